@@ -1,0 +1,17 @@
+"""What can go wrong, by name.
+
+Each error derives from `MicrogranndError`, to catch all of them, and from the built-in error that
+fits, so that code which knows nothing of this package still catches the right thing.
+"""
+
+
+class MicrogranndError(Exception):
+    """The root of this package's own errors."""
+
+
+class AnomalyError(MicrogranndError, FloatingPointError):
+    """A NaN or an infinity arose under `detect_anomaly()`."""
+
+
+class GradientError(MicrogranndError, ArithmeticError):
+    """A gradient does not agree with the numerical one, or cannot be computed."""

@@ -1,0 +1,202 @@
+"""Float functions that follow IEEE 754 where Python's own raise an exception.
+
+`math.log(0)` is a ValueError, `math.exp(1000)` an OverflowError, `1 / 0` a ZeroDivisionError; here they
+are `-inf`, `inf` and `inf`, as in C, NumPy and PyTorch. The stable forms of `sigmoid`, `softplus` and
+`logsumexp` live here too. This file imports nothing of the package.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Sequence
+from math import inf, nan
+from typing import Final
+
+SQRT_HALF: Final = math.sqrt(0.5)
+
+
+def _or_inf(function: Callable[[float], float]) -> Callable[[float], float]:
+    def forward(x: float) -> float:
+        try:
+            return function(x)
+        except OverflowError:
+            return inf
+
+    return forward
+
+
+def _or_nan(function: Callable[[float], float]) -> Callable[[float], float]:
+    def forward(x: float) -> float:
+        try:
+            return function(x)
+        except ValueError:
+            return nan
+
+    return forward
+
+
+def _logarithm(function: Callable[[float], float], pole: float = 0.0) -> Callable[[float], float]:
+    def forward(x: float) -> float:
+        return function(x) if x > pole else -inf if x == pole else nan
+
+    return forward
+
+
+def _comparison(holds: Callable[[float, float], bool]) -> Callable[[float, float], float]:
+    return lambda x, y: 1.0 if holds(x, y) else 0.0
+
+
+exp = _or_inf(math.exp)
+exp2 = _or_inf(math.exp2)
+expm1 = _or_inf(math.expm1)
+cosh = _or_inf(math.cosh)
+
+sin = _or_nan(math.sin)
+cos = _or_nan(math.cos)
+tan = _or_nan(math.tan)
+asin = _or_nan(math.asin)
+acos = _or_nan(math.acos)
+acosh = _or_nan(math.acosh)
+sqrt = _or_nan(math.sqrt)
+
+log = _logarithm(math.log)
+log2 = _logarithm(math.log2)
+log10 = _logarithm(math.log10)
+log1p = _logarithm(math.log1p, pole=-1.0)
+
+less = _comparison(operator.lt)
+less_equal = _comparison(operator.le)
+greater = _comparison(operator.gt)
+greater_equal = _comparison(operator.ge)
+equal = _comparison(operator.eq)
+not_equal = _comparison(operator.ne)
+
+
+def div(x: float, y: float) -> float:
+    try:
+        return x / y
+    except ZeroDivisionError:
+        return nan if x == 0 or x != x else math.copysign(inf, x) * math.copysign(1.0, y)
+
+
+def pow(x: float, y: float) -> float:
+    try:
+        return math.pow(x, y)
+    except OverflowError:
+        return -inf if x < 0 and y % 2 == 1 else inf
+    except ValueError:  # a negative number to a fraction, or zero to a negative number
+        if x:
+            return nan
+        return math.copysign(inf, x) if y % 2 == 1 else inf
+
+
+def mod(x: float, y: float) -> float:
+    return x % y if y else nan
+
+
+def floordiv(x: float, y: float) -> float:
+    return x // y if y else div(x, y)
+
+
+def floor(x: float) -> float:
+    return x // 1.0 if math.isfinite(x) else x
+
+
+def ceil(x: float) -> float:
+    return -floor(-x)
+
+
+def sinh(x: float) -> float:
+    try:
+        return math.sinh(x)
+    except OverflowError:
+        return math.copysign(inf, x)
+
+
+def atanh(x: float) -> float:
+    if x == 1 or x == -1:
+        return math.copysign(inf, x)
+    return math.atanh(x) if -1 < x < 1 else nan
+
+
+def sign(x: float) -> float:
+    return x if x != x else float((x > 0) - (x < 0))
+
+
+def step(x: float) -> float:
+    return x if x != x else float(x > 0)
+
+
+def share(x: float, y: float) -> float:
+    return 0.5 if x == y else float(x > y)
+
+
+def sigmoid(x: float) -> float:
+    if x >= 0:
+        return 1 / (1 + math.exp(-x))
+    e = math.exp(x)  # of a negative number, so that nothing overflows
+    return e / (1 + e)
+
+
+def softplus(x: float) -> float:
+    return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
+
+
+def logsigmoid(x: float) -> float:
+    return -softplus(-x)
+
+
+def silu(x: float) -> float:
+    return x * sigmoid(x)
+
+
+def gelu(x: float) -> float:
+    return 0.5 * x * math.erfc(-x * SQRT_HALF)
+
+
+def relu(x: float) -> float:
+    return x if x > 0 or x != x else 0.0
+
+
+def leaky_relu(x: float, slope: float) -> float:
+    return x if x > 0 else slope * x
+
+
+def elu(x: float, alpha: float) -> float:
+    return x if x > 0 or x != x else alpha * math.expm1(x)
+
+
+def maximum(x: float, y: float) -> float:
+    return x if x > y or x != x else y
+
+
+def minimum(x: float, y: float) -> float:
+    return x if x < y or x != x else y
+
+
+def clamp(x: float, low: float, high: float) -> float:
+    return minimum(maximum(x, low), high)
+
+
+def where(condition: float, x: float, y: float) -> float:
+    return x if condition else y
+
+
+def contribution(upstream: float, local_gradient: float) -> float:
+    return upstream * local_gradient if upstream else 0.0
+
+
+def mean(xs: Sequence[float]) -> float:
+    return div(sum(xs), len(xs))
+
+
+def dot(xs: Sequence[float], ys: Sequence[float], start: float = 0.0) -> float:
+    return sum(map(operator.mul, xs, ys), start)
+
+
+def logsumexp(xs: Sequence[float]) -> float:
+    top = max(xs, default=-inf)
+    if math.isinf(top):
+        return nan if any(x != x for x in xs) else top
+    return top + math.log(sum([math.exp(x - top) for x in xs]))

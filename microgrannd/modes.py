@@ -1,0 +1,129 @@
+"""What holds while a `with` block runs: `no_grad`, `detect_anomaly`, `scope`, `source_lines`.
+
+Every thread has its own modes. `opened` counts the blocks that are open in any thread: while it is zero,
+which is nearly always, making a node costs one look at it and no more. This room imports nothing of the
+package.
+"""
+
+from __future__ import annotations
+
+import linecache
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+
+class Origin(NamedTuple):
+    """Where a node was made: in which scope, and at which line of the user's code (each may be "")."""
+
+    scope: str
+    line: str
+
+
+class _Modes(threading.local):
+    recording = True
+    detecting = False
+    scope = ""
+    locating = False
+
+
+current = _Modes()
+opened = 0
+_lock = threading.Lock()
+_package = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
+
+@contextmanager
+def _set(**changes: Any) -> Iterator[None]:
+    global opened
+    before = {name: getattr(current, name) for name in changes}
+    with _lock:
+        opened += 1
+    for name, setting in changes.items():
+        setattr(current, name, setting)
+    try:
+        yield
+    finally:
+        for name, setting in before.items():
+            setattr(current, name, setting)
+        with _lock:
+            opened -= 1
+
+
+@contextmanager
+def no_grad() -> Iterator[None]:
+    """Operations give leaves: numbers are computed, nothing is remembered.
+
+    For evaluating a trained model, or for arithmetic on parameters. Also a decorator.
+
+    >>> from microgrannd import Value, no_grad
+    >>> x = Value(3.0)
+    >>> with no_grad():
+    ...     y = x * x
+    >>> y.parents
+    ()
+    """
+    with _set(recording=False):
+        yield
+
+
+@contextmanager
+def detect_anomaly() -> Iterator[None]:
+    """The first NaN or infinity raises AnomalyError, in forward and in backward.
+
+    The error names the operation, its inputs, its label and the line of your code that made it.
+
+    >>> from microgrannd import Value, detect_anomaly
+    >>> with detect_anomaly():
+    ...     Value(0.0, label="x").log()
+    Traceback (most recent call last):
+    microgrannd.errors.AnomalyError: log(x=0.0) gave -inf...
+    """
+    with _set(detecting=True, locating=True):
+        yield
+
+
+@contextmanager
+def scope(name: str) -> Iterator[None]:
+    """Nodes made inside carry the name, joined to the scopes around it by dots; drawings fold by it.
+
+    >>> from microgrannd import Value, scope
+    >>> with scope("encoder"), scope("gate"):
+    ...     y = Value(2.0).exp()
+    >>> y.scope
+    'encoder.gate'
+    """
+    if not isinstance(name, str) or not name:
+        raise TypeError(f"A scope has a name, a str that is not empty; got {name!r}.")
+    with _set(scope=f"{current.scope}.{name}" if current.scope else name):
+        yield
+
+
+@contextmanager
+def source_lines() -> Iterator[None]:
+    """Nodes made inside remember the line of your code that made them, in `node.line`.
+
+    The step player shows it. It costs a few microseconds a node, so it is not on by itself.
+    """
+    with _set(locating=True):
+        yield
+
+
+def origin() -> Origin | None:
+    """Where the node that is being made comes from, as far as the open modes want it known."""
+    if not (current.scope or current.locating):
+        return None
+    return Origin(current.scope, _user_line() if current.locating else "")
+
+
+def _user_line() -> str:
+    """`file.py:12: y = x * x`, the innermost line on the stack that is not this package's own."""
+    frame = sys._getframe(1)
+    while frame.f_back and frame.f_code.co_filename.startswith(_package):
+        frame = frame.f_back
+    file, number = frame.f_code.co_filename, frame.f_lineno
+    text = linecache.getline(file, number).strip()
+    return f"{os.path.basename(file)}:{number}" + (f": {text}" if text else "")
