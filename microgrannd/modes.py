@@ -7,7 +7,6 @@ package.
 
 from __future__ import annotations
 
-import linecache
 import os
 import sys
 import threading
@@ -121,6 +120,8 @@ def origin() -> Origin | None:
 
 def _user_line() -> str:
     """`file.py:12: y = x * x`, the innermost line on the stack that is not this package's own."""
+    import linecache
+
     frame = sys._getframe(1)
     while frame.f_back and frame.f_code.co_filename.startswith(_package):
         frame = frame.f_back

@@ -12,7 +12,6 @@ import the operations only.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -108,4 +107,5 @@ def input_names(operation: Operation, count: int) -> tuple[str, ...]:
         size = count // operation.vectors
         names = [f"{letter}{i + 1}" for letter in "xy"[: operation.vectors] for i in range(size)]
         return (*names, *["b"] * (count - len(names)))
-    return tuple(inspect.signature(operation.local_gradients).parameters)[:-1]
+    code = operation.local_gradients.__code__
+    return code.co_varnames[: code.co_argcount - 1]
