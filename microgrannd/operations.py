@@ -260,7 +260,7 @@ logsigmoid = Operation("logsigmoid", ieee.logsigmoid, lambda x, out: (sigmoid(-x
 softplus = Operation("softplus", ieee.softplus,       lambda x, out: (sigmoid(x),))
 silu = Operation("silu", ieee.silu,    lambda x, out: (sigmoid(x) * (1 + x * sigmoid(-x)),))
 gelu = Operation("gelu", ieee.gelu,    lambda x, out: (0.5 * erfc(-x * SQRT_HALF) + x * ONE_OVER_SQRT_2PI * exp(-0.5 * x * x),))
-relu = Operation("relu", ieee.relu,    lambda x, out: (step(x),), routes=True)            # 0 at 0
+relu = Operation("relu", ieee.relu,    lambda x, out: (greater(x, 0),), routes=True)      # 0 at 0
 leaky_relu = Operation("leaky_relu", ieee.leaky_relu,
                                        lambda x, slope, out: (where(greater(x, 0), 1, slope), minimum(x, 0)),
                                        defaults=(None, 0.01))
