@@ -1,0 +1,109 @@
+"""`Module`: what holds parameters, finds them, names them and tells them where they stand.
+
+This room may import the engine and the floors beneath it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from microgrannd import modes
+from microgrannd.engine import Value, zero_grad
+
+
+class _Naming(type):
+    """Once a module is made, all its parts learn their place in it, for the names in drawings."""
+
+    def __call__(cls, *arguments: Any, **keywords: Any) -> Any:
+        module = super().__call__(*arguments, **keywords)
+        module._place("")
+        return module
+
+
+class Module(metaclass=_Naming):
+    """A part of a network: its attributes hold its parameters and the modules it is made of.
+
+    A parameter is a leaf `Value`. Parameters and modules are found in the attributes, and in lists,
+    tuples and dicts there; one that is used in several places is listed once, under its first name.
+
+    >>> from microgrannd.nn import MLP
+    >>> class Gain(Module):
+    ...     def __init__(self):
+    ...         self.body = MLP(2, [1])
+    ...         self.factor = Value(1.5)
+    ...     def __call__(self, x):
+    ...         return self.body(x) * self.factor
+    >>> [name for name, _ in Gain().named_parameters()]
+    ['body.layer0.neuron0.w0', 'body.layer0.neuron0.w1', 'body.layer0.neuron0.b', 'factor']
+    """
+
+    _origin = modes.Origin("", "")
+
+    def parameters(self) -> list[Value]:
+        """The leaves that training changes."""
+        return [parameter for _, parameter in self.named_parameters()]
+
+    def named_parameters(self) -> list[tuple[str, Value]]:
+        """Each parameter with its name: the attributes that lead to it, joined by dots.
+
+        An element of a list has the list's name in the singular and its position: `model.layers[1]` is
+        `layer1`, `neuron.w[2]` is `w2`.
+        """
+        found: dict[int, tuple[str, Value]] = {}
+        for name, part in _parts(self, set()):
+            if isinstance(part, Value):
+                found.setdefault(id(part), (name, part))
+        return list(found.values())
+
+    @property
+    def parameter_count(self) -> int:
+        """How many parameters there are."""
+        return len(self.parameters())
+
+    def zero_grad(self) -> None:
+        """Set the gradient of every parameter to zero."""
+        zero_grad(self.parameters())
+
+    @property
+    def scope(self) -> str:
+        """The module's place in the outermost module that holds it: `layer1.neuron0`."""
+        return self._origin.scope
+
+    def _place(self, scope: str) -> None:
+        self._origin = modes.Origin(scope, "")
+        for name, part in _parts(self, set()):
+            path = f"{scope}.{name}" if scope else name
+            if isinstance(part, Module):
+                part._origin = modes.Origin(path, "")
+            else:
+                part.scope, _, last = path.rpartition(".")
+                part.label = part.label or last
+
+
+def _parts(thing: Any, seen: set[int], path: str = "") -> Iterator[tuple[str, Any]]:
+    """All parameters and modules inside, with the names that lead there."""
+    if isinstance(thing, Module):
+        if id(thing) in seen:
+            return
+        seen.add(id(thing))
+        if path:
+            yield path, thing
+        children: Iterable[tuple[object, Any]] = vars(thing).items()
+    elif isinstance(thing, dict):
+        children = thing.items()
+    elif isinstance(thing, list | tuple):
+        children = enumerate(thing)
+    else:
+        if isinstance(thing, Value) and thing.op is None:
+            yield path, thing
+        return
+    for key, child in children:
+        yield from _parts(child, seen, _joined(path, key))
+
+
+def _joined(path: str, key: object) -> str:
+    if isinstance(key, int):
+        plural = path.endswith("s") and not path.endswith(("as", "is", "ss", "us"))
+        return f"{path.removesuffix('s') if plural else path}{'.' * path[-1:].isdigit()}{key}"
+    return f"{path}.{key}" if path else str(key)

@@ -1,0 +1,302 @@
+"""Networks: `Neuron`, `Layer` and `MLP`. Your own are subclasses of `Module`, as these are.
+
+A neuron is one `dot` node and one activation node or, with `expand=True`, the tree of small multiplies
+and adds that the `dot` stands for. Its nodes carry its name, such as `layer1.neuron0`, as their scope.
+This room may import modules, the engine and the floors beneath them.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import random
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Final, TypeAlias, cast
+
+from microgrannd import modes, operations
+from microgrannd.engine import Constant, Operand, Value, _node
+from microgrannd.modules import Module
+from microgrannd.operations import Number, Operation
+
+Activation: TypeAlias = "str | Operation | Callable[[Value], Value]"
+Weights: TypeAlias = Callable[[random.Random, int, int], float]
+Initialisation: TypeAlias = "Number | tuple[Number, Number] | str | Weights"
+Seed: TypeAlias = "int | random.Random | None"
+
+ACTIVATIONS: Final[dict[str, Operation | None]] = {
+    "linear": None,
+    **{
+        operation.name: operation
+        for operation in (
+            *(operations.relu, operations.leaky_relu, operations.elu, operations.gelu, operations.silu),
+            *(operations.sigmoid, operations.tanh, operations.softplus, operations.sin),
+        )
+    },
+}
+INITIALISATIONS: Final[dict[str, Callable[[int, int], float]]] = {
+    "xavier": lambda inputs, outputs: math.sqrt(6 / (inputs + outputs)),
+    "he": lambda inputs, outputs: math.sqrt(6 / inputs),
+}
+
+
+class Neuron(Module):
+    """The activation of w·x + b.
+
+    `activation` is a name (`ACTIVATIONS` has them), an `Operation`, or any function of a Value. `init` is
+    where the parameters start:
+
+    - a number h: weights uniform in ±h, bias 0. The default is micrograd's, 1;
+    - two numbers: the weights uniform in plus or minus the first, the bias the second;
+    - `"xavier"` or `"he"`: weights uniform in ±√(6 / (inputs + outputs)) or ±√(6 / inputs), bias 0;
+    - a function `init(random, inputs, outputs)` that gives a weight, bias 0. `random` is a generator with
+      `gauss`, `uniform` and the like; `inputs` and `outputs` are the sizes of the layer.
+
+    `seed` is a number, a `random.Random` to draw from, or None for Python's global generator.
+
+    >>> neuron = Neuron(2, activation="tanh", seed=0)
+    >>> [name for name, _ in neuron.named_parameters()]
+    ['w0', 'w1', 'b']
+    >>> neuron([1.0, 0.5]).op
+    Operation('tanh')
+    """
+
+    w: list[Value]
+    b: Value
+
+    def __init__(
+        self,
+        inputs: int,
+        activation: Activation = "relu",
+        *,
+        seed: Seed = None,
+        init: Initialisation = 1.0,
+        expand: bool = False,
+    ) -> None:
+        inputs = _size("inputs", inputs)
+        weight, bias = _initialisers(init, _generator(seed), inputs)
+        self.w = [Value(weight()) for _ in range(inputs)]
+        self.b = Value(bias())
+        self.activation = _activation(activation)
+        self.expand = expand
+
+    def __call__(self, x: Iterable[Operand]) -> Value:
+        """The neuron's output, a Value. Raises ValueError for a wrong number of inputs."""
+        return _outputs([self], _inputs(self, x, len(self.w)))[0]
+
+    def _compose(self, inputs: Sequence[Value]) -> Value:
+        """The output by ordinary operations, whatever the inputs are and whatever modes are open."""
+        with self._inside():
+            if self.expand:
+                z = self.b
+                for w, x in zip(self.w, inputs, strict=True):
+                    z = z + w * x
+            else:
+                z = operations.dot(self.w, inputs, self.b)
+            return self.activation(z) if self.activation else z
+
+    def _inside(self) -> AbstractContextManager[None]:
+        return modes.scope(self.scope) if self.scope else nullcontext()
+
+    def _fire(self, inputs: list[Value], numbers: list[float]) -> Value:
+        """The same as `_compose`, bit for bit, without the ways of a general operation.
+
+        This is where training spends its time: the layer takes the inputs' numbers once for all neurons.
+        """
+        weights, bias, activation = self.w, self.b, self.activation
+        w, b = [weight._data for weight in weights], bias._data
+        z = sum(map(operator.mul, w, numbers), b)
+        node = _node(operations.dot, z, (*w, *numbers, b, *weights, *inputs, bias))
+        node._origin = self._origin
+        if activation is None:
+            return node
+        if activation.__class__ is not Operation or activation.defaults:
+            with self._inside():
+                return activation(node)
+        node = _node(activation, activation.forward(z), (z, node))
+        node._origin = self._origin
+        return node
+
+    def __repr__(self) -> str:
+        return f"Neuron({len(self.w)}, activation={_name(self.activation)!r})"
+
+
+class Layer(Module):
+    """Neurons side by side, all fed with the same inputs. The arguments are those of `Neuron`.
+
+    >>> layer = Layer(3, 2, activation="sigmoid", seed=0)
+    >>> len(layer([1.0, 2.0, 3.0])), layer.parameter_count
+    (2, 8)
+    """
+
+    neurons: list[Neuron]
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        activation: Activation = "relu",
+        *,
+        seed: Seed = None,
+        init: Initialisation = 1.0,
+        expand: bool = False,
+    ) -> None:
+        generator, outputs = _generator(seed), _size("outputs", outputs)
+        init = _within_layer(init, _size("inputs", inputs), outputs)
+        self.neurons = [Neuron(inputs, activation, seed=generator, init=init, expand=expand) for _ in range(outputs)]
+
+    def __call__(self, x: Iterable[Operand]) -> list[Value]:
+        """The neurons' outputs, a list. Raises ValueError for a wrong number of inputs."""
+        return _outputs(self.neurons, _inputs(self, x, len(self.neurons[0].w)))
+
+    def __repr__(self) -> str:
+        neuron = self.neurons[0]
+        return f"Layer({len(neuron.w)}, {len(self.neurons)}, activation={_name(neuron.activation)!r})"
+
+
+class MLP(Module):
+    """A multilayer perceptron: layers in a row, each fed with the outputs of the one before.
+
+    `sizes` are the numbers of neurons of the layers; `activation` is that of the hidden layers and
+    `output` that of the last. The other arguments are those of `Neuron`.
+
+    >>> model = MLP(2, [2, 1], activation="sigmoid", seed=0)
+    >>> model.parameter_count
+    9
+    >>> model.layers[1].neurons[0].w[1].label
+    'w1'
+    >>> model([0.5, -1.0]).scope
+    'layer1.neuron0'
+    """
+
+    layers: list[Layer]
+
+    def __init__(
+        self,
+        inputs: int,
+        sizes: Sequence[int],
+        activation: Activation = "relu",
+        output: Activation = "linear",
+        *,
+        seed: Seed = None,
+        init: Initialisation = 1.0,
+        expand: bool = False,
+    ) -> None:
+        widths = [_size("inputs", inputs), *_sizes(sizes)]
+        activations = [activation] * (len(widths) - 2) + [output]
+        generator = _generator(seed)
+        self.layers = [
+            Layer(before, after, function, seed=generator, init=init, expand=expand)
+            for before, after, function in zip(widths, widths[1:], activations, strict=False)
+        ]
+
+    def __call__(self, x: Iterable[Operand]) -> Any:
+        """A Value where there is one output, else a list. Raises ValueError for a wrong number of inputs."""
+        values = _inputs(self, x, len(self.layers[0].neurons[0].w))
+        for layer in self.layers:
+            values = _outputs(layer.neurons, values)
+        return values[0] if len(values) == 1 else values
+
+    def __repr__(self) -> str:
+        first, last = self.layers[0].neurons[0], self.layers[-1].neurons[0]
+        sizes = [len(layer.neurons) for layer in self.layers]
+        hidden = f"activation={_name(first.activation)!r}, " if len(sizes) > 1 else ""
+        return f"MLP({len(first.w)}, {sizes}, {hidden}output={_name(last.activation)!r})"
+
+
+def _inputs(module: Module, x: Iterable[Operand], expected: int) -> list[Value]:
+    """The inputs as Values, checked; what records operations in its own way stays as it is."""
+    kind = type(module).__name__
+    try:
+        inputs = [value if value.__class__ is Value or hasattr(value, "record") else Constant(value) for value in x]
+    except TypeError:
+        if hasattr(x, "__iter__"):
+            raise
+        raise TypeError(f"{kind} expects a list of {expected} inputs, got a single {type(x).__name__}.") from None
+    if len(inputs) != expected:
+        raise ValueError(f"{kind} expects {expected} input{'s' * (expected != 1)}, got {len(inputs)}.")
+    return inputs  # type: ignore[return-value]
+
+
+def _outputs(neurons: Sequence[Neuron], inputs: list[Value]) -> list[Value]:
+    if modes.opened or neurons[0].expand or not {value.__class__ for value in inputs} <= _PLAIN:
+        return [neuron._compose(inputs) for neuron in neurons]
+    numbers = [value._data for value in inputs]
+    return [neuron._fire(inputs, numbers) for neuron in neurons]
+
+
+_PLAIN: Final = {Value, Constant}
+
+
+def _generator(seed: Seed) -> random.Random:
+    if seed is None:
+        return cast(random.Random, random)  # the module is a generator too, the one that all share
+    return cast(random.Random, seed) if hasattr(seed, "uniform") else random.Random(operator.index(seed))
+
+
+def _within_layer(init: Initialisation, inputs: int, outputs: int) -> Initialisation:
+    """The same for one neuron, which does not know how many there are beside it."""
+    if isinstance(init, str):
+        return _half_width(init, inputs, outputs)
+    if callable(init):
+        return lambda generator, inputs, _: init(generator, inputs, outputs)
+    return init
+
+
+def _initialisers(
+    init: Initialisation, generator: random.Random, inputs: int
+) -> tuple[Callable[[], float], Callable[[], float]]:
+    """What draws a weight, and what draws a bias. A half-width of 0 draws nothing."""
+
+    def uniform(half_width: Number) -> Callable[[], float]:
+        return lambda: generator.uniform(-half_width, half_width) if half_width else 0.0
+
+    if callable(init):
+        return lambda: init(generator, inputs, 1), uniform(0)
+    if isinstance(init, str):
+        init = _half_width(init, inputs, 1)
+    widths = init if isinstance(init, tuple | list) else (init, 0)
+    if len(widths) != 2 or not all(operations.is_number(width) and width >= 0 for width in widths):
+        raise ValueError(f"init is a half-width ≥ 0, a pair of them, a name or a function; got {init!r}.")
+    return uniform(widths[0]), uniform(widths[1])
+
+
+def _half_width(name: str, inputs: int, outputs: int) -> float:
+    if name not in INITIALISATIONS:
+        raise ValueError(f"Unknown initialisation {name!r}; known: {', '.join(INITIALISATIONS)}.")
+    return INITIALISATIONS[name](inputs, outputs)
+
+
+def _activation(activation: Activation) -> Operation | Callable[[Value], Value] | None:
+    if isinstance(activation, str):
+        if activation not in ACTIVATIONS:
+            raise ValueError(f"Unknown activation {activation!r}; known: {', '.join(ACTIVATIONS)}.")
+        return ACTIVATIONS[activation]
+    if not callable(activation):
+        raise TypeError(f"An activation is a name, an Operation or a function of a Value; got {activation!r}.")
+    return activation
+
+
+def _name(activation: Operation | Callable[[Value], Value] | None) -> str:
+    if activation is None:
+        return "linear"
+    return str(getattr(activation, "name", None) or getattr(activation, "__name__", activation))
+
+
+def _sizes(sizes: Sequence[int]) -> list[int]:
+    if isinstance(sizes, str) or not hasattr(sizes, "__iter__"):
+        raise TypeError(f"An MLP takes a list of layer sizes, such as [16, 1]; got {sizes!r}.")
+    widths = [_size("neurons", size) for size in sizes]
+    if not widths:
+        raise ValueError("An MLP needs at least one layer; the list of layer sizes is empty.")
+    return widths
+
+
+def _size(what: str, number: int) -> int:
+    try:
+        size = operator.index(number)
+    except TypeError:
+        raise TypeError(f"The number of {what} is an int, got {number!r} ({type(number).__name__}).") from None
+    if size < 1:
+        raise ValueError(f"The number of {what} is at least 1, got {size}.")
+    return size
