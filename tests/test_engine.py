@@ -42,7 +42,7 @@ def test_what_is_no_real_number_is_a_type_error_that_says_what_to_do(thing, reme
 
 
 def test_an_int_beyond_the_floats_is_an_overflow_error_that_says_so():
-    with pytest.raises(OverflowError, match="1329 bits.* too large for a float"):
+    with pytest.raises(OverflowError, match=r"1329 bits.* too large for a float"):
         Value(10**400)
 
 
