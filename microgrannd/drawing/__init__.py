@@ -1,0 +1,16 @@
+"""Seeing: any graph as SVG, by our own layout, without anything to install.
+
+>>> from microgrannd import Value
+>>> x = Value(3.0, label="x")
+>>> y = x * x
+>>> y.backward()
+>>> drawing = draw(y)
+>>> drawing.svg[:4]
+'<svg'
+"""
+
+from __future__ import annotations
+
+from microgrannd.drawing.drawing import Drawing, draw
+
+__all__ = ["Drawing", "draw"]
