@@ -1,0 +1,1 @@
+"""Every workload beside every peer: `python -m benchmarks` runs all, `python -m benchmarks ops` one."""

@@ -1,0 +1,35 @@
+"""`import microgrannd` in a fresh interpreter, above an empty one; and what it loads."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from benchmarks.harness import OURS, installed, interleaved, print_rows, row
+
+NAME = "import"
+
+
+def interpreter(code):
+    return lambda: subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def run():
+    imports = {OURS: "import microgrannd"}
+    imports |= {name: f"import {name}.engine" for name in installed("micrograd")}
+    imports |= {name: f"import {name}" for name in installed("autograd", "casadi", "torch", "jax")}
+    medians = interleaved(
+        {"an empty interpreter": interpreter("pass")} | {n: interpreter(c) for n, c in imports.items()}
+    )
+    empty = medians.pop("an empty interpreter")
+    rows = [row(NAME, name, "import", (seconds - empty) * 1e3, "ms", "") for name, seconds in medians.items()]
+    outside = (
+        "import sys; before = set(sys.modules); import microgrannd; "
+        "print(len({m.split('.')[0] for m in set(sys.modules) - before} - sys.stdlib_module_names - {'microgrannd'}))"
+    )
+    count = subprocess.run([sys.executable, "-c", outside], check=True, capture_output=True, text=True).stdout
+    return [*rows, row(NAME, OURS, "modules from outside the standard library", int(count), "")]
+
+
+if __name__ == "__main__":
+    print_rows(run())
