@@ -298,7 +298,7 @@ def test_gradients_add_over_two_passes_and_a_step_uses_their_mean():
             mg.dot([row[j] for row in w], passed["x"], b[j]).backward(error)
     assert agrees(gradients(w), given["outputs"]["delta_w"], given["tol"])
     assert agrees(gradients(b), given["outputs"]["delta_b"], given["tol"])
-    optimizer = mg.optim.SGD([*(x for row in w for x in row), *b], lr=given["inputs"]["eta"] / given["outputs"]["passes"])
+    optimizer = mg.optim.SGD([*w[0], *w[1], *w[2], *b], lr=given["inputs"]["eta"] / given["outputs"]["passes"])
     optimizer.step()
     optimizer.zero_grad()
     assert agrees([[x.data for x in row] for row in w], given["outputs"]["W_after"], given["tol"])
