@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from microgrannd import modes, notation, operations
-from microgrannd.errors import AnomalyError
+from microgrannd.errors import AnomalyError, TracingError
 from microgrannd.operations import Number, Operation, as_float, is_number
 
 Operand: TypeAlias = "Value | Number"
@@ -59,8 +59,10 @@ def _with_others(operation: Operation) -> Callable[..., Value]:
     return method
 
 
-def _comparison(holds: Callable[[float, Any], bool]) -> Callable[[Value, object], bool]:
+def _comparison(operation: Operation, holds: Callable[[float, Any], bool]) -> Callable[[Value, object], bool]:
     def method(self: Value, other: object) -> bool:
+        if modes.opened and modes.current.trace is not None and (isinstance(other, Value) or is_number(other)):
+            return operation(self, other)  # type: ignore[no-any-return]
         if isinstance(other, Value):
             return holds(self._data, other._data)
         return holds(self._data, other) if is_number(other) else NotImplemented
@@ -104,6 +106,8 @@ class Value:
     @property
     def data(self) -> float:
         """The number. A leaf's may be set; a node's is computed from its parents."""
+        if modes.opened:
+            _refuse_while_tracing("Its .data is one number: take the Value itself, or stop_gradient of it.")
         return self._data
 
     @data.setter
@@ -221,6 +225,8 @@ class Value:
 
     def detach(self) -> Value:
         """A new leaf with this Value's number and label: gradients stop here."""
+        if modes.opened and modes.current.trace is not None:
+            return operations.stop_gradient(self)  # type: ignore[no-any-return]
         return Value(self._data, self.label)
 
     # ---- recording
@@ -242,23 +248,30 @@ class Value:
     # ---- numbers compare; identity is the object's, so that nodes live in sets and dicts
 
     __hash__ = object.__hash__
-    __eq__ = _comparison(operator.eq)
-    __ne__ = _comparison(operator.ne)
-    __lt__ = _comparison(operator.lt)
-    __le__ = _comparison(operator.le)
-    __gt__ = _comparison(operator.gt)
-    __ge__ = _comparison(operator.ge)
+    __eq__ = _comparison(operations.equal, operator.eq)
+    __ne__ = _comparison(operations.not_equal, operator.ne)
+    __lt__ = _comparison(operations.less, operator.lt)
+    __le__ = _comparison(operations.less_equal, operator.le)
+    __gt__ = _comparison(operations.greater, operator.gt)
+    __ge__ = _comparison(operations.greater_equal, operator.ge)
 
     def __bool__(self) -> bool:
+        if modes.opened:
+            _refuse_while_tracing(
+                "`if`, `and`, `or`, `not`, max() and min() take one branch for good: "
+                "say where(condition, a, b), maximum(a, b) or minimum(a, b)."
+            )
         return self._data != 0.0
 
     def __float__(self) -> float:
+        _refuse_while_tracing("float() and math's functions take one number: use the package's own, such as mg.exp.")
         raise TypeError(
             "float(Value) would lose the gradient without a word: take y.data for the number, "
             "or an operation that knows Values, such as mg.exp instead of math.exp."
         )
 
     def __int__(self) -> int:
+        _refuse_while_tracing("int() takes one number: use mg.floor.")
         raise TypeError(
             "int(Value) would lose the gradient without a word: take int(y.data) for the number, "
             "or an operation that knows Values, such as mg.floor or mg.exp instead of math's."
@@ -452,12 +465,31 @@ def _node(operation: Operation, data: float, operands: tuple[Any, ...]) -> Value
 
 def _observed(node: Value) -> Value:
     """The node as the open modes of this thread want it."""
+    if modes.current.trace is not None:
+        return _traced(node, modes.current.trace)
     if not modes.current.recording:
         return Value(node._data)
     node._origin = modes.origin()
     if modes.current.detecting and not math.isfinite(node._data):
         raise AnomalyError(f"{_described(node)} gave {node._data}{_made_at(node)}.")
     return node
+
+
+def _traced(node: Value, trace: list[Value]) -> Value:
+    """The node, kept in the trace; where nothing is recorded, gradients stop at it instead."""
+    node._origin = modes.origin()
+    trace.append(node)
+    if modes.current.recording or node.op is operations.stop_gradient:
+        return node
+    return operations.stop_gradient(node)  # type: ignore[no-any-return]
+
+
+def _refuse_while_tracing(remedy: str) -> None:
+    if modes.current.trace is not None:
+        raise TracingError(
+            f"A compiled function is traced once and runs on other numbers, so it cannot look at a Value's. {remedy} "
+            f"In {modes.user_line()}"
+        )
 
 
 def _stop_at_anomalies(steps: Iterator[Step]) -> None:

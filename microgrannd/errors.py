@@ -15,3 +15,7 @@ class AnomalyError(MicrogranndError, FloatingPointError):
 
 class GradientError(MicrogranndError, ArithmeticError):
     """A gradient does not agree with the numerical one, or cannot be computed."""
+
+
+class TracingError(MicrogranndError, TypeError):
+    """A function that is being traced for the compiler looked at one number, or gave what is no number."""

@@ -1,4 +1,4 @@
-"""What holds while a `with` block runs: `no_grad`, `detect_anomaly`, `scope`, `source_lines`.
+"""What holds while a `with` block runs: `no_grad`, `detect_anomaly`, `scope`, `source_lines`, `tracing`.
 
 Every thread has its own modes. `opened` counts the blocks that are open in any thread: while it is zero,
 which is nearly always, making a node costs one look at it and no more. This room imports nothing of the
@@ -27,6 +27,7 @@ class _Modes(threading.local):
     detecting = False
     scope = ""
     locating = False
+    trace: list[Any] | None = None
 
 
 current = _Modes()
@@ -111,14 +112,26 @@ def source_lines() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def tracing() -> Iterator[list[Any]]:
+    """Every node made inside is kept in the list that this gives, in the order of making.
+
+    Whoever asks a Value for its number meanwhile (`x.data`, `if x > 0`, `float(x)`) gets a TracingError:
+    the compiler traces a function once and runs it on other numbers. Comparisons become operations.
+    """
+    nodes: list[Any] = []
+    with _set(trace=nodes):
+        yield nodes
+
+
 def origin() -> Origin | None:
     """Where the node that is being made comes from, as far as the open modes want it known."""
     if not (current.scope or current.locating):
         return None
-    return Origin(current.scope, _user_line() if current.locating else "")
+    return Origin(current.scope, user_line() if current.locating else "")
 
 
-def _user_line() -> str:
+def user_line() -> str:
     """`file.py:12: y = x * x`, the innermost line on the stack that is not this package's own."""
     import linecache
 
