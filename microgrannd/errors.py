@@ -19,3 +19,7 @@ class GradientError(MicrogranndError, ArithmeticError):
 
 class TracingError(MicrogranndError, TypeError):
     """A function that is being traced for the compiler looked at one number, or gave what is no number."""
+
+
+class LayoutError(MicrogranndError, RuntimeError):
+    """A drawing was asked of Graphviz, and Graphviz is not there or cannot do it."""
