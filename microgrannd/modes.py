@@ -87,6 +87,20 @@ def detect_anomaly() -> Iterator[None]:
 
 
 @contextmanager
+def no_detection() -> Iterator[None]:
+    """Anomalies pass inside: for what is computed on the way and may never be used."""
+    with _set(detecting=False):
+        yield
+
+
+@contextmanager
+def recording() -> Iterator[None]:
+    """Operations make nodes inside, even within `no_grad`: for who asks for a derivative there."""
+    with _set(recording=True):
+        yield
+
+
+@contextmanager
 def scope(name: str) -> Iterator[None]:
     """Nodes made inside carry the name, joined to the scopes around it by dots; drawings fold by it.
 

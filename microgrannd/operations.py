@@ -64,11 +64,13 @@ class Operation:
 
     def __call__(self, *arguments: Any) -> Any:
         """A float for numbers, a node for Values, an array for NumPy arrays."""
-        arguments += self.defaults[len(arguments) :]
         for argument in arguments:
             if argument.__class__ is not float:
-                return self._dispatch(arguments)
-        return self.forward(*arguments)
+                break
+        else:
+            if not self.defaults:
+                return self.forward(*arguments)
+        return self._dispatch(arguments + self.defaults[len(arguments) :])
 
     def _dispatch(self, arguments: tuple[Any, ...]) -> Any:
         recorder = None
@@ -211,46 +213,46 @@ LN_10: Final = math.log(10)
 add = Operation("+", operator.add,     lambda x, y, out: (1, 1))
 sub = Operation("-", operator.sub,     lambda x, y, out: (1, -1))
 mul = Operation("*", operator.mul,     lambda x, y, out: (y, x))
-div = Operation("/", ieee.div,         lambda x, y, out: (div(1, y), div(-out, y)))
+div = Operation("/", ieee.div,         lambda x, y, out: (div(1.0, y), div(-out, y)))
 neg = Operation("neg", operator.neg,   lambda x, out: (-1,))
 abs = Operation("abs", operator.abs,   lambda x, out: (sign(x),))                         # 0 at 0
 mod = Operation("%", ieee.mod,         lambda x, y, out: (1, -floordiv(x, y)))
 
 # What `+=` adds to a parent: a product in which an upstream of exactly zero wins, even over inf and nan.
-contribution = Operation("×", ieee.contribution, lambda upstream, local, out: (local, upstream))
+contribution = Operation("×", ieee.contribution, lambda upstream, local, out: (local, upstream), routes=True)
 
 # ---- powers. x**0 has gradient 0 in x at 0 too; 0**y has gradient 0 in y for every y >= 0.
 pow = Operation("**", ieee.pow,        lambda x, y, out: (contribution(y, pow(x, y - 1)),
-                                                          contribution(out, log(x + equal(x, 0) * greater_equal(y, 0)))))
+                                                          contribution(out, log(x + equal(x, 0.0) * greater_equal(y, 0.0)))))
 square = Operation("square", lambda x: x * x, lambda x, out: (2 * x,))
 sqrt = Operation("sqrt", ieee.sqrt,    lambda x, out: (div(0.5, out),))                   # inf at 0
-cbrt = Operation("cbrt", math.cbrt,    lambda x, out: (div(1, 3 * out * out),))           # inf at 0
+cbrt = Operation("cbrt", math.cbrt,    lambda x, out: (div(1.0, 3 * out * out),))           # inf at 0
 hypot = Operation("hypot", math.hypot, lambda x, y, out: (div(x, out), div(y, out)))
 
 # ---- exponentials and logarithms
 exp = Operation("exp", ieee.exp,       lambda x, out: (out,))
 exp2 = Operation("exp2", ieee.exp2,    lambda x, out: (LN_2 * out,))
 expm1 = Operation("expm1", ieee.expm1, lambda x, out: (exp(x),))                          # out + 1 would cancel
-log = Operation("log", ieee.log,       lambda x, out: (div(1, x),))
-log2 = Operation("log2", ieee.log2,    lambda x, out: (div(1, LN_2 * x),))
-log10 = Operation("log10", ieee.log10, lambda x, out: (div(1, LN_10 * x),))
-log1p = Operation("log1p", ieee.log1p, lambda x, out: (div(1, 1 + x),))
+log = Operation("log", ieee.log,       lambda x, out: (div(1.0, x),))
+log2 = Operation("log2", ieee.log2,    lambda x, out: (div(1.0, LN_2 * x),))
+log10 = Operation("log10", ieee.log10, lambda x, out: (div(1.0, LN_10 * x),))
+log1p = Operation("log1p", ieee.log1p, lambda x, out: (div(1.0, 1 + x),))
 
 # ---- circular and hyperbolic functions. (1 - x) * (1 + x), because 1 - x * x cancels near 1.
 sin = Operation("sin", ieee.sin,       lambda x, out: (cos(x),))
 cos = Operation("cos", ieee.cos,       lambda x, out: (-sin(x),))
 tan = Operation("tan", ieee.tan,       lambda x, out: (1 + out * out,))
-asin = Operation("asin", ieee.asin,    lambda x, out: (div(1, sqrt((1 - x) * (1 + x))),))
-acos = Operation("acos", ieee.acos,    lambda x, out: (div(-1, sqrt((1 - x) * (1 + x))),))
+asin = Operation("asin", ieee.asin,    lambda x, out: (div(1.0, sqrt((1 - x) * (1 + x))),))
+acos = Operation("acos", ieee.acos,    lambda x, out: (div(-1.0, sqrt((1 - x) * (1 + x))),))
 atan = Operation("atan", math.atan,    lambda x, out: (1 / (1 + x * x),))
 atan2 = Operation("atan2", math.atan2, lambda y, x, out: (div(div(x, hypot(x, y)), hypot(x, y)),
                                                           div(div(-y, hypot(x, y)), hypot(x, y))))
 sinh = Operation("sinh", ieee.sinh,    lambda x, out: (cosh(x),))
 cosh = Operation("cosh", ieee.cosh,    lambda x, out: (sinh(x),))
 tanh = Operation("tanh", math.tanh,    lambda x, out: (1 - out * out,))
-asinh = Operation("asinh", math.asinh, lambda x, out: (1 / hypot(1, x),))
-acosh = Operation("acosh", ieee.acosh, lambda x, out: (div(1, sqrt(x - 1) * sqrt(x + 1)),))
-atanh = Operation("atanh", ieee.atanh, lambda x, out: (div(1, (1 - x) * (1 + x)),))
+asinh = Operation("asinh", math.asinh, lambda x, out: (1 / hypot(1.0, x),))
+acosh = Operation("acosh", ieee.acosh, lambda x, out: (div(1.0, sqrt(x - 1) * sqrt(x + 1)),))
+atanh = Operation("atanh", ieee.atanh, lambda x, out: (div(1.0, (1 - x) * (1 + x)),))
 
 # ---- error functions and activations
 erf = Operation("erf", math.erf,       lambda x, out: (TWO_OVER_SQRT_PI * exp(-x * x),))
@@ -260,11 +262,11 @@ logsigmoid = Operation("logsigmoid", ieee.logsigmoid, lambda x, out: (sigmoid(-x
 softplus = Operation("softplus", ieee.softplus,       lambda x, out: (sigmoid(x),))
 silu = Operation("silu", ieee.silu,    lambda x, out: (sigmoid(x) * (1 + x * sigmoid(-x)),))
 gelu = Operation("gelu", ieee.gelu,    lambda x, out: (0.5 * erfc(-x * SQRT_HALF) + x * ONE_OVER_SQRT_2PI * exp(-0.5 * x * x),))
-relu = Operation("relu", ieee.relu,    lambda x, out: (greater(x, 0),), routes=True)      # 0 at 0
+relu = Operation("relu", ieee.relu,    lambda x, out: (greater(x, 0.0),), routes=True)      # 0 at 0
 leaky_relu = Operation("leaky_relu", ieee.leaky_relu,
-                                       lambda x, slope, out: (where(greater(x, 0), 1, slope), minimum(x, 0)),
+                                       lambda x, slope, out: (where(greater(x, 0.0), 1.0, slope), minimum(x, 0.0)),
                                        defaults=(None, 0.01))
-elu = Operation("elu", ieee.elu,       lambda x, alpha, out: (where(greater(x, 0), 1, alpha * exp(x)), expm1(minimum(x, 0))),
+elu = Operation("elu", ieee.elu,       lambda x, alpha, out: (where(greater(x, 0.0), 1.0, alpha * exp(x)), expm1(minimum(x, 0.0))),
                                        defaults=(None, 1.0))
 
 # ---- choosing: the input that is passed on has gradient 1, the others 0; in a tie both have a half
@@ -273,7 +275,7 @@ minimum = Operation("minimum", ieee.minimum, lambda x, y, out: (share(y, x), sha
 clamp = Operation("clamp", ieee.clamp, lambda x, low, high, out: (greater_equal(x, low) * less_equal(x, high),
                                                                   less(x, low), greater(x, high)),
                                        defaults=(None, -math.inf, math.inf), routes=True)
-where = Operation("where", ieee.where, lambda condition, x, y, out: (0, not_equal(condition, 0), equal(condition, 0)), routes=True)
+where = Operation("where", ieee.where, lambda condition, x, y, out: (0, not_equal(condition, 0.0), equal(condition, 0.0)), routes=True)
 
 # ---- steps: flat wherever they have a slope
 sign = Operation("sign", ieee.sign,    lambda x, out: (0,), routes=True)

@@ -1,0 +1,212 @@
+"""The passes over a graph: backward as a graph, backward in numbers, and forward.
+
+`gradients` runs the operations' own local gradients on Values instead of floats, so the result is a
+graph like any other: to draw, to compile, to differentiate again. There is no second set of rules. This
+room may import `engine`, `operations`, `modes` and `errors`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Container, Sequence
+from typing import Final, TypeAlias
+
+from microgrannd import modes
+from microgrannd import operations as ops
+from microgrannd.engine import Constant, Value, topological_order
+from microgrannd.errors import GradientError
+from microgrannd.operations import Number, as_float
+
+Operand: TypeAlias = Value | float  # in a gradient graph a number stays a number until it meets a Value
+
+
+def gradients(y: Value, xs: Sequence[Value], upstream: Value | Number = 1.0) -> list[Value]:
+    """The derivatives of y with respect to each of the xs, as Values: the backward pass as a graph.
+
+    They are the numbers that `y.backward(upstream)` would add to `x.grad`, but no `.grad` is touched,
+    and they can be differentiated in their turn, to any order. An x may be a leaf or any node in
+    between; where y does not depend on it, its derivative is 0.
+
+    >>> x = Value(3.0)
+    >>> [slope] = gradients(x * x * x, [x])
+    >>> [curvature] = gradients(slope, [x])
+    >>> slope.data, curvature.data
+    (27.0, 18.0)
+    """
+    found = _backward_pass(y, xs, upstream)
+    return [_as_value(found.get(x, 0.0)) for x in xs]
+
+
+def gradient_graph(y: Value, xs: Sequence[Value] | None = None) -> dict[Value, Value]:
+    """The derivative of y with respect to every node between y and the xs (None: all leaves), by node.
+
+    >>> a, b, c = Value(2.0, label="a"), Value(-3.0, label="b"), Value(10.0, label="c")
+    >>> product = a * b
+    >>> slopes_by_node = gradient_graph(product + c)
+    >>> slopes_by_node[product].data, slopes_by_node[a].data
+    (1.0, -3.0)
+    """
+    if xs is None:
+        xs = [node for node in topological_order(y) if node.op is None and not isinstance(node, Constant)]
+    return {node: _as_value(slope) for node, slope in _backward_pass(y, xs, 1.0).items() if node is not y}
+
+
+def slopes(y: Value, xs: Sequence[Value]) -> list[float]:
+    """The derivatives of y with respect to each of the xs as numbers, bit for bit those of `backward()`.
+
+    Nothing is written on the nodes, so any number of threads may differentiate graphs that share some.
+
+    >>> x = Value(3.0)
+    >>> slopes(x * x, [x]), x.grad
+    ([6.0], 0.0)
+    """
+    if modes.opened and modes.current.detecting:
+        return [slope.data for slope in gradients(y, xs)]
+    found = {y: 1.0}
+    for node in reversed(topological_order(y, leaves=False)):
+        slope = found.get(node, 0.0)
+        if slope == 0.0:
+            continue
+        operation = node.op
+        local_gradients = operation.local_gradients(*node.inputs, node._data)  # type: ignore[union-attr]
+        for parent, local in zip(node.parents, local_gradients, strict=True):
+            if local or not operation.routes:  # type: ignore[union-attr]
+                found[parent] = found.get(parent, 0.0) + slope * local
+    return [float(found.get(x, 0.0)) for x in xs]
+
+
+def tangents(ys: Sequence[Value], xs: Sequence[Value], directions: Sequence[Operand]) -> list[Value]:
+    """How fast each of the ys changes when every x moves at the speed that `directions` gives it.
+
+    This is forward mode: one pass from the xs to the ys with the same local gradients, as a graph.
+
+    >>> x, y = Value(3.0), Value(4.0)
+    >>> [speed] = tangents([x * y], [x, y], [1.0, 10.0])
+    >>> speed.data
+    34.0
+    """
+    order = topological_order(*ys)
+    finite = dict[Value, bool]()
+    speeds: dict[Value, Operand] = {}
+    given = dict(zip(xs, directions, strict=True))
+    for node in order:
+        finite[node] = _is_finite(node, finite)
+        if node in given:
+            speeds[node] = given[node]
+        elif node.op is not None and not speeds.keys().isdisjoint(node.parents):
+            for parent, local in zip(node.parents, _local_gradients(node, given), strict=True):
+                if parent in speeds:
+                    _add(speeds, node, _contribution(speeds[parent], local, node.op.routes, finite), finite)
+    return [_as_value(speeds.get(y, 0.0)) for y in ys]
+
+
+def _backward_pass(y: Value, xs: Sequence[Value], upstream: Value | Number) -> dict[Value, Operand]:
+    """The derivative of y for each node on a path from y to the xs, in the order of the backward pass."""
+    for thing in (y, *xs):
+        if not isinstance(thing, Value):
+            raise TypeError(f"gradients(y, xs) differentiates a Value by Values, got {thing!r}.")
+    order = topological_order(y)
+    targets, on_path, finite = set(xs), set[Value](), dict[Value, bool]()
+    for node in order:
+        if node in targets or not on_path.isdisjoint(node.parents):
+            on_path.add(node)
+        finite[node] = _is_finite(node, finite)
+
+    forward = set(order)
+    found: dict[Value, Operand] = {y: upstream if isinstance(upstream, Value) else as_float(upstream)}
+    for node in reversed(order):
+        if node not in on_path or node not in found:
+            continue
+        slope = found[node] = found.pop(node)  # to the end: the order in which they are complete
+        if node.label and isinstance(slope, Value) and slope.op and slope not in forward and not slope.label:
+            slope.label = f"d_{node.label}"
+        if node.op is None:
+            continue
+        for parent, local in zip(node.parents, _local_gradients(node, targets), strict=True):
+            if parent in on_path:
+                _add(found, parent, _contribution(slope, local, node.op.routes, finite), finite)
+    return found
+
+
+def _add(totals: dict[Value, Operand], node: Value, part: Operand, finite: dict[Value, bool]) -> None:
+    total = totals[node] = totals[node] + part if node in totals else part
+    if isinstance(total, Value):
+        finite[total] = _is_finite(total, finite)
+
+
+def _local_gradients(node: Value, variables: Container[Value]) -> tuple[Operand, ...]:
+    """The local gradients of a node as a graph; constants go in as numbers, so that they fold."""
+    assert node.op is not None
+    for parent, number in zip(node.parents, node.inputs, strict=True):
+        if parent._data != number and (parent._data == parent._data or number == number):
+            raise GradientError(
+                f"{parent!r} was {number!r} when {node!r} was computed from it, and has been set since; "
+                "a gradient as a graph would be taken at the new number: compute y again first."
+            )
+    inputs = [p._data if isinstance(p, Constant) and p not in variables else p for p in node.parents]
+    if not (modes.opened and modes.current.detecting):
+        return node.op.local_gradients(*inputs, node)
+    with modes.no_detection():  # the rules also give gradients that nobody asked for
+        return node.op.local_gradients(*inputs, node)
+
+
+# The operations whose result is finite wherever their inputs are (but for overflow beyond 1e308), and
+# those whose result is 0, ½ or 1 whatever their inputs are.
+_FINITE: Final = frozenset(
+    (
+        *(ops.add, ops.sub, ops.mul, ops.neg, ops.abs, ops.square, ops.cbrt, ops.hypot, ops.sin, ops.cos),
+        *(ops.atan, ops.tanh, ops.asinh, ops.erf, ops.erfc, ops.sigmoid, ops.logsigmoid, ops.softplus),
+        *(ops.silu, ops.gelu, ops.relu, ops.leaky_relu, ops.elu, ops.maximum, ops.minimum, ops.clamp),
+        *(ops.where, ops.sign, ops.step, ops.floor, ops.ceil, ops.stop_gradient, ops.contribution),
+        *(ops.sum, ops.mean, ops.dot, ops.logsumexp),
+    )
+)
+_FLAGS: Final = frozenset(
+    [ops.share, ops.less, ops.less_equal, ops.greater, ops.greater_equal, ops.equal, ops.not_equal]
+)
+
+
+def _contribution(upstream: Operand, local: Operand, routes: bool, finite: dict[Value, bool]) -> Operand:
+    """Upstream × local gradient as `backward()` has it: an upstream of zero stops, a route of zero blocks.
+
+    Ones and zeros are not multiplied in. A plain `*` does where what zero may meet is finite for certain,
+    since the product is zero then; elsewhere it takes the operation `contribution`.
+    """
+    if _is_number(local, 1):
+        return upstream
+    if _is_number(upstream, 1):
+        return local
+    if _is_number(upstream, 0) or (_is_number(local, 0) and (routes or _is_finite(upstream, finite))):
+        return 0.0
+    if _is_number(local, -1):
+        return -upstream
+    if _is_number(upstream, -1):
+        return -local
+    stops = isinstance(upstream, Value) and not _is_finite(local, finite)
+    blocks = routes and isinstance(local, Value) and not _is_finite(upstream, finite)
+    if stops and blocks:
+        return ops.where(local, ops.contribution(upstream, local), 0.0)  # type: ignore[no-any-return]
+    if stops:
+        return ops.contribution(upstream, local)  # type: ignore[no-any-return]
+    return ops.contribution(local, upstream) if blocks else upstream * local
+
+
+def _is_number(factor: Operand, number: int) -> bool:
+    return not isinstance(factor, Value) and factor == number
+
+
+def _is_finite(thing: Operand, known: dict[Value, bool]) -> bool:
+    """Whether it is a finite number, here and wherever the leaves are."""
+    if not isinstance(thing, Value):
+        return math.isfinite(thing)
+    if thing in known:
+        return known[thing]
+    if not math.isfinite(thing._data):
+        return False
+    if thing.op is None or thing.op in _FLAGS:
+        return True
+    return thing.op in _FINITE and all(_is_finite(parent, known) for parent in thing.parents)
+
+
+def _as_value(number: Operand) -> Value:
+    return number if isinstance(number, Value) else Constant(number)
