@@ -179,17 +179,34 @@ class Value:
         if modes.opened and modes.current.detecting:
             _stop_at_anomalies(self.backward_steps(upstream))
             return
-        nodes = self._start(upstream)
-        for node in reversed(nodes):
+        for node in reversed(self._start(upstream)):
             gradient = node._grad
             if gradient == 0.0:
                 continue
-            operation, operands = node.op, node._operands
-            half = len(operands) // 2
-            local_gradients = operation.local_gradients(*operands[:half], node._data)  # type: ignore[union-attr]
-            for parent, local in zip(operands[half:], local_gradients, strict=True):
-                if local or not operation.routes:  # type: ignore[union-attr]
-                    parent._grad += gradient * local
+            operation: Operation = node.op  # type: ignore[assignment]  # a node in this order has one
+            operands, routes = node._operands, operation.routes
+            try:
+                if len(operands) == 4:  # two parents: nearly all nodes have one or two, and this is the inner loop
+                    x, y, first, second = operands
+                    to_first, to_second = operation.local_gradients(x, y, node._data)
+                    if to_first or not routes:
+                        first._grad += gradient * to_first
+                    if to_second or not routes:
+                        second._grad += gradient * to_second
+                elif len(operands) == 2:
+                    x, parent = operands
+                    (local,) = operation.local_gradients(x, node._data)
+                    if local or not routes:
+                        parent._grad += gradient * local
+                else:
+                    half = len(operands) // 2
+                    local_gradients = operation.local_gradients(*operands[:half], node._data)
+                    for parent, local in zip(operands[half:], local_gradients, strict=True):
+                        if local or not routes:
+                            parent._grad += gradient * local
+            except ValueError:
+                _check_count(operation, operands, node._data)
+                raise
 
     def backward_steps(self, upstream: Number = 1.0) -> Iterator[Step]:
         """Run `backward()`, giving each `+=` as it happens; the gradients end up the same, bit for bit.
@@ -501,6 +518,14 @@ def _stop_at_anomalies(steps: Iterator[Step]) -> None:
                 f"upstream {step.upstream} × local gradient {step.local_gradient} "
                 f"({step.formula}){_made_at(step.node)}."
             )
+
+
+def _check_count(operation: Operation, operands: tuple[Any, ...], data: float) -> None:
+    """Say so where a user's operation has not one local gradient for each input."""
+    half = len(operands) // 2
+    found = len(operation.local_gradients(*operands[:half], data))
+    if found != half:
+        raise ValueError(f"{operation!r} gives {found} local gradients for {half} inputs: it must give one for each.")
 
 
 def _described(node: Value) -> str:
