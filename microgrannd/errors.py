@@ -23,3 +23,7 @@ class TracingError(MicrogranndError, TypeError):
 
 class LayoutError(MicrogranndError, RuntimeError):
     """A drawing was asked of Graphviz, and Graphviz is not there or cannot do it."""
+
+
+class ModelFileError(MicrogranndError, ValueError):
+    """A file holds no model that can be loaded: it is damaged, foreign, newer, or of another shape."""
