@@ -1,0 +1,195 @@
+"""How good a model is: `accuracy`, `ConfusionMatrix`, and the rules that make a class of its outputs.
+
+A class is a whole number or a name. Where a row of scores or shares stands for a class, as a one-hot label
+does, its largest entry counts. This room may import nothing of the package but the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any
+
+from microgrannd.engine import Operand, Value
+
+
+def threshold(output: Operand, at: float = 0.5) -> int:
+    """The class of a single output: 0 below the threshold, 1 from there on.
+
+    >>> threshold(0.49), threshold(0.5)
+    (0, 1)
+    """
+    return 0 if output < at else 1
+
+
+def argmax(outputs: Iterable[Operand]) -> int:
+    """The class of several outputs: the position of the largest, the first of equals.
+
+    >>> argmax([0.1, 0.7, 0.2])
+    1
+    """
+    numbers = list(outputs)
+    return max(range(len(numbers)), key=numbers.__getitem__)
+
+
+def one_hot(label: int, classes: int) -> list[float]:
+    """A row of zeros with a 1 in the label's place.
+
+    >>> one_hot(2, 4)
+    [0.0, 0.0, 1.0, 0.0]
+    """
+    if label not in range(classes):
+        raise ValueError(f"Label {label} does not fit {classes} classes: it is an int from 0 to {classes - 1}.")
+    return [float(label == k) for k in range(classes)]
+
+
+def accuracy(labels: Iterable[Any], predictions: Iterable[Any]) -> float:
+    """The share of predictions that are right. Both are classes, or rows whose largest entry counts.
+
+    >>> accuracy([0, 1, 1, 0], [0, 1, 0, 0])
+    0.75
+    >>> accuracy([1, 0], [[0.2, 0.8], [0.3, 0.7]])
+    0.5
+    """
+    pairs = _pairs(labels, predictions)
+    return sum(label == prediction for label, prediction in pairs) / len(pairs)
+
+
+class ConfusionMatrix:
+    """How often each class was taken for each: rows are the true classes, columns the predicted.
+
+    `classes` are the classes in order; by default those that occur, sorted, with 0 and 1 always there
+    when they are numbers. For two classes the second is called positive, and the four counts have names.
+
+    >>> matrix = ConfusionMatrix([0, 1, 0, 1, 0, 1], [0, 0, 1, 1, 0, 1])
+    >>> print(matrix)
+    TN 2  FP 1  FN 1  TP 2
+    >>> matrix.counts
+    [[2, 1], [1, 2]]
+    """
+
+    classes: list[Hashable]
+    counts: list[list[int]]
+
+    def __init__(
+        self, labels: Iterable[Any], predictions: Iterable[Any], classes: Sequence[Hashable] | None = None
+    ) -> None:
+        pairs = _pairs(labels, predictions)
+        self.classes = list(classes) if classes is not None else _occurring(pairs)
+        place = {name: i for i, name in enumerate(self.classes)}
+        self.counts = [[0] * len(place) for _ in place]
+        for pair in pairs:
+            for name in pair:
+                if name not in place:
+                    raise ValueError(f"{name!r} is none of the classes {self.classes}.")
+            label, prediction = pair
+            self.counts[place[label]][place[prediction]] += 1
+
+    @classmethod
+    def from_counts(cls, counts: Sequence[Sequence[int]], classes: Sequence[Hashable] | None = None) -> ConfusionMatrix:
+        """The matrix with these counts, rows true and columns predicted."""
+        rows = [list(row) for row in counts]
+        names: list[Hashable] = list(range(len(rows)) if classes is None else classes)
+        if any(len(row) != len(rows) for row in rows) or len(names) != len(rows):
+            raise ValueError(f"A confusion matrix is square, with a row for each class; got {rows}, {names}.")
+        matrix = cls.__new__(cls)
+        matrix.classes, matrix.counts = names, rows
+        return matrix
+
+    @property
+    def total(self) -> int:
+        """How many samples there are."""
+        return sum(map(sum, self.counts))
+
+    @property
+    def accuracy(self) -> float:
+        """The share on the diagonal."""
+        return sum(row[i] for i, row in enumerate(self.counts)) / self.total
+
+    @property
+    def tn(self) -> int:
+        """True negatives: the first class, recognised."""
+        return self._of_two(0, 0)
+
+    @property
+    def fp(self) -> int:
+        """False positives: the first class, taken for the second."""
+        return self._of_two(0, 1)
+
+    @property
+    def fn(self) -> int:
+        """False negatives: the second class, taken for the first."""
+        return self._of_two(1, 0)
+
+    @property
+    def tp(self) -> int:
+        """True positives: the second class, recognised."""
+        return self._of_two(1, 1)
+
+    def mistakes(self) -> list[tuple[Hashable, Hashable, int]]:
+        """(true class, predicted class, how often) for each confusion that occurs, the most frequent first."""
+        found = [
+            (label, prediction, count)
+            for label, row in zip(self.classes, self.counts, strict=True)
+            for prediction, count in zip(self.classes, row, strict=True)
+            if count and label != prediction
+        ]
+        return sorted(found, key=lambda mistake: -mistake[2])
+
+    def table(self) -> str:
+        """The counts with the classes' names, a row for each true class.
+
+        >>> print(ConfusionMatrix([0, 1, 2, 2], [0, 1, 2, 0]).table())
+        true \\ predicted  0  1  2
+                       0  1  0  0
+                       1  0  1  0
+                       2  1  0  1
+        """
+        head = ["true \\ predicted", *map(str, self.classes)]
+        body = [[str(name), *map(str, row)] for name, row in zip(self.classes, self.counts, strict=True)]
+        widths = [max(map(len, column)) for column in zip(head, *body, strict=True)]
+        lines = [[text.rjust(width) for text, width in zip(row, widths, strict=True)] for row in [head, *body]]
+        return "\n".join("  ".join(line) for line in lines)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ConfusionMatrix):
+            return NotImplemented
+        return self.classes == other.classes and self.counts == other.counts
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __str__(self) -> str:
+        if len(self.classes) != 2:
+            return self.table()
+        return f"TN {self.tn}  FP {self.fp}  FN {self.fn}  TP {self.tp}"
+
+    def __repr__(self) -> str:
+        return f"ConfusionMatrix.from_counts({self.counts}, {self.classes})"
+
+    def _of_two(self, row: int, column: int) -> int:
+        if len(self.classes) != 2:
+            raise AttributeError(f"TN, FP, FN and TP are for two classes; here are {len(self.classes)}: see .counts.")
+        return self.counts[row][column]
+
+
+def _pairs(labels: Iterable[Any], predictions: Iterable[Any]) -> list[tuple[Hashable, Hashable]]:
+    first, second = [_class(label) for label in labels], [_class(prediction) for prediction in predictions]
+    if len(first) != len(second):
+        raise ValueError(f"Each label has one prediction: got {len(first)} labels and {len(second)} predictions.")
+    if not first:
+        raise ValueError("There are no labels to compare predictions with.")
+    return list(zip(first, second, strict=True))
+
+
+def _class(thing: Any) -> Hashable:
+    if isinstance(thing, Value):
+        raise TypeError(f"A class is a whole number or a name, got {thing!r}; threshold(output) gives the class.")
+    if isinstance(thing, str) or not hasattr(thing, "__len__"):
+        return thing.item() if hasattr(thing, "item") else thing  # type: ignore[no-any-return]
+    return argmax(thing) if len(thing) > 1 else _class(thing[0])
+
+
+def _occurring(pairs: list[tuple[Any, Any]]) -> list[Hashable]:
+    found = {name for pair in pairs for name in pair}
+    if found <= {0, 1}:
+        found = {0, 1}
+    return sorted(found)

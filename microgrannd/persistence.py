@@ -1,0 +1,226 @@
+"""Models on disk: `save` and `load`, as JSON that a person can read and that keeps every bit.
+
+A file has a format name, a version, the architecture and the parameters by name. It is written beside its
+destination and renamed when it is complete, so that there is never half a file. This room may import
+`nn` and the floors beneath it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from microgrannd.errors import ModelFileError
+from microgrannd.modules import Module
+from microgrannd.nn import ACTIVATIONS, MLP, Layer, Neuron
+
+FORMAT: Final = "microgrannd model"
+VERSION: Final = 1
+
+Architecture: TypeAlias = dict[str, Any]
+AnyPath: TypeAlias = "str | os.PathLike[str]"
+
+NOT_FINITE: Final = {"inf": float("inf"), "-inf": float("-inf"), "nan": float("nan")}
+
+
+def save(model: Module, path: AnyPath) -> None:
+    """Write the model's architecture and parameters to a JSON file, all of it or nothing.
+
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> model = MLP(2, [2, 1], activation="sigmoid", seed=0)
+    >>> save(model, f"{folder}/model.json")
+    >>> load(f"{folder}/model.json")([1.0, 2.0]) == model([1.0, 2.0])
+    True
+    """
+    if not isinstance(model, Module):
+        raise TypeError(f"Only a Module can be saved, such as an MLP; got {type(model).__name__}.")
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        "architecture": _architecture(model),
+        "parameters": {name: _spelled(parameter.data) for name, parameter in model.named_parameters()},
+    }
+    _write_whole(Path(os.path.realpath(path)), json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def load(path: AnyPath, into: Module | None = None) -> Any:
+    """The model that `save` wrote.
+
+    Neurons, layers and MLPs are built anew. For a class of your own, build the model and give it as
+    `into`: it gets the file's parameters if all their names fit. Raises ModelFileError, a ValueError,
+    for a file that is damaged, foreign or newer than this package, and then changes nothing.
+    """
+    content = _content(path)
+    architecture, numbers = content["architecture"], content["parameters"]
+    model = into if into is not None else _built(path, architecture, len(numbers))
+    parameters = dict(model.named_parameters())
+    if parameters.keys() != numbers.keys():
+        raise ModelFileError(f"{path} does not fit the model: {_difference(parameters, numbers)}.")
+    for name, number in numbers.items():
+        parameters[name].data = number
+    return model
+
+
+def _content(path: AnyPath) -> dict[str, Any]:
+    """The file's content, checked, its parameters as floats."""
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ModelFileError(f"{path} is damaged or no model file: it is not JSON ({error}).") from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise ModelFileError(f"{path} is no model file: its format is not {FORMAT!r}.")
+    version = content.get("version")
+    if type(version) is not int or version < 1:
+        raise ModelFileError(f"{path} is damaged: its version is {version!r}.")
+    if version > VERSION:
+        raise ModelFileError(
+            f"{path} was written by a newer microgrannd (version {version} of the format, this one reads up to "
+            f"{VERSION}): upgrade with pip install -U microgrannd."
+        )
+    for part in ("architecture", "parameters"):
+        if not isinstance(content.get(part), dict):
+            raise ModelFileError(f"{path} is damaged: it has no {part}.")
+    content["parameters"] = {name: _number(path, name, text) for name, text in content["parameters"].items()}
+    return content
+
+
+def _spelled(number: float) -> float | str:
+    """Python's JSON writes a float so that it reads back the same; JSON has no infinity and no NaN."""
+    return number if number - number == 0 else str(number)
+
+
+def _number(path: AnyPath, name: str, written: Any) -> float:
+    if isinstance(written, str) and written in NOT_FINITE:
+        return NOT_FINITE[written]
+    if type(written) not in (int, float):
+        raise ModelFileError(f"{path} is damaged: {name} is {written!r}, which is no number.")
+    try:
+        return float(written)
+    except OverflowError:
+        raise ModelFileError(f"{path} is damaged: {name} is too large for a float.") from None
+
+
+def _difference(parameters: Mapping[str, Any], numbers: Mapping[str, Any]) -> str:
+    def some(what: str, names: list[str]) -> list[str]:
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        return [f"{what} {', '.join(names[:3])}{more}"] if names else []
+
+    missing = [name for name in parameters if name not in numbers]
+    unknown = [name for name in numbers if name not in parameters]
+    return "; ".join(some("the file lacks", missing) + some("the model has no", unknown))
+
+
+# ---- what a model is made of, as plain data, and back
+
+
+def _architecture(model: Module) -> Architecture:
+    layers = {
+        Neuron: lambda neuron: [[neuron]],
+        Layer: lambda layer: [layer.neurons],
+        MLP: lambda network: [layer.neurons for layer in network.layers],
+    }.get(type(model))
+    name = type(model).__name__
+    if layers is None:
+        return {"class": name}
+    neurons = layers(model)  # type: ignore[no-untyped-call]
+    return {
+        "class": name,
+        "inputs": len(neurons[0][0].w),
+        "layers": [{"neurons": len(layer), "activation": _activation_name(layer)} for layer in neurons],
+        "expand": neurons[0][0].expand,
+    }
+
+
+def _activation_name(neurons: list[Neuron]) -> str:
+    activation = neurons[0].activation
+    if any(neuron.activation is not activation for neuron in neurons):
+        return "mixed"
+    for name, function in ACTIVATIONS.items():
+        if function is activation:
+            return name
+    return f"custom {getattr(activation, 'name', None) or getattr(activation, '__name__', activation)}"
+
+
+def _built(path: AnyPath, architecture: Architecture, count: int) -> Module:
+    kind = architecture.get("class")
+    if kind not in ("Neuron", "Layer", "MLP"):
+        raise ModelFileError(f"{path} holds a {kind}, a class of your own: build one and call load(path, into=it).")
+    try:
+        inputs, expand = architecture["inputs"], architecture["expand"] is True
+        sizes = [layer["neurons"] for layer in architecture["layers"]]
+        activations = [layer["activation"] for layer in architecture["layers"]]
+        expected = sum((before + 1) * after for before, after in zip([inputs, *sizes], sizes, strict=False))
+    except (KeyError, TypeError):
+        raise ModelFileError(f"{path} is damaged: its architecture is incomplete.") from None
+    if expected != count:  # before anything is built of a size that only a damaged file asks for
+        raise ModelFileError(f"{path} is damaged: it has {count} parameters where {expected} are expected.")
+    for activation in activations:
+        if not isinstance(activation, str) or activation not in ACTIVATIONS:
+            raise ModelFileError(
+                f"{path} has the activation {activation!r}, which is not built in: build the model and call "
+                "load(path, into=model)."
+            )
+    try:
+        return _made(kind, inputs, sizes, activations, expand)
+    except (ValueError, TypeError, IndexError) as error:
+        raise ModelFileError(f"{path} is damaged: {error}") from None
+
+
+def _made(kind: str, inputs: int, sizes: list[int], activations: list[str], expand: bool) -> Module:
+    if kind == "Neuron":
+        return Neuron(inputs, activations[0], init=0, expand=expand)
+    if kind == "Layer":
+        return Layer(inputs, sizes[0], activations[0], init=0, expand=expand)
+    model = MLP(inputs, sizes, init=0, expand=expand)
+    for layer, activation in zip(model.layers, activations, strict=True):
+        for neuron in layer.neurons:
+            neuron.activation = ACTIVATIONS[activation]
+    return model
+
+
+# ---- all of a file or nothing
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write beside the destination, to the disk itself, and rename: a crash leaves the old file or the new."""
+    folder = path.parent
+    if not folder.is_dir():
+        raise FileNotFoundError(f"There is no folder {folder} to save {path.name} in; make it first.")
+    descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, _permissions(path))
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    _sync_folder(folder)
+
+
+def _permissions(path: Path) -> int:
+    """Those of the file that is replaced, or those of any new file."""
+    if path.exists():
+        return stat.S_IMODE(path.stat().st_mode)
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name as lasting as the content; not every system opens folders."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,66 @@
+"""How far a training has come: a line that renews itself on a terminal, plain lines elsewhere.
+
+On a terminal tqdm draws it where it is installed. This room imports nothing of the package.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final, TypeAlias
+
+Report: TypeAlias = Callable[[int, float], None]
+
+LINES: Final = 10  # in a whole training, where there is no terminal
+
+
+@contextmanager
+def reporting(epochs: int, shown: bool) -> Iterator[Report]:
+    """A function to be called after each epoch with how many are done and their last loss.
+
+    >>> with reporting(2, shown=False) as report:
+    ...     report(1, 0.5)
+    """
+    if not shown:
+        yield lambda done, loss: None
+    elif not sys.stderr.isatty():
+        yield _plain_lines(epochs)
+    else:
+        try:
+            from tqdm import tqdm
+        except ModuleNotFoundError:
+            yield _one_line(epochs)
+            print(file=sys.stderr)
+        else:
+            with tqdm(total=epochs, unit="epoch") as bar:
+
+                def advance(done: int, loss: float) -> None:
+                    bar.set_postfix_str(f"loss={loss:.6g}", refresh=False)
+                    bar.update()
+
+                yield advance
+
+
+def _plain_lines(epochs: int) -> Report:
+    every = max(1, epochs // LINES)
+
+    def report(done: int, loss: float) -> None:
+        if done % every == 0 or done == epochs:
+            print(_line(done, epochs, loss), file=sys.stderr, flush=True)
+
+    return report
+
+
+def _one_line(epochs: int) -> Report:
+    width = shutil.get_terminal_size().columns - 1
+
+    def report(done: int, loss: float) -> None:
+        print("\r" + _line(done, epochs, loss)[:width].ljust(width), end="", file=sys.stderr, flush=True)
+
+    return report
+
+
+def _line(done: int, epochs: int, loss: float) -> str:
+    return f"epoch {done:>{len(str(epochs))}}/{epochs}  loss {loss:.6g}"
