@@ -446,11 +446,10 @@ def topological_order(*roots: Value, leaves: bool = True) -> list[Value]:
             if node.op is not None:
                 push(node)
                 push(None)
-                for operand in reversed(node._operands):
-                    if operand.__class__ is float:
-                        break
-                    if leaves or operand.op is not None:
-                        push(operand)
+                operands = node._operands
+                for parent in operands[: len(operands) // 2 - 1 : -1]:  # backwards: the first is visited first
+                    if (leaves or parent.op is not None) and parent not in seen:
+                        push(parent)
             elif leaves:
                 place(node)
     return order
