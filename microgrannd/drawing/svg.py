@@ -21,7 +21,7 @@ from importlib.resources import files
 from typing import Final
 
 from microgrannd.drawing.graph import Edge, Node, Picture
-from microgrannd.drawing.layout import Layout, Point
+from microgrannd.drawing.layout import Layout, Point, Size
 from microgrannd.drawing.lettering import MONOSPACE, escaped, width
 
 MARGIN: Final = 20.0
@@ -55,9 +55,10 @@ def write(picture: Picture, layout: Layout) -> str:
         f'<g transform="translate({MARGIN:.0f} {MARGIN:.0f})">',
         '<g class="edges" stroke-width="1.3" marker-end="url(#microgrannd-head)">',
     ]
-    parts += [_edge(edge, path) for edge, path in zip(picture.edges, layout.paths, strict=True)]
+    parts += [_edge(edge, path, layout.horizontal) for edge, path in zip(picture.edges, layout.paths, strict=True)]
     parts.append('</g><g class="nodes">')
-    parts += [_node(node, centre) for node, centre in zip(picture.nodes, layout.centres, strict=True)]
+    placed = zip(picture.nodes, layout.sizes, layout.centres, strict=True)
+    parts += [_node(node, size, centre) for node, size, centre in placed]
     parts.append("</g></g></svg>\n")
     return "\n".join(parts)
 
@@ -91,14 +92,14 @@ def curve(path: list[Point], horizontal: bool = True) -> str:
     return "".join(parts)
 
 
-def _edge(edge: Edge, path: list[Point]) -> str:
+def _edge(edge: Edge, path: list[Point], horizontal: bool) -> str:
     classes = "edge" + (" idle" if edge.idle else "") + (f" {edge.kind}" if edge.kind else "")
     weight = f' stroke-width="{_plain(1 + 2 * edge.strength)}"' if edge.strength else ""
-    return f'<path id="{edge.id}" class="{classes}"{weight} d="{curve(path)}"/>'
+    return f'<path id="{edge.id}" class="{classes}"{weight} d="{curve(path, horizontal)}"/>'
 
 
-def _node(node: Node, centre: Point) -> str:
-    across, down = size(node)
+def _node(node: Node, size: Size, centre: Point) -> str:
+    across, down = size
     left, top = centre[0] - across / 2, centre[1] - down / 2
     classes = f"node {node.kind}" + (" output" if node.output else "") + (" highlight" if node.highlighted else "")
     radius = down / 2 if node.kind == "leaf" else 7
@@ -184,6 +185,5 @@ def _row_width(row: tuple[str, str, str]) -> float:
 
 
 def _plain(x: float) -> str:
-    """A coordinate to one decimal, without a trailing zero."""
-    text = f"{x:.1f}"
-    return text[:-2] if text.endswith(".0") else text
+    """A coordinate, without a trailing zero."""
+    return f"{x:.7g}"
