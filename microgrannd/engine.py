@@ -117,7 +117,7 @@ class Value:
                 f"The data of {self!r} is computed by {self.op.name!r}; set a leaf's data and compute again, "
                 "or take .detach() for a leaf of its own."
             )
-        self._data = as_float(number)
+        self._data = number if number.__class__ is float else as_float(number)
 
     @property
     def grad(self) -> float:
@@ -126,7 +126,7 @@ class Value:
 
     @grad.setter
     def grad(self, number: Number) -> None:
-        self._grad = as_float(number)
+        self._grad = number if number.__class__ is float else as_float(number)
 
     @property
     def parents(self) -> tuple[Value, ...]:

@@ -115,14 +115,16 @@ class FusedOperation(Operation):
         *,
         vectors: int = 1,
     ) -> None:
-        def split(inputs: tuple[Any, ...]) -> list[Any]:
-            size = len(inputs) // vectors
-            return [inputs[i * size : (i + 1) * size] for i in range(vectors)] + [*inputs[vectors * size :]]
+        def split(inputs: tuple[Any, ...], count: int) -> tuple[Any, ...]:
+            size = count // vectors
+            if vectors == 2:  # dot, the innermost loop of every network
+                return (inputs[:size], inputs[size : 2 * size], *inputs[2 * size :])
+            return (*[inputs[i * size : (i + 1) * size] for i in range(vectors)], *inputs[vectors * size :])
 
         super().__init__(
             symbol,
-            lambda *inputs: forward(*split(inputs)),
-            lambda *inputs: local_gradients(*split(inputs[:-1]), inputs[-1]),
+            lambda *inputs: forward(*split(inputs, len(inputs))),
+            lambda *inputs: local_gradients(*split(inputs, len(inputs) - 1)),
         )
         self.vectors = vectors
 
