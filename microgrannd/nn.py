@@ -86,7 +86,8 @@ class Neuron(Module):
 
     def _compose(self, inputs: Sequence[Value]) -> Value:
         """The output by ordinary operations, whatever the inputs are and whatever modes are open."""
-        with self._inside():
+        inside: AbstractContextManager[None] = modes.scope(self.scope) if self.scope else nullcontext()
+        with inside:
             if self.expand:
                 z = self.b
                 for w, x in zip(self.w, inputs, strict=True):
@@ -94,28 +95,6 @@ class Neuron(Module):
             else:
                 z = operations.dot(self.w, inputs, self.b)
             return self.activation(z) if self.activation else z
-
-    def _inside(self) -> AbstractContextManager[None]:
-        return modes.scope(self.scope) if self.scope else nullcontext()
-
-    def _fire(self, inputs: list[Value], numbers: list[float]) -> Value:
-        """The same as `_compose`, bit for bit, without the ways of a general operation.
-
-        This is where training spends its time: the layer takes the inputs' numbers once for all neurons.
-        """
-        weights, bias, activation = self.w, self.b, self.activation
-        w, b = [weight._data for weight in weights], bias._data
-        z = sum(map(operator.mul, w, numbers), b)
-        node = _node(operations.dot, z, (*w, *numbers, b, *weights, *inputs, bias))
-        node._origin = self._origin
-        if activation is None:
-            return node
-        if activation.__class__ is not Operation or activation.defaults:
-            with self._inside():
-                return activation(node)
-        node = _node(activation, activation.forward(z), (z, node))
-        node._origin = self._origin
-        return node
 
     def __repr__(self) -> str:
         return f"Neuron({len(self.w)}, activation={_name(self.activation)!r})"
@@ -219,10 +198,31 @@ def _inputs(module: Module, x: Iterable[Operand], expected: int) -> list[Value]:
 
 
 def _outputs(neurons: Sequence[Neuron], inputs: list[Value]) -> list[Value]:
-    if modes.opened or neurons[0].expand or not {value.__class__ for value in inputs} <= _PLAIN:
+    """What the neurons make of the inputs: the same as by `Neuron._compose`, bit for bit.
+
+    This is where training spends its time, so it makes the nodes without the ways of a general operation
+    and takes the inputs' numbers once for all neurons.
+    """
+    if modes.opened or not {value.__class__ for value in inputs} <= _PLAIN:
         return [neuron._compose(inputs) for neuron in neurons]
+    dot, mul = operations.dot, operator.mul
     numbers = [value._data for value in inputs]
-    return [neuron._fire(inputs, numbers) for neuron in neurons]
+    outputs = []
+    for neuron in neurons:
+        activation = neuron.activation
+        if neuron.expand or (activation and (activation.__class__ is not Operation or activation.defaults)):
+            outputs.append(neuron._compose(inputs))
+            continue
+        weights, bias = neuron.w, neuron.b
+        w, b = [weight._data for weight in weights], bias._data
+        z = sum(map(mul, w, numbers), b)
+        node = _node(dot, z, (*w, *numbers, b, *weights, *inputs, bias))
+        node._origin = neuron._origin
+        if activation:
+            node = _node(activation, activation.forward(z), (z, node))
+            node._origin = neuron._origin
+        outputs.append(node)
+    return outputs
 
 
 _PLAIN: Final = {Value, Constant}
