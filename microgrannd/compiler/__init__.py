@@ -1,0 +1,10 @@
+"""The compiler: a function of scalars becomes the straight-line program a person would have derived.
+
+`function → trace → tape → simplify → Python source | native code`. The gradients are ordinary
+instructions, made by the passes over graphs; no derivative is known here.
+"""
+
+from microgrannd.compiler.program import Program, compile
+from microgrannd.compiler.tape import Tape
+
+__all__ = ["Program", "Tape", "compile"]

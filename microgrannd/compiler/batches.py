@@ -1,0 +1,159 @@
+"""Arguments of a program, taken apart: one sample or a batch, a column for each scalar.
+
+An array has the samples along its first axis; a number beside arrays is the same for all samples. This
+room may import the shapes and the floors beneath the compiler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from microgrannd.compiler.shapes import SCALAR, Shape, builder, shape_of
+from microgrannd.nests import is_array
+from microgrannd.nests import leaves as flatten
+from microgrannd.operations import as_float
+
+Column = Any  # a list of floats or a NumPy array
+
+
+class Batch(NamedTuple):
+    """A batch taken apart: the shape of one sample of each argument, and the columns of all."""
+
+    shapes: tuple[Shape, ...]
+    columns: list[Column]
+    length: int
+    arrays: tuple[bool, ...]  # which arguments came as one array
+
+    def first(self) -> list[float]:
+        """The numbers of the first sample; zeros where there is none."""
+        return [float(column[0]) if self.length else 0.0 for column in self.columns]
+
+
+def holds_array(argument: Any) -> bool:
+    """Whether there is an array with at least one axis in it."""
+    if isinstance(argument, list | tuple | dict):
+        return any(holds_array(part) for part in (argument.values() if isinstance(argument, dict) else argument))
+    return is_array(argument) and argument.ndim > 0
+
+
+def whole_shape(argument: Any) -> Shape:
+    """The shape of an argument in which arrays count as nested lists."""
+    return _filled(shape_of(argument), iter([nested(getattr(leaf, "shape", ())) for leaf in _leaves(argument)]))
+
+
+def nested(dimensions: Sequence[int]) -> Shape:
+    """The shape of lists nested to these lengths.
+
+    >>> print(nested([2, 3]))
+    list of 2 (list of 3 (a number))
+    """
+    shape = SCALAR
+    for size in reversed(dimensions):
+        shape = Shape(list, (), (shape,) * size)
+    return shape
+
+
+def batch(arguments: Sequence[Any]) -> Batch:
+    """Arguments of which some are or hold arrays; numbers are repeated for all samples."""
+    import numpy
+
+    counts = {len(array) for argument in arguments for array in _arrays(argument)}
+    if len(counts) != 1:
+        raise ValueError(f"The arrays of a batch have one length, got {' and '.join(map(str, sorted(counts)))}.")
+    [count] = counts
+    shapes: list[Shape] = []
+    columns: list[Column] = []
+    for argument in arguments:
+        parts = [_split(leaf, count) for leaf in _leaves(argument)]
+        inner = iter([shape for shape, _ in parts])
+        shapes.append(_filled(shape_of(argument), inner))
+        columns += [column for _, split in parts for column in split]
+    columns = [numpy.ascontiguousarray(column, dtype=float) for column in columns]
+    return Batch(tuple(shapes), columns, count, tuple(is_array(argument) for argument in arguments))
+
+
+def samples(arguments: Sequence[Any]) -> Batch:
+    """Arguments that are arrays or lists with one entry, a number or a nest, for each sample."""
+    lengths = [len(argument) if hasattr(argument, "__len__") else None for argument in arguments]
+    if None in lengths or len(set(lengths)) != 1:
+        shown = ", ".join("a number" if length is None else str(length) for length in lengths)
+        raise ValueError(f"A batch has an array or a list of samples for each argument, of one length; got {shown}.")
+    count = lengths[0] or 0
+    shapes: list[Shape] = []
+    columns: list[Column] = []
+    for argument in arguments:
+        if is_array(argument):
+            part = batch([argument])
+            shapes += part.shapes
+            columns += part.columns
+            continue
+        shape = shape_of(_as_nest(argument[0])) if count else SCALAR
+        rows = [_row(sample, shape, i) for i, sample in enumerate(argument)]
+        shapes.append(shape)
+        columns += [list(column) for column in zip(*rows, strict=True)] if rows else [[]]
+    return Batch(tuple(shapes), columns, count, tuple(is_array(argument) for argument in arguments))
+
+
+def arranged(shape: Shape, columns: Sequence[Column], *, as_array: bool) -> Any:
+    """The columns as a nest of arrays or, where asked for and it has the form of lists, as one array."""
+    import numpy
+
+    arrays = [numpy.asarray(column, dtype=float) for column in columns]
+    dimensions = _dimensions(shape)
+    if not as_array or not dimensions:
+        return builder(shape)(arrays, 0)
+    return numpy.stack(arrays, axis=1).reshape(-1, *dimensions)
+
+
+def _dimensions(shape: Shape) -> tuple[int, ...] | None:
+    """The lengths of regularly nested lists or tuples; None for another shape."""
+    if shape.kind is None:
+        return ()
+    inner = {_dimensions(part) for part in shape.parts}
+    if shape.kind is dict or len(inner) != 1 or None in inner:
+        return None
+    [rest] = inner
+    return (len(shape.parts), *(rest or ()))
+
+
+def _as_nest(thing: Any) -> Any:
+    return thing.tolist() if is_array(thing) else thing
+
+
+def _row(sample: Any, shape: Shape, i: int) -> list[float]:
+    sample = _as_nest(sample)
+    if shape_of(sample) != shape:
+        raise ValueError(f"All samples have one shape, but the first is {shape} and sample {i} is {shape_of(sample)}.")
+    return [as_float(x) for x in flatten(sample)]
+
+
+def _leaves(argument: Any) -> list[Any]:
+    if isinstance(argument, dict):
+        return [leaf for part in argument.values() for leaf in _leaves(part)]
+    if isinstance(argument, list | tuple):
+        return [leaf for part in argument for leaf in _leaves(part)]
+    return [argument]
+
+
+def _arrays(argument: Any) -> list[Any]:
+    return [leaf for leaf in _leaves(argument) if is_array(leaf) and leaf.ndim > 0]
+
+
+def _split(leaf: Any, count: int) -> tuple[Shape, list[Column]]:
+    """The shape of one sample of a leaf, and its columns."""
+    import numpy
+
+    if not is_array(leaf) or leaf.ndim == 0:
+        return SCALAR, [numpy.full(count, as_float(leaf.item() if is_array(leaf) else leaf))]
+    if leaf.dtype.kind not in "fiub":
+        raise TypeError(f"Arrays of numbers are needed, got one of {leaf.dtype}.")
+    flat = leaf.reshape(count, -1) if leaf.size else numpy.empty((count, int(numpy.prod(leaf.shape[1:]))))
+    return nested(leaf.shape[1:]), list(flat.T)
+
+
+def _filled(shape: Shape, inner: Any) -> Shape:
+    """The shape with the next inner shape in place of each scalar."""
+    if shape.kind is None:
+        return next(inner)  # type: ignore[no-any-return]
+    return Shape(shape.kind, shape.keys, tuple(_filled(part, inner) for part in shape.parts))

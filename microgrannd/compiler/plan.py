@@ -1,0 +1,80 @@
+"""The tapes of one trace: values, gradients by the inputs, gradients by the parameters.
+
+Each is made when it is first asked for. The gradients come in two forms. The plain one leaves out the
+guards that only infinite or overflowing numbers need: an upstream gradient of zero that meets an infinite
+local gradient gives NaN there, and the NaN reaches a result. The guarded one is eager mode in every case,
+and whoever finds a NaN in the plain one's gradients runs it instead. This room may import the tracing,
+the simplifier and the floors beneath them.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from typing import Literal
+
+from microgrannd.compiler.python_source import Source, python_source
+from microgrannd.compiler.simplify import reassociate, simplify
+from microgrannd.compiler.tape import Tape
+from microgrannd.compiler.tracing import Trace, differentiate
+
+Aim = Literal["values", "inputs", "parameters"]
+
+
+class Plan:
+    """One trace and what is made of it.
+
+    `aim` says what is computed: the values alone; the value and its gradient by the inputs; or the value
+    and its gradient by the parameters.
+    """
+
+    def __init__(self, trace: Trace, *, reassociate: bool = False) -> None:
+        self.trace = trace
+        self.reassociate = reassociate
+        self._tapes: dict[tuple[str, bool], Tape] = {}
+        self._lock = threading.RLock()
+
+    def tape(self, aim: Aim, *, guarded: bool = False) -> Tape:
+        """The simplified tape for one aim."""
+        key = (aim, guarded and aim != "values")
+        with self._lock:
+            if key not in self._tapes:
+                self._tapes[key] = self._made(aim, key[1])
+            return self._tapes[key]
+
+    def leaves(self, aim: Aim) -> range:
+        """The leaves by which the gradients are taken."""
+        trace = self.trace.tape
+        inputs = len(trace.inputs)
+        return {"values": range(0), "inputs": range(inputs), "parameters": range(inputs, trace.leaves)}[aim]
+
+    def source(self, aim: Aim, *, guarded: bool = False) -> Source:
+        """The tape as Python text: the values, then the gradients as a tuple."""
+        tape, of = self.tape(aim, guarded=guarded), self.leaves(aim)
+        name = self.trace.name
+        if aim == "values":
+            return python_source(name, tape, f"The value of {name}.", [len(tape.outputs)])
+        by = "inputs" if aim == "inputs" else "parameters"
+        text = f"The value of {name} and its derivatives by the {by}."
+        return python_source(name, tape, text, [1, len(of)], of)
+
+    def _made(self, aim: Aim, guarded: bool) -> Tape:
+        if aim == "values":
+            return self._simplified(self.trace.tape)
+        key = ("all", guarded)
+        if key not in self._tapes:
+            self._tapes[key] = self._gradients(guarded)
+        tape = self._tapes[key]
+        return self._simplified(tape.with_outputs([tape.outputs[0], *(tape.outputs[1 + v] for v in self.leaves(aim))]))
+
+    def _gradients(self, guarded: bool) -> Tape:
+        trace = self.trace
+        if len(trace.tape.outputs) != 1 or trace.result.kind is not None:
+            raise TypeError(
+                f"Gradients are those of a single number, but {trace.name} returns {trace.result}; "
+                "compile a function that returns one, such as a sum or a loss."
+            )
+        return differentiate(trace.tape, [math.nan] * trace.tape.leaves if guarded else trace.numbers)
+
+    def _simplified(self, tape: Tape) -> Tape:
+        return simplify(reassociate(tape) if self.reassociate else tape)

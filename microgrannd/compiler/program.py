@@ -1,0 +1,253 @@
+"""`compile` and `Program`: a function of scalars, traced once, run as printed Python or as native code.
+
+This room may import everything else in the compiler.
+"""
+
+from __future__ import annotations
+
+import threading
+import types
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from microgrannd.compiler.batches import Batch, arranged, batch, holds_array, samples, whole_shape
+from microgrannd.compiler.interpreted import Kernel, NumpyKernel, PythonKernel
+from microgrannd.compiler.plan import Aim, Plan
+from microgrannd.compiler.shapes import SCALAR, Shape, builder
+from microgrannd.compiler.tape import Tape
+from microgrannd.compiler.tracing import Trace, trace, trace_graph
+from microgrannd.engine import Value
+from microgrannd.errors import TracingError
+from microgrannd.nests import leaves as flatten
+from microgrannd.operations import as_float
+
+BACKENDS = ("auto", "python", "numpy", "native")
+
+
+def compile(
+    function: Callable[..., Any] | None = None,
+    *,
+    graph: Value | None = None,
+    inputs: Sequence[Value] = (),
+    backend: str = "auto",
+    reassociate: bool = False,
+) -> Program:
+    """A program that computes what the function computes, and its gradients, without building graphs.
+
+    The function takes scalars, or lists, tuples and dicts of them, and returns a scalar or a nest of
+    scalars. Values that it closes over are parameters, read anew at each call; plain numbers are
+    constants. Or else `graph=y, inputs=[...]` compiles a graph that stands already. `reassociate` allows
+    sums to be added in another order.
+
+    >>> from microgrannd import operations as mg
+    >>> program = compile(lambda x, y: mg.sin(x) * y, backend="python")
+    >>> program(0.0, 2.0)
+    0.0
+    >>> program.value_and_gradients(0.0, 2.0)
+    (0.0, (2.0, 0.0))
+    """
+    if (function is None) == (graph is None):
+        raise TypeError("compile takes a function, or graph=y with inputs=[...].")
+    if function is not None and not callable(function):
+        raise TypeError(f"compile takes a function, got {function!r}; a graph goes as graph=y, inputs=[...].")
+    program = Program(function, backend=backend, reassociate=reassociate)
+    if graph is not None:
+        program._add(trace_graph(graph, inputs))
+    return program
+
+
+class Program:
+    """A compiled function. It is traced at the first call, and again for arguments of another structure."""
+
+    def __init__(
+        self, function: Callable[..., Any] | None, *, backend: str = "auto", reassociate: bool = False
+    ) -> None:
+        if backend not in BACKENDS:
+            raise ValueError(f"backend is one of {', '.join(BACKENDS)}; got {backend!r}.")
+        self.function = function
+        self.backend = backend
+        self.reassociate = reassociate
+        self._plans: dict[tuple[Shape, ...], Plan] = {}
+        self._kernels: dict[tuple[int, Aim, bool], Kernel] = {}
+        self._lock = threading.RLock()
+        self._latest: Plan | None = None
+
+    # ---- running
+
+    def __call__(self, *arguments: Any) -> Any:
+        """The result: floats for one sample, arrays for arrays with a batch axis."""
+        if any(map(holds_array, arguments)) and (found := self._batch(arguments)):
+            plan, given = found
+            columns = self._kernel(plan, "values").each(given.columns, _numbers(plan), given.length)
+            return arranged(plan.trace.result, columns, as_array=True)
+        plan, numbers = self._sample(arguments)
+        return builder(plan.trace.result)(self._kernel(plan, "values").one(numbers, _numbers(plan)), 0)
+
+    def value_and_gradients(self, *arguments: Any) -> tuple[Any, tuple[Any, ...]]:
+        """The value and a tuple with the gradient by each argument, in the structure of the argument."""
+        if any(map(holds_array, arguments)) and (found := self._batch(arguments)):
+            plan, given = found
+            value, *columns = self._run(plan, "inputs", "each", given.columns, given.length)
+            starts = _starts(given.shapes)
+            split = zip(given.shapes, given.arrays, starts, starts[1:], strict=False)
+            return arranged(SCALAR, [value], as_array=True), tuple(
+                arranged(shape, columns[start:end], as_array=array) for shape, array, start, end in split
+            )
+        plan, numbers = self._sample(arguments)
+        value, *flat = self._run(plan, "inputs", "one", numbers)
+        shapes = plan.trace.shapes
+        starts = _starts(shapes)
+        return value, tuple(builder(shape)(flat, start) for shape, start in zip(shapes, starts, strict=False))
+
+    def backward(self, *batch: Any) -> float:
+        """The mean value over a batch; the mean gradient is added to each parameter's `.grad`."""
+        given = samples(batch)
+        if not given.length:
+            raise ValueError("backward takes the mean over a batch of at least one sample, got none.")
+        plan = self._plan(given.shapes, given.first())
+        total, *gradients = self._run(plan, "parameters", "total", given.columns, given.length)
+        for parameter, gradient in zip(plan.trace.parameters, gradients, strict=True):
+            parameter._grad += gradient / given.length
+        return float(total / given.length)
+
+    # ---- looking
+
+    def trace(self, *arguments: Any) -> Program:
+        """Trace for arguments like these now rather than at the first call."""
+        if not (any(map(holds_array, arguments)) and self._batch(arguments)):
+            self._sample(arguments)
+        return self
+
+    @property
+    def parameters(self) -> list[Value]:
+        """The Values that the function closes over, in the order of their first use."""
+        return list(self._traced().trace.parameters)
+
+    @property
+    def tape(self) -> Tape:
+        """The simplified instructions: the value and its gradient by the parameters or, without any, by the inputs."""
+        plan = self._traced()
+        return plan.tape(_aim(plan))
+
+    @property
+    def python_source(self) -> str:
+        """The program as a Python function of its own: forward lines, then backward lines.
+
+        The gradients are those by the parameters or, where there are none, by the inputs.
+        """
+        plan = self._traced()
+        return str(plan.source(_aim(plan)))
+
+    def __repr__(self) -> str:
+        if self._latest is None:
+            return f"Program({getattr(self.function, '__name__', self.function)}, not traced yet)"
+        tape = self._latest.trace.tape
+        counts = f"{len(tape.inputs)} inputs, {len(tape.parameters)} parameters, {len(tape.instructions)} operations"
+        return f"Program({self._latest.trace.name}: {counts})"
+
+    # ---- pickling
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A function that pickles as its name is traced anew where it is loaded; of a local one the traces go.
+        function = self.function
+        named = isinstance(function, types.FunctionType | types.BuiltinFunctionType | type)
+        local = named and any(mark in getattr(function, "__qualname__", "") for mark in ("<locals>", "<lambda>"))
+        return {
+            "function": None if local else function,
+            "backend": self.backend,
+            "reassociate": self.reassociate,
+            "traces": [] if named and not local else [plan.trace for plan in self._plans.values()],
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Program.__init__(self, state["function"], backend=state["backend"], reassociate=state["reassociate"])
+        for found in state["traces"]:
+            self._add(found)
+
+    # ---- plans and kernels
+
+    def _batch(self, arguments: Sequence[Any]) -> tuple[Plan, Batch] | None:
+        """The arguments as a batch; None where the arrays are one sample of a structure that is known."""
+        if tuple(whole_shape(argument) for argument in arguments) in self._plans:
+            return None
+        given = batch(arguments)
+        return self._plan(given.shapes, given.first()), given
+
+    def _sample(self, arguments: Sequence[Any]) -> tuple[Plan, list[float]]:
+        numbers = [x if x.__class__ is float else as_float(x) for argument in arguments for x in flatten(argument)]
+        return self._plan(tuple(map(whole_shape, arguments)), numbers), numbers
+
+    def _plan(self, shapes: tuple[Shape, ...], numbers: Sequence[float]) -> Plan:
+        plan = self._plans.get(shapes)
+        if plan is not None:
+            return plan
+        if self.function is None:
+            raise TypeError(f"This program takes {self._known()}; got {_listed(shapes)}.")
+        starts = _starts(shapes)
+        nests = [builder(shape)(numbers, start) for shape, start in zip(shapes, starts, strict=False)]
+        return self._add(trace(self.function, nests))
+
+    def _add(self, found: Trace) -> Plan:
+        with self._lock:
+            self._latest = self._plans.setdefault(found.shapes, Plan(found, reassociate=self.reassociate))
+            return self._latest
+
+    def _known(self) -> str:
+        return " or ".join(map(_listed, self._plans)) or "nothing: it was pickled before it was traced"
+
+    def _traced(self) -> Plan:
+        if self._latest is None:
+            raise TracingError(
+                "The program has not been traced yet: call it once, or program.trace(*arguments) with arguments "
+                "of the structure it will get."
+            )
+        return self._latest
+
+    def _kernel(self, plan: Plan, aim: Aim, *, guarded: bool = False) -> Kernel:
+        key = (id(plan), aim, guarded)
+        kernel = self._kernels.get(key)
+        if kernel is None:
+            with self._lock:
+                kernel = self._kernels.setdefault(key, self._made(plan, aim, guarded))
+        return kernel
+
+    def _made(self, plan: Plan, aim: Aim, guarded: bool) -> Kernel:
+        make = NumpyKernel if self.backend == "numpy" else PythonKernel
+        outputs = len(plan.tape(aim, guarded=guarded).outputs)
+        return make(plan.source(aim, guarded=guarded), grouped=aim != "values", outputs=outputs)
+
+    def _run(self, plan: Plan, aim: Aim, how: str, inputs: Any, *count: int) -> Sequence[Any]:
+        """The outputs; where a gradient is NaN, those of the guarded program, which is the last word."""
+        results = getattr(self._kernel(plan, aim), how)(inputs, _numbers(plan), *count)
+        if any(map(_has_nan, results[1:])):
+            results = getattr(self._kernel(plan, aim, guarded=True), how)(inputs, _numbers(plan), *count)
+        return results  # type: ignore[no-any-return]
+
+
+def _numbers(plan: Plan) -> list[float]:
+    return [parameter._data for parameter in plan.trace.parameters]
+
+
+def _aim(plan: Plan) -> Aim:
+    if plan.trace.result.kind is not None:
+        return "values"
+    return "parameters" if plan.trace.parameters else "inputs"
+
+
+def _has_nan(result: Any) -> bool:
+    if result.__class__ is float:
+        return bool(result != result)
+    if hasattr(result, "dtype"):
+        return bool((result != result).any())
+    return any(x != x for x in result)
+
+
+def _starts(shapes: Sequence[Shape]) -> list[int]:
+    starts = [0]
+    for shape in shapes:
+        starts.append(starts[-1] + shape.size)
+    return starts
+
+
+def _listed(shapes: Sequence[Shape]) -> str:
+    return f"({', '.join(map(str, shapes))})"
