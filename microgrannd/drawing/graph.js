@@ -1,0 +1,141 @@
+/**
+ * The recorded run and the graph as it stands after `position` events.
+ *
+ * @typedef {{name: string, path: string, scope: string, kind: string, operation: string, formula: string,
+ *   local_gradients: string[], parents: number[], line: string, routes: boolean}} Node
+ * @typedef {{kind: string, pass: number, node: number} & Record<string, any>} Event
+ * @typedef {{event: number, kind: string, node: number, text: string}} Remark
+ * @typedef {{values: (number | null)[], gradients: (number | null)[], events: Event[], remarks: Remark[]}} Pass
+ */
+
+/** What the entries of a recorded event are, by its kind. */
+const EVENTS = {
+  computed: ["node", "value", "formula"],
+  seeded: ["node", "before", "after"],
+  added: ["node", "position", "parent", "upstream", "local", "contribution", "before", "after", "formula"],
+  updated: ["node", "gradient", "before", "after", "formula"],
+};
+const TEXTS = new Set(["formula"]);
+const PHASES = { begin: "forward", computed: "forward", seeded: "backward", added: "backward", updated: "update" };
+
+const recording = JSON.parse(byId("recording").textContent);
+/** @type {Node[]} parents first, the output last */
+const nodes = recording.nodes;
+const output = nodes.length - 1;
+/** @type {Pass[]} */
+const passes = recording.passes.map(decodedPass);
+/** @type {Event[]} every event of every pass; from the second pass on, one that begins it */
+const timeline = [];
+/** Where in the timeline the events of each pass start. */
+const starts = passes.map((pass, i) => {
+  if (i > 0) timeline.push({ kind: "begin", pass: i, node: output });
+  timeline.push(...pass.events);
+  return timeline.length - pass.events.length;
+});
+const largest = timeline
+  .filter(({ kind, after }) => PHASES[kind] === "backward" && Number.isFinite(after))
+  .reduce((most, { after }) => Math.max(most, Math.abs(after)), 0);
+
+/** How many events have happened. What is on the screen depends on it alone. */
+let position = 0;
+const values = [...passes[0].values];
+const gradients = [...passes[0].gradients];
+/** @type {(number | null)[][]} what has flowed back along the edges, by node and which of its parents */
+const flows = nodes.map(({ parents }) => parents.map(() => null));
+/** @type {[any[], number, any][][]} for each event that has happened, the entries as they were before it */
+const undo = [];
+
+const picture = byId("scroller").querySelector("svg");
+const boxes = nodes.map((_, i) => byId("n" + i));
+const edges = nodes.map(({ parents }, i) => parents.map((_, k) => byId(`e${i}-${k}`)));
+const fullBars = boxes.map((box) => Number(box.querySelector("rect.strength")?.getAttribute("width") ?? 0));
+
+/** @param {any} pass @param {number} i @returns {Pass} */
+function decodedPass(pass, i) {
+  const events = pass.events.map(([kind, ...entries]) => {
+    const names = EVENTS[kind];
+    return { kind, pass: i, ...Object.fromEntries(entries.map((x, k) => [names[k], TEXTS.has(names[k]) ? x : decoded(x)])) };
+  });
+  // A leaf whose gradient is zero shows none: the zero is seen when the first += starts from it.
+  return { events, remarks: pass.remarks, values: pass.values.map(decoded), gradients: pass.gradients.map((g) => decoded(g) || null) };
+}
+
+/** Let events happen, or undo them, until this many have happened. @param {number} target */
+function seek(target) {
+  while (position < target) undo.push(happen(timeline[position++]));
+  while (position > target) {
+    position--;
+    for (const [store, key, before] of undo.pop().reverse()) store[key] = before;
+  }
+  draw();
+}
+
+/** @param {Event} event @returns {[any[], number, any][]} what it has changed, with the old entries */
+function happen(event) {
+  const changes = [];
+  const set = (store, key, entry) => {
+    changes.push([store, key, store[key]]);
+    store[key] = entry;
+  };
+  if (event.kind === "computed") set(values, event.node, event.value);
+  if (event.kind === "updated") set(values, event.node, event.after);
+  if (event.kind === "seeded") set(gradients, event.node, event.after);
+  if (event.kind === "added") {
+    set(gradients, event.parent, event.after);
+    set(flows[event.node], event.position, event.contribution);
+  }
+  if (event.kind === "begin") {
+    passes[event.pass].values.forEach((x, i) => set(values, i, x));
+    passes[event.pass].gradients.forEach((g, i) => set(gradients, i, g));
+    flows.forEach((flow) => flow.forEach((_, k) => set(flow, k, null)));
+  }
+  return changes;
+}
+
+const drawnNodes = nodes.map(() => ({ value: undefined, gradient: undefined }));
+const drawnFlows = flows.map((flow) => flow.map(() => undefined));
+
+/** Bring the picture up to date: only what differs from what it shows is touched. */
+function draw() {
+  nodes.forEach((_, i) => {
+    const before = drawnNodes[i];
+    if (!Object.is(before.value, values[i]) || !Object.is(before.gradient, gradients[i])) drawNode(i);
+    flows[i].forEach((flow, k) => {
+      if (!Object.is(drawnFlows[i][k], flow)) drawFlow(i, k);
+    });
+  });
+}
+
+/** @param {number} i */
+function drawNode(i) {
+  const [x, g] = [values[i], gradients[i]];
+  const box = boxes[i];
+  drawnNodes[i] = { value: x, gradient: g };
+  box.classList.toggle("unknown", x === null);
+  writeNumber(box.querySelector("text.value"), x, "");
+  writeNumber(box.querySelector("text.gradient"), g, "∇ ");
+  box.querySelector("rect.strength")?.setAttribute("width", String(fullBars[i] * strength(g)));
+  const known = x === null ? nodes[i].path : `${nodes[i].path} = ${exact(x)}`;
+  box.querySelector("title").textContent = g === null ? known : `${known}; gradient ${exact(g)}`;
+}
+
+/** @param {SVGElement | null} text @param {number | null} x @param {string} sign */
+function writeNumber(text, x, sign) {
+  if (!text) return;
+  text.textContent = x === null ? "" : sign + short(x);
+  text.dataset.number = x === null ? "" : exact(x);
+}
+
+/** @param {number} i @param {number} k */
+function drawFlow(i, k) {
+  const flow = (drawnFlows[i][k] = flows[i][k]);
+  edges[i][k].classList.toggle("flowed", Boolean(flow) || Number.isNaN(flow));
+  edges[i][k].classList.toggle("idle", flow === 0);
+  edges[i][k].style.strokeWidth = flow ? String(1.3 + 2 * strength(flow)) : "";
+}
+
+/** How strongly a gradient is drawn, from 0 to 1: a tenth less for each factor of two below the largest. */
+function strength(gradient) {
+  if (!gradient) return Number.isNaN(gradient) ? 1 : 0;
+  return Number.isFinite(gradient) ? Math.max(0.1, 1 - Math.log2(largest / Math.abs(gradient)) / 10) : 1;
+}

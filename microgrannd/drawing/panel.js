@@ -1,0 +1,238 @@
+/** What the panel says about an event: its numbers, its rule, where it comes from. @param {Event | undefined} event */
+function eventCard(event) {
+  if (!event) return introduction();
+  const node = nodes[event.node];
+  switch (event.kind) {
+    case "begin":
+      return [caption(event, "A new step"), note("The gradients are cleared, and the network runs again with the new weights.")];
+    case "computed":
+      return [
+        caption(event, "Forward"),
+        equation(isolated(node.path), ...chain([node.formula, event.formula], node.name), together("=", term(event.value, "value", "result"))),
+        ...origin(node),
+      ];
+    case "seeded":
+      return [
+        caption(event, "Backward begins"),
+        equation(grad(node), ...(event.before ? [":", term(event.before, "before"), "→"] : ["="]), term(event.after, "gradient of the output", "result")),
+        note("The output changes exactly as much as itself. From here every node hands its gradient on to its parents."),
+      ];
+    case "added":
+      return additionCard(event, asking);
+    case "updated":
+      return [
+        caption(event, "Update"),
+        equation(
+          isolated(node.path),
+          ...(event.formula ? ["←", isolated(event.formula)] : [":", term(event.before, "before")]),
+          together(event.formula ? "=" : "→", term(event.after, "after", "result")),
+        ),
+        note("The optimizer moves the weight against its gradient, ", shown(event.gradient, "gradient"), ": from ", shown(event.before, "before"), " to ", shown(event.after, "after"), "."),
+      ];
+  }
+  return [];
+}
+
+/** One +=, with its contribution hidden while it is being guessed. @param {Event} event @param {boolean} hidden */
+function additionCard(event, hidden) {
+  const [node, parent] = [nodes[event.node], nodes[event.parent]];
+  const unknown = () => element("span", { className: "unknown-number", title: "to be guessed" }, "?");
+  const rule = node.local_gradients[event.position];
+  return [
+    caption(event, "Backward"),
+    equation(
+      grad(parent),
+      "+=",
+      term(event.upstream, "upstream"),
+      "×",
+      term(event.local, "local"),
+      together("=", hidden ? labelled(unknown(), "contribution", "result") : term(event.contribution, "contribution", "result")),
+    ),
+    element("p", { className: "sum" }, grad(parent), ": ", shown(event.before, "before"), " → ", hidden ? unknown() : shown(event.after, "after")),
+    element(
+      "dl",
+      {},
+      ...(node.formula === node.name ? [] : entry("node", isolated(`${node.name} = ${node.formula}`))),
+      ...entry("rule", fraction(node, parent), ...chain([rule, event.formula], short(event.local)), " = ", shown(event.local, "local gradient")),
+      ...entry("upstream", grad(node), " = ", shown(event.upstream, "upstream")),
+    ),
+    ...(parent.kind === "constant" ? [note("A constant: its gradient is computed, and nobody asks for it.")] : []),
+    ...origin(node),
+  ];
+}
+
+function introduction() {
+  const leaves = nodes.filter(({ kind }) => kind === "leaf").length;
+  return [
+    element("p", { className: "caption" }, "The start"),
+    note(`The numbers of the ${leaves === 1 ? "leaf is" : `${leaves} leaves are`} given. First every node is computed, then the gradient flows back from the output, one += at a time.`),
+    note("Press ", element("kbd", {}, "→"), " for a step, ", element("kbd", {}, "space"), " to play. Click a node to jump to it; click a leaf to see every path from the output to it."),
+  ];
+}
+
+/** @param {Event} event @param {string} phase */
+function caption(event, phase) {
+  const run = passes.length > 1 ? `Training step ${event.pass + 1} · ` : "";
+  return element("p", { className: "caption " + PHASES[event.kind] }, run + phase);
+}
+
+/** @param {...(Node | string)} parts */
+function equation(...parts) {
+  return element("p", { className: "equation" }, ...parts.flatMap((part) => (part === "" ? [] : [part, " "])));
+}
+
+/** Parts that stay on one line. @param {...(Node | string)} parts */
+function together(...parts) {
+  return element("span", { className: "together" }, ...parts);
+}
+
+/** A number with its name below it. @param {number} x @param {string} name @param {string} [kind] */
+function term(x, name, kind) {
+  return labelled(shown(x, name), name, kind);
+}
+
+/** @param {Node} number @param {string} name @param {string} [kind] */
+function labelled(number, name, kind = "") {
+  return element("span", { className: "term " + kind }, number, element("small", {}, name));
+}
+
+/** @param {Node} node */
+function grad(node) {
+  return element("span", { className: "grad" }, "grad(", isolated(node.path), ")");
+}
+
+/** ∂node/∂parent @param {Node} node @param {Node} parent */
+function fraction(node, parent) {
+  return element("span", {}, "∂", isolated(bracketed(node.name)), "/∂", isolated(bracketed(parent.name)));
+}
+
+/** @param {string} name */
+function bracketed(name) {
+  return /\s/.test(name) ? `(${name})` : name;
+}
+
+/** The texts, each after an equality sign, without repetitions and without `but`. @param {string[]} texts @param {string} but */
+function chain(texts, but) {
+  return [...new Set(texts)].filter((text) => text !== "" && text !== but).flatMap((text) => [" = ", isolated(text)]);
+}
+
+/** @param {string} name @param {...(Node | string)} content */
+function entry(name, ...content) {
+  return [element("dt", {}, name), element("dd", {}, ...content)];
+}
+
+/** @param {...(Node | string)} content */
+function note(...content) {
+  return element("p", { className: "note" }, ...content);
+}
+
+/** Where the node was made: the line of the user's code, the module. @param {Node} node */
+function origin(node) {
+  const place = [node.scope, node.line].filter(Boolean).join(" · ");
+  return place ? [element("p", { className: "origin" }, isolated(place))] : [];
+}
+
+/** An event in one line of text, for those who listen. @param {Event | undefined} event @param {boolean} hidden */
+function spoken(event, hidden) {
+  if (!event) return "The start";
+  const node = nodes[event.node];
+  switch (event.kind) {
+    case "begin":
+      return `Training step ${event.pass + 1}`;
+    case "computed":
+      return `Forward: ${[node.path, node.formula, event.formula, short(event.value)].filter((text, i) => i === 0 || text !== node.name).join(" = ")}`;
+    case "seeded":
+      return `Backward begins: grad(${node.path}) = ${short(event.after)}`;
+    case "added": {
+      const known = `grad(${nodes[event.parent].path}) += ${short(event.upstream)} × ${short(event.local)} = `;
+      return known + (hidden ? "? What will be added?" : `${short(event.contribution)}: ${short(event.before)} → ${short(event.after)}`);
+    }
+    default:
+      return `Update: ${node.path}: ${short(event.before)} → ${short(event.after)}`;
+  }
+}
+
+/** Every path from the output to a leaf, the products along them, and their sum. @param {number} leaf @param {number} pass */
+function pathsCard(leaf, pass) {
+  const locals = new Map(passes[pass].events.filter(({ kind }) => kind === "added").map((e) => [`${e.node}-${e.position}`, e.local]));
+  const local = ({ node, position }) => /** @type {number} */ (locals.get(`${node}-${position}`));
+  const seed = passes[pass].events.find(({ kind }) => kind === "seeded");
+  const { count, paths, sum } = pathsTo(nodes, leaf, local, seed.after);
+  const received = passes[pass].events.filter(({ kind, parent }) => kind === "added" && parent === leaf);
+  const before = received[0]?.before ?? seed.before;
+  const after = received.at(-1)?.after ?? seed.after;
+  const many = count > BigInt(paths.length);
+  const list = paths.map(({ edges: along, product }) => {
+    const names = [output, ...along.map(({ parent }) => parent)].flatMap((i, k) => [...(k ? [" → "] : []), isolated(nodes[i].name)]);
+    const factors = [...(seed.after === 1 && along.length ? [] : [seed.after]), ...along.map(local)];
+    const line = element("button", { type: "button", className: "path" }, element("span", { className: "route" }, ...names));
+    line.append(element("span", { className: "product" }, ...factors.flatMap((x, k) => [...(k ? [" × "] : []), shown(x, "local gradient")]), " = ", shown(product, "product")));
+    line.onmouseenter = line.onfocus = () => light(along);
+    line.onclick = () => light(along);
+    line.onmouseleave = line.onblur = () => light(null);
+    return element("li", {}, line);
+  });
+  const found = count.toLocaleString("en");
+  return [
+    element("h2", {}, many ? `${found} paths to ` : count === 1n ? "One path to " : `${found} paths to `, isolated(nodes[leaf].path)),
+    element("button", { type: "button", className: "close", ariaLabel: "Close the paths", onclick: () => select(-1) }, "×"),
+    many ? note("Too many to list: this is the one with the largest product. The backward pass has summed them all, without walking a single one.") : "",
+    element("ol", { className: "list" }, ...list),
+    sum === null ? "" : verdict(leaf, paths.map(({ product }) => product), sum, before, after),
+    many ? element("p", { className: "sum" }, grad(nodes[leaf]), " = ", shown(after, "gradient")) : "",
+  ];
+}
+
+/** @param {number} leaf @param {number[]} products @param {number} sum @param {number} before @param {number} after */
+function verdict(leaf, products, sum, before, after) {
+  const terms = products.length <= 8 ? products.flatMap((x, k) => [...(k ? [" + "] : []), shown(x, "product")]) : [`${products.length} products`];
+  const total = before + sum;
+  const size = products.reduce((most, x) => most + Math.abs(x), Math.abs(before));
+  const same = Object.is(total, after) || total === after;
+  const close = Math.abs(total - after) <= 1e-12 * size;
+  const judgement = same ? "" : close ? " (up to rounding)" : " (not the same: infinities and zeros met on the way)";
+  return element(
+    "p",
+    { className: "sum" },
+    ...(before ? [shown(before, "held before"), " + "] : []),
+    ...(products.length > 1 || before ? [...terms, " = ", shown(total, "sum")] : terms),
+    same || close ? " = " : " ≠ ",
+    grad(nodes[leaf]),
+    ...(same ? [] : [" = ", shown(after, "gradient")]),
+    judgement,
+  );
+}
+
+/** What to notice at this point, and a list of all of it. @param {Remark[]} remarks */
+function remarkCards(remarks) {
+  return remarks.map(({ kind, text }) => element("p", { className: "remark " + kind }, element("span", { ariaHidden: "true" }, "⚠ "), text));
+}
+
+/** The loss after each step of the training. @param {number} current @param {(pass: number) => void} jump */
+function lossChart(current, jump) {
+  const losses = passes.map(({ events }) => events.filter(({ kind }) => kind === "computed").at(-1)?.value ?? NaN);
+  const top = losses.filter(Number.isFinite).reduce((most, x) => Math.max(most, x), 0) || 1;
+  const at = (i) => [12 + (276 * i) / Math.max(1, losses.length - 1), 76 - (64 * losses[i]) / top];
+  const chart = svgElement("svg", { viewBox: "0 0 300 88", class: "chart", role: "group", "aria-label": "The loss at each step" });
+  const seen = losses.map((_, i) => i).filter((i) => Number.isFinite(losses[i]));
+  chart.append(svgElement("path", { d: "M12 76H288", class: "axis" }));
+  chart.append(svgElement("polyline", { points: seen.map((i) => at(i).join(",")).join(" "), class: "curve" }));
+  for (const i of seen) {
+    const [x, y] = at(i);
+    const point = svgElement("circle", { cx: x, cy: y, r: i === current ? 6 : 4, class: i === current ? "point here" : "point" });
+    const title = svgElement("title", {});
+    title.textContent = `step ${i + 1}: loss ${exact(losses[i])}`;
+    point.append(title);
+    point.addEventListener("click", () => jump(i));
+    chart.append(point);
+  }
+  const name = nodes[output].name;
+  return [element("h2", {}, "Loss, step by step"), chart, element("p", { className: "sum" }, `step ${current + 1} of ${losses.length}: `, isolated(name), " = ", shown(losses[current], "loss"))];
+}
+
+/** @param {string} tag @param {Record<string, any>} attributes */
+function svgElement(tag, attributes) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, entry] of Object.entries(attributes)) made.setAttribute(name, String(entry));
+  return made;
+}
