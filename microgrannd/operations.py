@@ -95,9 +95,9 @@ class Operation:
 class FusedOperation(Operation):
     """An operation on whole vectors: one node with as many parents as there are numbers.
 
-    `forward(*vectors)` and `local_gradients(*vectors, out)` take sequences of one length, `vectors` of
-    them, and after them perhaps a single number; the local gradients come as one flat tuple. The node's
-    parents are the elements, one vector after the other.
+    `forward(*vectors)` and `local_gradients(*vectors, out)` take one sequence, or two of one length and
+    perhaps a single number after them; the local gradients come as one flat tuple. The node's parents are
+    the elements, one vector after the other.
 
     >>> dot([1, 2, 3], [4, 5, 6])
     32.0
@@ -148,7 +148,7 @@ class FusedOperation(Operation):
 
 def is_number(thing: object) -> bool:
     """Whether it is a real number: int, bool, float, Fraction, Decimal or a NumPy scalar."""
-    if isinstance(thing, Real):
+    if isinstance(thing, (float, int, Real)):  # asked in this order: Real alone is slow
         return True
     decimal = sys.modules.get("decimal")  # whoever has a Decimal has imported it
     return decimal is not None and isinstance(thing, decimal.Decimal)
