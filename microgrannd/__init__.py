@@ -15,13 +15,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from microgrannd.engine import Constant, Step, Value, topological_order, zero_grad
-from microgrannd.errors import AnomalyError, GradientError, MicrogranndError
+from microgrannd.errors import AnomalyError, GradientError, LayoutError, MicrogranndError, ModelFileError, TracingError
 from microgrannd.modes import detect_anomaly, no_grad, scope, source_lines
 from microgrannd.operations import (
     TABLE,
     FusedOperation,
     Operation,
-    abs,
     acos,
     acosh,
     add,
@@ -54,9 +53,9 @@ from microgrannd.operations import (
     less,
     less_equal,
     log,
-    log10,
     log1p,
     log2,
+    log10,
     logsigmoid,
     logsumexp,
     maximum,
@@ -66,7 +65,6 @@ from microgrannd.operations import (
     mul,
     neg,
     not_equal,
-    pow,
     relu,
     sigmoid,
     sign,
@@ -79,38 +77,200 @@ from microgrannd.operations import (
     square,
     stop_gradient,
     sub,
-    sum,
     tan,
     tanh,
     where,
 )
+from microgrannd.operations import (
+    abs as abs,
+)
+from microgrannd.operations import (
+    pow as pow,
+)
+from microgrannd.operations import (
+    sum as sum,
+)
 from microgrannd.version import __version__
 
 if TYPE_CHECKING:
-    pass
+    from microgrannd import (
+        calculus,
+        compiler,
+        datasets,
+        drawing,
+        engine,
+        losses,
+        modes,
+        nn,
+        operations,
+        optim,
+        plots,
+        training,
+    )
+    from microgrannd.calculus import grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+    from microgrannd.compiler import Program
+    from microgrannd.compiler import compile as compile
+    from microgrannd.drawing import Drawing, Player, draw, step
+    from microgrannd.nn import MLP, Layer, Module, Neuron
+    from microgrannd.persistence import load, save
+    from microgrannd.training import ConfusionMatrix, History, accuracy, fit
 
+# What is loaded when it is first used: each room with the names that it gives.
 _ROOMS = {
     "calculus": "grad gradients hessian hvp jacobian jvp value_and_grad vjp",
     "checks": "check_gradients",
-    "layers": "layer_view",
+    "layer_view": "layer_view",
     "nn": "MLP Layer Module Neuron",
     "training": "ConfusionMatrix History accuracy fit",
     "persistence": "load save",
     "drawing": "Drawing Player draw step",
     "compiler": "Program compile",
-    "engine operations losses optim datasets modes": "",
 }
 _DOORS = {name: room for room, names in _ROOMS.items() for name in names.split()}
+_MODULES = {
+    "calculus",
+    "compiler",
+    "datasets",
+    "drawing",
+    "engine",
+    "layers",
+    "losses",
+    "modes",
+    "nn",
+    "operations",
+    "optim",
+    "plots",
+    "training",
+}
+
+# All but `abs`, `compile`, `pow` and `sum`, so that a star import leaves the builtins alone.
+__all__ = [
+    "MLP",
+    "TABLE",
+    "AnomalyError",
+    "ConfusionMatrix",
+    "Constant",
+    "Drawing",
+    "FusedOperation",
+    "GradientError",
+    "History",
+    "Layer",
+    "LayoutError",
+    "MicrogranndError",
+    "ModelFileError",
+    "Module",
+    "Neuron",
+    "Operation",
+    "Player",
+    "Program",
+    "Step",
+    "TracingError",
+    "Value",
+    "__version__",
+    "accuracy",
+    "acos",
+    "acosh",
+    "add",
+    "asin",
+    "asinh",
+    "atan",
+    "atan2",
+    "atanh",
+    "calculus",
+    "cbrt",
+    "ceil",
+    "check_gradients",
+    "clamp",
+    "compiler",
+    "cos",
+    "cosh",
+    "datasets",
+    "detect_anomaly",
+    "div",
+    "dot",
+    "draw",
+    "drawing",
+    "elu",
+    "engine",
+    "equal",
+    "erf",
+    "erfc",
+    "exp",
+    "exp2",
+    "expm1",
+    "fit",
+    "floor",
+    "floordiv",
+    "gelu",
+    "grad",
+    "gradients",
+    "greater",
+    "greater_equal",
+    "hessian",
+    "hvp",
+    "hypot",
+    "jacobian",
+    "jvp",
+    "layer_view",
+    "layers",
+    "leaky_relu",
+    "less",
+    "less_equal",
+    "load",
+    "log",
+    "log1p",
+    "log2",
+    "log10",
+    "logsigmoid",
+    "logsumexp",
+    "losses",
+    "maximum",
+    "mean",
+    "minimum",
+    "mod",
+    "modes",
+    "mul",
+    "neg",
+    "nn",
+    "no_grad",
+    "not_equal",
+    "operations",
+    "optim",
+    "plots",
+    "relu",
+    "save",
+    "scope",
+    "sigmoid",
+    "sign",
+    "silu",
+    "sin",
+    "sinh",
+    "softmax",
+    "softplus",
+    "source_lines",
+    "sqrt",
+    "square",
+    "step",
+    "stop_gradient",
+    "sub",
+    "tan",
+    "tanh",
+    "topological_order",
+    "training",
+    "value_and_grad",
+    "vjp",
+    "where",
+    "zero_grad",
+]
 
 
 def __getattr__(name: str) -> Any:
-    room = _DOORS.get(name)
-    if room:
-        return getattr(import_module(f"microgrannd.{room}"), name)
-    if name in " ".join(_ROOMS).split():
+    if name in _DOORS:
+        return getattr(import_module(f"microgrannd.{_DOORS[name]}"), name)
+    if name in _MODULES:
         return import_module(f"microgrannd.{name}")
     raise AttributeError(f"module 'microgrannd' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_DOORS, *" ".join(_ROOMS).split()})
+    return sorted({*globals(), *_DOORS, *_MODULES})

@@ -1,0 +1,8 @@
+"""`python -m microgrannd` is the `microgrannd` program."""
+
+import sys
+
+from microgrannd.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""Plots of a training, with matplotlib: what a trained model decides where.
+
+`History.plot` has the loss curve. This room may import the engine and what is beneath it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from os import PathLike
+from typing import Any
+
+from microgrannd.modes import no_grad
+
+
+def decision_boundary(
+    decide: Callable[[list[float]], float],
+    x: Sequence[Sequence[float]],
+    y: Sequence[int],
+    *,
+    path: str | PathLike[str] | None = None,
+    names: Sequence[str] = ("x0", "x1"),
+    resolution: int = 80,
+) -> Any:
+    """The plane of two inputs in the colours of `decide`, the samples upon it, as a matplotlib figure.
+
+    `decide` takes two inputs and gives a number; the boundary is where it crosses one half. Classes differ
+    in the marker's shape too. Saved at `path` where there is one. Raises ModuleNotFoundError without
+    matplotlib, saying what to install.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError("Plots need matplotlib: pip install 'microgrannd[plot]'") from None
+    figure = Figure(figsize=(5.5, 4.5), layout="constrained")
+    axes = figure.subplots()
+    across, up = (_ticks([point[i] for point in x], resolution) for i in (0, 1))
+    with no_grad():
+        heights = [[float(decide([u, v])) for u in across] for v in up]
+    axes.contourf(across, up, heights, levels=20, cmap="PuOr_r", alpha=0.75)
+    axes.contour(across, up, heights, levels=[0.5], colors="black", linewidths=1.5)
+    for label, marker, colour in ((0, "o", "#b35806"), (1, "^", "#542788")):
+        chosen = [point for point, of in zip(x, y, strict=True) if of == label]
+        axes.scatter(*zip(*chosen, strict=True), marker=marker, c=colour, edgecolors="white", label=f"class {label}")
+    axes.set(xlabel=names[0], ylabel=names[1])
+    axes.legend(loc="best")
+    if path is not None:
+        figure.savefig(path, dpi=144)
+    return figure
+
+
+def _ticks(numbers: Sequence[float], count: int) -> list[float]:
+    low, high = min(numbers), max(numbers)
+    margin = 0.15 * (high - low or 1.0)
+    return [low - margin + (high - low + 2 * margin) * i / (count - 1) for i in range(count)]

@@ -1,0 +1,43 @@
+"""What is printed in a terminal: headings, tables, and the widths and colours that it can bear.
+
+Colour only on a terminal, and never where NO_COLOR is set (https://no-color.org). This room imports
+nothing of the package.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+
+
+def heading(text: str) -> str:
+    """The text, bold where the terminal shows it."""
+    return f"\033[1m{text}\033[0m" if _styled() else text
+
+
+def _styled() -> bool:
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Columns of text, the first to the left and the others to the right, cut to the terminal's width.
+
+    >>> print(table(["name", "value"], [["x", "-2"], ["product", "12.5"]]))
+    name     value
+    x           -2
+    product   12.5
+    """
+    lines = [list(header), *map(list, rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    spare = shutil.get_terminal_size().columns - sum(widths[1:]) - 2 * (len(widths) - 1)
+    widths[0] = max(8, min(widths[0], spare)) if sys.stdout.isatty() else widths[0]
+    return "\n".join(
+        "  ".join([_cut(line[0], widths[0]).ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip()
+        for line in lines
+    )
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
