@@ -21,6 +21,7 @@ from microgrannd.operations import (
     TABLE,
     FusedOperation,
     Operation,
+    abs as abs,
     acos,
     acosh,
     add,
@@ -65,6 +66,7 @@ from microgrannd.operations import (
     mul,
     neg,
     not_equal,
+    pow as pow,
     relu,
     sigmoid,
     sign,
@@ -77,18 +79,10 @@ from microgrannd.operations import (
     square,
     stop_gradient,
     sub,
+    sum as sum,
     tan,
     tanh,
     where,
-)
-from microgrannd.operations import (
-    abs as abs,
-)
-from microgrannd.operations import (
-    pow as pow,
-)
-from microgrannd.operations import (
-    sum as sum,
 )
 from microgrannd.version import __version__
 
@@ -108,8 +102,7 @@ if TYPE_CHECKING:
         training,
     )
     from microgrannd.calculus import grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
-    from microgrannd.compiler import Program
-    from microgrannd.compiler import compile as compile
+    from microgrannd.compiler import Program, compile as compile
     from microgrannd.drawing import Drawing, Player, draw, step
     from microgrannd.nn import MLP, Layer, Module, Neuron
     from microgrannd.persistence import load, save
