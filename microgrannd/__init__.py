@@ -21,7 +21,7 @@ from microgrannd.operations import (
     TABLE,
     FusedOperation,
     Operation,
-    abs as abs,
+    abs,
     acos,
     acosh,
     add,
@@ -66,7 +66,7 @@ from microgrannd.operations import (
     mul,
     neg,
     not_equal,
-    pow as pow,
+    pow,
     relu,
     sigmoid,
     sign,
@@ -79,7 +79,7 @@ from microgrannd.operations import (
     square,
     stop_gradient,
     sub,
-    sum as sum,
+    sum,
     tan,
     tanh,
     where,
@@ -102,7 +102,7 @@ if TYPE_CHECKING:
         training,
     )
     from microgrannd.calculus import grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
-    from microgrannd.compiler import Program, compile as compile
+    from microgrannd.compiler import Program, compile
     from microgrannd.drawing import Drawing, Player, draw, step
     from microgrannd.nn import MLP, Layer, Module, Neuron
     from microgrannd.persistence import load, save
