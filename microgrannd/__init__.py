@@ -14,6 +14,7 @@ other rooms are entered when one of their names is first used, so that the impor
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from microgrannd import operations
 from microgrannd.engine import Constant, Step, Value, topological_order, zero_grad
 from microgrannd.errors import AnomalyError, GradientError, LayoutError, MicrogranndError, ModelFileError, TracingError
 from microgrannd.modes import detect_anomaly, no_grad, scope, source_lines
@@ -21,7 +22,6 @@ from microgrannd.operations import (
     TABLE,
     FusedOperation,
     Operation,
-    abs,
     acos,
     acosh,
     add,
@@ -66,7 +66,6 @@ from microgrannd.operations import (
     mul,
     neg,
     not_equal,
-    pow,
     relu,
     sigmoid,
     sign,
@@ -79,12 +78,13 @@ from microgrannd.operations import (
     square,
     stop_gradient,
     sub,
-    sum,
     tan,
     tanh,
     where,
 )
 from microgrannd.version import __version__
+
+abs, pow, sum = operations.abs, operations.pow, operations.sum
 
 if TYPE_CHECKING:
     from microgrannd import (
@@ -96,13 +96,13 @@ if TYPE_CHECKING:
         losses,
         modes,
         nn,
-        operations,
         optim,
         plots,
         training,
     )
     from microgrannd.calculus import grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
-    from microgrannd.compiler import Program, compile
+    from microgrannd.compiler import Program
+    from microgrannd.compiler import compile as compile
     from microgrannd.drawing import Drawing, Player, draw, step
     from microgrannd.nn import MLP, Layer, Module, Neuron
     from microgrannd.persistence import load, save
