@@ -201,6 +201,11 @@ def _on_arrays(operation: Operation, arguments: tuple[Any, ...]) -> Any:
     return result.astype(float) if all(isinstance(x, float) for x in result.flat) else result
 
 
+def _over(x: Any, r: Any) -> Any:
+    """x / r, and 0 where x is 0 even if r is 0 too."""
+    return contribution(x, div(1.0, r))
+
+
 ONE_OVER_SQRT_2PI: Final = 1 / math.sqrt(2 * math.pi)
 TWO_OVER_SQRT_PI: Final = 2 / math.sqrt(math.pi)
 SQRT_HALF: Final = ieee.SQRT_HALF
@@ -247,8 +252,8 @@ tan = Operation("tan", ieee.tan,       lambda x, out: (1 + out * out,))
 asin = Operation("asin", ieee.asin,    lambda x, out: (div(1.0, sqrt((1 - x) * (1 + x))),))
 acos = Operation("acos", ieee.acos,    lambda x, out: (div(-1.0, sqrt((1 - x) * (1 + x))),))
 atan = Operation("atan", math.atan,    lambda x, out: (1 / (1 + x * x),))
-atan2 = Operation("atan2", math.atan2, lambda y, x, out: (div(div(x, hypot(x, y)), hypot(x, y)),
-                                                          div(div(-y, hypot(x, y)), hypot(x, y))))
+atan2 = Operation("atan2", math.atan2, lambda y, x, out: (_over(_over(x, hypot(x, y)), hypot(x, y)),
+                                                          _over(_over(-y, hypot(x, y)), hypot(x, y))))
 sinh = Operation("sinh", ieee.sinh,    lambda x, out: (cosh(x),))
 cosh = Operation("cosh", ieee.cosh,    lambda x, out: (sinh(x),))
 tanh = Operation("tanh", math.tanh,    lambda x, out: (1 - out * out,))
@@ -275,7 +280,8 @@ elu = Operation("elu", ieee.elu,       lambda x, alpha, out: (where(greater(x, 0
 maximum = Operation("maximum", ieee.maximum, lambda x, y, out: (share(x, y), share(y, x)), routes=True)
 minimum = Operation("minimum", ieee.minimum, lambda x, y, out: (share(y, x), share(x, y)), routes=True)
 clamp = Operation("clamp", ieee.clamp, lambda x, low, high, out: (greater_equal(x, low) * less_equal(x, high),
-                                                                  less(x, low), greater(x, high)),
+                                                                  less(x, low) * less_equal(low, high),
+                                                                  greater(maximum(x, low), high)),
                                        defaults=(None, -math.inf, math.inf), routes=True)
 where = Operation("where", ieee.where, lambda condition, x, y, out: (0, not_equal(condition, 0.0), equal(condition, 0.0)), routes=True)
 
