@@ -8,6 +8,7 @@ the tape, the nests, and the floors beneath the compiler.
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -80,9 +81,10 @@ def trace_graph(output: Value, inputs: Sequence[Value]) -> Trace:
     return _trace(output.label or "graph", names, shapes, SCALAR, list(inputs), [output], [])
 
 
-def differentiate(tape: Tape, numbers: Sequence[float]) -> Tape:
+def differentiate(tape: Tape, numbers: Sequence[float], of: Sequence[int] | None = None) -> Tape:
     """The tape with the gradient of its single output appended: the outputs are the value, then one for each leaf.
 
+    `of` are the leaves by which it is differentiated, where not by all.
     `numbers` are the leaves'. Where they are finite, the gradients are for finite leaves; where one is NaN, the
     gradients have the guards that infinite leaves need.
 
@@ -102,7 +104,8 @@ def differentiate(tape: Tape, numbers: Sequence[float]) -> Tape:
         [output] = tape.outputs
         value = variables[output] if isinstance(output, int) else output
         forward = len(nodes)
-        slopes = gradients(value, leaves) if isinstance(value, Value) else [Constant(0.0)] * len(leaves)
+        by = leaves if of is None else [leaves[v] for v in of]
+        slopes = gradients(value, by) if isinstance(value, Value) else [Constant(0.0)] * len(by)
     places: dict[Value, int] = {leaf: v for v, leaf in enumerate(leaves)}
     instructions = _instructions(nodes, places)
     labels = {places[node]: node.label for node in (*leaves, *nodes) if node.label}
@@ -173,10 +176,10 @@ def _label(node: Value) -> str:
 
 def _parameter_names(parameters: Sequence[Value]) -> list[str]:
     """Their labels; with the scope where two have the same."""
-    labels = [x.label for x in parameters]
+    counts = Counter(x.label for x in parameters)
     names = []
     for i, x in enumerate(parameters):
-        if x.label and labels.count(x.label) == 1:
+        if x.label and counts[x.label] == 1:
             names.append(x.label)
         else:
             names.append(f"{x.scope}.{x.label}" if x.label and x.scope else x.label or f"p{i}")
