@@ -104,7 +104,8 @@ if TYPE_CHECKING:
     from microgrannd.compiler import Program
     from microgrannd.compiler import compile as compile
     from microgrannd.drawing import Drawing, Player, draw, step
-    from microgrannd.nn import MLP, Layer, Module, Neuron
+    from microgrannd.modules import Module
+    from microgrannd.nn import MLP, Layer, Neuron
     from microgrannd.persistence import load, save
     from microgrannd.training import ConfusionMatrix, History, accuracy, fit
 
@@ -113,7 +114,8 @@ _ROOMS = {
     "calculus": "grad gradients hessian hvp jacobian jvp value_and_grad vjp",
     "checks": "check_gradients",
     "layer_view": "layer_view",
-    "nn": "MLP Layer Module Neuron",
+    "modules": "Module",
+    "nn": "MLP Layer Neuron",
     "training": "ConfusionMatrix History accuracy fit",
     "persistence": "load save",
     "drawing": "Drawing Player draw step",

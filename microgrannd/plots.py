@@ -40,7 +40,8 @@ def decision_boundary(
     axes.contour(across, up, heights, levels=[0.5], colors="black", linewidths=1.5)
     for label, marker, colour in ((0, "o", "#b35806"), (1, "^", "#542788")):
         chosen = [point for point, of in zip(x, y, strict=True) if of == label]
-        axes.scatter(*zip(*chosen, strict=True), marker=marker, c=colour, edgecolors="white", label=f"class {label}")
+        us, vs = [u for u, _ in chosen], [v for _, v in chosen]
+        axes.scatter(us, vs, marker=marker, c=colour, edgecolors="white", label=f"class {label}")
     axes.set(xlabel=names[0], ylabel=names[1])
     axes.legend(loc="best")
     if path is not None:
