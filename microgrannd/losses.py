@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, TypeAlias
 
 from microgrannd import operations
-from microgrannd.engine import Operand
+from microgrannd.engine import Operand, Value
 from microgrannd.operations import is_number
 
 Operands: TypeAlias = "Operand | Iterable[Operand]"
@@ -33,9 +33,10 @@ def sum_squared_error(predictions: Operands, targets: Operands) -> Any:
     5.0
     """
     differences = [prediction - target for prediction, target in _pairs(predictions, targets)]
-    if len(differences) == 1:
-        return operations.square(differences[0])
-    return operations.dot(differences, differences)
+    if len(differences) > 1:
+        return operations.dot(differences, differences)
+    (difference,) = differences
+    return difference.square() if isinstance(difference, Value) else operations.square(difference)
 
 
 def mean_squared_error(predictions: Operands, targets: Operands) -> Any:
@@ -176,6 +177,8 @@ def _pairs(predictions: Operands, targets: Operands) -> Iterable[tuple[Any, Any]
 
 
 def _vector(operands: Operands) -> Sequence[Any]:
+    if isinstance(operands, Value | float | int):
+        return [operands]
     if isinstance(operands, str | bytes) or operands is None:
         raise TypeError(f"Predictions and targets are numbers, got {operands!r}; give each class a number.")
     if hasattr(operands, "__iter__") and getattr(operands, "shape", None) != ():
