@@ -11,9 +11,9 @@ import json
 import math
 import os
 import re
-import tempfile
 from base64 import b64encode
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cached_property
 from hashlib import sha256
 from html import escape
@@ -116,16 +116,15 @@ class Player:
 
     def to_html(self, path: str | os.PathLike[str]) -> str:
         """Write the page to a file, which appears only once it is complete; gives back its path."""
-        path = os.fspath(path)
-        handle, unfinished = tempfile.mkstemp(dir=os.path.dirname(path) or ".", suffix=".html")
+        path, page = os.fspath(path), self.html
+        unfinished = f"{path}.{os.getpid()}.part"
         try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-                file.write(self.html)
-            os.chmod(unfinished, 0o666 & ~_umask())
+            with open(unfinished, "w", encoding="utf-8", newline="\n") as file:
+                file.write(page)
             os.replace(unfinished, path)
-        except BaseException:
-            os.unlink(unfinished)
-            raise
+        finally:
+            with suppress(FileNotFoundError):
+                os.unlink(unfinished)
         return path
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
@@ -202,9 +201,3 @@ def _asset(name: str) -> str:
 def _hash(text: str) -> str:
     return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
 
-
-def _umask() -> int:
-    """The process's umask, which can be read only by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

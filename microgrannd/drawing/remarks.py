@@ -89,7 +89,8 @@ def on_backward(
             )
             remarks.append(Remark(first, "stale", i, text))
     for k, step in enumerate(steps):
-        if not (isfinite(step.contribution) and isfinite(step.after)):
+        # Nobody asks for a constant's gradient, and that of an exponent is often NaN.
+        if not (isfinite(step.contribution) and isfinite(step.after)) and not isinstance(step.parent, Constant):
             cause = (
                 f"upstream {number(step.upstream)} × local gradient {number(step.local_gradient)}"
                 if not isfinite(step.contribution)
