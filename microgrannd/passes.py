@@ -37,8 +37,11 @@ def gradients(y: Value, xs: Sequence[Value], upstream: Value | Number = 1.0) -> 
     return [_as_value(found.get(x, 0.0)) for x in xs]
 
 
-def gradient_graph(y: Value, xs: Sequence[Value] | None = None) -> dict[Value, Value]:
+def gradient_graph(y: Value, xs: Sequence[Value] | None = None, upstream: Value | Number = 1.0) -> dict[Value, Value]:
     """The derivative of y with respect to every node between y and the xs (None: all leaves), by node.
+
+    Times `upstream`, which as a Value is a leaf of the graph: every contribution is then spelled out, where
+    a plain 1 would not be multiplied in.
 
     >>> a, b, c = Value(2.0, label="a"), Value(-3.0, label="b"), Value(10.0, label="c")
     >>> product = a * b
@@ -48,7 +51,7 @@ def gradient_graph(y: Value, xs: Sequence[Value] | None = None) -> dict[Value, V
     """
     if xs is None:
         xs = [node for node in topological_order(y) if node.op is None and not isinstance(node, Constant)]
-    return {node: _as_value(slope) for node, slope in _backward_pass(y, xs, 1.0).items() if node is not y}
+    return {node: _as_value(slope) for node, slope in _backward_pass(y, xs, upstream).items() if node is not y}
 
 
 def slopes(y: Value, xs: Sequence[Value]) -> list[float]:
