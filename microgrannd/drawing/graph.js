@@ -131,7 +131,8 @@ function drawFlow(i, k) {
   const flow = (drawnFlows[i][k] = flows[i][k]);
   edges[i][k].classList.toggle("flowed", Boolean(flow) || Number.isNaN(flow));
   edges[i][k].classList.toggle("idle", flow === 0);
-  edges[i][k].style.strokeWidth = flow ? String(1.3 + 2 * strength(flow)) : "";
+  if (flow) edges[i][k].setAttribute("stroke-width", (1.3 + 2 * strength(flow)).toFixed(2));
+  else edges[i][k].removeAttribute("stroke-width");
 }
 
 /** How strongly a gradient is drawn, from 0 to 1: a tenth less for each factor of two below the largest. */
