@@ -122,18 +122,18 @@ def _between_ones(random):
 
 
 DOMAINS = {
-    **dict.fromkeys(["sqrt", "log", "log2", "log10"], [_positive]),
-    **dict.fromkeys(["asin", "acos", "atanh"], [_between_ones]),
-    "log1p": [lambda random: _positive(random) - 1],
-    "acosh": [lambda random: _positive(random) + 1],
-    "pow": [_positive, _anywhere],
-    "clamp": [_anywhere, lambda random: -_positive(random), _positive],
+    **dict.fromkeys(["sqrt", "log", "log2", "log10"], (_positive,)),
+    **dict.fromkeys(["asin", "acos", "atanh"], (_between_ones,)),
+    "log1p": (lambda random: _positive(random) - 1,),
+    "acosh": (lambda random: _positive(random) + 1,),
+    "pow": (_positive, _anywhere),
+    "clamp": (_anywhere, lambda random: -_positive(random), _positive),
 }
 
 
 def draw(name, random, inputs):
     """Inputs of an operation at random, from where it is defined."""
-    return [draw_one(random) for draw_one in DOMAINS.get(name, [_anywhere] * inputs)]
+    return [draw_one(random) for draw_one in DOMAINS.get(name, (_anywhere,) * inputs)]
 
 
 def derivative(name, inputs, orders, digits=50):
