@@ -122,6 +122,11 @@ def _gather(children: Iterable[Any], seen: set[int], found: dict[Value, None]) -
 
 def _joined(path: str, key: object) -> str:
     if isinstance(key, int):
-        plural = path.endswith("s") and not path.endswith(("as", "is", "ss", "us"))
-        return f"{path.removesuffix('s') if plural else path}{'.' * path[-1:].isdigit()}{key}"
+        return f"{_singular(path)}{'.' * path[-1:].isdigit()}{key}"
     return f"{path}.{key}" if path else str(key)
+
+
+def _singular(name: str) -> str:
+    if name.endswith("ies"):
+        return name.removesuffix("ies") + "y"
+    return name if name.endswith(("as", "is", "ss", "us")) else name.removesuffix("s")
