@@ -1,47 +1,180 @@
-"""`draw` and the `Drawing` it gives."""
+"""`draw` and the `Drawing` it gives.
+
+This room may import the engine and the other rooms of `drawing`, except the player's.
+"""
 
 from __future__ import annotations
 
+import os
+from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
 
-from microgrannd.drawing import svg
+from microgrannd.drawing import dot, svg
+from microgrannd.drawing.backward import backward_picture
+from microgrannd.drawing.folding import folded
 from microgrannd.drawing.graph import Picture, picture
 from microgrannd.drawing.layout import Layout, layered
+from microgrannd.drawing.lettering import escaped
+from microgrannd.drawing.tree import tree
 from microgrannd.engine import Value
+from microgrannd.files import write_whole
 
-
-class Drawing:
-    """A graph, drawn."""
-
-    def __init__(self, picture: Picture, rankdir: str = "LR") -> None:
-        self.picture = picture
-        self.rankdir = rankdir
-
-    @cached_property
-    def layout(self) -> Layout:
-        """Where everything is."""
-        sizes = [svg.size(node) for node in self.picture.nodes]
-        edges = [(edge.source, edge.target) for edge in self.picture.edges]
-        return layered(sizes, edges, ranks=self.picture.ranks, lanes=self.picture.lanes, rankdir=self.rankdir)
-
-    @cached_property
-    def svg(self) -> str:
-        """The picture as SVG."""
-        return svg.write(self.picture, self.layout)
+LAYOUTS: Final = ("layered", "dot")
+DIRECTIONS: Final = ("LR", "RL", "TB", "BT")
+FOLDS: Final = ("auto", "none", "all")
 
 
 def draw(
     y: Value | Sequence[Value],
     *,
+    backward: bool = False,
+    layout: str = "layered",
     values: bool = True,
     gradients: bool = True,
+    rules: bool = False,
     rankdir: str = "LR",
+    depth: int | None = None,
+    fold: str = "auto",
     precision: int = 4,
     highlight: Iterable[Value] = (),
-    rules: bool = False,
 ) -> Drawing:
-    """The graph under `y`, drawn."""
-    roots = [y] if isinstance(y, Value) else list(y)
-    drawn = picture(roots, values=values, gradients=gradients, precision=precision, highlight=highlight, rules=rules)
-    return Drawing(drawn, rankdir)
+    """The graph under a Value, or under several, drawn; it shows itself in a notebook.
+
+    - `backward=True` draws the backward pass beside the forward one: the graph of the gradients.
+    - `values`, `gradients`: whether to show them. Gradients are there once `backward()` has run.
+    - `rules=True` writes each local gradient on its edge, as formula and number.
+    - `rankdir` is the direction from the leaves to the output: LR, RL, TB or BT.
+    - `fold`: "auto" draws up to about 150 nodes whole and folds larger graphs by scope and by structure;
+      "none" draws every node, "all" folds as far as it goes. `depth` is how many levels of scopes to open.
+    - `precision` is the number of significant digits; `highlight` are Values to stand out.
+    - `layout="dot"` hands the graph to Graphviz, if that is installed, for `.svg`, `.png` and `.pdf`.
+
+    >>> x = Value(3.0, label="x")
+    >>> y = x * x
+    >>> y.backward()
+    >>> print(draw(y))
+    × 9 (∇ 1)
+    ├─ x 3 (∇ 6)
+    └─ x, as above
+    """
+    roots = _roots(y)
+    _check("layout", layout, LAYOUTS)
+    _check("rankdir", rankdir, DIRECTIONS)
+    _check("fold", fold, FOLDS)
+    _check_number("precision", precision, 1)
+    if depth is not None:
+        _check_number("depth", depth, 0)
+    if backward:
+        if len(roots) > 1:
+            raise ValueError(f"backward=True draws the backward pass of one Value, got {len(roots)}.")
+        drawn = backward_picture(roots[0], values=values, precision=precision, fold=fold)
+    else:
+        boxes = folded(roots, fold=fold, depth=depth, values=values, gradients=gradients, precision=precision)
+        drawn = boxes or picture(
+            roots, values=values, gradients=gradients, precision=precision, highlight=highlight, rules=rules
+        )
+    return Drawing(drawn, rankdir, layout)
+
+
+class Drawing:
+    """A graph, drawn: `.svg` and `.dot` are the texts, `.save(path)` writes a file.
+
+    In a notebook it shows itself as a picture, in a terminal `print` shows it as a tree.
+    """
+
+    def __init__(self, picture: Picture, rankdir: str = "LR", layout: str = "layered") -> None:
+        self.picture = picture
+        self.rankdir = rankdir
+        self.layout = layout
+        if layout == "dot":
+            _ = self.svg  # what is wrong with Graphviz is said now, not when the drawing is shown
+
+    @cached_property
+    def svg(self) -> str:
+        """The picture as the text of an SVG file."""
+        if self.layout == "dot":
+            return dot.render(self.dot, "svg").decode("utf-8")
+        return svg.write(self.picture, self.geometry)
+
+    @cached_property
+    def dot(self) -> str:
+        """The picture as `.dot` text, for Graphviz and others; it needs neither."""
+        return dot.write(self.picture, self.rankdir)
+
+    @cached_property
+    def html(self) -> str:
+        """The picture in a page of its own, which loads nothing and runs nothing."""
+        return (
+            '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+            "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+            '<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">'
+            f"<title>{escaped(self.picture.title)}</title><style>body {{ margin: 1rem }}</style></head>\n"
+            f"<body>{self.svg[self.svg.index('<svg') :]}</body></html>\n"
+        )
+
+    @cached_property
+    def geometry(self) -> Layout:
+        """Where our own layout puts everything."""
+        drawn = self.picture
+        return layered(
+            [svg.size(node) for node in drawn.nodes],
+            [(edge.source, edge.target) for edge in drawn.edges],
+            beside=drawn.beside,
+            ranks=drawn.ranks,
+            lanes=drawn.lanes,
+            rankdir=self.rankdir,
+            tags=svg.tag_sizes(drawn),
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the picture to a file: .svg, .dot or .html; with layout="dot" also .png and .pdf."""
+        suffix = Path(path).suffix.lower()
+        if suffix in (".png", ".pdf") and self.layout == "dot":
+            write_whole(path, dot.render(self.dot, suffix[1:]))
+        elif suffix in (".png", ".pdf"):
+            raise ValueError(
+                f'{suffix} files come from Graphviz: draw(..., layout="dot"). '
+                "Without it, save .svg or .html, which every browser shows and prints."
+            )
+        elif suffix in (".svg", ".dot", ".html"):
+            write_whole(path, str(getattr(self, suffix[1:])))
+        else:
+            raise ValueError(
+                f"A drawing is saved as .svg, .dot or .html, not as {suffix or 'a file without a suffix'!r}."
+            )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {len(self.picture.nodes):,} nodes: {self.picture.title}>"
+
+    def __str__(self) -> str:
+        return tree(self.picture)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """An image, which survives where scripts and inline SVG are stripped, and a tree where no image is shown."""
+        data = b64encode(self.svg.encode("utf-8", "replace")).decode("ascii")
+        image = (
+            f'<img alt="{escaped(self.picture.title)}" src="data:image/svg+xml;base64,{data}" style="max-width: none">'
+        )
+        return {"text/html": f'<div style="overflow-x: auto">{image}</div>', "text/plain": str(self)}
+
+
+def _roots(y: object) -> list[Value]:
+    roots = [y] if isinstance(y, Value) else list(y) if isinstance(y, (list, tuple)) else None
+    if roots is None or not all(isinstance(root, Value) for root in roots):
+        raise TypeError(f"draw takes a Value or a list of Values, got {y!r:.80}.")
+    if not roots:
+        raise ValueError("draw takes a Value or a list of Values, got an empty list.")
+    return list(dict.fromkeys(roots))
+
+
+def _check(name: str, given: str, known: tuple[str, ...]) -> None:
+    if given not in known:
+        raise ValueError(f"{name} is one of {', '.join(map(repr, known))}; got {given!r}.")
+
+
+def _check_number(name: str, given: object, least: int) -> None:
+    if not isinstance(given, int) or isinstance(given, bool) or given < least:
+        raise ValueError(f"{name} is a whole number from {least}, got {given!r}.")

@@ -14,7 +14,7 @@ from typing import Final
 
 from microgrannd import notation
 from microgrannd.drawing.lettering import number, shortened
-from microgrannd.engine import Constant, Value, local_gradient_formulas, topological_order
+from microgrannd.engine import Constant, Value, topological_order
 from microgrannd.operations import Operation, contribution
 
 GATES: Final = {
@@ -67,6 +67,8 @@ class Picture:
     values: list[Value] = field(default_factory=list)
     ranks: list[int] | None = None  # where the ranks are not simply the longest paths
     lanes: list[int] | None = None  # nodes of a lower lane lie beside those of a higher one, never among them
+    beside: list[tuple[int, int]] = field(default_factory=list)  # nodes that belong together, without an edge
+    caption: str = ""
 
 
 def picture(
@@ -92,23 +94,23 @@ def picture(
     nodes: list[Node] = []
     edges: list[Edge] = []
     for i, value in enumerate(order):
-        node = _node(value, i, values, gradients, precision)
+        node = value_node(value, i, values, gradients, precision)
         node.output = value in outputs
         node.highlighted = value in marked
-        if scale:
+        if scale and node.gradient:
             node.strength = scale(value.grad)
         nodes.append(node)
         if value.op is None:
             continue
         parents = value.parents
         local = value.op.local_gradients(*value.inputs, value.data) if gradients or rules else ()
-        formulas = local_gradient_formulas(value) if rules else ()
+        formulas = _local_gradients_in_words(value, precision) if rules else ()
         for k, parent in enumerate(parents):
             edge = Edge(f"e{i}-{k}", position[parent], i)
             if scale:
                 flow = contribution.forward(value.grad, float(local[k]))
                 edge.strength, edge.idle = scale(flow), flow == 0.0
-            if rules:
+            if rules and not isinstance(parent, Constant):
                 edge.rule = _rule(formulas[k], number(float(local[k]), precision))
             edges.append(edge)
     title, description = in_words(roots, order, gradients)
@@ -181,7 +183,8 @@ def plural(count: int, one: str, many: str = "") -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
-def _node(value: Value, i: int, values: bool, gradients: bool, precision: int) -> Node:
+def value_node(value: Value, i: int, values: bool, gradients: bool, precision: int) -> Node:
+    """The box of one Value, whose position in the graph is i."""
     label = shortened(value.label) if value.label else ""
     kind = "operation" if value.op is not None else "constant" if isinstance(value, Constant) else "leaf"
     shown = number(value._data, precision) if values or kind == "constant" else ""
@@ -206,6 +209,16 @@ def _title(value: Value, gradients: bool) -> str:
     return "; ".join(parts)
 
 
+def _local_gradients_in_words(value: Value, precision: int) -> tuple[str, ...]:
+    """The local gradients in the parents' labels, or in their numbers where they have none."""
+    assert value.op is not None
+    names = []
+    for parent, x in zip(value.parents, value.inputs, strict=True):
+        numeral = number(x, precision)
+        names.append(parent.label or (f"({numeral})" if numeral.startswith("−") else numeral))
+    return notation.rules(value.op, *names, out=value.label or "out")
+
+
 def _rule(formula: str, numeral: str) -> str:
     plain = formula.replace("-", "−")
-    return f"∂ {plain}" if plain == numeral else f"∂ {shortened(plain, 40)} = {numeral}"
+    return f"∂ {numeral}" if plain.strip("()") == numeral else f"∂ {shortened(plain, 40)} = {numeral}"

@@ -58,12 +58,14 @@ def layered(
     ranks: Sequence[int] | None = None,
     lanes: Sequence[int] | None = None,
     rankdir: str = "LR",
+    beside: Sequence[Ends] = (),
     tags: Sequence[Size | None] = (),
 ) -> Layout:
     """A layout for nodes of these sizes (width, height) and edges (source, target), parents numbered first.
 
     `ranks` overrules the shortest ones; an edge may then run backwards, but not within a rank. Nodes of a
-    lower lane stay on their own side of those in a higher one. `rankdir` is LR, RL, TB or BT, the
+    lower lane stay on their own side of those in a higher one, and those of a pair in `beside` are drawn
+    together as if by an edge. `rankdir` is LR, RL, TB or BT, the
     direction from the leaves to the output. `tags` are the sizes of what is written on the edges.
     """
     if any(tags):
@@ -71,7 +73,7 @@ def layered(
     horizontal = rankdir in ("LR", "RL")
     lengths = [size[0] if horizontal else size[1] for size in sizes]  # along
     breadths = [size[1] if horizontal else size[0] for size in sizes]  # across
-    layers = Layers(tight_ranks(len(sizes), edges) if ranks is None else ranks, edges, lanes)
+    layers = Layers(tight_ranks(len(sizes), edges) if ranks is None else ranks, [*edges, *beside], lanes)
     layers.arrange()
     across = places(layers, breadths)
     return _Geometry(layers, sizes, lengths, breadths, across, rankdir).layout(edges)
