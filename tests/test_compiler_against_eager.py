@@ -75,7 +75,7 @@ def test_python_gives_the_very_bits_of_eager_mode(start):
             np.testing.assert_equal(found, eager(function, numbers), err_msg=f"{seed} at {numbers}")
 
 
-@pytest.mark.parametrize("backend", ["numpy"])
+@pytest.mark.parametrize("backend", ["numpy", "native"])
 def test_the_other_backends_agree_on_smooth_graphs(backend):
     generator = np.random.default_rng(0)
     for seed in range(60):

@@ -14,7 +14,7 @@ from microgrannd.nn import MLP
 from tests.oracles import agrees, example
 from tests.test_worked_examples import GRAPHS
 
-BACKENDS = ["python", "numpy"]
+BACKENDS = ["python", "numpy", "native"]
 backends = pytest.mark.parametrize("backend", BACKENDS)
 
 

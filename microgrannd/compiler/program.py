@@ -12,6 +12,9 @@ from typing import Any
 
 from microgrannd.compiler.batches import Batch, arranged, batch, holds_array, samples, whole_shape
 from microgrannd.compiler.interpreted import Kernel, NumpyKernel, PythonKernel
+from microgrannd.compiler.llvm_source import unsupported
+from microgrannd.compiler.native import NativeKernel
+from microgrannd.compiler.native import available as native_available
 from microgrannd.compiler.plan import Aim, Plan
 from microgrannd.compiler.shapes import SCALAR, Shape, builder
 from microgrannd.compiler.tape import Tape
@@ -212,9 +215,24 @@ class Program:
         return kernel
 
     def _made(self, plan: Plan, aim: Aim, guarded: bool) -> Kernel:
+        tape = plan.tape(aim, guarded=guarded)
+        if self._backend_for(tape) == "native":
+            return NativeKernel(tape)
         make = NumpyKernel if self.backend == "numpy" else PythonKernel
-        outputs = len(plan.tape(aim, guarded=guarded).outputs)
+        outputs = len(tape.outputs)
         return make(plan.source(aim, guarded=guarded), grouped=aim != "values", outputs=outputs)
+
+    def _backend_for(self, tape: Tape) -> str:
+        """The backend that runs a tape: native where it is installed and knows all operations, unless told."""
+        if self.backend == "auto":
+            return "native" if native_available() and not unsupported(tape) else "python"
+        if self.backend == "native" and (foreign := unsupported(tape)):
+            names = ", ".join(operation.name for operation in foreign)
+            raise TypeError(
+                f"Native code knows the operations of the table, not your own: {names}. "
+                "Compose it of operations in a function, or take backend='python'."
+            )
+        return self.backend
 
     def _run(self, plan: Plan, aim: Aim, how: str, inputs: Any, *count: int) -> Sequence[Any]:
         """The outputs; where a gradient is NaN, those of the guarded program, which is the last word."""

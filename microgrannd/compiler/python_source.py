@@ -87,6 +87,8 @@ class _Writer:
         self.aliases: dict[int, str] = {}
         self.tape = tape
         self.uses = tape.uses()
+        # The outputs' variables; -1 for a constant, since 3 == 3.0 but variable 3 is not the number 3.
+        self.places = [x if isinstance(x, int) else -1 for x in tape.outputs]
         self.needed: set[str] = set()
         self.foreign: dict[str, Operation] = {}
         self.taken = {*keyword.kwlist, *dir(builtins), *ops.TABLE, *dir(ieee), "math", name}
@@ -96,7 +98,7 @@ class _Writer:
     def source(self, docstring: str, groups: Sequence[int]) -> Source:
         tape = self.tape
         lines = [f'"""{docstring}"""']
-        outputs = {x for x in tape.outputs if isinstance(x, int)}
+        outputs = set(self.places)
         consumer = self._single_consumers()
         for k, instruction in enumerate(tape.instructions):
             v = tape.leaves + k
@@ -128,7 +130,7 @@ class _Writer:
         if len(tape.outputs) != 1 + len(self.of):
             return []
         for i, leaf in enumerate(self.of, 1):
-            if tape.outputs[i] == v and name != f"d_{self.texts[leaf].text}":
+            if self.places[i] == v and name != f"d_{self.texts[leaf].text}":
                 self.aliases[i] = self._fresh(f"d_{self.texts[leaf].text}")
                 lines.append(f"{self.aliases[i]} = {name}")
         return lines
@@ -198,7 +200,7 @@ class _Writer:
         if label:
             return self._fresh(label)
         letter = "t" if forward else "g"
-        if forward and v == self.tape.outputs[0]:
+        if forward and v == self.places[0]:
             return self._fresh("value")
         self.temporaries[letter] += 1
         return self._fresh(f"{letter}{self.temporaries[letter]}")

@@ -1,0 +1,188 @@
+"""Writing LLVM's assembly, on single numbers or on vectors of eight: the arithmetic that LLVM has itself.
+
+An emitter collects the lines of one function. Its methods take and give operands as text. What is no
+instruction of LLVM's is in `vector_math`, or is called from the C library, lane by lane. This room
+imports nothing of the package.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from typing import Final
+
+LANES: Final = 8
+LIBRARY: Final = {  # functions of the C library, and how many arguments they have
+    **dict.fromkeys(["exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "cbrt", "sin", "cos", "tan"], 1),
+    **dict.fromkeys(["asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "erf", "erfc"], 1),
+    **dict.fromkeys(["pow", "hypot", "atan2", "fmod"], 2),
+}
+
+
+class Emitter:
+    """The lines of a function whose numbers are `double`, or vectors of `lanes` of them."""
+
+    def __init__(self, lanes: int = 1, start: int = 0) -> None:
+        self.lanes = lanes
+        self.number = _of(lanes, "double")
+        self.integer = _of(lanes, "i64")
+        self.flag = _of(lanes, "i1")
+        self.lines: list[str] = []
+        self.declared: set[str] = set()
+        self.count = start
+
+    def line(self, text: str) -> str:
+        """Add an instruction; the name of its result."""
+        self.count += 1
+        name = f"%r{self.count}"
+        self.lines.append(f"  {name} = {text}")
+        return name
+
+    def do(self, text: str) -> None:
+        """Add an instruction that gives nothing."""
+        self.lines.append(f"  {text}")
+
+    def constant(self, x: float) -> str:
+        """A number in all lanes."""
+        bits = f"0x{struct.unpack('<Q', struct.pack('<d', x))[0]:016X}"
+        return bits if self.lanes == 1 else f"splat (double {bits})"
+
+    def whole(self, n: int) -> str:
+        """An integer in all lanes."""
+        return str(n) if self.lanes == 1 else f"splat (i64 {n})"
+
+    # ---- numbers
+
+    def add(self, x: str, y: str) -> str:
+        """x + y."""
+        return self.line(f"fadd {self.number} {x}, {y}")
+
+    def sub(self, x: str, y: str) -> str:
+        """x - y."""
+        return self.line(f"fsub {self.number} {x}, {y}")
+
+    def mul(self, x: str, y: str) -> str:
+        """x · y."""
+        return self.line(f"fmul {self.number} {x}, {y}")
+
+    def div(self, x: str, y: str) -> str:
+        """x / y."""
+        return self.line(f"fdiv {self.number} {x}, {y}")
+
+    def neg(self, x: str) -> str:
+        """-x."""
+        return self.line(f"fneg {self.number} {x}")
+
+    def fma(self, x: str, y: str, z: str) -> str:
+        """x · y + z, rounded once."""
+        return self.intrinsic("fma", x, y, z)
+
+    def intrinsic(self, name: str, *operands: str) -> str:
+        """LLVM's own function of numbers: fabs, sqrt, floor, ceil, fma, copysign."""
+        suffix = "f64" if self.lanes == 1 else f"v{self.lanes}f64"
+        kinds = ", ".join([self.number] * len(operands))
+        self.declared.add(f"declare {self.number} @llvm.{name}.{suffix}({kinds})")
+        given = ", ".join(f"{self.number} {x}" for x in operands)
+        return self.line(f"call {self.number} @llvm.{name}.{suffix}({given})")
+
+    def library(self, name: str, *operands: str) -> str:
+        """A function of the C library, for each lane."""
+        self.declared.add(f"declare double @{name}({', '.join(['double'] * len(operands))})")
+        if self.lanes == 1:
+            return self.line(f"call double @{name}({', '.join(f'double {x}' for x in operands)})")
+        result = "poison"
+        for lane in range(self.lanes):
+            given = [self.line(f"extractelement {self.number} {x}, i64 {lane}") for x in operands]
+            part = self.line(f"call double @{name}({', '.join(f'double {x}' for x in given)})")
+            result = self.line(f"insertelement {self.number} {result}, double {part}, i64 {lane}")
+        return result
+
+    def polynomial(self, x: str, coefficients: Iterable[float]) -> str:
+        """The polynomial with these coefficients, the constant first, by pairs (Estrin's way: short chains)."""
+        terms = [self.constant(c) for c in coefficients]
+        while len(terms) > 1:
+            pairs = [
+                self.fma(terms[i + 1], x, terms[i]) if i + 1 < len(terms) else terms[i] for i in range(0, len(terms), 2)
+            ]
+            terms = pairs
+            if len(terms) > 1:
+                x = self.mul(x, x)
+        return terms[0]
+
+    # ---- flags
+
+    def compare(self, holds: str, x: str, y: str) -> str:
+        """A flag: olt, ogt, oeq ... are false for NaN, une and ugt true."""
+        return self.line(f"fcmp {holds} {self.number} {x}, {y}")
+
+    def both(self, a: str, b: str) -> str:
+        """a and b."""
+        return self.line(f"and {self.flag} {a}, {b}")
+
+    def either(self, a: str, b: str) -> str:
+        """a or b."""
+        return self.line(f"or {self.flag} {a}, {b}")
+
+    def select(self, flag: str, x: str, y: str) -> str:
+        """x where the flag holds, else y."""
+        return self.line(f"select {self.flag} {flag}, {self.number} {x}, {self.number} {y}")
+
+    def one_if(self, flag: str) -> str:
+        """1.0 or 0.0."""
+        return self.select(flag, self.constant(1.0), self.constant(0.0))
+
+    # ---- bits
+
+    def bits(self, x: str) -> str:
+        """The bits of numbers as integers."""
+        return self.line(f"bitcast {self.number} {x} to {self.integer}")
+
+    def from_bits(self, n: str) -> str:
+        """The numbers that have these bits."""
+        return self.line(f"bitcast {self.integer} {n} to {self.number}")
+
+    def on_integers(self, name: str, n: str, m: str) -> str:
+        """An instruction on integers: add, sub, and, shl, ashr, lshr."""
+        return self.line(f"{name} {self.integer} {n}, {m}")
+
+    # ---- memory
+
+    def load(self, pointer: str, *, invariant: bool = False) -> str:
+        """The numbers at a pointer."""
+        mark = ", !invariant.load !0" if invariant else ""
+        return self.line(f"load {self.number}, ptr {pointer}, align 8{mark}")
+
+    def store(self, x: str, pointer: str) -> None:
+        """Put numbers at a pointer."""
+        self.do(f"store {self.number} {x}, ptr {pointer}, align 8")
+
+    def element(self, pointer: str, index: int | str, kind: str = "double") -> str:
+        """The pointer to an element of an array."""
+        return self.line(f"getelementptr {kind}, ptr {pointer}, i64 {index}")
+
+    def spread(self, x: str) -> str:
+        """A single number in all lanes."""
+        if self.lanes == 1:
+            return x
+        first = self.line(f"insertelement {self.number} poison, double {x}, i64 0")
+        return self.line(
+            f"shufflevector {self.number} {first}, {self.number} poison, <{self.lanes} x i32> zeroinitializer"
+        )
+
+    def summed(self, x: str) -> str:
+        """The sum over the lanes, halves first, as a single number."""
+        lanes = self.lanes
+        while lanes > 1:
+            half = lanes // 2
+            low, high = (", ".join(f"i32 {i}" for i in range(start, start + half)) for start in (0, half))
+            kind = _of(lanes, "double")
+            parts = [self.line(f"shufflevector {kind} {x}, {kind} poison, <{half} x i32> <{m}>") for m in (low, high)]
+            if half == 1:
+                parts = [self.line(f"extractelement <1 x double> {part}, i64 0") for part in parts]
+            x = self.line(f"fadd {_of(half, 'double')} {parts[0]}, {parts[1]}")
+            lanes = half
+        return x
+
+
+def _of(lanes: int, kind: str) -> str:
+    return kind if lanes == 1 else f"<{lanes} x {kind}>"

@@ -1,0 +1,455 @@
+"""LLVM's assembly for a tape: a kernel for one sample, for each of a batch, and for their sum.
+
+The batch kernels take eight samples at a time, a lane each. The last block of a batch is moved back so
+that it stays inside, and its lanes that were counted already are masked. Long tapes are cut into
+functions that hand their variables on in memory, so that compiling takes time in proportion to length.
+This room may import the emitter, the vector mathematics, the tape and the operations.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Final, Literal
+
+from microgrannd import operations as ops
+from microgrannd.compiler import vector_math
+from microgrannd.compiler.emitter import LANES, LIBRARY, Emitter
+from microgrannd.compiler.tape import Operand, Tape
+from microgrannd.operations import Operation
+
+Kind = Literal["one", "each", "total"]
+SECTION: Final = 400  # instructions in a function, where a tape is cut
+BLOCK: Final = 120  # instructions in a basic block
+HOISTED: Final = 20  # parameters up to this number stay in registers throughout
+INLINED: Final = 60  # functions of vector mathematics up to this number are written out where they are used
+
+_ARRAYS: Final = "ptr noalias %columns, ptr noalias %parameters, ptr noalias %outputs"
+
+_ON_VECTORS: Final[dict[str, Callable[[Emitter, str], str]]] = {
+    name: getattr(vector_math, name) for name in ("exp", "log", "log1p", "tanh", "sigmoid", "softplus", "sin", "cos")
+}
+
+
+def kernel_source(tape: Tape, kind: Kind) -> str:
+    """The assembly of one kernel, a module of its own.
+
+    `one(inputs, parameters, outputs)` reads and writes arrays of numbers. `each(columns, parameters,
+    outputs, begin, end, limit)` reads and writes arrays of columns; `limit`, at least 8, is how many
+    samples the columns have. `total` has the same arguments, and its outputs are numbers.
+    """
+    return _Writer(tape, kind).module()
+
+
+def unsupported(tape: Tape) -> list[Operation]:
+    """The operations that are not of the table, so that native code knows nothing of them."""
+    return list(dict.fromkeys(op for op, _ in tape.instructions if op not in NATIVE))
+
+
+class _Writer:
+    """Writes the module of one kernel."""
+
+    def __init__(self, tape: Tape, kind: Kind) -> None:
+        self.tape = tape
+        self.kind = kind
+        self.lanes = 1 if kind == "one" else LANES
+        self.declared: set[str] = set()
+        self.functions: list[str] = []
+        self.called: dict[str, str] = {}
+        self.cut = len(tape.instructions) > 3 * SECTION
+        calls = sum(operation.name in _ON_VECTORS for operation, _ in tape.instructions)
+        self.inline = calls <= INLINED
+        self.outputs_of: dict[int, list[int]] = {}
+        for k, x in enumerate(tape.outputs):
+            if isinstance(x, int):
+                self.outputs_of.setdefault(x, []).append(k)
+
+    def module(self) -> str:
+        """All the text."""
+        main = self._one() if self.kind == "one" else self._batch()
+        functions = [*self.called.values(), *self.functions]
+        return "\n\n".join([*sorted(self.declared), *functions, main, "!0 = !{}"]) + "\n"
+
+    # ---- kernels
+
+    def _one(self) -> str:
+        e = Emitter()
+        self._body(e, lambda j: e.load(e.element("%columns", j)))
+        e.do("ret void")
+        return self._function(
+            "define void @one(ptr noalias %columns, ptr noalias %parameters, ptr noalias %outputs)", e
+        )
+
+    def _batch(self) -> str:
+        e = Emitter(LANES)
+        count = len(self.tape.outputs)
+        e.do("%place = alloca i64")
+        if self.kind == "total":
+            e.do(f"%sums = alloca [{max(count, 1)} x {e.number}], align 64")
+            self._clear(e, count)
+        columns = [e.line(f"load ptr, ptr {e.element('%columns', j, 'ptr')}") for j in range(len(self.tape.inputs))]
+        if self.kind == "each":
+            results = [e.line(f"load ptr, ptr {e.element('%outputs', k, 'ptr')}") for k in range(count)]
+        hoisted = self._hoisted(e)
+        e.do("%last = sub i64 %limit, 8")
+        e.do("store i64 %begin, ptr %place")
+        e.do("br label %next")
+        e.lines.append("next:")
+        e.do("%i = load i64, ptr %place")
+        e.do("%more = icmp slt i64 %i, %end")
+        e.do("br i1 %more, label %block, label %done")
+        e.lines.append("block:")
+        e.do("%late = icmp sgt i64 %i, %last")
+        e.do("%s = select i1 %late, i64 %last, i64 %i")
+        if self.kind == "total":
+            self._mask(e)
+            sink = lambda k, x: self._accumulate(e, k, x)  # noqa: E731
+        else:
+            sink = lambda k, x: e.store(x, e.element(results[k], "%s"))  # noqa: E731
+        self._body(e, lambda j: e.load(e.element(columns[j], "%s")), hoisted, sink)
+        e.do("%after = add i64 %i, 8")
+        e.do("store i64 %after, ptr %place")
+        e.do("br label %next")
+        e.lines.append("done:")
+        if self.kind == "total":
+            for k in range(count):
+                total = e.summed(e.load(e.element("%sums", k, e.number)))
+                e.do(f"store double {total}, ptr {e.element('%outputs', k)}")
+        e.do("ret void")
+        arguments = (
+            "ptr noalias %columns, ptr noalias %parameters, ptr noalias %outputs, i64 %begin, i64 %end, i64 %limit"
+        )
+        return self._function(f"define void @{self.kind}({arguments})", e)
+
+    def _mask(self, e: Emitter) -> None:
+        """The lanes whose samples are from `i` to before `end`."""
+        iota = ", ".join(f"i64 {lane}" for lane in range(LANES))
+        lanes = e.line(f"add {e.integer} {self._spread_integer(e, '%s')}, <{iota}>")
+        fresh = e.line(f"icmp sge {e.integer} {lanes}, {self._spread_integer(e, '%i')}")
+        inside = e.line(f"icmp slt {e.integer} {lanes}, {self._spread_integer(e, '%end')}")
+        e.do(f"%mask = and {e.flag} {fresh}, {inside}")
+
+    @staticmethod
+    def _spread_integer(e: Emitter, n: str) -> str:
+        first = e.line(f"insertelement {e.integer} poison, i64 {n}, i64 0")
+        return e.line(f"shufflevector {e.integer} {first}, {e.integer} poison, <{LANES} x i32> zeroinitializer")
+
+    def _accumulate(self, e: Emitter, k: int, x: str) -> None:
+        place = e.element("%sums", k, e.number)
+        before = e.line(f"load {e.number}, ptr {place}, align 64")
+        after = e.select("%mask", e.add(before, x), before)
+        e.do(f"store {e.number} {after}, ptr {place}, align 64")
+
+    def _clear(self, e: Emitter, count: int) -> None:
+        e.declared.add("declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
+        e.do(f"call void @llvm.memset.p0.i64(ptr align 64 %sums, i8 0, i64 {count * 8 * LANES}, i1 false)")
+
+    def _hoisted(self, e: Emitter) -> dict[int, str]:
+        inputs, count = len(self.tape.inputs), len(self.tape.parameters)
+        if count > HOISTED or self.cut:
+            return {}
+        return {inputs + i: self._parameter(e, i) for i in range(count)}
+
+    def _parameter(self, e: Emitter, i: int) -> str:
+        return e.spread(e.line(f"load double, ptr {e.element('%parameters', i)}, align 8, !invariant.load !0"))
+
+    # ---- what happens between reading and writing
+
+    def _body(
+        self,
+        e: Emitter,
+        read: Callable[[int], str],
+        known: dict[int, str] | None = None,
+        sink: Callable[[int, str], None] | None = None,
+    ) -> None:
+        sink = sink or (lambda k, x: e.store(x, e.element("%outputs", k)))
+        local = dict(known or {})
+        if self.cut:
+            self._in_sections(e, read, sink)
+        else:
+            for j in range(len(self.tape.inputs)):
+                if self._is_read(j):
+                    local[j] = read(j)
+            self._section(e, 0, len(self.tape.instructions), local, sink)
+            for v in range(self.tape.leaves):
+                for k in self.outputs_of.get(v, ()):
+                    sink(k, local.get(v) or self._parameter(e, v - len(self.tape.inputs)))
+        for k, x in enumerate(self.tape.outputs):
+            if isinstance(x, float):
+                sink(k, e.constant(x))
+
+    def _is_read(self, v: int) -> bool:
+        if not hasattr(self, "_uses"):
+            self._uses = self.tape.uses()
+        return bool(self._uses[v])
+
+    def _section(
+        self, e: Emitter, start: int, stop: int, local: dict[int, str], sink: Callable[[int, str], None] | None
+    ) -> None:
+        """Instructions in a row, in basic blocks; parameters are read anew in each, rather than kept at hand."""
+        inputs, leaves = len(self.tape.inputs), self.tape.leaves
+        passing: dict[int, str] = {}
+
+        def operand(x: Operand) -> str:
+            if isinstance(x, float):
+                return e.constant(x)
+            if x in local:
+                return local[x]
+            if x not in passing:
+                slot = x - len(self.tape.parameters) if x >= leaves else x
+                is_parameter = inputs <= x < leaves
+                passing[x] = (
+                    self._parameter(e, x - inputs) if is_parameter else e.load(e.element("%tape", slot, e.number))
+                )
+            return passing[x]
+
+        for k in range(start, stop):
+            if k > start and (k - start) % BLOCK == 0:
+                e.do(f"br label %b{k}")
+                e.lines.append(f"b{k}:")
+                passing.clear()
+            operation, operands = self.tape.instructions[k]
+            v = leaves + k
+            local[v] = self._apply(e, operation, [operand(x) for x in operands])
+            if sink:
+                for output in self.outputs_of.get(v, ()):
+                    sink(output, local[v])
+
+    def _apply(self, e: Emitter, operation: Operation, operands: Sequence[str]) -> str:
+        name = operation.name
+        if self.lanes > 1 and name in _ON_VECTORS:
+            if self.inline and name not in ("sin", "cos"):
+                return _ON_VECTORS[name](e, operands[0])
+            return self._call(e, name, operands[0])
+        return NATIVE[operation](e, *operands)
+
+    def _call(self, e: Emitter, name: str, x: str) -> str:
+        """A call to vector mathematics as a function of the module."""
+        if name not in self.called:
+            f = Emitter(LANES)
+            if name in ("sin", "cos"):
+                size = f.intrinsic("fabs", "%x")
+                far = f.line(
+                    f"bitcast {f.flag} {f.compare('ogt', size, f.constant(vector_math.SINE_LIMIT))} to i{LANES}"
+                )
+                f.do(f"br i1 {f.line(f'icmp eq i{LANES} {far}, 0')}, label %near, label %far")
+                f.lines.append("far:")
+                f.do(f"ret {f.number} {f.library(name, '%x')}")
+                f.lines.append("near:")
+            f.do(f"ret {f.number} {_ON_VECTORS[name](f, '%x')}")
+            self.called[name] = self._function(f"define internal {f.number} @{name}.v({f.number} %x)", f)
+        return e.line(f"call {e.number} @{name}.v({e.number} {x})")
+
+    def _in_sections(self, e: Emitter, read: Callable[[int], str], sink: Callable[[int, str], None]) -> None:
+        """Functions of `SECTION` instructions, which pass on in memory what later ones or the outputs need."""
+        tape, leaves = self.tape, self.tape.leaves
+        inputs, parameters = len(tape.inputs), len(tape.parameters)
+        ends = self._last_sections()
+        slots = inputs + len(tape.instructions)
+        e.declared |= {"declare ptr @malloc(i64)", "declare void @free(ptr)"}
+        e.do(f"%tape = call ptr @malloc(i64 {slots * 8 * self.lanes})")
+        for j in range(inputs):
+            e.store(read(j), e.element("%tape", j, e.number))
+        for section, start in enumerate(range(0, len(tape.instructions), SECTION)):
+            stop = min(start + SECTION, len(tape.instructions))
+            f = Emitter(self.lanes)
+            local: dict[int, str] = {}
+            self._section(f, start, stop, local, None)
+            for v, name in local.items():
+                if ends[v - leaves] > section:
+                    f.store(name, f.element("%tape", v - parameters, f.number))
+            f.do("ret void")
+            head = f"define internal void @section{section}(ptr noalias %tape, ptr noalias %parameters) noinline"
+            self.functions.append(self._function(head, f))
+            e.do(f"call void @section{section}(ptr %tape, ptr %parameters)")
+        for v, places in self.outputs_of.items():
+            for k in places:
+                sink(k, self._parameter(e, v - inputs) if inputs <= v < leaves else self._kept(e, v))
+        e.do("call void @free(ptr %tape)")
+
+    def _kept(self, e: Emitter, v: int) -> str:
+        """An input or a result that was kept in memory."""
+        slot = v - len(self.tape.parameters) if v >= self.tape.leaves else v
+        return e.load(e.element("%tape", slot, e.number))
+
+    def _last_sections(self) -> list[int]:
+        """For each instruction: the last section that reads its result; beyond all of them for an output."""
+        leaves, last = self.tape.leaves, [-1] * len(self.tape.instructions)
+        for k, (_, operands) in enumerate(self.tape.instructions):
+            for x in operands:
+                if isinstance(x, int) and x >= leaves:
+                    last[x - leaves] = k // SECTION
+        for x in self.tape.outputs:
+            if isinstance(x, int) and x >= leaves:
+                last[x - leaves] = len(last)
+        return last
+
+    def _function(self, head: str, e: Emitter) -> str:
+        self.declared |= e.declared
+        return "\n".join([f"{head} {{", "entry:", *e.lines, "}"])
+
+
+# ---- the operations. A comparison with u holds for NaN, one with o does not.
+
+
+def _relu(e: Emitter, x: str) -> str:
+    return e.select(e.compare("ugt", x, e.constant(0.0)), x, e.constant(0.0))
+
+
+def _maximum(e: Emitter, x: str, y: str) -> str:
+    return e.select(e.either(e.compare("ogt", x, y), e.compare("uno", x, x)), x, y)
+
+
+def _minimum(e: Emitter, x: str, y: str) -> str:
+    return e.select(e.either(e.compare("olt", x, y), e.compare("uno", x, x)), x, y)
+
+
+def _where(e: Emitter, condition: str, x: str, y: str) -> str:
+    return e.select(e.compare("une", condition, e.constant(0.0)), x, y)
+
+
+def _contribution(e: Emitter, upstream: str, local: str) -> str:
+    return e.select(e.compare("une", upstream, e.constant(0.0)), e.mul(upstream, local), e.constant(0.0))
+
+
+def _step(e: Emitter, x: str) -> str:
+    return e.select(e.compare("uno", x, x), x, e.one_if(e.compare("ogt", x, e.constant(0.0))))
+
+
+def _sign(e: Emitter, x: str) -> str:
+    negative = e.select(e.compare("olt", x, e.constant(0.0)), e.constant(-1.0), e.constant(0.0))
+    flat = e.select(e.compare("ogt", x, e.constant(0.0)), e.constant(1.0), negative)
+    return e.select(e.compare("uno", x, x), x, flat)
+
+
+def _share(e: Emitter, x: str, y: str) -> str:
+    larger = e.one_if(e.compare("ogt", x, y))
+    return e.select(e.compare("oeq", x, y), e.constant(0.5), larger)
+
+
+def _flag(holds: str) -> Callable[..., str]:
+    return lambda e, x, y: e.one_if(e.compare(holds, x, y))
+
+
+def _pow(e: Emitter, x: str, y: str) -> str:
+    if y == e.constant(2.0):
+        return e.mul(x, x)
+    if y == e.constant(3.0):
+        return e.mul(e.mul(x, x), x)
+    if y == e.constant(-1.0):
+        return e.div(e.constant(1.0), x)
+    return e.library("pow", x, y)
+
+
+def _mod(e: Emitter, x: str, y: str) -> str:
+    """The remainder with the sign of y, as in Python; NaN where y is 0, 0 of y's sign where there is none."""
+    rest = e.library("fmod", x, y)
+    zero = e.constant(0.0)
+    opposite = e.line(f"xor {e.flag} {e.compare('olt', rest, zero)}, {e.compare('olt', y, zero)}")
+    moved = e.select(opposite, e.add(rest, y), rest)
+    return e.select(e.compare("oeq", rest, zero), e.intrinsic("copysign", zero, y), moved)
+
+
+def _floordiv(e: Emitter, x: str, y: str) -> str:
+    zero, quotient = e.constant(0.0), e.div(x, y)
+    rest = e.library("fmod", x, y)
+    opposite = e.line(f"xor {e.flag} {e.compare('olt', rest, zero)}, {e.compare('olt', y, zero)}")
+    opposite = e.both(opposite, e.compare("une", rest, zero))
+    whole = e.div(e.sub(x, rest), y)
+    whole = e.select(opposite, e.sub(whole, e.constant(1.0)), whole)
+    down = e.intrinsic("floor", whole)
+    up = e.compare("ogt", e.sub(whole, down), e.constant(0.5))
+    result = e.select(up, e.add(down, e.constant(1.0)), down)
+    result = e.select(e.compare("oeq", whole, zero), e.intrinsic("copysign", zero, quotient), result)
+    return e.select(e.compare("oeq", y, zero), quotient, result)
+
+
+def _sum(e: Emitter, *xs: str) -> str:
+    total = xs[0] if xs else e.constant(0.0)
+    for x in xs[1:]:
+        total = e.add(total, x)
+    return total
+
+
+def _mean(e: Emitter, *xs: str) -> str:
+    return e.div(_sum(e, *xs), e.constant(float(len(xs))))
+
+
+def _dot(e: Emitter, *xs: str) -> str:
+    size = len(xs) // 2
+    products = [e.mul(x, y) for x, y in zip(xs[:size], xs[size : 2 * size], strict=True)]
+    return _sum(e, *xs[2 * size :], *products)
+
+
+def _logsumexp(e: Emitter, *xs: str) -> str:
+    if not xs:
+        return e.constant(-math.inf)
+    top, unordered = xs[0], e.compare("uno", xs[0], xs[0])
+    for x in xs[1:]:
+        top = _maximum(e, x, top)
+        unordered = e.either(unordered, e.compare("uno", x, x))
+    total = _sum(e, *[_exp(e, e.sub(x, top)) for x in xs])
+    finite = e.compare("olt", e.intrinsic("fabs", top), e.constant(math.inf))
+    result = e.select(finite, e.add(top, _log(e, total)), top)
+    return e.select(unordered, e.constant(math.nan), result)
+
+
+def _exp(e: Emitter, x: str) -> str:
+    return vector_math.exp(e, x) if e.lanes > 1 else e.library("exp", x)
+
+
+def _log(e: Emitter, x: str) -> str:
+    return vector_math.log(e, x) if e.lanes > 1 else e.library("log", x)
+
+
+def _sigmoid(e: Emitter, x: str) -> str:
+    if e.lanes > 1:
+        return vector_math.sigmoid(e, x)
+    shrunk = e.library("exp", e.neg(e.intrinsic("fabs", x)))
+    top = e.select(e.compare("olt", x, e.constant(0.0)), shrunk, e.constant(1.0))
+    return e.div(top, e.add(shrunk, e.constant(1.0)))
+
+
+def _softplus(e: Emitter, x: str) -> str:
+    if e.lanes > 1:
+        return vector_math.softplus(e, x)
+    return e.add(_relu(e, x), e.library("log1p", e.library("exp", e.neg(e.intrinsic("fabs", x)))))
+
+
+def _gelu(e: Emitter, x: str) -> str:
+    tail = e.library("erfc", e.mul(e.neg(x), e.constant(ops.SQRT_HALF)))
+    return e.mul(e.mul(e.constant(0.5), x), tail)
+
+
+def _elu(e: Emitter, x: str, alpha: str) -> str:
+    return e.select(e.compare("ugt", x, e.constant(0.0)), x, e.mul(alpha, e.library("expm1", x)))
+
+
+def _leaky_relu(e: Emitter, x: str, slope: str) -> str:
+    return e.select(e.compare("ogt", x, e.constant(0.0)), x, e.mul(slope, x))
+
+
+def _library(name: str) -> Callable[..., str]:
+    return lambda e, *xs: e.library(name, *xs)
+
+
+NATIVE: Final[dict[Operation, Callable[..., str]]] = {
+    **{ops.TABLE[name]: _library(name) for name in LIBRARY if name in ops.TABLE},
+    **{ops.add: Emitter.add, ops.sub: Emitter.sub, ops.mul: Emitter.mul, ops.div: Emitter.div, ops.neg: Emitter.neg},
+    **{ops.pow: _pow, ops.mod: _mod, ops.floordiv: _floordiv, ops.contribution: _contribution, ops.where: _where},
+    **{ops.relu: _relu, ops.maximum: _maximum, ops.minimum: _minimum, ops.step: _step, ops.sign: _sign},
+    **{ops.share: _share, ops.elu: _elu, ops.leaky_relu: _leaky_relu, ops.gelu: _gelu},
+    **{ops.sigmoid: _sigmoid, ops.softplus: _softplus, ops.logsumexp: _logsumexp},
+    **{ops.sum: _sum, ops.mean: _mean, ops.dot: _dot},
+    **{ops.less: _flag("olt"), ops.less_equal: _flag("ole"), ops.greater: _flag("ogt")},
+    **{ops.greater_equal: _flag("oge"), ops.equal: _flag("oeq"), ops.not_equal: _flag("une")},
+    ops.abs: lambda e, x: e.intrinsic("fabs", x),
+    ops.sqrt: lambda e, x: e.intrinsic("sqrt", x),
+    ops.floor: lambda e, x: e.intrinsic("floor", x),
+    ops.ceil: lambda e, x: e.intrinsic("ceil", x),
+    ops.square: lambda e, x: e.mul(x, x),
+    ops.clamp: lambda e, x, low, high: _minimum(e, _maximum(e, x, low), high),
+    ops.logsigmoid: lambda e, x: e.neg(_softplus(e, e.neg(x))),
+    ops.silu: lambda e, x: e.mul(x, _sigmoid(e, x)),
+    ops.stop_gradient: lambda e, x: x,
+}
