@@ -313,6 +313,24 @@ def test_every_number_comes_back_exactly():
     assert "NaN" not in json.dumps(decoded[0])
 
 
+def test_without_javascript_the_graph_shows_how_the_run_ends():
+    x = Value(1.0, label="x")
+    y = x * 10 - x * 9.5  # the gradient of x is 10 on the way, and 0.5 in the end
+    texts = re.findall(r'<text class="(?:value|gradient)"[^>]*>([^<]*)</text>', mg.step(y).html)
+    assert [text.rstrip("\u2007") for text in texts] == [
+        "1",
+        "∇ 0.5",
+        "10",
+        "10",
+        "∇ 1",
+        "9.5",
+        "9.5",
+        "∇ −1",
+        "0.5",
+        "∇ 1",
+    ]
+
+
 def test_a_hostile_label_stays_text():
     x = Value(2.0, label=HOSTILE)
     y = x * x

@@ -28,6 +28,7 @@ function eventCard(event) {
           together(event.formula ? "=" : "→", term(event.after, "after", "result")),
         ),
         note("The optimizer moves the weight against its gradient, ", shown(event.gradient, "gradient"), ": from ", shown(event.before, "before"), " to ", shown(event.after, "after"), "."),
+        updateTable(event),
       ];
   }
   return [];
@@ -59,6 +60,19 @@ function additionCard(event, hidden) {
     ...(parent.kind === "constant" ? [note("A constant: its gradient is computed, and nobody asks for it.")] : []),
     ...origin(node),
   ];
+}
+
+/** All weights of this training step: before, their gradients, and after. @param {Event} current */
+function updateTable(current) {
+  const updates = passes[current.pass].events.filter(({ kind }) => kind === "updated");
+  const heading = element("tr", {}, ...["weight", "before", "gradient", "after"].map((name) => element("th", { scope: "col" }, name)));
+  const rows = updates.map((event, i) => {
+    const cells = [shown(event.before, "before"), shown(event.gradient, "gradient"), shown(event.after, "after")];
+    const when = event === current ? "now" : i > updates.indexOf(current) ? "later" : "";
+    const name = element("th", { scope: "row" }, isolated(nodes[event.node].path));
+    return element("tr", { className: when }, name, ...cells.map((cell) => element("td", {}, cell)));
+  });
+  return element("table", {}, heading, ...rows);
 }
 
 function introduction() {

@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from microgrannd import notation
-from microgrannd.drawing.lettering import number, printable
+from microgrannd.drawing.lettering import number, printable, shortened
 from microgrannd.drawing.remarks import Remark, on_backward, on_forward, on_start
 from microgrannd.engine import Constant, Step, Value, topological_order
 from microgrannd.notation import Formula
 from microgrannd.operations import FusedOperation, Number, add, div, mul
 
 LARGEST: Final = 1500  # nodes that are still played: a browser draws them at once, a person can follow
+LONGEST_LABEL: Final = 80  # characters of a label that are kept
 LONGEST_NAME: Final = 14  # of an expression that serves as the name of a node without a label
 TERMS: Final = 6  # of a long sum that are written out
 _MINUS: Final = re.compile(r"(?<!\S)-|(?<=[(|])-")  # the operator, not a hyphen within a label
@@ -199,14 +200,14 @@ def described(order: Sequence[Value]) -> list[Described]:
         nodes.append(
             Described(
                 name=str(name),
-                path=f"{node.scope}.{name}" if scoped else str(name),
+                path=f"{printable(node.scope)}.{name}" if scoped else str(name),
                 kind=_kind(node),
-                operation=node.op.name if node.op else "",
+                operation=printable(node.op.name) if node.op else "",
                 formula=_written(_formula(node, operands)) if node.op else "",
                 local_gradients=_local_gradients(node, operands, name),
                 parents=tuple(parents),
-                scope=node.scope,
-                line=node.line,
+                scope=printable(node.scope),
+                line=printable(node.line),
                 routes=node.op is not None and node.op.routes,
             )
         )
@@ -235,7 +236,7 @@ def _kind(node: Value) -> str:
 def _name(node: Value, i: int, operands: list[Formula]) -> Formula:
     """The label; else a number, or a short expression; else v and the position in the graph."""
     if node.label:
-        return Formula(printable(node.label))
+        return Formula(shortened(node.label, LONGEST_LABEL))
     if node.op is None:
         return _numeral(node.data) if isinstance(node, Constant) else Formula(f"v{i}")
     expression = _formula(node, operands)
@@ -293,7 +294,7 @@ def _local_gradients(node: Value, operands: Sequence[Formula], out: Formula) -> 
 
 def _written(formula: Formula) -> str:
     """The formula as text, its minus signs as wide as its plus signs."""
-    return _MINUS.sub("−", str(formula))
+    return _MINUS.sub("−", printable(str(formula)))
 
 
 def _chained(*texts: str, but: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 from typing import Final, NamedTuple
 
-from microgrannd.drawing.lettering import number, printable
+from microgrannd.drawing.lettering import number, printable, shortened
 from microgrannd.engine import Constant, Step, Value
 
 SATURATED: Final = {"sigmoid": 0.01, "tanh": 0.04}  # the slope below which it is: 4 % of the largest
@@ -46,7 +46,7 @@ def on_start(order: Sequence[Value], values: Sequence[float | None]) -> list[Rem
 def on_forward(node: Value, i: int, event: int) -> Iterator[Remark]:
     """Saturation, a ReLU that is off, and results that are not finite although all inputs are."""
     assert node.op is not None
-    name = node.op.name
+    name = printable(node.op.name)
     if name in SATURATED:
         slope = float(node.op.local_gradients(*node.inputs, node.data)[0])
         if slope < SATURATED[name]:
@@ -104,7 +104,7 @@ def on_backward(
 
 
 def _called(node: Value) -> str:
-    return printable(node.label) if node.label else "An input"
+    return shortened(node.label, 80) if node.label else "An input"
 
 
 def _a(x: float) -> str:
