@@ -1,0 +1,242 @@
+"""Optimizers: closed forms, PyTorch's numbers, and what they refuse."""
+
+import math
+
+import pytest
+
+from microgrannd import Value
+from microgrannd.engine import Constant
+from microgrannd.nn import MLP, Layer
+from microgrannd.optim import SGD, Adam, AdamW, Optimizer
+from tests.oracles import agrees, example
+
+TOLERANCE = 1e-12
+
+
+def follow(optimizer, parameter, gradients):
+    """The parameter after each step, its gradient set from outside."""
+    path = []
+    for gradient in gradients:
+        parameter.grad = gradient
+        optimizer.step()
+        path.append(parameter.data)
+    return path
+
+
+# ---- closed forms
+
+
+def test_gradient_descent_on_a_parabola_shrinks_by_a_constant_factor():
+    p = Value(3.0)
+    optimizer = SGD([p], lr=0.1)
+    for _ in range(10):
+        optimizer.zero_grad()
+        (p * p).backward()
+        optimizer.step()
+    assert agrees(p.data, 3.0 * 0.8**10, TOLERANCE)
+
+
+def test_momentum_under_a_constant_gradient_is_a_geometric_sum():
+    p = Value(0.0)
+    velocities = [sum(0.9**i for i in range(n)) for n in range(1, 6)]
+    assert agrees(
+        follow(SGD([p], lr=0.1, momentum=0.9), p, [1.0] * 5),
+        [-0.1 * sum(velocities[:n]) for n in range(1, 6)],
+        TOLERANCE,
+    )
+
+
+def test_nesterovs_step_looks_one_momentum_ahead():
+    p = Value(0.0)
+    # v = 1, 1.5; steps of g + 0.5 v = 1.5, 1.75
+    assert follow(SGD([p], lr=1.0, momentum=0.5, nesterov=True), p, [1.0, 1.0]) == [-1.5, -3.25]
+
+
+def test_dampening_spares_the_first_velocity():
+    p = Value(0.0)
+    # v = 1, then 0.5 * 1 + 0.75 * 1 = 1.25
+    assert follow(SGD([p], lr=1.0, momentum=0.5, dampening=0.25), p, [1.0, 1.0]) == [-1.0, -2.25]
+
+
+def test_weight_decay_alone_shrinks_the_parameter():
+    p = Value(2.0)
+    assert agrees(follow(SGD([p], lr=0.5, weight_decay=0.1), p, [0.0] * 4)[-1], 2.0 * 0.95**4, TOLERANCE)
+
+
+def test_adam_under_a_constant_gradient_goes_the_learning_rate_each_step():
+    p = Value(1.0)
+    # m / √v is the sign of g, for any g: freed of their start, m = g and v = g²
+    assert agrees(follow(Adam([p], lr=0.01, eps=0.0), p, [7.0] * 5), [0.99, 0.98, 0.97, 0.96, 0.95], TOLERANCE)
+
+
+def test_adams_second_step_written_out():
+    p = Value(0.0)
+    m, v = (0.9 * 0.1 * 1 + 0.1 * -3) / (1 - 0.9**2), (0.999 * 0.001 * 1 + 0.001 * 9) / (1 - 0.999**2)
+    first, second = follow(Adam([p], lr=0.1, eps=1e-3), p, [1.0, -3.0])
+    assert agrees(first, -0.1 / (1 + 1e-3), TOLERANCE)
+    assert agrees(second, first - 0.1 * m / (math.sqrt(v) + 1e-3), TOLERANCE)
+
+
+def test_adamw_decays_the_parameter_apart_from_the_gradient():
+    p = Value(2.0)
+    assert agrees(follow(AdamW([p], lr=0.5, weight_decay=0.1), p, [0.0] * 3)[-1], 2.0 * 0.95**3, TOLERANCE)
+    q = Value(2.0)  # for Adam the decay is a gradient like any other, and every gradient makes a step of lr
+    assert agrees(follow(Adam([q], lr=0.5, weight_decay=0.1, eps=0.0), q, [0.0])[-1], 1.5, TOLERANCE)
+
+
+def test_a_step_by_the_mean_of_two_passes_k11():
+    entry = example("K-11")
+    numbers, wanted = entry["inputs"], entry["outputs"]
+    layer = Layer(3, 2, activation="linear")
+    for j, neuron in enumerate(layer.neurons):
+        for i, w in enumerate(neuron.w):
+            w.data = numbers["W"][i][j]
+        neuron.b.data = numbers["b"][j]
+    optimizer = SGD(layer.parameters(), lr=numbers["eta"] / wanted["passes"])
+    for given in (numbers["pass1"], numbers["pass2"]):
+        for output, error in zip(layer(given["x"]), given["err"], strict=True):
+            output.backward(error)
+
+    def columns(of):
+        return [[of(neuron.w[i]) for neuron in layer.neurons] for i in range(3)]
+
+    assert agrees(columns(lambda w: w.grad), wanted["delta_w"], entry["tol"])
+    assert agrees([neuron.b.grad for neuron in layer.neurons], wanted["delta_b"], entry["tol"])
+    optimizer.step()
+    optimizer.zero_grad()
+    assert agrees(columns(lambda w: w.data), wanted["W_after"], entry["tol"])
+    assert agrees([neuron.b.data for neuron in layer.neurons], wanted["b_after"], entry["tol"])
+    assert agrees(columns(lambda w: w.grad), wanted["after_step"]["delta_w"], entry["tol"])
+
+
+# ---- PyTorch
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("SGD", {}),
+        ("SGD", {"lr": 0.1}),
+        ("SGD", {"lr": 0.1, "momentum": 0.9}),
+        ("SGD", {"lr": 0.1, "momentum": 0.9, "dampening": 0.3, "weight_decay": 0.01}),
+        ("SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01}),
+        ("SGD", {"lr": 0.1, "weight_decay": 0.01}),
+        ("Adam", {}),
+        ("Adam", {"lr": 0.05, "betas": (0.8, 0.99), "eps": 1e-3, "weight_decay": 0.1}),
+        ("AdamW", {}),
+        ("AdamW", {"lr": 0.05, "betas": (0.8, 0.99), "eps": 1e-3, "weight_decay": 0.1}),
+    ],
+)
+def test_forty_steps_equal_torchs(name, options):
+    torch = pytest.importorskip("torch")
+    start = [0.7, -1.3, 2.0]
+    ours = [Value(number) for number in start]
+    theirs = torch.tensor(start, dtype=torch.float64, requires_grad=True)
+    mine = {"SGD": SGD, "Adam": Adam, "AdamW": AdamW}[name](ours, **options)
+    peer = getattr(torch.optim, name)([theirs], **options)
+    for k in range(40):
+        mine.lr = peer.param_groups[0]["lr"] = options.get("lr", 1e-3) / (1 + k % 3)
+        for optimizer, (x, y, z) in ((mine, ours), (peer, theirs)):
+            optimizer.zero_grad()
+            (0.1 * (x * y - z) ** 2 + 0.2 * (x - k % 5) ** 2 + (x - y).tanh()).backward()
+            optimizer.step()
+        assert agrees([p.data for p in ours], theirs.tolist(), TOLERANCE)
+
+
+def test_the_defaults_are_torchs():
+    torch = pytest.importorskip("torch")
+    for ours in (SGD, Adam, AdamW):
+        mine = ours([Value(1.0)])
+        theirs = getattr(torch.optim, ours.__name__)([torch.zeros(1, requires_grad=True)]).defaults
+        for name in ("lr", "momentum", "dampening", "weight_decay", "nesterov", "betas", "eps"):
+            assert getattr(mine, name, None) == theirs.get(name), (ours, name)
+
+
+# ---- what they refuse
+
+
+@pytest.mark.parametrize("kind", [SGD, Adam, AdamW])
+@pytest.mark.parametrize(
+    ("parameters", "error", "message"),
+    [
+        ([], ValueError, "at least one parameter"),
+        ([Value(1.0) * 2], ValueError, "is computed by 'mul'"),
+        ([1.0], TypeError, "Parameters are Values, got 1.0"),
+        ([Value(1.0), None], TypeError, "Parameters are Values, got None"),
+        ([Constant(1.0)], TypeError, "Parameters are Values, got Constant"),
+        (Value(1.0), TypeError, r"such as model.parameters\(\)"),
+        (MLP(1, [1]), TypeError, r"such as model.parameters\(\)"),
+    ],
+)
+def test_parameters_are_leaves_and_there_is_one_at_least(kind, parameters, error, message):
+    with pytest.raises(error, match=message):
+        kind(parameters, lr=0.1)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda p: SGD(p, lr=-0.1), ValueError, "learning rate lr is at least 0, got -0.1"),
+        (lambda p: Adam(p, lr=math.nan), ValueError, "learning rate lr is at least 0, got nan"),
+        (lambda p: SGD(p, lr="0.1"), TypeError, "learning rate lr is a number, got '0.1'"),
+        (lambda p: SGD(p, momentum=-1), ValueError, "momentum is at least 0"),
+        (lambda p: SGD(p, nesterov=True), ValueError, "needs a momentum"),
+        (lambda p: AdamW(p, weight_decay=-1), ValueError, "weight decay is at least 0"),
+        (lambda p: Adam(p, betas=(0.9, 1.0)), ValueError, "betas are two numbers from 0 to below 1"),
+        (lambda p: Adam(p, eps=-1), ValueError, "eps is at least 0"),
+    ],
+)
+def test_settings_that_make_no_sense_are_errors(make, error, message):
+    with pytest.raises(error, match=message):
+        make([Value(1.0)])
+
+
+def test_a_negative_learning_rate_is_refused_later_too():
+    optimizer = SGD([Value(1.0)], lr=0.1)
+    with pytest.raises(ValueError, match="at least 0"):
+        optimizer.lr = -1
+    assert optimizer.lr == 0.1
+
+
+# ---- living with them
+
+
+def test_a_parameter_given_twice_is_stepped_once():
+    p = Value(1.0)
+    optimizer = SGD([p, p], lr=0.5)
+    assert follow(optimizer, p, [1.0]) == [0.5]
+
+
+def test_parameters_may_come_from_a_generator():
+    model = MLP(2, [1])
+    assert SGD((p for _, p in model.named_parameters()), lr=0.1).parameters == model.parameters()
+
+
+@pytest.mark.parametrize("kind", [SGD, Adam])
+def test_a_state_that_is_loaded_goes_on_as_before(kind):
+    options = {"momentum": 0.9} if kind is SGD else {}
+    p, q = Value(1.0), Value(1.0)
+    first = kind([p], lr=0.1, **options)
+    follow(first, p, [1.0, 2.0, -1.0])
+    second = kind([q], lr=0.7, **options)
+    second.load_state_dict(first.state_dict())
+    q.data = p.data
+    assert follow(second, q, [3.0, 1.0]) == follow(first, p, [3.0, 1.0])
+    with pytest.raises(ValueError, match="for 1 parameters; this optimizer has 2"):
+        kind([p, q], **options).load_state_dict(first.state_dict())
+
+
+def test_an_optimizer_of_ones_own_is_a_step():
+    class SignDescent(Optimizer):
+        def step(self):
+            for p in self.parameters:
+                p.data -= self.lr * math.copysign(1.0, p.grad)
+
+    p = Value(1.0)
+    assert follow(SignDescent([p], lr=0.25), p, [17.0, -3.0]) == [0.75, 1.0]
+    with pytest.raises(NotImplementedError):
+        Optimizer([p], lr=0.1).step()
+
+
+def test_it_shows_what_it_is():
+    assert repr(Adam(MLP(2, [2, 1]).parameters(), lr=0.01)) == "Adam(9 parameters, lr=0.01)"
