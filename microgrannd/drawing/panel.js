@@ -15,7 +15,7 @@ function eventCard(event) {
       return [
         caption(event, "Backward begins"),
         equation(grad(node), ...(event.before ? [":", term(event.before, "before"), "→"] : ["="]), term(event.after, "gradient of the output", "result")),
-        note("The output changes exactly as much as itself. From here every node hands its gradient on to its parents."),
+        note(event.after === 1 ? "The output changes exactly as much as itself. " : "This gradient comes from outside. ", "From here every node hands its gradient on to its parents."),
       ];
     case "added":
       return additionCard(event, asking);

@@ -6,7 +6,7 @@ const still = matchMedia("(prefers-reduced-motion: reduce)");
 let asking = false; // whether the next += is being guessed
 let selected = -1; // the leaf whose paths are shown
 let timer = 0; // of playing
-let scale = 0; // of the picture; 0 while it is to fit
+let scale = 0; // of the picture; 0 until it is chosen, -1 for the whole picture
 
 // ---- moving through the events
 
@@ -253,15 +253,15 @@ function resize() {
   const { width, height } = picture.viewBox.baseVal;
   const room = byId("scroller");
   const fitting = Math.min(1.7, (room.clientWidth - 2) / width, (room.clientHeight - 2) / height);
-  const size = scale || Math.max(fitting, READABLE);
+  const size = scale > 0 ? scale : scale < 0 ? fitting : Math.max(fitting, READABLE);
   picture.style.width = `${width * size}px`;
   picture.style.height = `${height * size}px`;
 }
 
-/** @param {number} factor 0 to fit */
+/** @param {number} factor 0 for the whole picture */
 function zoom(factor) {
   const now = picture.getBoundingClientRect().width / picture.viewBox.baseVal.width;
-  scale = factor ? Math.min(4, Math.max(0.1, now * factor)) : 0;
+  scale = factor ? Math.min(4, Math.max(0.1, now * factor)) : -1;
   resize();
   const event = timeline[position - 1];
   if (event) follow(boxes[event.parent ?? event.node]);

@@ -98,7 +98,7 @@ class Player:
         )
         parts = {
             "policy": policy,
-            "title": escaped(self.title),
+            "title": escaped(self.recording.title),
             "style": style,
             "picture": svg.write(self._picture, self._layout),
             "data": _json(self._data()),
@@ -106,13 +106,6 @@ class Player:
         }
         # All at once, so that nothing that is put in is looked at again.
         return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _asset("player.html"))
-
-    @property
-    def title(self) -> str:
-        """What the player plays, in a few words."""
-        output = self.recording.nodes[-1]
-        text = output.name if output.formula in ("", output.name) else f"{output.name} = {output.formula}"
-        return f"Training: {text}" if len(self.recording.passes) > 1 else text
 
     def to_html(self, path: str | os.PathLike[str]) -> str:
         """Write the page to a file, which appears only once it is complete; gives back its path."""
@@ -138,12 +131,13 @@ class Player:
         not allow, frame and image, as text: there `style` goes, so that the class of its own style sheet
         that hides takes effect, and `hidden` goes, so that the steps appear as text.
         """
+        title = escaped(self.recording.title)
         image = b64encode(animated(self.recording, self._picture, self._layout).encode()).decode()
         return (
             '<div class="jp-FileSize-hidden collapse" style="display:block">'
-            f'<iframe sandbox="allow-scripts" title="{escaped(self.title)}" width="100%" height="{HEIGHT}" '
+            f'<iframe sandbox="allow-scripts" title="{title}" width="100%" height="{HEIGHT}" '
             f'style="border:0" srcdoc="{escape(self.html)}"></iframe>'
-            f'<img popover alt="{escaped(self.title)}, step by step" src="data:image/svg+xml;base64,{image}"></div>'
+            f'<img popover alt="{title}, step by step" src="data:image/svg+xml;base64,{image}"></div>'
             f"<pre hidden>{escape(self._text(LINES))}</pre>"
         )
 
@@ -151,8 +145,8 @@ class Player:
         return self._text()
 
     def __repr__(self) -> str:
-        events = sum(len(run.events) for run in self.recording.passes)
-        return f"<Player of {self.title}: {len(self.recording.nodes)} nodes, {events} steps; .to_html(path) writes it>"
+        nodes, events = len(self.recording.nodes), sum(len(run.events) for run in self.recording.passes)
+        return f"<Player of {self.recording.title}: {nodes} nodes, {events} steps; .to_html(path) writes it>"
 
     def _text(self, longest: int | None = None) -> str:
         lines = list(self.recording.lines())
@@ -171,7 +165,7 @@ class Player:
             }
             for run in self.recording.passes
         ]
-        return {"title": self.title, "nodes": nodes, "passes": passes}
+        return {"title": self.recording.title, "nodes": nodes, "passes": passes}
 
 
 def _json(data: Any) -> str:
@@ -200,4 +194,3 @@ def _asset(name: str) -> str:
 
 def _hash(text: str) -> str:
     return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
-

@@ -22,6 +22,7 @@ from microgrannd.operations import FusedOperation, Number, add, div, mul
 LARGEST: Final = 1500  # nodes that are still played: a browser draws them at once, a person can follow
 LONGEST_LABEL: Final = 80  # characters of a label that are kept
 LONGEST_NAME: Final = 14  # of an expression that serves as the name of a node without a label
+LONGEST_TITLE: Final = 50  # of a part of the expression that is the title
 TERMS: Final = 6  # of a long sum that are written out
 _MINUS: Final = re.compile(r"(?<!\S)-|(?<=[(|])-")  # the operator, not a hyphen within a label
 
@@ -104,6 +105,7 @@ class Pass:
 class Recording:
     """The nodes, parents first, and one pass through them or, for training, several."""
 
+    title: str
     nodes: list[Described]
     passes: list[Pass]
 
@@ -144,7 +146,7 @@ def record(order: Sequence[Value], upstream: Number = 1.0) -> Recording:
     grad(x) += 1 × 5 = 5: 1 → 6
     grad(y) += 1 × −2 = −2: 0 → −2
     """
-    return Recording(described(order), [run(order, upstream)])
+    return Recording(title(order), described(order), [run(order, upstream)])
 
 
 def graph(output: Value) -> list[Value]:
@@ -181,6 +183,27 @@ def run(order: Sequence[Value], upstream: Number = 1.0) -> Pass:
             local_formulas[step.node] = _local_gradients_in_numbers(step.node)
         result.events.append(_added(step, position, local_formulas[step.node][step.position]))
     return result
+
+
+def title(order: Sequence[Value]) -> str:
+    """The whole expression, as far as it is short; otherwise with the names of some of its parts.
+
+    >>> x = Value(2.0, label="x")
+    >>> title(graph((x * x + 1).tanh()))
+    'tanh(x * x + 1)'
+    """
+    position = {node: i for i, node in enumerate(order)}
+    texts: list[Formula] = []
+    for i, node in enumerate(order):
+        operands = [texts[position[parent]] for parent in node.parents]
+        expression = _formula(node, operands) if node.op is not None else _name(node, i, [])
+        inner = i < len(order) - 1
+        if inner and (node.label or len(str(expression)) > LONGEST_TITLE):
+            expression = Formula(shortened(node.label, LONGEST_LABEL) or f"v{i}")
+        texts.append(expression)
+    output = order[-1]
+    text = _written(texts[-1])
+    return f"{shortened(output.label, LONGEST_LABEL)} = {text}" if output.label and output.op is not None else text
 
 
 def described(order: Sequence[Value]) -> list[Described]:

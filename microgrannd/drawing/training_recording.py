@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from microgrannd import losses, operations
 from microgrannd.drawing.lettering import number
-from microgrannd.drawing.recording import Recording, Updated, described, graph, run
+from microgrannd.drawing.recording import Recording, Updated, described, graph, run, title
 from microgrannd.engine import Value
 from microgrannd.optim import Optimizer
 
@@ -41,12 +41,12 @@ def record_training(
     samples = _samples(data)
     of_sample = _loss_of_sample(model, loss)
     first: list[Value] = []
-    recording = Recording([], [])
+    recording = Recording("", [], [])
     for _ in range(steps):
         order = graph(_mean([of_sample(*sample) for sample in samples]))
         if not first:
             first = order
-            recording.nodes = described(order)
+            recording.title, recording.nodes = f"Training: {title(order)}", described(order)
             _check_length(order, steps)
         elif _structure(order) != _structure(first):
             raise ValueError(
