@@ -201,7 +201,9 @@ class Value:
                 else:
                     half = len(operands) // 2
                     local_gradients = operation.local_gradients(*operands[:half], node._data)
-                    for parent, local in zip(operands[half:], local_gradients, strict=True):
+                    if len(local_gradients) != half:  # a check that costs less than zip's own
+                        raise ValueError
+                    for parent, local in zip(operands[half:], local_gradients):  # noqa: B905
                         if local or not routes:
                             parent._grad += gradient * local
             except ValueError:
