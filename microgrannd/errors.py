@@ -27,3 +27,15 @@ class LayoutError(MicrogranndError, RuntimeError):
 
 class ModelFileError(MicrogranndError, ValueError):
     """A file holds no model that can be loaded: it is damaged, foreign, newer, or of another shape."""
+
+
+class ExpressionError(MicrogranndError, ValueError):
+    """An expression is not understood; the message shows it, with a caret under the column."""
+
+    def __init__(self, message: str, expression: str, column: int) -> None:
+        column = min(column, len(expression))
+        first = max(0, column - 60)
+        shown = expression[first : first + 76]
+        super().__init__(f"{message}\n  {shown}\n  {' ' * (column - first)}^")
+        self.expression = expression
+        self.column = column

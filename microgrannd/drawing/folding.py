@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
-from typing import Final
+from typing import Final, NamedTuple
 
 from microgrannd.drawing.graph import Edge, Node, Picture, Strength, gate, has_gradients, in_words, plural, value_node
 from microgrannd.drawing.lettering import number, shortened
@@ -41,7 +41,7 @@ def folded(
 
     >>> from microgrannd import scope
     >>> with scope("square"):
-    ...     y = Value(2.0, label="x") ** 2
+    ...     y = Value(2.0, label="x") ** 2 + 1
     >>> [node.label for node in folded([y.exp()], depth=0).nodes]
     ['x', 'square', '']
     """
@@ -51,10 +51,20 @@ def folded(
     if fold == "auto" and depth is None and len(order) <= WHOLE:
         return None
     graph = _Graph(order, roots)
-    how, groups = _chosen(graph, fold, depth)
-    if len(set(groups)) == len(order):
+    folding = _chosen(graph, fold, depth)
+    if len(set(folding.groups)) == len(order):
         return None
-    return _Boxes(graph, _without_cycles(graph, groups), how, values, gradients, precision, slopes).picture()
+    folding = folding._replace(groups=_without_cycles(graph, folding.groups))
+    return _Boxes(graph, folding, values, gradients, precision, slopes).picture()
+
+
+class _Folding(NamedTuple):
+    """The group of each node, why so, how to unfold it, and the names of groups that have one."""
+
+    groups: list[int]
+    how: str
+    unfold: str = 'with mg.scope("name") parts of a graph get boxes of their own'
+    names: dict[int, str] = {}  # noqa: RUF012
 
 
 class _Graph:
@@ -75,8 +85,8 @@ class _Graph:
         self.scopes = [value._origin.scope if value._origin else "" for value in order]
 
 
-def _chosen(graph: _Graph, fold: str, depth: int | None) -> tuple[str, list[int]]:
-    """How to fold, in words, and the group of each node: the finest that is small enough."""
+def _chosen(graph: _Graph, fold: str, depth: int | None) -> _Folding:
+    """The finest folding that can be read."""
     deepest = max((scope.count(".") + 1 for scope in set(graph.scopes) if scope), default=0)
     depths = [depth] if depth is not None else [0] if fold == "all" else list(range(deepest - 1, -1, -1))
     limit, crowd = (WHOLE, 10 * WHOLE) if depth is not None else (BOXES, 3 * BOXES)
@@ -84,20 +94,17 @@ def _chosen(graph: _Graph, fold: str, depth: int | None) -> tuple[str, list[int]
     if fold != "all":
         for d, groups in by_scope:
             if _is_readable(graph, groups, limit, crowd):
-                return _depth_in_words(d), groups
+                return _Folding(groups, f"folded by scope, depth={d}", f"depth={d + 1} opens one level more")
     alike = _alike(graph)
     for d, groups in by_scope:
         size, after = Counter(groups), len(groups)
         both = [group if size[group] > 1 else after + other for group, other in zip(groups, alike, strict=True)]
         if _is_readable(graph, both, limit, crowd):
-            return f"{_depth_in_words(d)}, and nodes that are computed alike as one box", both
+            how = f"folded by scope, depth={d}, and what is computed alike"
+            return _Folding(both, how, f"depth={d + 1} opens one level more")
     if _is_readable(graph, alike, limit, crowd):
-        return "nodes that are computed alike as one box", alike
-    return "into bands, from the leaves to the output", _in_bands(graph)
-
-
-def _depth_in_words(depth: int) -> str:
-    return f"by scope, depth={depth}"
+        return _Folding(alike, "what is computed alike is folded")
+    return _in_bands(graph)
 
 
 def _is_readable(graph: _Graph, groups: list[int], boxes: int, edges: int) -> bool:
@@ -174,7 +181,7 @@ def _leaves_by_consumers(graph: _Graph, groups: list[int]) -> list[int]:
     return _with_constants(graph, groups)
 
 
-def _in_bands(graph: _Graph) -> list[int]:
+def _in_bands(graph: _Graph) -> _Folding:
     """About equally many nodes in each band; what is not used by others, the outputs, stays alone."""
     rank = [0] * len(graph.order)
     for i, parents in enumerate(graph.parents):
@@ -193,7 +200,9 @@ def _in_bands(graph: _Graph) -> list[int]:
     heads: dict[int, int] = {}
     alone = {root for root in graph.roots if not graph.uses[root]}
     alone = alone if len(alone) <= BANDS else set()
-    return [i if i in alone else heads.setdefault(band[r], i) for i, r in enumerate(rank)]
+    groups = [i if i in alone else heads.setdefault(band[r], i) for i, r in enumerate(rank)]
+    names = {group: f"part {k + 1} of {len(heads)}" for k, (_, group) in enumerate(sorted(heads.items()))}
+    return _Folding(groups, "cut into parts, from the leaves to the output", names=names)
 
 
 def _without_cycles(graph: _Graph, groups: list[int]) -> list[int]:
@@ -240,6 +249,7 @@ class _Box:
     """What is known of a group: its nodes by kind, its gradients, its copies."""
 
     first: int
+    name: str = ""
     last: int = 0
     nodes: int = 0
     leaves: int = 0
@@ -290,24 +300,23 @@ class _Boxes:
     def __init__(
         self,
         graph: _Graph,
-        groups: list[int],
-        how: str,
+        folding: _Folding,
         values: bool,
         gradients: bool,
         precision: int,
         slopes: Container[Value],
     ) -> None:
-        self.graph, self.groups, self.how, self.slopes = graph, groups, how, slopes
+        self.graph, self.groups, self.folding, self.slopes = graph, folding.groups, folding, slopes
         self.values, self.precision = values, precision
         self.gradients = gradients and has_gradients(graph.order)
         self.boxes: dict[int, _Box] = {}
-        for i, (group, value) in enumerate(zip(groups, graph.order, strict=True)):
+        for i, (group, value) in enumerate(zip(self.groups, graph.order, strict=True)):
             box = self.boxes.get(group)
             if box is None:
-                box = self.boxes[group] = _Box(i)
+                box = self.boxes[group] = _Box(i, name=folding.names.get(group, ""))
             box.add(i, value, graph.is_constant[i], graph.scopes[i])
         for root in graph.roots:
-            self.boxes[groups[root]].output = True
+            self.boxes[self.groups[root]].output = True
         self.between = self._edges_between()
         self._count_copies()
 
@@ -324,8 +333,8 @@ class _Boxes:
         roots = [self.graph.order[root] for root in self.graph.roots]
         title, description = in_words(roots, self.graph.order, self.gradients)
         caption = (
-            f"{len(self.graph.order):,} nodes in {plural(len(nodes), 'box', 'boxes')}: {self.how}. "
-            'To unfold, draw(..., depth=1, 2, ...) where there are scopes, or fold="none".'
+            f"{len(self.graph.order):,} nodes in {plural(len(nodes), 'box', 'boxes')}: {self.folding.how}. "
+            f'{self.folding.unfold[0].upper()}{self.folding.unfold[1:]}; fold="none" draws every node.'
         )
         return Picture(nodes, edges, title, f"{description} {caption}", self.graph.order, caption=caption)
 
@@ -404,8 +413,8 @@ class _Boxes:
             id=f"f{box.last}",
             kind="gradient" if self.graph.order[box.last] in self.slopes else "fold",
             gate=gate(only[0]) if len(only) == 1 else "",
-            label=shortened(box.scope or ""),
-            title="; ".join(filter(None, (box.scope, *notes))),
+            label=shortened(box.name or box.scope or ""),
+            title="; ".join(filter(None, (box.name or box.scope, *notes))),
             notes=tuple(notes),
             output=box.output,
             strength=scale(box.largest) if self.gradients else 0.0,

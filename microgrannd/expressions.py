@@ -1,0 +1,196 @@
+"""Expressions as text: `"(x + y) * z"` becomes a graph of Values.
+
+The text is parsed with `ast`, and only what is listed here is understood: numbers, names, arithmetic and
+calls of the operations table. Nothing is ever evaluated as Python. This room may import the engine,
+`operations`, `notation` and `errors`.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Final
+from unicodedata import normalize
+
+from microgrannd import operations
+from microgrannd.engine import Constant, Operand, Value
+from microgrannd.errors import ExpressionError
+from microgrannd.notation import input_names
+from microgrannd.operations import TABLE, FusedOperation, Number, Operation, as_float
+
+CONSTANTS: Final = {"pi": 3.141592653589793, "e": 2.718281828459045}
+ALIASES: Final = {"max": "maximum", "min": "minimum"}
+LONGEST: Final = 10_000  # characters
+
+_ARITHMETIC: Final[dict[type[ast.operator], Operation]] = {
+    ast.Add: operations.add,
+    ast.Sub: operations.sub,
+    ast.Mult: operations.mul,
+    ast.Div: operations.div,
+    ast.FloorDiv: operations.floordiv,
+    ast.Mod: operations.mod,
+    ast.Pow: operations.pow,
+}
+_COMPARISONS: Final[dict[type[ast.cmpop], Operation]] = {
+    ast.Lt: operations.less,
+    ast.LtE: operations.less_equal,
+    ast.Gt: operations.greater,
+    ast.GtE: operations.greater_equal,
+    ast.Eq: operations.equal,
+    ast.NotEq: operations.not_equal,
+}
+
+
+def evaluate(expression: str, inputs: Mapping[str, Number] | None = None) -> Value:
+    """The value of an expression as a Value, its names as leaves with the given numbers.
+
+    The same name is the same leaf. Names without a number may be `pi` and `e`. Raises ExpressionError,
+    which points at the column, for what is not understood.
+
+    >>> y = evaluate("(x + y) * z", {"x": -2, "y": 5, "z": -4})
+    >>> y.data
+    -12.0
+    >>> evaluate("max(x, 2) ** 0.5", {"x": 9}).data
+    3.0
+    """
+    return _Reader(expression, inputs or {}).value()
+
+
+class _Reader:
+    """Goes through the syntax tree without recursion, children first."""
+
+    def __init__(self, expression: str, inputs: Mapping[str, Number]) -> None:
+        if not isinstance(expression, str):
+            raise TypeError(f'An expression is a str, such as "(x + y) * z"; got {expression!r:.80}.')
+        # One line, without what no terminal shows.
+        self.expression = re.sub(r"[\0-\x1f\x7f-\x9f\ud800-\udfff]", "\ufffd", re.sub(r"\s", " ", expression))
+        self.start = len(self.expression) - len(self.expression.lstrip())  # the parser wants no blanks before
+        # Python reads names in this normal form.
+        self.leaves = {normalize("NFKC", name): Value(as_float(number), name) for name, number in inputs.items()}
+
+    def value(self) -> Value:
+        tree = self._parsed()
+        results: list[Operand] = []
+        stack: list[tuple[ast.expr, bool]] = [(tree, False)]
+        while stack:
+            node, ready = stack.pop()
+            operands = self._operands(node)
+            if ready or not operands:
+                count = len(operands)
+                arguments = results[len(results) - count :]
+                del results[len(results) - count :]
+                results.append(self._computed(node, arguments))
+            else:
+                stack.append((node, True))
+                stack.extend((operand, False) for operand in reversed(operands))
+        result = results.pop()
+        return result if isinstance(result, Value) else Constant(result)
+
+    def _parsed(self) -> ast.expr:
+        text = self.expression[self.start :]
+        if not text:
+            raise self._error("The expression is empty.", 0)
+        if len(text) > LONGEST:
+            raise self._error(f"The expression has {len(text):,} characters, more than {LONGEST:,}.", 0)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", SyntaxWarning)
+                return ast.parse(text, mode="eval").body
+        except SyntaxError as error:
+            # At its end, where something is missing, Python names no column.
+            column = error.offset - 1 + self.start if error.offset else len(self.expression)
+            raise self._error(f"This is no expression: {error.msg.split(';')[0]}.", column) from None
+        except (RecursionError, MemoryError):
+            raise self._error("The expression is nested too deeply.", 0) from None
+
+    def _operands(self, node: ast.expr) -> list[ast.expr]:
+        match node:
+            case ast.BinOp(left=left, right=right):
+                return [left, right]
+            case ast.Compare(left=left, comparators=[right]):
+                return [left, right]
+            case ast.UnaryOp(operand=operand):
+                return [operand]
+            case ast.Call(args=arguments):
+                return arguments
+        return []
+
+    def _computed(self, node: ast.expr, arguments: list[Operand]) -> Operand:
+        match node:
+            case ast.Constant(value=number) if isinstance(number, (int, float)) and not isinstance(number, bool):
+                return self._number(node, number)
+            case ast.Name(id=name):
+                return self._leaf(node, name)
+            case ast.BinOp(op=op) if type(op) in _ARITHMETIC:
+                return _ARITHMETIC[type(op)](*arguments)  # type: ignore[no-any-return]
+            case ast.Compare(ops=[op]) if type(op) in _COMPARISONS:
+                return _COMPARISONS[type(op)](*arguments)  # type: ignore[no-any-return]
+            case ast.UnaryOp(op=ast.USub()):
+                return operations.neg(*arguments)  # type: ignore[no-any-return]
+            case ast.UnaryOp(op=ast.UAdd()):
+                return arguments[0]
+            case ast.Call():
+                return self._called(node, arguments)
+        raise self._error(
+            "This is not understood: an expression has numbers, names, + - * / // % **, one comparison at a time, "
+            "and calls of operations.",
+            self._column(node),
+        )
+
+    def _number(self, node: ast.expr, number: int | float) -> float:
+        try:
+            return float(number)
+        except OverflowError:
+            raise self._error("The number is too large for a float.", self._column(node)) from None
+
+    def _leaf(self, node: ast.expr, name: str) -> Operand:
+        if name in self.leaves:
+            return self.leaves[name]
+        if name in CONSTANTS:
+            return CONSTANTS[name]
+        given = f"given are {', '.join(self.leaves)}" if self.leaves else "none are given"
+        raise self._error(f"{name!r} has no number, such as {name}=1.5; {given}.", self._column(node))
+
+    def _called(self, node: ast.Call, arguments: list[Operand]) -> Operand:
+        name = node.func.id if isinstance(node.func, ast.Name) else ""
+        operation = TABLE.get(ALIASES.get(name, name))
+        if operation is None:
+            known = sorted([*TABLE, *ALIASES])
+            near = get_close_matches(name, known) or known
+            raise self._error(f"{name or 'This'!r} is no operation; there is {', '.join(near)}.", self._column(node))
+        if node.keywords or any(isinstance(argument, ast.Starred) for argument in node.args):
+            raise self._error(f"{name} takes its inputs by position.", self._column(node))
+        try:
+            if not isinstance(operation, FusedOperation):
+                self._check_count(node, operation, len(arguments))
+                return operation(*arguments)  # type: ignore[no-any-return]
+            if operation.vectors > 1:
+                half = len(arguments) // 2
+                vectors = [arguments[:half], arguments[half : 2 * half], *arguments[2 * half :]]
+                return operation(*vectors)  # type: ignore[no-any-return]
+            return operation(arguments)  # type: ignore[no-any-return]
+        except (TypeError, ValueError, ArithmeticError) as error:
+            if isinstance(error, ExpressionError):
+                raise
+            raise self._error(f"{name}: {error}", self._column(node)) from None
+
+    def _check_count(self, node: ast.Call, operation: Operation, given: int) -> None:
+        names = input_names(operation, 2)
+        least = len(names) - sum(default is not None for default in operation.defaults)
+        if not least <= given <= len(names):
+            takes = f"{least}" if least == len(names) else f"{least} to {len(names)}"
+            raise self._error(
+                f"{operation.name} takes {takes} input{'s' if takes != '1' else ''} ({', '.join(names)}), got {given}.",
+                self._column(node),
+            )
+
+    def _column(self, node: ast.expr) -> int:
+        """In characters; `ast` counts bytes."""
+        before = self.expression[self.start :].encode()[: node.col_offset]
+        return len(before.decode("utf-8", "ignore")) + self.start
+
+    def _error(self, message: str, column: int) -> ExpressionError:
+        return ExpressionError(message, self.expression, column)
