@@ -1,0 +1,60 @@
+"""The documentation's press: `python -m docs.build` writes all that is not written by hand.
+
+    python -m docs.build operations api    docs/operations.md and docs/api.md, from the package
+    python -m docs.build images            docs/images/, drawn by the package
+    python -m docs.build book              docs/book/, the notebooks run and rendered as HTML
+    python -m docs.build site              build/site/, everything as a web site (needs mkdocs)
+
+Without an argument it does all of them, in this order.
+"""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from docs import build_api, build_book, build_images, build_operations
+
+HERE = Path(__file__).parent
+
+
+def operations() -> None:
+    """Write docs/operations.md."""
+    (HERE / "operations.md").write_text(build_operations.page(), encoding="utf-8")
+
+
+def api() -> None:
+    """Write docs/api.md."""
+    (HERE / "api.md").write_text(build_api.page(), encoding="utf-8")
+
+
+def images() -> None:
+    """Draw docs/images/."""
+    build_images.draw_all(HERE / "images")
+
+
+def book() -> None:
+    """Run the notebooks and write docs/book/."""
+    build_book.render_all(HERE.parent / "notebooks", HERE / "book")
+
+
+def site() -> None:
+    """Build build/site/ with mkdocs."""
+    subprocess.run([sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet"], cwd=HERE.parent, check=True)
+
+
+PARTS: dict[str, Callable[[], None]] = {f.__name__: f for f in (operations, api, images, book, site)}
+
+
+def main(names: list[str]) -> None:
+    """Write the parts that are named, or all."""
+    unknown = [name for name in names if name not in PARTS]
+    if unknown:
+        sys.exit(f"There is no part {', '.join(unknown)}; the parts are {', '.join(PARTS)}.")
+    for name in names or PARTS:
+        PARTS[name]()
+        print(f"{name}: done")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

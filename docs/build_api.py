@@ -1,0 +1,130 @@
+"""`docs/api.md` from the package: every public name, its signature and its docstring."""
+
+import inspect
+import re
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
+
+import microgrannd
+
+# The page's parts: a title, the module, and its public names in the order of a first reading.
+ROOMS = {
+    "Values": ("engine", "Value Constant Step topological_order zero_grad"),
+    "Operations": ("operations", "Operation FusedOperation softmax"),
+    "Modes": ("modes", "no_grad detect_anomaly scope source_lines"),
+    "Calculus": ("calculus", "grad value_and_grad jacobian hessian hvp jvp vjp gradients"),
+    "Checking gradients": ("checks", "check_gradients GradientCheck"),
+    "Networks": ("nn", "MLP Layer Neuron"),
+    "Modules": ("modules", "Module"),
+    "The layer view": ("layer_view", "layer_view LayerView"),
+    "The textbooks' layers": ("layers", "*"),
+    "Losses": ("losses", "*"),
+    "Optimizers": ("optim", "SGD Adam AdamW"),
+    "Training": ("training", "fit History"),
+    "Evaluation": ("evaluation", "accuracy ConfusionMatrix argmax threshold one_hot"),
+    "Plots": ("plots", "*"),
+    "Models on disk": ("persistence", "save load"),
+    "Data": ("datasets", "*"),
+    "Seeing": ("drawing", "draw Drawing step Player"),
+    "Compiling": ("compiler", "compile Program Tape"),
+    "Errors": ("errors", "*"),
+}
+
+HEAD = """\
+# The public names
+
+Written by `python -m docs.build api` from the package itself. The examples are doctests, run with the tests.
+`import microgrannd as mg` gives every name as `mg.name`, except where a part says otherwise; the operations
+have [a page of their own](operations.md).
+"""
+
+
+def page() -> str:
+    """The whole page as Markdown."""
+    parts = [HEAD]
+    for title, (module, names) in ROOMS.items():
+        try:
+            room = import_module(f"microgrannd.{module}")
+        except ModuleNotFoundError:  # a room that this version does not have
+            continue
+        found = [name for name in _names(room, names) if hasattr(room, name)]
+        parts.append(f"\n## {title}\n")
+        if not all(hasattr(microgrannd, name) for name in found):
+            parts.append(f"In `microgrannd.{module}`.\n")
+        parts += [entry(name, getattr(room, name)) for name in found]
+    return "\n".join(parts)
+
+
+def entry(name: str, thing: Any) -> str:
+    """A name with its signature and its docstring; for a class, the same of its public methods."""
+    lines = [f"### {name}\n", f"```text\n{_signature(name, thing)}\n```\n", *_paragraphs(inspect.getdoc(thing) or "")]
+    if inspect.isclass(thing) and not issubclass(thing, Exception):
+        lines += [f"- {text}" for text in _members(thing)]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _names(room: Any, names: str) -> list[str]:
+    if names != "*":
+        return names.split()
+    return list(getattr(room, "__all__", None) or _defined(room))
+
+
+def _defined(room: Any) -> Iterator[str]:
+    for name, thing in vars(room).items():
+        if not name.startswith("_") and getattr(thing, "__module__", "") == room.__name__ and callable(thing):
+            yield name
+
+
+def _signature(name: str, thing: Any) -> str:
+    try:
+        signature = inspect.signature(thing)
+    except (TypeError, ValueError):
+        return name
+    if inspect.isclass(thing) and issubclass(thing, Exception):
+        return f"{name}({', '.join(base.__name__ for base in thing.__bases__)})"
+    text = f"{name}{_plain(signature)}"
+    if len(text) <= 100:
+        return text
+    arguments = ",\n    ".join(_plain(parameter) for parameter in signature.parameters.values())
+    return f"{name}(\n    {arguments}\n)"
+
+
+def _plain(thing: Any) -> str:
+    """Without the quotes and module names of annotations, and without addresses."""
+    text = str(thing).replace("''", '""').replace("'", "")
+    text = re.sub(r"\b(?:\w+\.)+(?=[A-Z])", "", re.sub(r"ForwardRef\((.*?)\)", r"\1", text))
+    return re.sub(r"<(?:function|object) (\w+)[^>]*>", r"\1", text)
+
+
+def _paragraphs(text: str) -> Iterator[str]:
+    """The docstring as Markdown: its examples in blocks."""
+    for block in re.split(r"\n\s*\n", text):
+        example = block.lstrip().startswith(">>>")
+        before, mark, code = ("", ">>>", block) if example else block.partition("\n>>>")
+        if before:
+            yield before + "\n"
+        if mark:
+            yield f"```pycon\n{inspect.cleandoc(code if example else '>>>' + code)}\n```\n"
+
+
+def _members(kind: type) -> Iterator[str]:
+    for name, member in vars(kind).items():
+        if name.startswith("_"):
+            continue
+        if isinstance(member, property) or type(member).__name__ == "cached_property":
+            head = f"`{name}`"
+        elif inspect.isfunction(member) or isinstance(member, classmethod):
+            bare = member.__func__ if isinstance(member, classmethod) else member
+            head = f"`{name}{_plain(_without_self(bare))}`"
+        else:
+            continue
+        first = (member.__doc__ or "").partition("\n\n")[0]
+        if first:  # what has none is an operation, and has its row in the table
+            yield f"{head}: {' '.join(first.split())}"
+
+
+def _without_self(function: Any) -> inspect.Signature:
+    signature = inspect.signature(function)
+    return signature.replace(parameters=list(signature.parameters.values())[1:])

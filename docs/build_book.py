@@ -1,0 +1,105 @@
+"""The notebooks as web pages: each is run in a fresh kernel and rendered into `docs/book/`.
+
+The pages load nothing from elsewhere; pictures and step players are inside them.
+"""
+
+import html
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+STYLE = Path(__file__).with_name("book.css")
+PAGE = """\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{title} - microgrannd</title>
+<style>
+{style}
+</style>
+</head>
+<body>
+<nav class="ways">{ways}</nav>
+<main>
+{body}
+</main>
+<nav class="ways">{ways}</nav>
+</body>
+</html>
+"""
+
+
+def render_all(notebooks: Path, folder: Path) -> None:
+    """Run every notebook and write its page, and a page that lists them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = sorted(notebooks.glob("*.ipynb"))
+    titles = [title(path) for path in paths]
+    for i, path in enumerate(paths):
+        ways = _ways(paths, titles, i)
+        page = PAGE.format(title=html.escape(titles[i]), style=style(), ways=ways, body=body(executed(path)))
+        (folder / f"{path.stem}.html").write_text(page, encoding="utf-8")
+        print(f"  {path.stem}")
+    items = "\n".join(
+        f'<li><a href="{path.stem}.html">{html.escape(name)}</a></li>' for path, name in zip(paths, titles, strict=True)
+    )
+    contents = f"<h1>The book</h1>\n<p>Backpropagation in ten chapters, read in order.</p>\n<ol>\n{items}\n</ol>"
+    index = PAGE.format(title="The book", style=style(), ways=_home(), body=contents)
+    (folder / "index.html").write_text(index, encoding="utf-8")
+
+
+def title(path: Path) -> str:
+    """The notebook's heading, without its number."""
+    import nbformat
+
+    notebook = nbformat.read(path, as_version=4)
+    heading = notebook.cells[0].source.partition("\n")[0]
+    return re.sub(r"^# (\d+\. )?", "", heading)
+
+
+def executed(path: Path) -> Any:
+    """The notebook with the outputs of a fresh run, in the folder where it lies."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    root = str(path.parent.parent)
+    notebook = nbformat.read(path, as_version=4)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])}
+    client = NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(path.parent)}})
+    client.execute(env=environment)
+    return notebook
+
+
+def body(notebook: Any) -> str:
+    """The cells as HTML, without a page around them."""
+    from nbconvert import HTMLExporter
+
+    exporter = HTMLExporter(template_name="basic", exclude_input_prompt=True, exclude_output_prompt=True)
+    found, _ = exporter.from_notebook_node(notebook)
+    found = re.sub(r'<a class="anchor-link"[^>]*>.*?</a>', "", found)
+    # Chapters link to each other as notebooks and to the documentation as Markdown.
+    return re.sub(r'href="(\d\d-[\w-]+)\.ipynb"', r'href="\1.html"', found)
+
+
+def style() -> str:
+    """The book's own style sheet, and the colours of code by day and by night."""
+    from pygments.formatters import HtmlFormatter
+
+    day, night = (HtmlFormatter(style=name).get_style_defs(".highlight") for name in ("friendly", "github-dark"))
+    return f"{STYLE.read_text('utf-8')}\n{day}\n@media (prefers-color-scheme: dark) {{\n{night}\n}}"
+
+
+def _ways(paths: list[Path], titles: list[str], i: int) -> str:
+    links = [_home()]
+    if i > 0:
+        links.append(f'<a rel="prev" href="{paths[i - 1].stem}.html">← {html.escape(titles[i - 1])}</a>')
+    if i + 1 < len(paths):
+        links.append(f'<a rel="next" href="{paths[i + 1].stem}.html">{html.escape(titles[i + 1])} →</a>')
+    return "\n".join(links)
+
+
+def _home() -> str:
+    return '<a href="index.html">The book</a>'
