@@ -237,6 +237,15 @@ def test_a_leaf_that_was_changed_after_the_graph_was_built_shows_the_number_from
     assert x.grad == 6.0
 
 
+def test_a_leaf_that_was_changed_on_the_way_shows_the_number_seen_first():
+    x = Value(3.0, label="x")
+    y = x * 2
+    x.data = 5.0
+    player = mg.step(y + x)
+    assert player.recording.passes[0].values[0] == 3.0
+    assert [event.formula for event in events(player, Computed)] == ["3 * 2", "6 + 5"]
+
+
 # ---- limits and misuse
 
 

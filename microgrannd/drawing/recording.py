@@ -238,7 +238,7 @@ def described(order: Sequence[Value]) -> list[Described]:
 
 
 def _numbers_of_leaves(order: Sequence[Value], position: dict[Value, int]) -> list[float | None]:
-    """The leaves' numbers as the nodes have seen them, whatever has become of the leaves since."""
+    """The leaves' numbers as their first consumers have seen them, whatever has become of the leaves since."""
     values = [node.data if node.op is None else None for node in order]
     for node in reversed(order):
         for parent, number_then in zip(node.parents, node.inputs, strict=True):

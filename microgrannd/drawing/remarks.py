@@ -27,15 +27,15 @@ class Remark(NamedTuple):
 
 
 def on_start(order: Sequence[Value], values: Sequence[float | None]) -> list[Remark]:
-    """Leaves that have been changed since the graph was built, and leaves that are no numbers."""
+    """Leaves that have been changed since nodes were computed from them, and leaves that are no numbers."""
     remarks = []
     for i, (node, seen) in enumerate(zip(order, values, strict=True)):
         if node.op is not None or seen is None:
             continue
         if node.data != seen and not (node.data != node.data and seen != seen):
             text = (
-                f"{_called(node)} has been set to {number(node.data)} since this graph was built. "
-                f"The pass runs with {number(seen)}, the number it was built from."
+                f"{_called(node)} has been set to {number(node.data)} after nodes were computed from it. "
+                f"The pass goes by the number that they have seen, {number(seen)}."
             )
             remarks.append(Remark(-1, "changed", i, text))
         elif not isfinite(seen):
