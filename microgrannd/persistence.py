@@ -1,21 +1,19 @@
 """Models on disk: `save` and `load`, as JSON that a person can read and that keeps every bit.
 
-A file has a format name, a version, the architecture and the parameters by name. It is written beside its
-destination and renamed when it is complete, so that there is never half a file. This room may import
-`nn` and the floors beneath it.
+A file has a format name, a version, the architecture and the parameters by name. It is there whole or not
+at all. This room may import `nn`, `files` and the floors beneath them.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import stat
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from microgrannd.errors import ModelFileError
+from microgrannd.files import write_whole
 from microgrannd.modules import Module
 from microgrannd.nn import ACTIVATIONS, MLP, Layer, Neuron
 
@@ -46,7 +44,7 @@ def save(model: Module, path: AnyPath) -> None:
         "architecture": _architecture(model),
         "parameters": {name: _spelled(parameter.data) for name, parameter in model.named_parameters()},
     }
-    _write_whole(Path(os.path.realpath(path)), json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    write_whole(os.path.realpath(path), json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def load(path: AnyPath, into: Module | None = None) -> Any:
@@ -182,45 +180,3 @@ def _made(kind: str, inputs: int, sizes: list[int], activations: list[str], expa
         for neuron in layer.neurons:
             neuron.activation = ACTIVATIONS[activation]
     return model
-
-
-# ---- all of a file or nothing
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Write beside the destination, to the disk itself, and rename: a crash leaves the old file or the new."""
-    folder = path.parent
-    if not folder.is_dir():
-        raise FileNotFoundError(f"There is no folder {folder} to save {path.name} in; make it first.")
-    descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, _permissions(path))
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-    _sync_folder(folder)
-
-
-def _permissions(path: Path) -> int:
-    """Those of the file that is replaced, or those of any new file."""
-    if path.exists():
-        return stat.S_IMODE(path.stat().st_mode)
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new name as lasting as the content; not every system opens folders."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
