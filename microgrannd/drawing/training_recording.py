@@ -1,6 +1,6 @@
 """A few steps of training, recorded: each a pass forward and backward, and the update that follows it.
 
-This room may import `recording`, the losses and the optimizers.
+This room may import `recording`, `wording`, the losses and the optimizers.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from microgrannd import losses, operations
 from microgrannd.drawing.lettering import number
-from microgrannd.drawing.recording import Recording, Updated, described, graph, run, title
+from microgrannd.drawing.recording import Recording, Updated, graph, run
+from microgrannd.drawing.wording import described, title
 from microgrannd.engine import Value
 from microgrannd.optim import Optimizer
 
