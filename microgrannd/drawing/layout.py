@@ -122,6 +122,7 @@ class _Geometry:
         self.lengths, self.breadths = lengths, breadths
         self.horizontal, self.reversed = rankdir in ("LR", "RL"), rankdir in ("RL", "BT")
         self.starts, self.ends = self._columns()
+        self.middle = self._middles()
         half = [breadth / 2 for breadth in breadths] + [0.0] * (len(across) - len(breadths))
         self.least = min((y - h for y, h in zip(across, half, strict=True)), default=0.0)
         self.extent = self.ends[-1] if self.ends else 0.0
@@ -132,7 +133,7 @@ class _Geometry:
         paths = [
             self._path(*ends, *ports) for ends, ports in zip(edges, zip(leaving, arriving, strict=True), strict=True)
         ]
-        centres = [self._point(self._middle(node), self.across[node]) for node in range(self.layers.nodes)]
+        centres = [self._point(self.middle[node], self.across[node]) for node in range(self.layers.nodes)]
         extent, breadth = round(self.extent, 1), round(self.breadth, 1)
         width, height = (extent, breadth) if self.horizontal else (breadth, extent)
         return Layout(self.sizes, centres, paths, width, height, self.rankdir)
@@ -179,17 +180,22 @@ class _Geometry:
         step = 1 if first < last else -1
         near, far = (self.starts, self.ends) if step == 1 else (self.ends, self.starts)
         out, back = across[source] + leaving, across[target] + arriving
-        start = self._point(self._middle(source) + step * self.lengths[source] / 2, out)
-        path = [start, start, self._point(far[first], out)]
+        point = self._point
+        start = point(self.middle[source] + step * self.lengths[source] / 2, out)
+        path = [start, start, point(far[first], out)]
         for between in range(first + step, last, step):
             bend = across[self.layers.bends[source][between]] + leaving / 2
-            path += [self._point(near[between], bend), self._point(far[between], bend)]
-        end = self._point(self._middle(target) - step * self.lengths[target] / 2, back)
-        return [*path, self._point(near[last], back), end, end]
+            path += [point(near[between], bend), point(far[between], bend)]
+        end = point(self.middle[target] - step * self.lengths[target] / 2, back)
+        path += [point(near[last], back), end, end]
+        return path
 
-    def _middle(self, node: int) -> float:
-        rank = self.layers.rank[node]
-        return (self.starts[rank] + self.ends[rank]) / 2
+    def _middles(self) -> list[float]:
+        """Where each node is along: in the middle of its column, leaves at the end, near their consumer."""
+        return [
+            (self.starts[rank] + self.ends[rank]) / 2 if before else self.ends[rank] - length / 2
+            for rank, before, length in zip(self.layers.rank, self.layers.up, self.lengths, strict=False)
+        ]
 
     def _point(self, along: float, across: float) -> Point:
         along = round(self.extent - along if self.reversed else along, 1)

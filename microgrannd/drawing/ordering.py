@@ -7,8 +7,13 @@ undo what crossings they can; the best order seen is kept. This room imports not
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right, insort
 from collections.abc import Sequence
+from typing import Final
+
+# Up to how many nodes and bends: sweeps, rounds of swaps after each, rounds of swaps in the end.
+EFFORTS: Final = ((300, 12, 4, 8), (3000, 6, 2, 6), (math.inf, 4, 1, 2))
 
 
 class Layers:
@@ -71,12 +76,11 @@ class Layers:
 
     def arrange(self) -> None:
         """Sweeps forth and back, each rank sorted by its neighbours in the one before, then swaps."""
-        size = len(self.rank)
-        sweeps, rounds = max(4, min(16, 6000 // max(size, 1))), 4 if size < 800 else 2 if size < 3000 else 1
+        sweeps, rounds, last = next(effort for most, *effort in EFFORTS if len(self.rank) <= most)
         best, fewest = [list(layer) for layer in self.layers], self.crossings()
         stale = 0
         for sweep in range(sweeps):
-            if not fewest or stale > 3:
+            if not fewest or stale > 2:
                 break
             self._sweep(forth=sweep % 2 == 0)
             self._swap(rounds)
@@ -87,6 +91,7 @@ class Layers:
                 stale += 1
         self.layers = best
         self._number()
+        self._swap(last)
 
     def _sweep(self, *, forth: bool) -> None:
         neighbours = self.up if forth else self.down
