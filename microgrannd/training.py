@@ -96,6 +96,7 @@ def fit(
     schedule: Callable[[int], float] | None = None,
     callbacks: Iterable[Callback] = (),
     progress: bool = False,
+    compiled: bool | str = "auto",
 ) -> History:
     """Lower the mean of `loss` over the data, one step of the optimizer for each batch.
 
@@ -106,18 +107,46 @@ def fit(
     the learning rate. Each of the `callbacks` is called with the epoch and the history after an epoch; one
     that returns True ends the training. Ctrl-C ends it too, and what was learned stays.
 
+    The loss is compiled where that pays and changes nothing but the time it takes: `compiled="auto"`. With
+    True it is compiled in any case, or the error says why it cannot be; with False it is not.
+
     >>> from microgrannd.optim import SGD
     >>> w = Value(0.0)
     >>> history = fit(lambda x, y: (w * x - y) ** 2, ([1, 2, 3], [2, 4, 6]), SGD([w], lr=0.1), epochs=20)
     >>> round(w.data, 6)
     2.0
     """
+    options: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "replace": replace, "seed": seed}
+    options |= {"schedule": schedule, "callbacks": callbacks, "progress": progress}
+    columns, count = _columns(data)
+    if compiled:
+        from microgrannd.compiler import for_training  # a floor above, asked only here
+
+        program = for_training(loss, columns, epochs * count, insist=compiled is True)
+        if program is not None:
+            return program.fit(columns, optimizer, **options)
+    return train(partial(_backward_by_sample, loss), columns, optimizer, **options)
+
+
+def train(
+    backward: Callable[..., float],
+    data: Sequence[Column],
+    optimizer: Optimizer,
+    *,
+    epochs: int,
+    batch_size: int | None,
+    replace: bool,
+    seed: int | None,
+    schedule: Callable[[int], float] | None,
+    callbacks: Iterable[Callback],
+    progress: bool,
+) -> History:
+    """Train as `fit` does, with `backward(*batch)` to give a batch's mean loss and add its mean gradients."""
     columns, count = _columns(data)
     if epochs < 0:
         raise ValueError(f"epochs is at least 0, got {epochs}.")
     size = _batch_size(batch_size, count)
     generator = random if seed is None else random.Random(seed)
-    backward = partial(_backward_by_sample, loss)
     callbacks = list(callbacks)
     history = History()
     with reporting(epochs, progress) as report:

@@ -4,7 +4,7 @@
 instructions, made by the passes over graphs; no derivative is known here.
 """
 
-from microgrannd.compiler.program import Program, compile
+from microgrannd.compiler.program import Program, compile, for_training
 from microgrannd.compiler.tape import Tape
 
-__all__ = ["Program", "Tape", "compile"]
+__all__ = ["Program", "Tape", "compile", "for_training"]

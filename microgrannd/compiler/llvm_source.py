@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from microgrannd import operations as ops
 from microgrannd.compiler import vector_math
@@ -38,7 +38,25 @@ def kernel_source(tape: Tape, kind: Kind) -> str:
     outputs, begin, end, limit)` reads and writes arrays of columns; `limit`, at least 8, is how many
     samples the columns have. `total` has the same arguments, and its outputs are numbers.
     """
-    return _Writer(tape, kind).module()
+    return module(kernel(tape, kind))
+
+
+class Assembly(NamedTuple):
+    """A part of a module: what it declares, and its functions."""
+
+    declared: frozenset[str]
+    functions: tuple[str, ...]
+
+
+def kernel(tape: Tape, kind: Kind, name: str = "") -> Assembly:
+    """One kernel, called as its kind unless it has a name of its own."""
+    return _Writer(tape, kind, name or kind).assembly()
+
+
+def module(*parts: Assembly) -> str:
+    """The parts as one module."""
+    declared = sorted(frozenset().union(*[part.declared for part in parts]))
+    return "\n\n".join([*declared, *[text for part in parts for text in part.functions], "!0 = !{}"]) + "\n"
 
 
 def unsupported(tape: Tape) -> list[Operation]:
@@ -47,11 +65,12 @@ def unsupported(tape: Tape) -> list[Operation]:
 
 
 class _Writer:
-    """Writes the module of one kernel."""
+    """Writes the functions of one kernel."""
 
-    def __init__(self, tape: Tape, kind: Kind) -> None:
+    def __init__(self, tape: Tape, kind: Kind, name: str) -> None:
         self.tape = tape
         self.kind = kind
+        self.name = name
         self.lanes = 1 if kind == "one" else LANES
         self.declared: set[str] = set()
         self.functions: list[str] = []
@@ -59,16 +78,16 @@ class _Writer:
         self.cut = len(tape.instructions) > 3 * SECTION
         calls = sum(operation.name in _ON_VECTORS for operation, _ in tape.instructions)
         self.inline = calls <= INLINED
+        self.uses = tape.uses()
         self.outputs_of: dict[int, list[int]] = {}
         for k, x in enumerate(tape.outputs):
             if isinstance(x, int):
                 self.outputs_of.setdefault(x, []).append(k)
 
-    def module(self) -> str:
-        """All the text."""
+    def assembly(self) -> Assembly:
+        """The functions, the kernel itself the last."""
         main = self._one() if self.kind == "one" else self._batch()
-        functions = [*self.called.values(), *self.functions]
-        return "\n\n".join([*sorted(self.declared), *functions, main, "!0 = !{}"]) + "\n"
+        return Assembly(frozenset(self.declared), (*self.called.values(), *self.functions, main))
 
     # ---- kernels
 
@@ -76,9 +95,7 @@ class _Writer:
         e = Emitter()
         self._body(e, lambda j: e.load(e.element("%columns", j)))
         e.do("ret void")
-        return self._function(
-            "define void @one(ptr noalias %columns, ptr noalias %parameters, ptr noalias %outputs)", e
-        )
+        return self._function(f"define void @{self.name}({_ARRAYS})", e)
 
     def _batch(self) -> str:
         e = Emitter(LANES)
@@ -116,10 +133,7 @@ class _Writer:
                 total = e.summed(e.load(e.element("%sums", k, e.number)))
                 e.do(f"store double {total}, ptr {e.element('%outputs', k)}")
         e.do("ret void")
-        arguments = (
-            "ptr noalias %columns, ptr noalias %parameters, ptr noalias %outputs, i64 %begin, i64 %end, i64 %limit"
-        )
-        return self._function(f"define void @{self.kind}({arguments})", e)
+        return self._function(f"define void @{self.name}({_ARRAYS}, i64 %begin, i64 %end, i64 %limit)", e)
 
     def _mask(self, e: Emitter) -> None:
         """The lanes whose samples are from `i` to before `end`."""
@@ -168,9 +182,14 @@ class _Writer:
             self._in_sections(e, read, sink)
         else:
             for j in range(len(self.tape.inputs)):
-                if self._is_read(j):
+                if self.uses[j]:
                     local[j] = read(j)
-            self._section(e, 0, len(self.tape.instructions), local, sink)
+
+            def keep(v: int, x: str) -> None:
+                for k in self.outputs_of.get(v, ()):
+                    sink(k, x)
+
+            self._section(e, 0, len(self.tape.instructions), local, keep)
             for v in range(self.tape.leaves):
                 for k in self.outputs_of.get(v, ()):
                     sink(k, local.get(v) or self._parameter(e, v - len(self.tape.inputs)))
@@ -178,13 +197,8 @@ class _Writer:
             if isinstance(x, float):
                 sink(k, e.constant(x))
 
-    def _is_read(self, v: int) -> bool:
-        if not hasattr(self, "_uses"):
-            self._uses = self.tape.uses()
-        return bool(self._uses[v])
-
     def _section(
-        self, e: Emitter, start: int, stop: int, local: dict[int, str], sink: Callable[[int, str], None] | None
+        self, e: Emitter, start: int, stop: int, local: dict[int, str], keep: Callable[[int, str], None]
     ) -> None:
         """Instructions in a row, in basic blocks; parameters are read anew in each, rather than kept at hand."""
         inputs, leaves = len(self.tape.inputs), self.tape.leaves
@@ -196,11 +210,7 @@ class _Writer:
             if x in local:
                 return local[x]
             if x not in passing:
-                slot = x - len(self.tape.parameters) if x >= leaves else x
-                is_parameter = inputs <= x < leaves
-                passing[x] = (
-                    self._parameter(e, x - inputs) if is_parameter else e.load(e.element("%tape", slot, e.number))
-                )
+                passing[x] = self._parameter(e, x - inputs) if inputs <= x < leaves else self._kept(e, x)
             return passing[x]
 
         for k in range(start, stop):
@@ -211,9 +221,7 @@ class _Writer:
             operation, operands = self.tape.instructions[k]
             v = leaves + k
             local[v] = self._apply(e, operation, [operand(x) for x in operands])
-            if sink:
-                for output in self.outputs_of.get(v, ()):
-                    sink(output, local[v])
+            keep(v, local[v])
 
     def _apply(self, e: Emitter, operation: Operation, operands: Sequence[str]) -> str:
         name = operation.name
@@ -237,8 +245,8 @@ class _Writer:
                 f.do(f"ret {f.number} {f.library(name, '%x')}")
                 f.lines.append("near:")
             f.do(f"ret {f.number} {_ON_VECTORS[name](f, '%x')}")
-            self.called[name] = self._function(f"define internal {f.number} @{name}.v({f.number} %x)", f)
-        return e.line(f"call {e.number} @{name}.v({e.number} {x})")
+            self.called[name] = self._function(f"define internal {f.number} @{self.name}.{name}({f.number} %x)", f)
+        return e.line(f"call {e.number} @{self.name}.{name}({e.number} {x})")
 
     def _in_sections(self, e: Emitter, read: Callable[[int], str], sink: Callable[[int, str], None]) -> None:
         """Functions of `SECTION` instructions, which pass on in memory what later ones or the outputs need."""
@@ -253,15 +261,17 @@ class _Writer:
         for section, start in enumerate(range(0, len(tape.instructions), SECTION)):
             stop = min(start + SECTION, len(tape.instructions))
             f = Emitter(self.lanes)
-            local: dict[int, str] = {}
-            self._section(f, start, stop, local, None)
-            for v, name in local.items():
+
+            def keep(v: int, x: str, f: Emitter = f, section: int = section) -> None:
                 if ends[v - leaves] > section:
-                    f.store(name, f.element("%tape", v - parameters, f.number))
+                    f.store(x, f.element("%tape", v - parameters, f.number))
+
+            self._section(f, start, stop, {}, keep)
             f.do("ret void")
-            head = f"define internal void @section{section}(ptr noalias %tape, ptr noalias %parameters) noinline"
+            name = f"@{self.name}.section{section}"
+            head = f"define internal void {name}(ptr noalias %tape, ptr noalias %parameters) noinline"
             self.functions.append(self._function(head, f))
-            e.do(f"call void @section{section}(ptr %tape, ptr %parameters)")
+            e.do(f"call void {name}(ptr %tape, ptr %parameters)")
         for v, places in self.outputs_of.items():
             for k in places:
                 sink(k, self._parameter(e, v - inputs) if inputs <= v < leaves else self._kept(e, v))

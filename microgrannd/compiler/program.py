@@ -7,24 +7,31 @@ from __future__ import annotations
 
 import threading
 import types
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
 
+from microgrannd import training
 from microgrannd.compiler.batches import Batch, arranged, batch, holds_array, samples, whole_shape
+from microgrannd.compiler.fitting import NativeFit, Training, train_natively
 from microgrannd.compiler.interpreted import Kernel, NumpyKernel, PythonKernel
 from microgrannd.compiler.llvm_source import unsupported
 from microgrannd.compiler.native import NativeKernel
 from microgrannd.compiler.native import available as native_available
 from microgrannd.compiler.plan import Aim, Plan
 from microgrannd.compiler.shapes import SCALAR, Shape, builder
+from microgrannd.compiler.steps import steps
 from microgrannd.compiler.tape import Tape
 from microgrannd.compiler.tracing import Trace, trace, trace_graph
 from microgrannd.engine import Value
 from microgrannd.errors import TracingError
 from microgrannd.nests import leaves as flatten
 from microgrannd.operations import as_float
+from microgrannd.optim import Optimizer
+from microgrannd.progress import reporting
+from microgrannd.training import History
 
-BACKENDS = ("auto", "python", "numpy", "native")
+BACKENDS: Final = ("auto", "python", "numpy", "native")
+_WORTHWHILE: Final = 2000  # samples to go through; for fewer eager mode is done before LLVM is loaded
 
 
 def compile(
@@ -59,6 +66,31 @@ def compile(
     return program
 
 
+def for_training(loss: Callable[..., Any], columns: Sequence[Any], count: int, *, insist: bool) -> Program | None:
+    """A program for a loss that is worth compiling for training on so many samples; None for another one.
+
+    A loss that looks at a number, or that does not do the same twice, such as one that draws random numbers,
+    stays with eager mode. With `insist` the error is raised that says why it cannot be compiled.
+    """
+    if isinstance(loss, Program):
+        return loss
+    if not insist and (count < _WORTHWHILE or not native_available()):
+        return None
+    program = compile(loss)
+    try:
+        given = samples(columns)
+        first, last = ([column[i] for column in given.columns] for i in (0, -1))
+        plan = program._plan(given.shapes, first)
+        again = compile(loss)._plan(given.shapes, last)
+        program._backend_for(plan.tape("parameters"))
+    except Exception:
+        if insist:
+            raise
+        return None
+    same = plan.trace.tape == again.trace.tape and set(plan.trace.parameters) == set(again.trace.parameters)
+    return program if same or insist else None
+
+
 class Program:
     """A compiled function. It is traced at the first call, and again for arguments of another structure."""
 
@@ -72,6 +104,7 @@ class Program:
         self.reassociate = reassociate
         self._plans: dict[tuple[Shape, ...], Plan] = {}
         self._kernels: dict[tuple[int, Aim, bool], Kernel] = {}
+        self._fits: dict[Any, NativeFit] = {}
         self._lock = threading.RLock()
         self._latest: Plan | None = None
 
@@ -112,6 +145,37 @@ class Program:
         for parameter, gradient in zip(plan.trace.parameters, gradients, strict=True):
             parameter._grad += gradient / given.length
         return float(total / given.length)
+
+    def fit(
+        self,
+        data: Sequence[Any],
+        optimizer: Optimizer,
+        *,
+        epochs: int = 100,
+        batch_size: int | None = None,
+        replace: bool = False,
+        seed: int | None = None,
+        schedule: Callable[[int], float] | None = None,
+        callbacks: Iterable[Callable[[int, History], object]] = (),
+        progress: bool = False,
+    ) -> History:
+        """Lower the mean of the function over the data, as `mg.fit` does and with the same arguments.
+
+        With SGD, Adam or AdamW on exactly the program's parameters all epochs run in native code; another
+        optimizer gets its gradients from the program.
+        """
+        columns, count = training._columns(data)
+        given = samples(columns)
+        plan = self._plan(given.shapes, given.first())
+        native = self._native_fit(plan, optimizer)
+        options: dict[str, Any] = {"epochs": epochs, "replace": replace, "seed": seed, "schedule": schedule}
+        if native is None or epochs < 0:
+            options |= {"batch_size": batch_size, "callbacks": callbacks, "progress": progress}
+            return training.train(self.backward, columns, optimizer, **options)
+        options |= {"size": training._batch_size(batch_size, count), "callbacks": list(callbacks)}
+        with reporting(epochs, progress) as report:
+            started = Training(native, plan.trace.parameters, optimizer, given)
+            return train_natively(started, report=report if progress else None, **options)
 
     # ---- looking
 
@@ -233,6 +297,20 @@ class Program:
                 "Compose it of operations in a function, or take backend='python'."
             )
         return self.backend
+
+    def _native_fit(self, plan: Plan, optimizer: Optimizer) -> NativeFit | None:
+        """The native training loop; None where it cannot be had."""
+        tape = plan.tape("parameters")
+        taken = steps(optimizer)
+        if taken is None or self._backend_for(tape) != "native":
+            return None
+        if set(optimizer.parameters) != set(plan.trace.parameters):
+            return None
+        key = (id(plan), str(taken.prepare), str(taken.step))
+        with self._lock:
+            if key not in self._fits:
+                self._fits[key] = NativeFit(lambda guarded: plan.tape("parameters", guarded=guarded), taken)
+            return self._fits[key]
 
     def _run(self, plan: Plan, aim: Aim, how: str, inputs: Any, *count: int) -> Sequence[Any]:
         """The outputs; where a gradient is NaN, those of the guarded program, which is the last word."""

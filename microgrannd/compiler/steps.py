@@ -1,0 +1,100 @@
+"""The optimizers' steps for one parameter, as functions of scalars: they are compiled like any other.
+
+They are those of `optim`, where each is explained; the tests hold them equal. This room may import the
+tracing, the simplifier and the floors beneath the compiler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from microgrannd import operations as mg
+from microgrannd.compiler.simplify import simplify
+from microgrannd.compiler.tape import Tape
+from microgrannd.compiler.tracing import trace
+from microgrannd.engine import Value
+from microgrannd.optim import SGD, Adam, AdamW, Optimizer
+
+
+class Steps(NamedTuple):
+    """An optimizer taken apart for native code.
+
+    `prepare` is a tape from the share 1 / batch size, the count of the step and the settings to a few
+    numbers that all parameters share; `step` goes from a summed gradient, a parameter and its `memory`,
+    with those numbers as the tape's parameters, to the parameter and the memory after the step.
+    """
+
+    prepare: Tape
+    step: Tape
+    memory: tuple[str, ...]
+
+
+def settings_of(optimizer: Optimizer) -> tuple[float, ...]:
+    """The numbers that an optimizer of the package was made with, the learning rate first."""
+    if isinstance(optimizer, SGD):
+        return (optimizer.lr, float(optimizer.momentum), float(optimizer.dampening), float(optimizer.weight_decay))
+    assert isinstance(optimizer, Adam)
+    return (optimizer.lr, *map(float, optimizer.betas), float(optimizer.eps), float(optimizer.weight_decay))
+
+
+def steps(optimizer: Optimizer) -> Steps | None:
+    """The steps of an optimizer of the package; None for one of the user's own."""
+    if type(optimizer) is SGD:
+        return _traced(_sgd_numbers, _sgd_step(optimizer), 4, ("velocity",) if optimizer.momentum else ())
+    if type(optimizer) in (Adam, AdamW):
+        step = _adamw_step if isinstance(optimizer, AdamW) else _adam_step
+        return _traced(_adam_numbers, step, 5, ("mean", "square"))
+    return None
+
+
+def _sgd_numbers(share: Any, count: Any, lr: Any, momentum: Any, dampening: Any, decay: Any) -> list[Any]:
+    first = mg.equal(count, 1)
+    return [share, lr, momentum, mg.where(first, 0, momentum), mg.where(first, 1, 1 - dampening), decay]
+
+
+def _sgd_step(optimizer: SGD) -> Callable[..., list[Any]]:
+    def step(numbers: Sequence[Any], g: Any, p: Any, *memory: Any) -> list[Any]:
+        share, lr, momentum, kept, added, decay = numbers
+        g = share * g
+        if optimizer.weight_decay:
+            g = g + decay * p
+        if not memory:
+            return [p - lr * g]
+        v = kept * memory[0] + added * g
+        return [p - lr * (g + momentum * v if optimizer.nesterov else v), v]
+
+    return step
+
+
+def _adam_numbers(share: Any, count: Any, lr: Any, keep_mean: Any, keep_square: Any, eps: Any, decay: Any) -> list[Any]:
+    rate = lr / (1 - keep_mean**count)
+    weight = 1 - keep_square**count
+    return [share, rate, weight, keep_mean, 1 - keep_mean, keep_square, 1 - keep_square, eps, decay, 1 - lr * decay]
+
+
+def _adam_step(numbers: Sequence[Any], g: Any, p: Any, mean: Any, square: Any) -> list[Any]:
+    share, decay = numbers[0], numbers[-2]
+    return _adam(numbers, share * g + decay * p, p, mean, square)
+
+
+def _adamw_step(numbers: Sequence[Any], g: Any, p: Any, mean: Any, square: Any) -> list[Any]:
+    share, remaining = numbers[0], numbers[-1]
+    return _adam(numbers, share * g, p * remaining, mean, square)
+
+
+def _adam(numbers: Sequence[Any], g: Any, p: Any, mean: Any, square: Any) -> list[Any]:
+    _, rate, weight, keep_mean, add_mean, keep_square, add_square, eps, _, _ = numbers
+    m = keep_mean * mean + add_mean * g
+    v = keep_square * square + add_square * g * g
+    return [p - rate * m / (mg.sqrt(v / weight) + eps), m, v]
+
+
+def _traced(prepare: Callable[..., Any], step: Callable[..., Any], settings: int, memory: tuple[str, ...]) -> Steps:
+    prepared = simplify(trace(prepare, (1.0, 1.0, *[0.5] * settings)).tape)
+    numbers = [Value(0.5, f"n{i}") for i in range(len(prepared.outputs))]
+    traced = trace(lambda g, p, *kept: step(numbers, g, p, *kept), (0.5, 0.5, *[0.5] * len(memory)))
+    place = {number: i for i, number in enumerate(numbers)}
+    # Only the numbers that the step reads are its parameters, in the order of their first use.
+    used = [prepared.outputs[place[number]] for number in traced.parameters]
+    return Steps(simplify(prepared.with_outputs(used)), simplify(traced.tape), memory)
