@@ -21,7 +21,9 @@ from microgrannd.engine import Constant, Value, topological_order
 from microgrannd.passes import gradient_graph
 
 
-def backward_picture(y: Value, *, values: bool = True, precision: int = 4, fold: str = "auto") -> Picture:
+def backward_picture(
+    y: Value, *, values: bool = True, precision: int = 4, fold: str = "auto", depth: int | None = None
+) -> Picture:
     """The forward graph of y and the graph of its gradients, joined.
 
     >>> x, w = Value(3.0, label="x"), Value(2.0, label="w")
@@ -31,12 +33,17 @@ def backward_picture(y: Value, *, values: bool = True, precision: int = 4, fold:
     seed = Value(1.0)
     slopes = {y: seed, **gradient_graph(y, upstream=seed)}
     together = topological_order(y, *slopes.values())
-    if fold == "all" or (fold == "auto" and len(together) > 2 * WHOLE):
-        leaves = [slope for node, slope in slopes.items() if node.op is None and slope.op is not None]
-        backward = set(together).difference(topological_order(y))
+    if fold == "all" or (fold == "auto" and (depth is not None or len(together) > 2 * WHOLE)):
+        leaves = {slope: node for node, slope in slopes.items() if node.op is None and slope.op is not None}
+        forward = set(topological_order(y))
+        backward = {value: "" for value in together if value not in forward}
+        for slope, node in leaves.items():
+            if slope in backward and node.label:
+                backward[slope] = f"∂{shortened(y.label, 12)}/∂{shortened(node.label, 16)}"
         boxes = folded(
-            [y, *dict.fromkeys(leaves)],
+            [y, *leaves],
             fold="all",
+            depth=depth,
             values=values,
             gradients=False,
             precision=precision,

@@ -60,7 +60,7 @@ def draw(
     ├─ x 3 (∇ 6)
     └─ x, as above
     """
-    roots = _roots(y)
+    roots, highlight = _roots(y), list(highlight)
     _check("layout", layout, LAYOUTS)
     _check("rankdir", rankdir, DIRECTIONS)
     _check("fold", fold, FOLDS)
@@ -70,9 +70,11 @@ def draw(
     if backward:
         if len(roots) > 1:
             raise ValueError(f"backward=True draws the backward pass of one Value, got {len(roots)}.")
-        drawn = backward_picture(roots[0], values=values, precision=precision, fold=fold)
+        drawn = backward_picture(roots[0], values=values, precision=precision, fold=fold, depth=depth)
     else:
-        boxes = folded(roots, fold=fold, depth=depth, values=values, gradients=gradients, precision=precision)
+        boxes = folded(
+            roots, fold=fold, depth=depth, values=values, gradients=gradients, precision=precision, highlight=highlight
+        )
         drawn = boxes or picture(
             roots, values=values, gradients=gradients, precision=precision, highlight=highlight, rules=rules
         )

@@ -10,7 +10,7 @@ This room may import the engine, `graph` and `lettering`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from typing import Final, NamedTuple
@@ -33,11 +33,13 @@ def folded(
     values: bool = True,
     gradients: bool = True,
     precision: int = 4,
-    slopes: Container[Value] = (),
+    highlight: Iterable[Value] = (),
+    slopes: Mapping[Value, str] | None = None,
 ) -> Picture | None:
     """The picture in boxes; None where the graph is small enough, or asked, to be drawn whole.
 
-    `slopes` are the nodes that belong to a backward pass.
+    `slopes` are the nodes that belong to a backward pass, each with the name of the gradient that it is,
+    if it is one; they are not mixed with the others.
 
     >>> from microgrannd import scope
     >>> with scope("square"):
@@ -50,12 +52,12 @@ def folded(
     order = topological_order(*roots)
     if fold == "auto" and depth is None and len(order) <= WHOLE:
         return None
-    graph = _Graph(order, roots)
+    graph = _Graph(order, roots, slopes or {})
     folding = _chosen(graph, fold, depth)
     if len(set(folding.groups)) == len(order):
         return None
     folding = folding._replace(groups=_without_cycles(graph, folding.groups))
-    return _Boxes(graph, folding, values, gradients, precision, slopes).picture()
+    return _Boxes(graph, folding, values, gradients, precision, set(highlight)).picture()
 
 
 class _Folding(NamedTuple):
@@ -70,7 +72,7 @@ class _Folding(NamedTuple):
 class _Graph:
     """The graph in numbers: the parents of each node by position, and how often each is used."""
 
-    def __init__(self, order: list[Value], roots: Sequence[Value]) -> None:
+    def __init__(self, order: list[Value], roots: Sequence[Value], slopes: Mapping[Value, str]) -> None:
         self.order = order
         position = {value: i for i, value in enumerate(order)}
         self.roots = [position[root] for root in roots]
@@ -82,6 +84,7 @@ class _Graph:
                 self.uses[parent] += 1
                 self.consumer[parent] = i
         self.is_constant = [value.__class__ is Constant for value in order]
+        self.slopes = slopes
         self.scopes = [value._origin.scope if value._origin else "" for value in order]
 
 
@@ -91,17 +94,19 @@ def _chosen(graph: _Graph, fold: str, depth: int | None) -> _Folding:
     depths = [depth] if depth is not None else [0] if fold == "all" else list(range(deepest - 1, -1, -1))
     limit, crowd = (WHOLE, 10 * WHOLE) if depth is not None else (BOXES, 3 * BOXES)
     by_scope = [(d, _by_scope(graph, d)) for d in depths if d < deepest]
+    if depth is not None and not by_scope and len(graph.order) <= WHOLE:
+        return _Folding(list(range(len(graph.order))), "every node is open")
     if fold != "all":
         for d, groups in by_scope:
             if _is_readable(graph, groups, limit, crowd):
-                return _Folding(groups, f"folded by scope, depth={d}", f"depth={d + 1} opens one level more")
+                return _Folding(groups, f"folded by scope, depth={d}", f"depth={d + 1} opens one level of scopes more")
     alike = _alike(graph)
     for d, groups in by_scope:
         size, after = Counter(groups), len(groups)
         both = [group if size[group] > 1 else after + other for group, other in zip(groups, alike, strict=True)]
         if _is_readable(graph, both, limit, crowd):
             how = f"folded by scope, depth={d}, and what is computed alike"
-            return _Folding(both, how, f"depth={d + 1} opens one level more")
+            return _Folding(both, how, f"depth={d + 1} opens one level of scopes more")
     if _is_readable(graph, alike, limit, crowd):
         return _Folding(alike, "what is computed alike is folded")
     return _in_bands(graph)
@@ -155,11 +160,12 @@ def _alike(graph: _Graph) -> list[int]:
             graph.uses[i] == 1
             and graph.order[graph.consumer[i]].op is value.op
             and not isinstance(value.op, FusedOperation)
+            and (value in graph.slopes) == (graph.order[graph.consumer[i]] in graph.slopes)
         )
         if goes_on[i]:
             operands[i] = chain
         else:
-            kind[i] = kinds.setdefault((value.op, len(chain), *sorted(set(chain))), i)
+            kind[i] = kinds.setdefault((value.op, value in graph.slopes, len(chain), *sorted(set(chain))), i)
     groups = kind
     for i in range(len(graph.order) - 1, -1, -1):
         if goes_on[i]:
@@ -261,6 +267,7 @@ class _Box:
     names: list[str] = field(default_factory=list)
     copies: int = 1
     output: bool = False
+    highlighted: bool = False
 
     def add(self, i: int, value: Value, constant: bool, scope: str) -> None:
         self.last = i
@@ -304,9 +311,9 @@ class _Boxes:
         values: bool,
         gradients: bool,
         precision: int,
-        slopes: Container[Value],
+        highlight: set[Value],
     ) -> None:
-        self.graph, self.groups, self.folding, self.slopes = graph, folding.groups, folding, slopes
+        self.graph, self.groups, self.folding = graph, folding.groups, folding
         self.values, self.precision = values, precision
         self.gradients = gradients and has_gradients(graph.order)
         self.boxes: dict[int, _Box] = {}
@@ -315,6 +322,9 @@ class _Boxes:
             if box is None:
                 box = self.boxes[group] = _Box(i, name=folding.names.get(group, ""))
             box.add(i, value, graph.is_constant[i], graph.scopes[i])
+            box.highlighted = box.highlighted or value in highlight
+            if graph.slopes and len(box.names) < 3 and graph.slopes.get(value):
+                box.names.append(graph.slopes[value])
         for root in graph.roots:
             self.boxes[self.groups[root]].output = True
         self.between = self._edges_between()
@@ -334,7 +344,7 @@ class _Boxes:
         title, description = in_words(roots, self.graph.order, self.gradients)
         caption = (
             f"{len(self.graph.order):,} nodes in {plural(len(nodes), 'box', 'boxes')}: {self.folding.how}. "
-            f'{self.folding.unfold[0].upper()}{self.folding.unfold[1:]}; fold="none" draws every node.'
+            f'To unfold: {self.folding.unfold}; fold="none" draws every node.'
         )
         return Picture(nodes, edges, title, f"{description} {caption}", self.graph.order, caption=caption)
 
@@ -390,9 +400,9 @@ class _Boxes:
     def _node(self, box: _Box, scale: Strength) -> Node:
         if box.nodes == 1:
             node = value_node(self.graph.order[box.last], box.last, self.values, self.gradients, self.precision)
-            node.output = box.output
+            node.output, node.highlighted = box.output, box.highlighted
             node.strength = scale(box.largest) if self.gradients else 0.0
-            node.kind = "gradient" if self.graph.order[box.last] in self.slopes else node.kind
+            node.kind = "gradient" if self.graph.order[box.last] in self.graph.slopes else node.kind
             return node
         kinds = sorted(((op.name, count) for op, count in box.operations.items()), key=lambda kind: (-kind[1], kind[0]))
         counts = [f"{count:,} {name}" for name, count in kinds[:4]] + (["…"] if len(kinds) > 4 else [])
@@ -401,8 +411,8 @@ class _Boxes:
         notes = [f"{box.nodes:,} nodes", ", ".join(counts)] if box.operations else [", ".join(counts)]
         if box.copies > 1:
             notes[0] = f"×{box.copies:,} · {notes[0]}"
-        if not box.operations and box.names:
-            notes.append(shortened(", ".join(box.names) + (", …" if box.leaves > len(box.names) else "")))
+        if box.names:
+            notes.append(shortened(", ".join(box.names) + (", …" if box.nodes > len(box.names) else ""), 36))
         gradient = ""
         if self.gradients and box.nodes > box.constants:
             mean = number(box.total / (box.nodes - box.constants), self.precision)
@@ -411,12 +421,13 @@ class _Boxes:
         [*only] = box.operations
         return Node(
             id=f"f{box.last}",
-            kind="gradient" if self.graph.order[box.last] in self.slopes else "fold",
+            kind="gradient" if self.graph.order[box.last] in self.graph.slopes else "fold",
             gate=gate(only[0]) if len(only) == 1 else "",
             label=shortened(box.name or box.scope or ""),
             title="; ".join(filter(None, (box.name or box.scope, *notes))),
             notes=tuple(notes),
             output=box.output,
+            highlighted=box.highlighted,
             strength=scale(box.largest) if self.gradients else 0.0,
             count=box.nodes,
         )
