@@ -32,7 +32,6 @@ EPOCHS, ONE_HOT_EPOCHS, FIRST_WEIGHTS = 1000, 4000, 0.00005
 def run(arguments: Namespace) -> None:
     """Train, print, write the files. `arguments` are those of `microgrannd iris`."""
     data = iris(path=arguments.data)
-    _writable(arguments.out)
     outputs = 2 if arguments.one_hot else 1
     model = MLP(2, [arguments.hidden, outputs], activation="sigmoid", seed=arguments.seed, init=FIRST_WEIGHTS)
     classify = argmax if arguments.one_hot else threshold
@@ -42,11 +41,14 @@ def run(arguments: Namespace) -> None:
     def loss(x: Sequence[float], y: Any) -> Value:
         return half_squared_error(model(x), y)  # type: ignore[no-any-return]
 
+    optimizer = SGD(model.parameters(), lr=arguments.eta)
+    if epochs < 0:
+        raise ValueError(f"--epochs is at least 0, got {epochs}.")
+    _writable(arguments.out)
     title = f"iris: a 2-{arguments.hidden}-{outputs} network, {model.parameter_count} parameters, {epochs} epochs"
     print(heading(title))
     print(f"before  {_on_test_rows(model, data, classify)}")
     start = time.perf_counter()
-    optimizer = SGD(model.parameters(), lr=arguments.eta)
     history = fit(loss, (data.train.x, targets), optimizer, epochs=epochs, progress=not arguments.quiet)
     seconds = time.perf_counter() - start
     matrix = _on_test_rows(model, data, classify)

@@ -95,7 +95,12 @@ def test_without_matplotlib_it_says_so_and_goes_on(tmp_path):
 )
 def test_an_error_is_one_story_on_standard_error(arguments, message, tmp_path):
     result = subprocess.run(
-        [sys.executable, "-m", "microgrannd", *arguments], capture_output=True, text=True, cwd=tmp_path, check=False
+        [sys.executable, "-m", "microgrannd", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+        check=False,
     )
     assert result.returncode == 2
     assert message in result.stderr
