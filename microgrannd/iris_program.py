@@ -15,6 +15,7 @@ from typing import Any
 
 from microgrannd import plots
 from microgrannd.datasets import Iris, iris
+from microgrannd.datasets.iris import SPECIES
 from microgrannd.drawing import draw, step
 from microgrannd.engine import Value, zero_grad
 from microgrannd.evaluation import ConfusionMatrix, argmax, one_hot, threshold
@@ -89,7 +90,8 @@ def _files(
             data.train.x,
             data.train.y,
             path=folder / "boundary.png",
-            names=[f"{name} (standardised)" for name in data.columns],
+            names=[f"{name.replace('_', ' ')}, standardised" for name in data.columns],
+            classes=SPECIES,
         )
     except ModuleNotFoundError as error:
         return [*lines, f"no plots: {error}"]

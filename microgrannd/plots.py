@@ -19,6 +19,7 @@ def decision_boundary(
     *,
     path: str | PathLike[str] | None = None,
     names: Sequence[str] = ("x0", "x1"),
+    classes: Sequence[str] = ("class 0", "class 1"),
     resolution: int = 80,
 ) -> Any:
     """The plane of two inputs in the colours of `decide`, the samples upon it, as a matplotlib figure.
@@ -36,12 +37,12 @@ def decision_boundary(
     across, up = (_ticks([point[i] for point in x], resolution) for i in (0, 1))
     with no_grad():
         heights = [[float(decide([u, v])) for u in across] for v in up]
-    axes.contourf(across, up, heights, levels=20, cmap="PuOr_r", alpha=0.75)
+    axes.contourf(across, up, heights, levels=20, cmap="PuOr", alpha=0.75)
     axes.contour(across, up, heights, levels=[0.5], colors="black", linewidths=1.5)
     for label, marker, colour in ((0, "o", "#b35806"), (1, "^", "#542788")):
         chosen = [point for point, of in zip(x, y, strict=True) if of == label]
         us, vs = [u for u, _ in chosen], [v for _, v in chosen]
-        axes.scatter(us, vs, marker=marker, c=colour, edgecolors="white", label=f"class {label}")
+        axes.scatter(us, vs, marker=marker, c=colour, edgecolors="white", label=classes[label])
     axes.set(xlabel=names[0], ylabel=names[1])
     axes.legend(loc="best")
     if path is not None:
