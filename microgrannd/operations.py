@@ -190,13 +190,14 @@ def _remedy(thing: Any) -> str:
 
 
 def _on_arrays(operation: Operation, arguments: tuple[Any, ...]) -> Any:
-    """Element by element with broadcasting: NumPy's own function where it has one, else a loop."""
+    """Element by element with broadcasting: by NumPy's own functions where they do, else in a loop."""
     numpy = sys.modules["numpy"]
     arrays = [numpy.asarray(argument) for argument in arguments]
     name = NUMPY_NAMES.get(operation)
-    if name and not any(array.dtype == object for array in arrays):
+    function = getattr(numpy, name) if name else ARRAY_FORMS.get(operation)
+    if function and not any(array.dtype == object for array in arrays):
         with numpy.errstate(all="ignore"):
-            return numpy.asarray(getattr(numpy, name)(*arrays), dtype=float)
+            return numpy.asarray(function(*arrays), dtype=float)
     result = numpy.frompyfunc(operation, len(arrays), 1)(*arrays)
     return result.astype(float) if all(isinstance(x, float) for x in result.flat) else result
 
@@ -341,4 +342,18 @@ NUMPY_NAMES: Final[dict[Operation, str]] = {
             *(less, less_equal, greater, greater_equal, equal, not_equal),
         )
     },
+}
+
+# On arrays some others in terms of these, since an array takes both branches of an `if`.
+ARRAY_FORMS: Final[dict[Operation, Callable[..., Any]]] = {
+    sigmoid: lambda x: where(greater_equal(x, 0.0), 1.0, exp(-abs(x))) / (1 + exp(-abs(x))),
+    softplus: lambda x: maximum(x, 0.0) + log1p(exp(-abs(x))),
+    logsigmoid: lambda x: -softplus(-x),
+    silu: lambda x: x * sigmoid(x),
+    relu: lambda x: maximum(x, 0.0),
+    leaky_relu: lambda x, slope: where(greater(x, 0.0), x, slope * x),
+    elu: lambda x, alpha: where(greater(x, 0.0), x, alpha * expm1(minimum(x, 0.0))),
+    clamp: lambda x, low, high: minimum(maximum(x, low), high),
+    share: lambda x, y: where(equal(x, y), 0.5, greater(x, y)),
+    contribution: lambda upstream, local: where(upstream, upstream * local, 0.0),
 }
