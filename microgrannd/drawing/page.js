@@ -21,3 +21,8 @@ function element(tag, properties = {}, ...children) {
 function isolated(text) {
   return element("bdi", {}, text);
 }
+
+/** The parts with a text between them. @param {(Node | string)[]} parts @param {string} between */
+function joined(parts, between) {
+  return parts.flatMap((part, i) => (i ? [between, part] : [part]));
+}

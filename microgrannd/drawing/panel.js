@@ -14,8 +14,15 @@ function eventCard(event) {
     case "seeded":
       return [
         caption(event, "Backward begins"),
-        equation(grad(node), ...(event.before ? [":", term(event.before, "before"), "→"] : ["="]), term(event.after, "gradient of the output", "result")),
-        note(event.after === 1 ? "The output changes exactly as much as itself. " : "This gradient comes from outside. ", "From here every node hands its gradient on to its parents."),
+        equation(
+          grad(node),
+          ...(event.before ? [":", term(event.before, "before"), "→"] : ["="]),
+          term(event.after, "gradient of the output", "result"),
+        ),
+        note(
+          event.after === 1 ? "The output changes exactly as much as itself. " : "This gradient comes from outside. ",
+          "From here every node hands its gradient on to its parents.",
+        ),
       ];
     case "added":
       return additionCard(event, asking);
@@ -27,7 +34,10 @@ function eventCard(event) {
           ...(event.formula ? ["←", isolated(event.formula)] : [":", term(event.before, "before")]),
           together(event.formula ? "=" : "→", term(event.after, "after", "result")),
         ),
-        note("The optimizer moves the weight against its gradient, ", shown(event.gradient, "gradient"), ": from ", shown(event.before, "before"), " to ", shown(event.after, "after"), "."),
+        note(
+          "The optimizer moves the weight against its gradient, ",
+          ...[shown(event.gradient, "gradient"), ": from ", shown(event.before, "before"), " to ", shown(event.after, "after"), "."],
+        ),
         updateTable(event),
       ];
   }
@@ -79,8 +89,14 @@ function introduction() {
   const leaves = nodes.filter(({ kind }) => kind === "leaf").length;
   return [
     element("p", { className: "caption" }, "The start"),
-    note(`The numbers of the ${leaves === 1 ? "leaf is" : `${leaves} leaves are`} given. First every node is computed, then the gradient flows back from the output, one += at a time.`),
-    note("Press ", element("kbd", {}, "→"), " for a step, ", element("kbd", {}, "space"), " to play. Click a node to jump to it; click a leaf to see every path from the output to it."),
+    note(
+      leaves === 1 ? "The number of the leaf is given. " : `The numbers of the ${leaves} leaves are given. `,
+      "First every node is computed, then the gradient flows back from the output, one += at a time.",
+    ),
+    note(
+      ...["Press ", element("kbd", {}, "→"), " for a step, ", element("kbd", {}, "space"), " to play. "],
+      "Click a node to jump to it; click a leaf to see every path from the output to it.",
+    ),
   ];
 }
 
@@ -153,8 +169,10 @@ function spoken(event, hidden) {
   switch (event.kind) {
     case "begin":
       return `Training step ${event.pass + 1}`;
-    case "computed":
-      return `Forward: ${[node.path, node.formula, event.formula, short(event.value)].filter((text, i) => i === 0 || text !== node.name).join(" = ")}`;
+    case "computed": {
+      const sides = [node.formula, event.formula].filter((text) => text !== node.name);
+      return `Forward: ${[node.path, ...sides, short(event.value)].join(" = ")}`;
+    }
     case "seeded":
       return `Backward begins: grad(${node.path}) = ${short(event.after)}`;
     case "added": {
@@ -164,57 +182,6 @@ function spoken(event, hidden) {
     default:
       return `Update: ${node.path}: ${short(event.before)} → ${short(event.after)}`;
   }
-}
-
-/** Every path from the output to a leaf, the products along them, and their sum. @param {number} leaf @param {number} pass */
-function pathsCard(leaf, pass) {
-  const locals = new Map(passes[pass].events.filter(({ kind }) => kind === "added").map((e) => [`${e.node}-${e.position}`, e.local]));
-  const local = ({ node, position }) => /** @type {number} */ (locals.get(`${node}-${position}`));
-  const seed = passes[pass].events.find(({ kind }) => kind === "seeded");
-  const { count, paths, sum } = pathsTo(nodes, leaf, local, seed.after);
-  const received = passes[pass].events.filter(({ kind, parent }) => kind === "added" && parent === leaf);
-  const before = received[0]?.before ?? seed.before;
-  const after = received.at(-1)?.after ?? seed.after;
-  const many = count > BigInt(paths.length);
-  const list = paths.map(({ edges: along, product }) => {
-    const names = [output, ...along.map(({ parent }) => parent)].flatMap((i, k) => [...(k ? [" → "] : []), isolated(nodes[i].name)]);
-    const factors = [...(seed.after === 1 && along.length ? [] : [seed.after]), ...along.map(local)];
-    const line = element("button", { type: "button", className: "path" }, element("span", { className: "route" }, ...names));
-    line.append(element("span", { className: "product" }, ...factors.flatMap((x, k) => [...(k ? [" × "] : []), shown(x, "local gradient")]), " = ", shown(product, "product")));
-    line.onmouseenter = line.onfocus = () => light(along);
-    line.onclick = () => light(along);
-    line.onmouseleave = line.onblur = () => light(null);
-    return element("li", {}, line);
-  });
-  const found = count.toLocaleString("en");
-  return [
-    element("h2", {}, many ? `${found} paths to ` : count === 1n ? "One path to " : `${found} paths to `, isolated(nodes[leaf].path)),
-    element("button", { type: "button", className: "close", ariaLabel: "Close the paths", onclick: () => select(-1) }, "×"),
-    many ? note("Too many to list: this is the one with the largest product. The backward pass has summed them all, without walking a single one.") : "",
-    element("ol", { className: "list" }, ...list),
-    sum === null ? "" : verdict(leaf, paths.map(({ product }) => product), sum, before, after),
-    many ? element("p", { className: "sum" }, grad(nodes[leaf]), " = ", shown(after, "gradient")) : "",
-  ];
-}
-
-/** @param {number} leaf @param {number[]} products @param {number} sum @param {number} before @param {number} after */
-function verdict(leaf, products, sum, before, after) {
-  const terms = products.length <= 8 ? products.flatMap((x, k) => [...(k ? [" + "] : []), shown(x, "product")]) : [`${products.length} products`];
-  const total = before + sum;
-  const size = products.reduce((most, x) => most + Math.abs(x), Math.abs(before));
-  const same = Object.is(total, after) || total === after;
-  const close = Math.abs(total - after) <= 1e-12 * size;
-  const judgement = same ? "" : close ? " (up to rounding)" : " (not the same: infinities and zeros met on the way)";
-  return element(
-    "p",
-    { className: "sum" },
-    ...(before ? [shown(before, "held before"), " + "] : []),
-    ...(products.length > 1 || before ? [...terms, " = ", shown(total, "sum")] : terms),
-    same || close ? " = " : " ≠ ",
-    grad(nodes[leaf]),
-    ...(same ? [] : [" = ", shown(after, "gradient")]),
-    judgement,
-  );
 }
 
 /** What to notice at this point, and a list of all of it. @param {Remark[]} remarks */
@@ -241,7 +208,8 @@ function lossChart(current, jump) {
     chart.append(point);
   }
   const name = nodes[output].name;
-  return [element("h2", {}, "Loss, step by step"), chart, element("p", { className: "sum" }, `step ${current + 1} of ${losses.length}: `, isolated(name), " = ", shown(losses[current], "loss"))];
+  const here = [`step ${current + 1} of ${losses.length}: `, isolated(name), " = ", shown(losses[current], "loss")];
+  return [element("h2", {}, "Loss, step by step"), chart, element("p", { className: "sum" }, ...here)];
 }
 
 /** @param {string} tag @param {Record<string, any>} attributes */

@@ -32,7 +32,7 @@ from microgrannd.optim import Optimizer
 
 HEIGHT: Final = 640  # of the player in a notebook, in pixels
 LINES: Final = 200  # of the steps, as text in a notebook
-SCRIPTS: Final = ("page.js", "numbers.js", "paths.js", "graph.js", "panel.js", "player.js")
+SCRIPTS: Final = ("page", "numbers", "paths", "graph", "panel", "motion", "selection", "prediction", "player")
 
 
 def step(
@@ -91,7 +91,7 @@ class Player:
     @cached_property
     def html(self) -> str:
         """The page: a complete HTML document that needs nothing else."""
-        style, script = _asset("player.css"), "\n".join(map(_asset, SCRIPTS))
+        style, script = _asset("player.css"), "\n".join(_asset(f"{name}.js") for name in SCRIPTS)
         policy = (
             f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)} {_hash(svg.stylesheet())}; "
             "base-uri 'none'; form-action 'none'"

@@ -1,0 +1,78 @@
+/** What moves: numbers along the edges, and the picture under the reader's eye. */
+
+const READABLE = 0.55; // the scale below which a picture is scrolled rather than made smaller
+const still = matchMedia("(prefers-reduced-motion: reduce)");
+let frame = 0; // of the numbers that travel
+let scale = 0; // of the picture; 0 until it is chosen, -1 for the whole picture
+
+/** Nothing travels any more. */
+function rest() {
+  cancelAnimationFrame(frame);
+  picture.querySelectorAll(".token").forEach((token) => token.remove());
+}
+
+/**
+ * Let the numbers of an event travel: forward from the parents to the node, backward from the node to a parent.
+ * @param {Event} event
+ * @param {boolean} undone whether it is being taken back, so that they return
+ */
+function travel(event, undone) {
+  rest();
+  const duration = 0.45 * pace(event);
+  if (still.matches || duration < 80 || !["added", "computed"].includes(event.kind)) return;
+  const added = event.kind === "added";
+  const used = added ? [edges[event.node][event.position]] : edges[event.node].slice(0, 12);
+  const numbers = added ? [event.contribution] : nodes[event.node].parents.map((parent) => values[parent]);
+  const tokens = used.map((edge, k) => {
+    const text = short(numbers[k]);
+    const token = svgElement("g", { class: "token " + PHASES[event.kind] });
+    const width = 7 * text.length + 12;
+    const number = svgElement("text", { y: 4 });
+    number.textContent = text;
+    token.append(svgElement("rect", { x: -width / 2, y: -9, width, height: 18, rx: 9 }), number);
+    picture.querySelector("g.nodes").after(token);
+    return { token, edge, length: edge.getTotalLength() };
+  });
+  const begin = performance.now();
+  const move = (now) => {
+    const t = Math.min(1, Math.max(0, (now - begin) / duration));
+    const eased = t * t * (3 - 2 * t);
+    const along = added !== undone ? 1 - eased : eased; // edges run from parent to node
+    for (const { token, edge, length } of tokens) {
+      const { x, y } = edge.getPointAtLength(along * length);
+      token.setAttribute("transform", `translate(${x} ${y})`);
+    }
+    if (t < 1) frame = requestAnimationFrame(move);
+    else rest();
+  };
+  move(begin);
+}
+
+/** Scroll the picture, if need be, so that a node is seen. @param {SVGElement} box */
+function follow(box) {
+  const scroller = byId("scroller");
+  const [inner, outer] = [box.getBoundingClientRect(), scroller.getBoundingClientRect()];
+  const shift = (from, to, left, right) => (from < left + 24 || to > right - 24 ? (from + to - left - right) / 2 : 0);
+  const left = shift(inner.left, inner.right, outer.left, outer.right);
+  const top = shift(inner.top, inner.bottom, outer.top, outer.bottom);
+  if (left || top) scroller.scrollBy({ left, top, behavior: still.matches ? "auto" : "smooth" });
+}
+
+/** Give the picture the size that was chosen, or one at which it can be read. */
+function resize() {
+  const { width, height } = picture.viewBox.baseVal;
+  const room = byId("scroller");
+  const fitting = Math.min(1.7, (room.clientWidth - 2) / width, (room.clientHeight - 2) / height);
+  const size = scale > 0 ? scale : scale < 0 ? fitting : Math.max(fitting, READABLE);
+  picture.style.width = `${width * size}px`;
+  picture.style.height = `${height * size}px`;
+}
+
+/** @param {number} factor 0 for the whole picture */
+function zoom(factor) {
+  const now = picture.getBoundingClientRect().width / picture.viewBox.baseVal.width;
+  scale = factor ? Math.min(4, Math.max(0.1, now * factor)) : -1;
+  resize();
+  const event = timeline[position - 1];
+  if (event) follow(boxes[event.parent ?? event.node]);
+}
