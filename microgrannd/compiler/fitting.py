@@ -84,6 +84,11 @@ class Training:
         self.last = self.count - (self.count - 1) // size * size
         return losses
 
+    def moment(self, seconds: float) -> int:
+        """How many epochs fit into some seconds, by a cautious guess."""
+        work = self.count * (len(self.native.tape(False).instructions) + 1)
+        return max(1, int(seconds / (work * 4e-9)))
+
     def write_back(self) -> None:
         """Put the parameters, their last gradients and the optimizer's memory where they belong."""
         for i, parameter in enumerate(self.parameters):
@@ -129,7 +134,7 @@ def train_natively(
     generator: Any = random if seed is None else random.Random(seed)
     shuffled = size < training.count or replace
     single = bool(shuffled or schedule or callbacks or report)
-    slice_ = 1
+    slice_ = training.moment(_SLICE)
     try:
         while len(history) < epochs:
             epoch = len(history)

@@ -14,7 +14,7 @@ from microgrannd import training
 from microgrannd.compiler.batches import Batch, arranged, batch, holds_array, samples, whole_shape
 from microgrannd.compiler.fitting import NativeFit, Training, train_natively
 from microgrannd.compiler.interpreted import Kernel, NumpyKernel, PythonKernel
-from microgrannd.compiler.llvm_source import unsupported
+from microgrannd.compiler.llvm_source import kernel_source, unsupported
 from microgrannd.compiler.native import NativeKernel
 from microgrannd.compiler.native import available as native_available
 from microgrannd.compiler.plan import Aim, Plan
@@ -205,6 +205,11 @@ class Program:
         plan = self._traced()
         return str(plan.source(_aim(plan)))
 
+    @property
+    def llvm_ir(self) -> str:
+        """LLVM's assembly of the batch kernel that sums the value and its gradients, as `backward` runs it."""
+        return kernel_source(self.tape, "total")
+
     def __repr__(self) -> str:
         if self._latest is None:
             return f"Program({getattr(self.function, '__name__', self.function)}, not traced yet)"
@@ -306,7 +311,7 @@ class Program:
             return None
         if set(optimizer.parameters) != set(plan.trace.parameters):
             return None
-        key = (id(plan), str(taken.prepare), str(taken.step))
+        key = (id(plan), id(taken))
         with self._lock:
             if key not in self._fits:
                 self._fits[key] = NativeFit(lambda guarded: plan.tape("parameters", guarded=guarded), taken)

@@ -6,6 +6,7 @@ tracing, the simplifier and the floors beneath the compiler.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -41,11 +42,41 @@ def settings_of(optimizer: Optimizer) -> tuple[float, ...]:
 def steps(optimizer: Optimizer) -> Steps | None:
     """The steps of an optimizer of the package; None for one of the user's own."""
     if type(optimizer) is SGD:
-        return _traced(_sgd_numbers, _sgd_step(optimizer), 4, ("velocity",) if optimizer.momentum else ())
+        return _sgd(bool(optimizer.momentum), optimizer.nesterov, bool(optimizer.weight_decay))
     if type(optimizer) in (Adam, AdamW):
-        step = _adamw_step if isinstance(optimizer, AdamW) else _adam_step
-        return _traced(_adam_numbers, step, 5, ("mean", "square"))
+        return _adam(isinstance(optimizer, AdamW))
     return None
+
+
+@functools.cache
+def _sgd(momentum: bool, nesterov: bool, decays: bool) -> Steps:
+    def step(numbers: Sequence[Any], g: Any, p: Any, *memory: Any) -> list[Any]:
+        share, lr, factor, kept, added, decay = numbers
+        g = share * g
+        if decays:
+            g = g + decay * p
+        if not momentum:
+            return [p - lr * g]
+        v = kept * memory[0] + added * g
+        return [p - lr * (g + factor * v if nesterov else v), v]
+
+    return _traced(_sgd_numbers, step, 4, ("velocity",) if momentum else ())
+
+
+@functools.cache
+def _adam(apart: bool) -> Steps:
+    def step(numbers: Sequence[Any], g: Any, p: Any, mean: Any, square: Any) -> list[Any]:
+        share, rate, weight, keep_mean, add_mean, keep_square, add_square, eps, decay, remaining = numbers
+        g = share * g
+        if apart:
+            p = p * remaining
+        else:
+            g = g + decay * p
+        m = keep_mean * mean + add_mean * g
+        v = keep_square * square + add_square * g * g
+        return [p - rate * m / (mg.sqrt(v / weight) + eps), m, v]
+
+    return _traced(_adam_numbers, step, 5, ("mean", "square"))
 
 
 def _sgd_numbers(share: Any, count: Any, lr: Any, momentum: Any, dampening: Any, decay: Any) -> list[Any]:
@@ -53,41 +84,10 @@ def _sgd_numbers(share: Any, count: Any, lr: Any, momentum: Any, dampening: Any,
     return [share, lr, momentum, mg.where(first, 0, momentum), mg.where(first, 1, 1 - dampening), decay]
 
 
-def _sgd_step(optimizer: SGD) -> Callable[..., list[Any]]:
-    def step(numbers: Sequence[Any], g: Any, p: Any, *memory: Any) -> list[Any]:
-        share, lr, momentum, kept, added, decay = numbers
-        g = share * g
-        if optimizer.weight_decay:
-            g = g + decay * p
-        if not memory:
-            return [p - lr * g]
-        v = kept * memory[0] + added * g
-        return [p - lr * (g + momentum * v if optimizer.nesterov else v), v]
-
-    return step
-
-
 def _adam_numbers(share: Any, count: Any, lr: Any, keep_mean: Any, keep_square: Any, eps: Any, decay: Any) -> list[Any]:
     rate = lr / (1 - keep_mean**count)
     weight = 1 - keep_square**count
     return [share, rate, weight, keep_mean, 1 - keep_mean, keep_square, 1 - keep_square, eps, decay, 1 - lr * decay]
-
-
-def _adam_step(numbers: Sequence[Any], g: Any, p: Any, mean: Any, square: Any) -> list[Any]:
-    share, decay = numbers[0], numbers[-2]
-    return _adam(numbers, share * g + decay * p, p, mean, square)
-
-
-def _adamw_step(numbers: Sequence[Any], g: Any, p: Any, mean: Any, square: Any) -> list[Any]:
-    share, remaining = numbers[0], numbers[-1]
-    return _adam(numbers, share * g, p * remaining, mean, square)
-
-
-def _adam(numbers: Sequence[Any], g: Any, p: Any, mean: Any, square: Any) -> list[Any]:
-    _, rate, weight, keep_mean, add_mean, keep_square, add_square, eps, _, _ = numbers
-    m = keep_mean * mean + add_mean * g
-    v = keep_square * square + add_square * g * g
-    return [p - rate * m / (mg.sqrt(v / weight) + eps), m, v]
 
 
 def _traced(prepare: Callable[..., Any], step: Callable[..., Any], settings: int, memory: tuple[str, ...]) -> Steps:
