@@ -16,6 +16,8 @@ import microgrannd as mg
 from microgrannd import Operation, Value
 from microgrannd.drawing.recording import Added, Computed, Seeded, Updated
 from microgrannd.nn import MLP
+from microgrannd.notation import input_names
+from microgrannd.operations import TABLE, FusedOperation
 from microgrannd.optim import SGD, Adam
 from tests.oracles import example
 
@@ -176,6 +178,33 @@ def test_parameters_of_the_same_label_are_told_apart_by_their_scope():
     paths = {node.path for node in player.recording.nodes if node.kind == "leaf"}
     assert {"layer0.neuron0.w0", "layer0.neuron1.w0", "layer1.neuron0.w0"} <= paths
     assert len(paths) == 9
+
+
+@pytest.mark.parametrize("name", sorted(TABLE))
+def test_every_operation_plays_with_its_formula_and_its_rule(name):
+    operation = TABLE[name]
+    count = len(input_names(operation, 4))
+    inputs = [Value(0.25 + 0.125 * i, label=f"x{i}") for i in range(count)]
+    if isinstance(operation, FusedOperation):
+        size = count // operation.vectors
+        y = operation(*[inputs[i : i + size] for i in range(0, count, size)])
+    else:
+        y = operation(*inputs)
+    player = mg.step(y)
+    node = player.recording.nodes[-1]
+    assert all(label in node.formula for label in ("x0", f"x{count - 1}"))
+    assert len(events(player, Added)) == count
+    assert all(node.local_gradients)
+
+
+def test_the_longest_chain_that_is_played():
+    y = x = Value(1.0, label="x")
+    for _ in range(1499):
+        y = -y
+    player = mg.step(y)
+    assert len(player.recording.nodes) == 1500
+    assert x.grad == -1
+    assert player.html.count('class="node ') == 1500
 
 
 # ---- remarks
@@ -351,8 +380,20 @@ def test_a_hostile_label_stays_text():
     assert "<img" not in player.html.replace("&lt;img", "")
     assert embedded(player.html)["nodes"][0]["name"].startswith("</script><img")
     notebook = Page(player._repr_html_())
-    assert len(notebook.all("img")) == 1
+    (image,) = notebook.all("img")
+    ElementTree.fromstring(base64.b64decode(image["src"].partition(",")[2]))
     assert not notebook.all("script")
+
+
+def test_operations_and_labels_of_any_characters_are_written():
+    strange = "\x00\ud800</script>\n\u2028-->"
+    operation = Operation(strange, lambda x: 2 * x, lambda x, out: (2,))
+    with mg.scope(strange):
+        player = mg.step(operation(Value(1.0, label=strange)))
+    player.html.encode("utf-8")
+    player._repr_html_().encode("utf-8")
+    str(player).encode("utf-8")
+    assert len(Page(player.html).all("script")) == 2
 
 
 def test_the_page_is_the_same_every_time():
