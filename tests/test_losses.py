@@ -222,7 +222,7 @@ def test_losses_are_right_far_out(loss, prediction, label, value, gradient):
     node.backward()
     assert agrees([node.data, prediction.grad], [value, gradient], 1e-15)
     if abs(value) < 1e-15:
-        assert node.data == pytest.approx(value, rel=1e-12)
+        assert node.data == pytest.approx(value, rel=1e-12, abs=0.0)
 
 
 @pytest.mark.parametrize(

@@ -229,6 +229,7 @@ def test_expanded_it_is_the_tree_of_small_multiplies_and_adds_with_the_same_numb
     nodes = topological_order(tree.layers[0].neurons[0](x), leaves=False)
     assert [node.op.symbol for node in nodes] == ["*", "+"] * 3 + ["tanh"]
     assert {node.scope for node in nodes} == {"layer0.neuron0"}
+    assert nodes[0].parents[0] is tree.layers[0].neurons[0].w[0]  # w * x, as it is written
 
 
 @pytest.mark.parametrize("activation", [*ACTIVATIONS, mg.erf, lambda z: z * z.sigmoid()])
