@@ -596,6 +596,11 @@ def test_an_exported_notebook_plays(notebook):
     screen.browser.switch_to.frame(screen.find("iframe"))
     screen.find("#forth").click()
     assert screen.count == "1 / 7"
+    screen.scrub(3)
+    screen.find("#predict").click()
+    screen.find("#forth").click()
+    screen.find("#guess").send_keys("-4", Keys.ENTER)
+    assert screen.count == "4 / 7"
     with pytest.raises(Exception, match=r"SecurityError|cross-origin|Blocked"):
         screen.script("return parent.document.title")
     screen.browser.switch_to.default_content()
