@@ -6,7 +6,7 @@ A namedtuple stays what it is, and so does the shape of an array. This room impo
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 
@@ -61,6 +61,21 @@ def rebuilt(nest: Any, items: Iterator[Any]) -> Any:
         parts = [rebuilt(part, items) for part in nest]
         return type(nest)(*parts) if hasattr(nest, "_fields") else type(nest)(parts)
     return _array(nest.shape, [next(items) for _ in range(nest.size)]) if is_array(nest) else next(items)
+
+
+def each(function: Callable[..., Any], *nests: Any) -> Any:
+    """The function on numbers and whole arrays; element by element where one is a list, with the others.
+
+    >>> each(lambda x, y: x * y, [1, [2, 3]], 10)
+    [10, [20, 30]]
+    """
+    sizes = {len(nest) for nest in nests if isinstance(nest, list | tuple)}
+    if not sizes:
+        return function(*nests)
+    if len(sizes) > 1:
+        raise ValueError(f"Lists that go together have one length, got {' and '.join(map(str, sorted(sizes)))}.")
+    rows = ([nest[i] if isinstance(nest, list | tuple) else nest for nest in nests] for i in range(sizes.pop()))
+    return [each(function, *row) for row in rows]
 
 
 def is_array(thing: Any) -> bool:

@@ -65,6 +65,12 @@ def slopes(y: Value, xs: Sequence[Value]) -> list[float]:
     """
     if modes.opened and modes.current.detecting:
         return [slope.data for slope in gradients(y, xs)]
+    found = all_slopes(y)
+    return [float(found.get(x, 0.0)) for x in xs]
+
+
+def all_slopes(y: Value) -> dict[Value, float]:
+    """The derivative of y with respect to every node that it depends on, as numbers; 0 may be left out."""
     found = {y: 1.0}
     for node in reversed(topological_order(y, leaves=False)):
         slope = found.get(node, 0.0)
@@ -75,7 +81,7 @@ def slopes(y: Value, xs: Sequence[Value]) -> list[float]:
         for parent, local in zip(node.parents, local_gradients, strict=True):
             if local or not operation.routes:  # type: ignore[union-attr]
                 found[parent] = found.get(parent, 0.0) + slope * local
-    return [float(found.get(x, 0.0)) for x in xs]
+    return found
 
 
 def tangents(ys: Sequence[Value], xs: Sequence[Value], directions: Sequence[Operand]) -> list[Value]:
