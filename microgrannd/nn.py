@@ -164,6 +164,7 @@ class MLP(Module):
         widths = [_size("inputs", inputs), *_sizes(sizes)]
         activations = [activation] * (len(widths) - 2) + [output]
         generator = _generator(seed)
+        self.inputs = widths[0]
         self.layers = [
             Layer(before, after, function, seed=generator, init=init, expand=expand)
             for before, after, function in zip(widths, widths[1:], activations, strict=False)
@@ -171,16 +172,16 @@ class MLP(Module):
 
     def __call__(self, x: Iterable[Operand]) -> Any:
         """A Value where there is one output, else a list. Raises ValueError for a wrong number of inputs."""
-        values = _inputs(self, x, len(self.layers[0].neurons[0].w))
+        values = _inputs(self, x, self.inputs)
         for layer in self.layers:
-            values = _outputs(layer.neurons, values)
+            values = _outputs(layer.neurons, values) if layer.__class__ is Layer else layer(values)
         return values[0] if len(values) == 1 else values
 
     def __repr__(self) -> str:
         first, last = self.layers[0].neurons[0], self.layers[-1].neurons[0]
         sizes = [len(layer.neurons) for layer in self.layers]
         hidden = f"activation={_name(first.activation)!r}, " if len(sizes) > 1 else ""
-        return f"MLP({len(first.w)}, {sizes}, {hidden}output={_name(last.activation)!r})"
+        return f"MLP({self.inputs}, {sizes}, {hidden}output={_name(last.activation)!r})"
 
 
 def _inputs(module: Module, x: Iterable[Operand], expected: int) -> list[Value]:
@@ -197,20 +198,29 @@ def _inputs(module: Module, x: Iterable[Operand], expected: int) -> list[Value]:
     return inputs  # type: ignore[return-value]
 
 
+_PLAIN: Final = {Value, Constant}
+
+
 def _outputs(neurons: Sequence[Neuron], inputs: list[Value]) -> list[Value]:
     """What the neurons make of the inputs: the same as by `Neuron._compose`, bit for bit.
 
     This is where training spends its time, so it makes the nodes without the ways of a general operation
     and takes the inputs' numbers once for all neurons.
     """
-    if modes.opened or not {value.__class__ for value in inputs} <= _PLAIN:
-        return [neuron._compose(inputs) for neuron in neurons]
+    plain = not modes.opened and {value.__class__ for value in inputs} <= _PLAIN
+    numbers = [value._data for value in inputs] if plain else []
     dot, mul = operations.dot, operator.mul
-    numbers = [value._data for value in inputs]
     outputs = []
     for neuron in neurons:
+        if neuron.__class__ is not Neuron and type(neuron).__call__ is not Neuron.__call__:
+            outputs.append(neuron(inputs))  # a subclass that computes something else
+            continue
         activation = neuron.activation
-        if neuron.expand or (activation and (activation.__class__ is not Operation or activation.defaults)):
+        if (
+            not plain
+            or neuron.expand
+            or (activation and (activation.__class__ is not Operation or activation.defaults))
+        ):
             outputs.append(neuron._compose(inputs))
             continue
         weights, bias = neuron.w, neuron.b
@@ -223,9 +233,6 @@ def _outputs(neurons: Sequence[Neuron], inputs: list[Value]) -> list[Value]:
             node._origin = neuron._origin
         outputs.append(node)
     return outputs
-
-
-_PLAIN: Final = {Value, Constant}
 
 
 def _generator(seed: Seed) -> random.Random:

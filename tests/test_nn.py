@@ -441,6 +441,31 @@ def test_any_acyclic_topology_differentiates():  # F23
         assert agrees((above - below) / (2 * step), gradient, 1e-8)
 
 
+def test_a_neuron_or_layer_of_ones_own_does_its_own_thing_in_a_network():
+    class Sum(Neuron):
+        def __call__(self, x):
+            return mg.sum(x) * self.b
+
+    class Doubling(Layer):
+        def __call__(self, x):
+            return [2 * y for y in super().__call__(x)]
+
+    class Named(Neuron):
+        pass
+
+    model = MLP(2, [2, 1], activation="linear", init=0)
+    model.layers[0] = Doubling(2, 2, "linear", init=0)
+    model.layers[0].neurons[0] = Sum(2)
+    model.layers[0].neurons[1] = Named(2, "linear", init=0)
+    fill(model.layers[0].neurons[0], [0.0, 0.0], 3.0)
+    fill(model.layers[0].neurons[1], [1.0, -1.0], 0.5)
+    fill(model.layers[1].neurons[0], [1.0, 10.0], 0.0)
+    wanted = 2 * 3.0 * (4.0 + 1.0) + 10 * 2 * (4.0 - 1.0 + 0.5)
+    assert model([4.0, 1.0]).data == wanted
+    with mg.scope("observed"):
+        assert model([4.0, 1.0]).data == wanted
+
+
 def test_nested_lists_have_names_and_only_plurals_lose_their_s():
     class Matrix(Module):
         def __init__(self):
