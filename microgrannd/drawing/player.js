@@ -202,7 +202,11 @@ function setUp() {
   });
   // No form: in the sandbox of a notebook's frame forms are not submitted.
   on("check", "click", () => check(byId("guess").value));
-  on("guess", "keydown", (event) => event.key === "Enter" && check(byId("guess").value));
+  on("guess", "keydown", (event) => {
+    if (event.key !== "Enter") return;
+    event.preventDefault(); // or it would press the button that has the focus next
+    check(byId("guess").value);
+  });
   on("reveal", "click", () => (go(position + 1, true), byId("forth").focus()));
   on("zoom-in", "click", () => zoom(1.25));
   on("zoom-out", "click", () => zoom(0.8));
