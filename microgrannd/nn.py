@@ -7,22 +7,18 @@ This room may import modules, the engine and the floors beneath them.
 
 from __future__ import annotations
 
-import math
 import operator
-import random
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias
 
 from microgrannd import modes, operations
 from microgrannd.engine import Constant, Operand, Value, _node
+from microgrannd.initialisation import Initialisation, Seed, draws, generator_of, within_layer
 from microgrannd.modules import Module
-from microgrannd.operations import Number, Operation
+from microgrannd.operations import Operation
 
 Activation: TypeAlias = "str | Operation | Callable[[Value], Value]"
-Weights: TypeAlias = Callable[[random.Random, int, int], float]
-Initialisation: TypeAlias = "Number | tuple[Number, Number] | str | Weights"
-Seed: TypeAlias = "int | random.Random | None"
 
 ACTIVATIONS: Final[dict[str, Operation | None]] = {
     "linear": None,
@@ -34,16 +30,12 @@ ACTIVATIONS: Final[dict[str, Operation | None]] = {
         )
     },
 }
-INITIALISATIONS: Final[dict[str, Callable[[int, int], float]]] = {
-    "xavier": lambda inputs, outputs: math.sqrt(6 / (inputs + outputs)),
-    "he": lambda inputs, outputs: math.sqrt(6 / inputs),
-}
 
 
 class Neuron(Module):
     """The activation of w·x + b.
 
-    `activation` is a name (`ACTIVATIONS` has them), an `Operation`, or any function of a Value. `init` is
+    `activation` is a name (`ACTIVATIONS` has them), an `Operation`, or any function of a Value. `init` says
     where the parameters start:
 
     - a number h: weights uniform in ±h, bias 0. The default is micrograd's, 1;
@@ -74,7 +66,7 @@ class Neuron(Module):
         expand: bool = False,
     ) -> None:
         inputs = _size("inputs", inputs)
-        weight, bias = _initialisers(init, _generator(seed), inputs)
+        weight, bias = draws(init, generator_of(seed), inputs)
         self.w = [Value(weight()) for _ in range(inputs)]
         self.b = Value(bias())
         self.activation = _activation(activation)
@@ -120,8 +112,8 @@ class Layer(Module):
         init: Initialisation = 1.0,
         expand: bool = False,
     ) -> None:
-        generator, outputs = _generator(seed), _size("outputs", outputs)
-        init = _within_layer(init, _size("inputs", inputs), outputs)
+        generator, outputs = generator_of(seed), _size("outputs", outputs)
+        init = within_layer(init, _size("inputs", inputs), outputs)
         self.neurons = [Neuron(inputs, activation, seed=generator, init=init, expand=expand) for _ in range(outputs)]
 
     def __call__(self, x: Iterable[Operand]) -> list[Value]:
@@ -163,7 +155,7 @@ class MLP(Module):
     ) -> None:
         widths = [_size("inputs", inputs), *_sizes(sizes)]
         activations = [activation] * (len(widths) - 2) + [output]
-        generator = _generator(seed)
+        generator = generator_of(seed)
         self.inputs = widths[0]
         self.layers = [
             Layer(before, after, function, seed=generator, init=init, expand=expand)
@@ -233,45 +225,6 @@ def _outputs(neurons: Sequence[Neuron], inputs: list[Value]) -> list[Value]:
             node._origin = neuron._origin
         outputs.append(node)
     return outputs
-
-
-def _generator(seed: Seed) -> random.Random:
-    if seed is None:
-        return cast(random.Random, random)  # the module is a generator too, the one that all share
-    return cast(random.Random, seed) if hasattr(seed, "uniform") else random.Random(operator.index(seed))
-
-
-def _within_layer(init: Initialisation, inputs: int, outputs: int) -> Initialisation:
-    """The same for one neuron, which does not know how many there are beside it."""
-    if isinstance(init, str):
-        return _half_width(init, inputs, outputs)
-    if callable(init):
-        return lambda generator, inputs, _: init(generator, inputs, outputs)
-    return init
-
-
-def _initialisers(
-    init: Initialisation, generator: random.Random, inputs: int
-) -> tuple[Callable[[], float], Callable[[], float]]:
-    """What draws a weight, and what draws a bias. A half-width of 0 draws nothing."""
-
-    def uniform(half_width: Number) -> Callable[[], float]:
-        return lambda: generator.uniform(-half_width, half_width) if half_width else 0.0
-
-    if callable(init):
-        return lambda: init(generator, inputs, 1), uniform(0)
-    if isinstance(init, str):
-        init = _half_width(init, inputs, 1)
-    widths = init if isinstance(init, tuple | list) else (init, 0)
-    if len(widths) != 2 or not all(operations.is_number(width) and width >= 0 for width in widths):
-        raise ValueError(f"init is a half-width ≥ 0, a pair of them, a name or a function; got {init!r}.")
-    return uniform(widths[0]), uniform(widths[1])
-
-
-def _half_width(name: str, inputs: int, outputs: int) -> float:
-    if name not in INITIALISATIONS:
-        raise ValueError(f"Unknown initialisation {name!r}; known: {', '.join(INITIALISATIONS)}.")
-    return INITIALISATIONS[name](inputs, outputs)
 
 
 def _activation(activation: Activation) -> Operation | Callable[[Value], Value] | None:
