@@ -1,87 +1,22 @@
 """Training: `fit` takes a loss, data and an optimizer, and gives the `History` of what happened.
 
-The loss is that of one sample. Each sample's graph is built, run backward with its share of the mean, and
-dropped before the next, so memory holds one sample's graph, however many samples there are. This room may
-import the engine, the optimizers, evaluation and progress.
+The loss is that of one sample. Where it is not compiled, each sample's graph is built, run backward with its
+share of the mean, and dropped before the next, so memory holds one sample's graph, however many samples there
+are. This room may import the compiler and the floors beneath it.
 """
 
 from __future__ import annotations
 
-import operator
-import random
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
 from microgrannd.engine import Value
+from microgrannd.epochs import Callback, Column, History, columns_of, train
 from microgrannd.evaluation import ConfusionMatrix, accuracy, argmax, one_hot, threshold
 from microgrannd.optim import Optimizer
-from microgrannd.progress import reporting
 
 __all__ = ["ConfusionMatrix", "History", "accuracy", "argmax", "fit", "one_hot", "threshold"]
-
-Callback: TypeAlias = "Callable[[int, History], object]"
-Column: TypeAlias = Any  # an array or a list, samples along the first axis
-
-
-@dataclass
-class History:
-    """What happened in each epoch, in order; `interrupted` tells whether Ctrl-C ended the training.
-
-    An epoch's loss is the mean of its samples' losses as they were met, so for full batches it is the
-    loss before that epoch's step.
-    """
-
-    losses: list[float] = field(default_factory=list)
-    rates: list[float] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-    interrupted: bool = False
-
-    def __len__(self) -> int:
-        return len(self.losses)
-
-    def table(self, rows: int = 10) -> str:
-        """A line for each of about so many epochs, evenly spaced, the first and the last among them.
-
-        >>> print(History([0.5, 0.25], [0.1, 0.1], [0.002, 0.002]).table())
-        epoch         loss           lr      seconds
-            1          0.5          0.1        0.002
-            2         0.25          0.1        0.004
-        """
-        if not self.losses:
-            return "no epochs"
-        last = len(self) - 1
-        shown = sorted({round(i * last / max(1, rows - 1)) for i in range(rows)} | {last})
-        lines = [f"{'epoch':>5} {'loss':>12} {'lr':>12} {'seconds':>12}"]
-        for i in shown:
-            elapsed = sum(self.seconds[: i + 1])
-            lines.append(f"{i + 1:>5} {self.losses[i]:>12.6g} {self.rates[i]:>12.6g} {elapsed:>12.3g}")
-        return "\n".join(lines)
-
-    def plot(self, path: str | None = None) -> Any:
-        """The loss over the epochs as a matplotlib figure, saved at `path` if there is one."""
-        try:
-            from matplotlib.figure import Figure
-        except ModuleNotFoundError:
-            raise ModuleNotFoundError("Plots need matplotlib: pip install 'microgrannd[plot]'") from None
-        figure = Figure(figsize=(6, 4), layout="constrained")
-        axes = figure.subplots()
-        axes.plot(range(1, len(self) + 1), self.losses)
-        axes.set(xlabel="epoch", ylabel="mean loss")
-        if path is not None:
-            figure.savefig(path)
-        return figure
-
-    def __repr__(self) -> str:
-        if not self.losses:
-            return "History(no epochs)"
-        end = ", interrupted" if self.interrupted else ""
-        return (
-            f"History({len(self)} epochs, loss {self.losses[0]:.6g} → {self.losses[-1]:.6g}, "
-            f"{sum(self.seconds):.3g} s{end})"
-        )
 
 
 def fit(
@@ -118,66 +53,14 @@ def fit(
     """
     options: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "replace": replace, "seed": seed}
     options |= {"schedule": schedule, "callbacks": callbacks, "progress": progress}
-    columns, count = _columns(data)
+    columns, count = columns_of(data)
     if compiled:
-        from microgrannd.compiler import for_training  # a floor above, asked only here
+        from microgrannd.compiler import for_training  # here, because eager training needs no compiler
 
         program = for_training(loss, columns, epochs * count, insist=compiled is True)
         if program is not None:
             return program.fit(columns, optimizer, **options)
     return train(partial(_backward_by_sample, loss), columns, optimizer, **options)
-
-
-def train(
-    backward: Callable[..., float],
-    data: Sequence[Column],
-    optimizer: Optimizer,
-    *,
-    epochs: int,
-    batch_size: int | None,
-    replace: bool,
-    seed: int | None,
-    schedule: Callable[[int], float] | None,
-    callbacks: Iterable[Callback],
-    progress: bool,
-) -> History:
-    """Train as `fit` does, with `backward(*batch)` to give a batch's mean loss and add its mean gradients."""
-    columns, count = _columns(data)
-    if epochs < 0:
-        raise ValueError(f"epochs is at least 0, got {epochs}.")
-    size = _batch_size(batch_size, count)
-    generator = random if seed is None else random.Random(seed)
-    callbacks = list(callbacks)
-    history = History()
-    with reporting(epochs, progress) as report:
-        try:
-            for epoch in range(epochs):
-                start = time.perf_counter()
-                if schedule:
-                    optimizer.lr = schedule(epoch)
-                mean_loss = _epoch(backward, optimizer, _batches(columns, count, size, replace, generator))
-                history.losses.append(mean_loss)
-                history.rates.append(optimizer.lr)
-                history.seconds.append(time.perf_counter() - start)
-                report(epoch + 1, mean_loss)
-                answers = [callback(epoch, history) for callback in callbacks]
-                if any(answer is True for answer in answers):
-                    break
-        except KeyboardInterrupt:
-            history.interrupted = True
-    return history
-
-
-def _epoch(backward: Callable[..., float], optimizer: Optimizer, batches: Iterable[Sequence[Column]]) -> float:
-    """A step for each batch; the mean loss of all samples, as they were met."""
-    total, count = 0.0, 0
-    for batch in batches:
-        size = len(batch[0])
-        optimizer.zero_grad()
-        total += size * backward(*batch)
-        optimizer.step()
-        count += size
-    return total / count
 
 
 def _backward_by_sample(loss: Callable[..., Value], *batch: Column) -> float:
@@ -192,42 +75,3 @@ def _backward_by_sample(loss: Callable[..., Value], *batch: Column) -> float:
         value.backward(share)
         total += value.data
     return total * share
-
-
-def _batches(
-    columns: Sequence[Column], count: int, size: int, replace: bool, generator: Any
-) -> Iterator[Sequence[Column]]:
-    """The batches of an epoch: all samples once or, with `replace`, as many draws."""
-    if size == count and not replace:
-        yield columns
-        return
-    order = generator.choices(range(count), k=count) if replace else generator.sample(range(count), count)
-    for start in range(0, count, size):
-        chosen = order[start : start + size]
-        yield [_rows(column, chosen) for column in columns]
-
-
-def _rows(column: Column, chosen: list[int]) -> Column:
-    return column[chosen] if hasattr(column, "shape") else [column[i] for i in chosen]
-
-
-def _columns(data: Sequence[Column]) -> tuple[list[Column], int]:
-    """The data's columns, checked, and how many samples they have."""
-    if not isinstance(data, tuple | list) or not all(hasattr(column, "__len__") for column in data):
-        raise TypeError(
-            "data is a tuple with an array or list for each argument of the loss, such as (X, Y); "
-            f"got {type(data).__name__}."
-        )
-    lengths = [len(column) for column in data]
-    if len(set(lengths)) != 1 or not lengths[0]:
-        raise ValueError(f"The data has arrays of one length, at least 1; got lengths {lengths}.")
-    return list(data), lengths[0]
-
-
-def _batch_size(batch_size: int | None, count: int) -> int:
-    if batch_size is None:
-        return count
-    size = operator.index(batch_size)
-    if not 1 <= size <= count:
-        raise ValueError(f"batch_size is {size}, but the data has {count} samples: it is from 1 to {count}.")
-    return size

@@ -84,9 +84,10 @@ FLOORS = [
     {"engine"},
     {"nests", "passes", "expressions", "modules", "initialisation", "evaluation"},
     {"calculus", "nn", "losses", "optim", "plots"},
-    {"checks", "layers", "layer_view", "training", "persistence", "datasets"},
+    {"checks", "layers", "layer_view", "epochs", "persistence", "datasets"},
     {"drawing"},
     {"compiler"},
+    {"training"},
     {"iris_program"},
     {"cli"},
 ]

@@ -1,6 +1,6 @@
 """Training a program: epochs in native code, with parameters and the optimizer's memory in flat arrays.
 
-What the result is, and in which order samples are drawn, is as `training.fit` has it. This room may
+What the result is, and in which order samples are drawn, is as `epochs.train` has it. This room may
 import the kernels and the floors beneath the compiler.
 """
 
@@ -15,12 +15,12 @@ from typing import Any, Final
 from microgrannd.compiler.batches import Batch
 from microgrannd.compiler.emitter import LANES
 from microgrannd.compiler.llvm_fit import fit_source
-from microgrannd.compiler.native import Library, padded, pointers
+from microgrannd.compiler.native import Library, optimisation, padded, pointers
 from microgrannd.compiler.steps import Steps, settings_of
 from microgrannd.compiler.tape import Tape
 from microgrannd.engine import Value
+from microgrannd.epochs import History
 from microgrannd.optim import Optimizer
-from microgrannd.training import History
 
 _SLICE: Final = 0.05  # seconds between two looks at Ctrl-C
 _POINTER = ctypes.c_void_p
@@ -38,7 +38,8 @@ class NativeFit:
     def function(self, guarded: bool) -> Any:
         """The native function, with or without the guards that infinite numbers need."""
         if guarded not in self._compiled:
-            library = Library(fit_source(self.tape(guarded), self.steps, guarded=guarded))
+            tape = self.tape(guarded)
+            library = Library(fit_source(tape, self.steps, guarded=guarded), optimisation(tape))
             self._compiled[guarded] = (_FIT(library.address("fit")), library)
         return self._compiled[guarded][0]
 

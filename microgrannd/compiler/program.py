@@ -10,25 +10,24 @@ import types
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-from microgrannd import training
 from microgrannd.compiler.batches import Batch, arranged, batch, holds_array, samples, whole_shape
 from microgrannd.compiler.fitting import NativeFit, Training, train_natively
 from microgrannd.compiler.interpreted import Kernel, NumpyKernel, PythonKernel
 from microgrannd.compiler.llvm_source import kernel_source, unsupported
 from microgrannd.compiler.native import NativeKernel
 from microgrannd.compiler.native import available as native_available
-from microgrannd.compiler.plan import Aim, Plan
+from microgrannd.compiler.plan import Aim, Plan, without_collection
 from microgrannd.compiler.shapes import SCALAR, Shape, builder
 from microgrannd.compiler.steps import steps
 from microgrannd.compiler.tape import Tape
 from microgrannd.compiler.tracing import Trace, trace, trace_graph
 from microgrannd.engine import Value
+from microgrannd.epochs import History, batch_size_of, columns_of, train
 from microgrannd.errors import TracingError
 from microgrannd.nests import leaves as flatten
 from microgrannd.operations import as_float
 from microgrannd.optim import Optimizer
 from microgrannd.progress import reporting
-from microgrannd.training import History
 
 BACKENDS: Final = ("auto", "python", "numpy", "native")
 _WORTHWHILE: Final = 2000  # samples to go through; for fewer eager mode is done before LLVM is loaded
@@ -164,15 +163,15 @@ class Program:
         With SGD, Adam or AdamW on exactly the program's parameters all epochs run in native code; another
         optimizer gets its gradients from the program.
         """
-        columns, count = training._columns(data)
+        columns, count = columns_of(data)
         given = samples(columns)
         plan = self._plan(given.shapes, given.first())
         native = self._native_fit(plan, optimizer)
         options: dict[str, Any] = {"epochs": epochs, "replace": replace, "seed": seed, "schedule": schedule}
         if native is None or epochs < 0:
             options |= {"batch_size": batch_size, "callbacks": callbacks, "progress": progress}
-            return training.train(self.backward, columns, optimizer, **options)
-        options |= {"size": training._batch_size(batch_size, count), "callbacks": list(callbacks)}
+            return train(self.backward, columns, optimizer, **options)
+        options |= {"size": batch_size_of(batch_size, count), "callbacks": list(callbacks)}
         with reporting(epochs, progress) as report:
             started = Training(native, plan.trace.parameters, optimizer, given)
             return train_natively(started, report=report if progress else None, **options)
@@ -257,7 +256,9 @@ class Program:
             raise TypeError(f"This program takes {self._known()}; got {_listed(shapes)}.")
         starts = _starts(shapes)
         nests = [builder(shape)(numbers, start) for shape, start in zip(shapes, starts, strict=False)]
-        return self._add(trace(self.function, nests))
+        with without_collection():
+            found = trace(self.function, nests)
+        return self._add(found)
 
     def _add(self, found: Trace) -> Plan:
         with self._lock:
