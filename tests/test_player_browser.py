@@ -288,6 +288,15 @@ def test_the_buttons_do_what_the_keys_do(opened):
     assert not screen.find("#back").is_enabled()
 
 
+def test_a_click_on_a_phase_jumps_to_its_beginning(opened):
+    screen = opened(circuit())
+    forward, backward = screen.all("#phases span")
+    backward.click()
+    assert screen.count == "3 / 7"
+    forward.click()
+    assert screen.count == "1 / 7"
+
+
 def test_a_click_on_a_node_jumps_to_its_turn(opened):
     screen = opened(circuit())
     screen.press(Keys.ARROW_RIGHT)
@@ -536,6 +545,10 @@ def test_training_plays_weights_gradients_updates_and_the_falling_loss(opened):
     last = updates[-1]
     table = [number for u in updates for number in (u.before, u.gradient, u.after)]
     assert same(screen.numbers("#event"), [last.after, last.gradient, last.before, last.after, *table])
+    screen.all("#phases .forward")[1].click()
+    assert "Training step 2 · A new step" in screen.find("#event").text
+    screen.all("#phases .update")[1].click()
+    assert "Training step 2 · Update" in screen.find("#event").text
     screen.script("document.querySelector('#losses circle').dispatchEvent(new MouseEvent('click'))")
     assert screen.count.startswith(f"{len(player.recording.passes[0].events)} /")
     losses = [run.output for run in player.recording.passes]

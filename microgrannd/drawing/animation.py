@@ -15,7 +15,7 @@ from microgrannd.drawing import svg
 from microgrannd.drawing.graph import Picture
 from microgrannd.drawing.layout import Layout
 from microgrannd.drawing.lettering import escaped, number, shortened
-from microgrannd.drawing.recording import Added, Computed, Recording, Seeded
+from microgrannd.drawing.recording import Added, Computed, Recording, Seeded, Updated
 
 SECONDS: Final = 1.6  # for each event
 LONGEST: Final = 160  # events that are animated; of a longer recording only the end is shown
@@ -127,6 +127,8 @@ def _numbers(recording: Recording) -> tuple[list[Texts], list[Texts]]:
                 gradients[event.node].append((i, f"∇ {number(event.after)}"))
             case Added():
                 gradients[event.parent].append((i, f"∇ {number(event.after)}"))
+            case Updated():
+                values[event.node].append((i, number(event.after)))
     return values, gradients
 
 
@@ -137,7 +139,7 @@ def _mark(event: object, picture: Picture, layout: Layout, when: str) -> str:
             edge = next(i for i, edge in enumerate(picture.edges) if edge.id == f"e{node}-{position}")
             path = f'<path class="mark back{when}" d="{svg.curve(layout.paths[edge])}"/>'
             return path + _frame(picture, layout, place, f"back{when}")
-        case Computed(node=node):
+        case Computed(node=node) | Updated(node=node):
             return _frame(picture, layout, node, when.lstrip())
         case Seeded(node=node):
             return _frame(picture, layout, node, f"back{when}")

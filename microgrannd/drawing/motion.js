@@ -55,7 +55,12 @@ function follow(box) {
   const shift = (from, to, left, right) => (from < left + 24 || to > right - 24 ? (from + to - left - right) / 2 : 0);
   const left = shift(inner.left, inner.right, outer.left, outer.right);
   const top = shift(inner.top, inner.bottom, outer.top, outer.bottom);
-  if (left || top) scroller.scrollBy({ left, top, behavior: still.matches ? "auto" : "smooth" });
+  if (left || top) scroller.scrollBy({ left, top, behavior: gently() });
+}
+
+/** How to scroll: smoothly, unless that is not wanted or too slow. */
+function gently() {
+  return still.matches || Number(byId("speed").value) > 4 ? "auto" : "smooth";
 }
 
 /** Give the picture the size that was chosen, or one at which it can be read. */

@@ -46,6 +46,7 @@ function pause() {
   timer = 0;
   document.body.classList.remove("playing");
   byId("play").setAttribute("aria-label", "Play");
+  announce();
 }
 
 function tick() {
@@ -91,7 +92,7 @@ function show() {
   byId("slider").value = String(position);
   byId("slider").setAttribute("aria-valuetext", `${position} of ${timeline.length}: ${spoken(event, asking)}`);
   byId("count").textContent = `${position} / ${timeline.length}`;
-  byId("announcement").textContent = `Step ${asking ? position + 1 : position} of ${timeline.length}. ${spoken(event, asking)}`;
+  announce();
   byId("event").replaceChildren(...eventCard(event));
   if (position === timeline.length) byId("event").append(note("That was the last step. Click a leaf to see its paths."));
   byId("remarks").replaceChildren(...(asking ? [] : remarkCards(remarksAt(position))));
@@ -103,6 +104,13 @@ function show() {
   if (passes.length > 1) byId("losses").replaceChildren(...lossChart(currentPass(), (i) => (pause(), go(starts[i] + passes[i].events.length))));
   mark(event);
   if (selected >= 0) showPaths();
+}
+
+/** Say where we are, unless it changes faster than anybody could listen. */
+function announce() {
+  if (timer && Number(byId("speed").value) > 4) return;
+  const event = asking ? timeline[position] : timeline[position - 1];
+  byId("announcement").textContent = `Step ${position + Number(asking)} of ${timeline.length}. ${spoken(event, asking)}`;
 }
 
 /** @param {number} happened */
@@ -133,7 +141,9 @@ function bar() {
     for (const phase of new Set(phases)) {
       const text = passes.length === 1 ? NAMES[phase] : phase === "forward" ? String(i + 1) : "";
       const part = element("span", { className: phase }, text);
+      const first = starts[i] - (i > 0 ? 1 : 0) + phases.indexOf(phase);
       part.style.flexGrow = String(phases.filter((other) => other === phase).length);
+      part.onclick = () => (pause(), go(first + 1));
       byId("phases").append(part);
     }
   });

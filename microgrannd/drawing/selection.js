@@ -9,7 +9,7 @@ function select(leaf) {
   showPaths();
   if (leaf < 0) return;
   follow(boxes[leaf]);
-  byId("paths").scrollIntoView({ block: "nearest", behavior: still.matches ? "auto" : "smooth" });
+  byId("paths").scrollIntoView({ block: "nearest", behavior: gently() });
 }
 
 /** Bring the list of paths and the lights up to date. */
