@@ -174,16 +174,19 @@ def _alike(graph: _Graph) -> list[int]:
 
 
 def _leaves_by_consumers(graph: _Graph, groups: list[int]) -> list[int]:
-    """Leaves are alike if nodes that are alike use them; constants go with their consumer."""
+    """Leaves are alike if nodes that are alike use them as often; constants go with their consumer."""
     users: dict[int, set[int]] = {}
     for i, parents in enumerate(graph.parents):
         for parent in parents:
             if graph.order[parent].op is None:
                 users.setdefault(parent, set()).add(groups[i])
-    kinds: dict[tuple[int, ...], int] = {}
+    names = {leaf: graph.order[leaf].label.rstrip("0123456789") for leaf in users}
+    told_apart = len(set(names.values())) <= BANDS  # w0, w1 and x0, x1; but not names that are all different
+    kinds: dict[tuple[object, ...], int] = {}
     for leaf, used_by in sorted(users.items()):
         if not graph.is_constant[leaf]:
-            groups[leaf] = kinds.setdefault(tuple(sorted(used_by)), leaf)
+            name = names[leaf] if told_apart else ""
+            groups[leaf] = kinds.setdefault((name, graph.uses[leaf], *sorted(used_by)), leaf)
     return _with_constants(graph, groups)
 
 

@@ -202,9 +202,10 @@ def value_node(value: Value, i: int, values: bool, gradients: bool, precision: i
 
 
 def _title(value: Value, gradients: bool) -> str:
-    parts = [f"{spelled(value)} = {value.data!r}" if value.op is not None or value.label else repr(value.data)]
+    exact = number(value.data, 12)
+    parts = [f"{spelled(value)} = {exact}" if value.op is not None or value.label else exact]
     if gradients and not isinstance(value, Constant):
-        parts.append(f"gradient {value.grad!r}")
+        parts.append(f"gradient {number(value.grad, 12)}")
     parts.extend(filter(None, (value.scope, value.line)))
     return "; ".join(parts)
 
