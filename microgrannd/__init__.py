@@ -113,7 +113,7 @@ if TYPE_CHECKING:
 _ROOMS = {
     "calculus": "grad gradients hessian hvp jacobian jvp value_and_grad vjp",
     "checks": "check_gradients",
-    "layer_view": "views",
+    "views": "layer_view",
     "modules": "Module",
     "nn": "MLP Layer Neuron",
     "training": "ConfusionMatrix History accuracy fit",
