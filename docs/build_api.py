@@ -17,7 +17,7 @@ ROOMS = {
     "Checking gradients": ("checks", "check_gradients GradientCheck"),
     "Networks": ("nn", "MLP Layer Neuron"),
     "Modules": ("modules", "Module"),
-    "The layer view": ("layer_view", "layer_view LayerView"),
+    "The layer view": ("views", "layer_view LayerView"),
     "The textbooks' layers": ("layers", "*"),
     "Losses": ("losses", "*"),
     "Optimizers": ("optim", "SGD Adam AdamW"),
