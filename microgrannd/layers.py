@@ -4,7 +4,8 @@ No graph of Values here: a layer has `forward`, which keeps what it needs, and `
 called in the reverse order and takes the gradient that arrives and gives the gradient that goes on. The
 matrices are as the books have them, samples in rows: y = xW + b. Inputs are lists or NumPy arrays, one
 sample or a batch; a layer goes over to arrays with the first array it meets. The slopes come from the
-operations table, the matrix forms are derived by hand. This room may import `gates` and `views`.
+operations table, the matrix forms are derived by hand. This room may import `gates` and
+what is beneath it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from microgrannd import operations
 from microgrannd.gates import ComputationalGraph, Gate
 from microgrannd.nests import each, is_array, leaves
 from microgrannd.operations import Operation
-from microgrannd.views import layer_view
 
 __all__ = [
     "ActivationLayer",
@@ -26,7 +26,6 @@ __all__ = [
     "Gate",
     "Network",
     "SoftmaxWithLoss",
-    "layer_view",
 ]
 
 Matrix: TypeAlias = Any  # a list of rows, or a NumPy array
