@@ -179,6 +179,30 @@ def test_memory_holds_one_samples_graph():
     assert most <= 2
 
 
+@pytest.mark.parametrize("native", [True, False])
+def test_a_long_training_calls_the_loss_only_to_trace_it_with_llvm_or_without(native, monkeypatch):
+    if not native:
+        monkeypatch.setattr("microgrannd.compiler.program.native_available", lambda: False)
+
+    def trained(**options):
+        model, calls = MLP(2, [3, 1], activation="tanh", seed=0), []
+
+        def loss(x, y):
+            calls.append(1)
+            return half_squared_error(model(x), y)
+
+        data = ([[0.1 * i, 1.0 - 0.2 * i] for i in range(10)], [float(i % 3) for i in range(10)])
+        optimizer = SGD(model.parameters(), lr=0.1, momentum=0.5)
+        history = fit(loss, data, optimizer, epochs=300, batch_size=4, seed=0, **options)
+        return [*history.losses, *[p.data for p in model.parameters()]], len(calls)
+
+    wanted, calls = trained(compiled=False)
+    numbers, traces = trained()
+    assert agrees(numbers, wanted, 1e-12)
+    assert calls == 3000
+    assert traces <= 4
+
+
 # ---- the learning rate, callbacks, the end
 
 

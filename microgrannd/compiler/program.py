@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from microgrannd.compiler.batches import Batch, arranged, batch, holds_array, samples, whole_shape
+from microgrannd.compiler.fastcall import fast_function
 from microgrannd.compiler.fitting import NativeFit, Training, train_natively
 from microgrannd.compiler.interpreted import Kernel, NumpyKernel, PythonKernel
 from microgrannd.compiler.llvm_source import kernel_source, unsupported
@@ -31,6 +32,7 @@ from microgrannd.progress import reporting
 
 BACKENDS: Final = ("auto", "python", "numpy", "native")
 _WORTHWHILE: Final = 2000  # samples to go through; for fewer eager mode is done before LLVM is loaded
+_LONGEST_PYTHON: Final = 20_000  # instructions that Python compiles within about a second
 
 
 def compile(
@@ -73,7 +75,7 @@ def for_training(loss: Callable[..., Any], columns: Sequence[Any], count: int, *
     """
     if isinstance(loss, Program):
         return loss
-    if not insist and (count < _WORTHWHILE or not native_available()):
+    if not insist and count < _WORTHWHILE:
         return None
     program = compile(loss)
     try:
@@ -81,13 +83,14 @@ def for_training(loss: Callable[..., Any], columns: Sequence[Any], count: int, *
         first, last = ([column[i] for column in given.columns] for i in (0, -1))
         plan = program._plan(given.shapes, first)
         again = compile(loss)._plan(given.shapes, last)
-        program._backend_for(plan.tape("parameters"))
+        backend = program._backend_for(plan.tape("parameters"))
     except Exception:
         if insist:
             raise
         return None
     same = plan.trace.tape == again.trace.tape and set(plan.trace.parameters) == set(again.trace.parameters)
-    return program if same or insist else None
+    pays = backend != "python" or len(plan.tape("parameters").instructions) <= _LONGEST_PYTHON
+    return program if insist or (same and pays) else None
 
 
 class Program:
@@ -104,6 +107,7 @@ class Program:
         self._plans: dict[tuple[Shape, ...], Plan] = {}
         self._kernels: dict[tuple[int, Aim, bool], Kernel] = {}
         self._fits: dict[Any, NativeFit] = {}
+        self._libraries: list[Any] = []
         self._lock = threading.RLock()
         self._latest: Plan | None = None
 
@@ -111,11 +115,16 @@ class Program:
 
     def __call__(self, *arguments: Any) -> Any:
         """The result: floats for one sample, arrays for arrays with a batch axis."""
+        return self._call(*arguments)
+
+    def _call(self, *arguments: Any) -> Any:
+        # Like value_and_gradients, this is hidden by a native function once it has been traced.
         if any(map(holds_array, arguments)) and (found := self._batch(arguments)):
             plan, given = found
             columns = self._kernel(plan, "values").each(given.columns, _numbers(plan), given.length)
             return arranged(plan.trace.result, columns, as_array=True)
         plan, numbers = self._sample(arguments)
+        self._quicken(plan, "values")
         return builder(plan.trace.result)(self._kernel(plan, "values").one(numbers, _numbers(plan)), 0)
 
     def value_and_gradients(self, *arguments: Any) -> tuple[Any, tuple[Any, ...]]:
@@ -129,6 +138,7 @@ class Program:
                 arranged(shape, columns[start:end], as_array=array) for shape, array, start, end in split
             )
         plan, numbers = self._sample(arguments)
+        self._quicken(plan, "inputs")
         value, *flat = self._run(plan, "inputs", "one", numbers)
         shapes = plan.trace.shapes
         starts = _starts(shapes)
@@ -303,6 +313,19 @@ class Program:
                 "Compose it of operations in a function, or take backend='python'."
             )
         return self.backend
+
+    def _quicken(self, plan: Plan, aim: Aim) -> None:
+        """Let a native function take the calls for one sample from now on; what it cannot take comes here."""
+        name = "_call" if aim == "values" else "value_and_gradients"
+        tape = plan.tape(aim)
+        if name in self.__dict__ or self._backend_for(tape) != "native":
+            return
+        with self._lock:
+            result = plan.trace.result if aim == "values" else None
+            slow = types.MethodType(getattr(Program, name), self)
+            quick = fast_function(tape, plan.trace.shapes, result, plan.trace.parameters, slow)
+            self.__dict__[name] = quick[0] if quick else slow
+            self._libraries.append(quick)
 
     def _native_fit(self, plan: Plan, optimizer: Optimizer) -> NativeFit | None:
         """The native training loop; None where it cannot be had."""
