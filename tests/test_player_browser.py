@@ -642,3 +642,23 @@ def test_where_frames_are_dropped_the_animated_picture_plays(notebook):
     assert not screen.find("pre[hidden]").is_displayed()
     picture = base64.b64decode(image.get_attribute("src").partition(",")[2])
     assert b"@keyframes" in picture
+
+
+def test_the_animated_picture_moves_and_for_who_prefers_it_stands_at_its_end(browser, tmp_path):
+    html = mg.step(circuit())._repr_html_()
+    path = tmp_path / "animated.svg"
+    path.write_bytes(base64.b64decode(html.partition("base64,")[2].partition('"')[0]))
+    screen = Screen(browser, path)
+    assert screen.script("return document.getAnimations().length") > 10
+    frames = "return [...document.querySelectorAll('.event')].map((e) => getComputedStyle(e).fill)"
+    assert set(screen.script(frames)) == {"none"}
+    screen = Screen(browser, path, **{"prefers-reduced-motion": "reduce"})
+    assert screen.script("return document.getAnimations().length") == 0
+    seen = (
+        "return [...document.querySelectorAll(arguments[0])]"
+        ".filter((e) => getComputedStyle(e).opacity === '1').map((e) => e.textContent)"
+    )
+    assert screen.script(seen, "text.value") == ["−2", "5", "3", "−4", "−12"]
+    assert screen.script(seen, "text.gradient") == ["∇ −4", "∇ −4", "∇ −4", "∇ 3", "∇ 1"]
+    assert screen.script(seen, "text.caption") == ["grad(y) += −4 × 1 = −4: 0 → −4"]
+    assert screen.script(seen, ".event") == []

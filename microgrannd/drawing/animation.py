@@ -24,10 +24,13 @@ _PARTS: Final = re.compile(
     r'<g id="n(\d+)"|<text class="(value|gradient)"([^>]*)>[^<]*</text>|<rect class="strength"[^>]*/>'
 )
 _STYLE: Final = """
-.mark { fill: none; stroke: #4f46e5; stroke-width: 3 }
-.back { stroke: #b93a04 }
+.microgrannd .event { fill: none; stroke: #4f46e5; stroke-width: 3 }
+.microgrannd .event-back { stroke: #b93a04 }
 .microgrannd .caption { font-size: 14px }
-@media (prefers-color-scheme: dark) { .mark { stroke: #a5b4fc } .back { stroke: #ffb27a } }
+@media (prefers-color-scheme: dark) {
+.microgrannd .event { stroke: #a5b4fc }
+.microgrannd .event-back { stroke: #ffb27a }
+}
 @media (prefers-reduced-motion: reduce) { * { animation: none !important } }
 """
 
@@ -137,18 +140,18 @@ def _mark(event: object, picture: Picture, layout: Layout, when: str) -> str:
     match event:
         case Added(node=node, position=position, parent=place):
             edge = next(i for i, edge in enumerate(picture.edges) if edge.id == f"e{node}-{position}")
-            path = f'<path class="mark back{when}" d="{svg.curve(layout.paths[edge])}"/>'
-            return path + _frame(picture, layout, place, f"back{when}")
+            path = f'<path class="event event-back{when}" d="{svg.curve(layout.paths[edge])}"/>'
+            return path + _frame(picture, layout, place, f"event-back{when}")
         case Computed(node=node) | Updated(node=node):
             return _frame(picture, layout, node, when.lstrip())
         case Seeded(node=node):
-            return _frame(picture, layout, node, f"back{when}")
+            return _frame(picture, layout, node, f"event-back{when}")
     return ""
 
 
 def _frame(picture: Picture, layout: Layout, node: int, classes: str) -> str:
     (x, y), (across, down) = layout.centres[node], svg.size(picture.nodes[node])
     return (
-        f'<rect class="mark {classes}" x="{x - across / 2 - 4:.1f}" y="{y - down / 2 - 4:.1f}" '
+        f'<rect class="event {classes}" x="{x - across / 2 - 4:.1f}" y="{y - down / 2 - 4:.1f}" '
         f'width="{across + 8:.1f}" height="{down + 8:.1f}" rx="11"/>'
     )

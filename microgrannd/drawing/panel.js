@@ -79,7 +79,8 @@ function updateTable(current) {
   const rows = updates.map((event, i) => {
     const cells = [shown(event.before, "before"), shown(event.gradient, "gradient"), shown(event.after, "after")];
     const when = event === current ? "now" : i > updates.indexOf(current) ? "later" : "";
-    const name = element("th", { scope: "row" }, isolated(nodes[event.node].path));
+    const parts = nodes[event.node].path.split(/(?<=\.)/).flatMap((part) => [element("wbr"), part]);
+    const name = element("th", { scope: "row" }, element("bdi", {}, ...parts));
     return element("tr", { className: when }, name, ...cells.map((cell) => element("td", {}, cell)));
   });
   return element("table", {}, heading, ...rows);

@@ -120,15 +120,15 @@ function remarksAt(happened) {
 
 /** Highlight the nodes and the edge of an event, and keep them in view. @param {Event | undefined} event */
 function mark(event) {
-  for (const part of picture.querySelectorAll(".now, .giver, .used")) part.classList.remove("now", "giver", "used");
+  for (const part of picture.querySelectorAll(".now, .giver, .busy")) part.classList.remove("now", "giver", "busy");
   if (!event || event.kind === "begin") return;
   const place = event.kind === "added" ? event.parent : event.node;
   boxes[place].classList.add("now");
   if (event.kind === "added") {
     boxes[event.node].classList.add("giver");
-    edges[event.node][event.position].classList.add("used");
+    edges[event.node][event.position].classList.add("busy");
   }
-  if (event.kind === "computed") edges[event.node].forEach((edge) => edge.classList.add("used"));
+  if (event.kind === "computed") edges[event.node].forEach((edge) => edge.classList.add("busy"));
   follow(boxes[place]);
 }
 
