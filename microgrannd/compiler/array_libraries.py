@@ -1,0 +1,144 @@
+"""Array libraries: NumPy, JAX and PyTorch, as the printed array code sees them.
+
+The code calls functions of a namespace `xp`. What a library's namespace lacks of NumPy's is made up for
+here, and so are the operations that no library has by name. This room may import the operations.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import reduce
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+LIBRARIES = ("numpy", "jax", "torch")
+
+
+class Library(NamedTuple):
+    """`xp` is the namespace and `names` the operations that it lacks.
+
+    `array` makes an array of the library, `numbers` a NumPy array of one; `compiled` is what the library
+    can do for a function, and `mode` holds while it runs.
+    """
+
+    xp: Any
+    names: dict[str, Any]
+    array: Callable[[Any], Any]
+    numbers: Callable[[Any], Any]
+    compiled: Callable[[Any], Any]
+    mode: Callable[[], AbstractContextManager[Any]]
+
+
+def library(name: str, *, float32: bool = False) -> Library:
+    """The library of that name; its floats have 64 bits unless 32 are asked for."""
+    if name not in LIBRARIES:
+        raise ValueError(f"An array library is one of {', '.join(LIBRARIES)}; got {name!r}.")
+    return {"numpy": _numpy, "jax": _jax, "torch": _torch}[name](float32)
+
+
+def _numpy(float32: bool) -> Library:
+    import numpy as np
+
+    dtype = np.float32 if float32 else np.float64
+
+    def array(thing: Any) -> Any:
+        thing = np.asarray(thing)
+        return thing if thing.dtype.kind == "i" else np.asarray(thing, dtype=dtype)
+
+    erf, erfc = (np.vectorize(f, otypes=[dtype]) for f in (math.erf, math.erfc))
+    names = _operations(np, erf, erfc)
+    return Library(np, names, array, np.asarray, lambda function: function, lambda: np.errstate(all="ignore"))
+
+
+def _jax(float32: bool) -> Library:
+    try:
+        import jax
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError("backend='jax' needs JAX: pip install jax") from None
+    import numpy as np
+
+    xp = jax.numpy
+    dtype = xp.float32 if float32 else xp.float64
+
+    def precise() -> AbstractContextManager[Any]:
+        return nullcontext() if float32 else jax.enable_x64(True)
+
+    def array(thing: Any) -> Any:
+        with precise():
+            thing = np.asarray(thing)
+            return xp.asarray(thing, dtype=thing.dtype if thing.dtype.kind == "i" else dtype)
+
+    names = _operations(xp, jax.scipy.special.erf, jax.scipy.special.erfc)
+    return Library(xp, names, array, np.asarray, lambda function: jax.jit(function, static_argnums=0), precise)
+
+
+def _torch(float32: bool) -> Library:
+    try:
+        import torch
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError("backend='torch' needs PyTorch: pip install torch") from None
+    import numpy as np
+
+    dtype = torch.float32 if float32 else torch.float64
+
+    def array(thing: Any) -> Any:
+        thing = np.ascontiguousarray(thing)
+        return torch.from_numpy(thing) if thing.dtype.kind == "i" else torch.from_numpy(thing).to(dtype)
+
+    def tensors(function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function for tensors and numbers."""
+        return lambda *xs: function(*[x if torch.is_tensor(x) else torch.tensor(x, dtype=dtype) for x in xs])
+
+    xp = SimpleNamespace(**{name: getattr(torch, name) for name in dir(torch) if not name.startswith("_")})
+    xp.sum = lambda x, axis=None, keepdims=False: torch.sum(x, dim=axis, keepdim=keepdims)
+    xp.max = lambda x, axis, keepdims=False: torch.amax(x, dim=axis, keepdim=keepdims)
+    xp.concatenate = torch.cat
+    xp.cbrt = lambda x: torch.sign(x) * torch.abs(x) ** (1 / 3)
+    for name in ("where", "maximum", "minimum", "arctan2", "hypot", "remainder", "floor_divide", "equal"):
+        setattr(xp, name, tensors(getattr(torch, name)))
+    xp.equal = tensors(torch.eq)
+    xp.power = tensors(torch.pow)
+    names = _operations(xp, torch.erf, torch.erfc)
+    return Library(xp, names, array, lambda x: x.numpy(force=True), lambda function: function, torch.no_grad)
+
+
+def _operations(xp: Any, erf: Callable[[Any], Any], erfc: Callable[[Any], Any]) -> dict[str, Any]:
+    """The operations without a name in NumPy, right at infinities too."""
+
+    def softplus(x: Any) -> Any:
+        return xp.maximum(x, 0.0) + xp.log1p(xp.exp(-xp.absolute(x)))
+
+    def sigmoid(x: Any) -> Any:
+        return 1 / (1 + xp.exp(-x))
+
+    def logsumexp(x: Any, keep: bool) -> Any:
+        top = xp.max(x, -1, keepdims=True)
+        top = xp.where(xp.isfinite(top), top, 0.0)
+        found = top + xp.log(xp.sum(xp.exp(x - top), -1, keepdims=True))
+        return found if keep else found[..., 0]
+
+    def logsumexp_of(xs: Any) -> Any:
+        top = reduce(xp.maximum, xs)
+        top = xp.where(xp.isfinite(top), top, 0.0)
+        return top + xp.log(sum(xp.exp(x - top) for x in xs))
+
+    def clamp(x: Any, low: Any, high: Any) -> Any:
+        return xp.minimum(xp.maximum(x, low), high)
+
+    return {
+        "erf": erf,
+        "erfc": erfc,
+        "softplus": softplus,
+        "logsigmoid": lambda x: -softplus(-x),
+        "silu": lambda x: x * sigmoid(x),
+        "gelu": lambda x: 0.5 * x * erfc(-x * math.sqrt(0.5)),
+        "leaky_relu": lambda x, slope: xp.where(x > 0, x, slope * x),
+        "elu": lambda x, alpha: xp.where((x > 0) | (x != x), x, alpha * xp.expm1(xp.minimum(x, 0.0))),
+        "clamp": clamp,
+        "step": lambda x: xp.where(x != x, x, 1.0 * (x > 0)),
+        "share": lambda x, y: xp.where(x == y, 0.5, 1.0 * (x > y)),
+        "logsumexp": logsumexp,
+        "logsumexp_of": logsumexp_of,
+    }

@@ -1,0 +1,150 @@
+"""Running array code: the matrix program on NumPy, JAX or PyTorch.
+
+`Rolled` is one function over arrays, compiled from its printed text; `ArrayKernel` is a backend made of
+two of them, one that keeps the samples apart and one that sums over them. Large batches go through in
+chunks, so that memory stays bounded. This room may import the matrix source and the floors beneath it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+
+from microgrannd.compiler.array_libraries import Library, library
+from microgrannd.compiler.matrix_program import matrix_program
+from microgrannd.compiler.matrix_source import MatrixSource, matrix_source
+from microgrannd.compiler.tape import Tape
+from microgrannd.compiler.tracing import Trace, differentiate
+
+CHUNK: Final = 1 << 22  # how many numbers the arrays of one chunk may have together
+
+
+class Rolled:
+    """One tape as a function of arrays.
+
+    `outputs` and `flat` take the parameters as the flat array whose order `layout` tells, and the
+    arguments as arrays with a row for each sample.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        tape: Tape,
+        inputs: Sequence[tuple[str, int]],
+        leaves: Sequence[int],
+        labels: Mapping[int, str],
+        *,
+        over_batch: bool,
+    ) -> None:
+        program = matrix_program(tape, inputs, over_batch=over_batch)
+        self.source: MatrixSource = matrix_source(name, program, leaves, labels)
+        self.layout = program.layout
+        self.over_batch = over_batch
+        self.has_parameters = bool(tape.parameters)
+        self.has_inputs = any(size for _, size in inputs)
+        self.used_inputs = [i for i, (_, size) in enumerate(inputs) if size]
+        self.outputs_count = len(tape.outputs)
+        self.fixed = program.fixed
+        self.width = sum(group.size for group in program.groups if group.per_sample and not group.final)
+        self.functions = program.functions
+
+    def function(self, library: Library) -> Any:
+        """The printed function, on a library's arrays."""
+        names = library.names | self.functions
+        names |= {name: library.array(numbers) for name, numbers in self.source.constants.items()}
+        exec(compile(self.source.code, f"<{self.source.name}>", "exec"), names)
+        return names[self.source.name]
+
+
+class ArrayKernel:
+    """A backend: a tape's outputs by array code.
+
+    It is made of a trace and what is asked: the gradients by `leaves`, none for the values alone.
+    `guarded` gradients hold for infinite numbers too.
+    """
+
+    def __init__(
+        self, trace: Trace, leaves: Sequence[int] = (), *, guarded: bool = False, backend: str = "numpy",
+        float32: bool = False,
+    ) -> None:  # fmt: skip
+        self.library = library(backend, float32=float32)
+        self.name = trace.name
+        self.inputs = [(name, shape.size) for name, shape in zip(trace.names, trace.shapes, strict=True)]
+        self.leaves = leaves
+        self.labels = trace.tape.labels
+        self.tape = _labelled(trace.tape)
+        if leaves:
+            numbers = [float("nan")] * trace.tape.leaves if guarded else trace.numbers
+            self.tape = differentiate(self.tape, numbers, leaves)
+        self._rolled: dict[bool, tuple[Rolled, Any]] = {}
+
+    def rolled(self, *, over_batch: bool) -> Rolled:
+        """The program that sums over the batch, or the one that keeps the samples apart."""
+        return self._compiled(over_batch)[0]
+
+    def one(self, inputs: Sequence[float], parameters: Sequence[float]) -> Sequence[float]:
+        """The outputs for one sample."""
+        return [float(column[0]) for column in self.each([[x] for x in inputs], parameters, 1)]
+
+    def each(self, columns: Sequence[Any], parameters: Sequence[float], count: int) -> Sequence[Any]:
+        """A column of numbers for each output."""
+        rolled = self._compiled(False)[0]
+        found = np.empty((rolled.outputs_count, count))
+        for chunk in self._chunks(rolled, count):
+            found[:, chunk] = self.outputs(self._stacked(columns, chunk), parameters, False, chunk.stop - chunk.start)
+        return list(found)
+
+    def total(self, columns: Sequence[Any], parameters: Sequence[float], count: int) -> Sequence[float]:
+        """The sum over the samples of each output."""
+        rolled = self._compiled(True)[0]
+        found = np.zeros(rolled.outputs_count)
+        for chunk in self._chunks(rolled, count):
+            found += self.outputs(self._stacked(columns, chunk), parameters, True, chunk.stop - chunk.start)
+        return found.tolist()
+
+    def outputs(self, arrays: Sequence[Any], parameters: Any, over_batch: bool, count: int) -> Any:
+        """All outputs: one array or, with the samples apart, a row for each output."""
+        rolled, function = self._compiled(over_batch)
+        asarray = self.library.array
+        given = [asarray(np.asarray(parameters, dtype=float)[rolled.layout])] if rolled.has_parameters else []
+        given += [asarray(array) for array in arrays] if rolled.has_inputs else [count]
+        with self.library.mode():
+            results = [np.asarray(self.library.numbers(result)) for result in function(self.library.xp, *given)]
+        found = np.empty(rolled.outputs_count if over_batch else (rolled.outputs_count, count))
+        for i, x in rolled.fixed.items():
+            found[i] = x * count if over_batch else x
+        for piece, result in zip(rolled.source.pieces, results, strict=True):
+            if over_batch:
+                found[piece.outputs] = result
+            else:
+                found[piece.outputs] = result.T if piece.per_sample else result[:, None]
+        return found
+
+    def _stacked(self, columns: Sequence[Any], chunk: slice) -> list[Any]:
+        """The columns as an array for each argument, a row for each sample."""
+        arrays, start = [], 0
+        for _, size in self.inputs:
+            if size:
+                arrays.append(
+                    np.stack([np.asarray(column, float)[chunk] for column in columns[start : start + size]], 1)
+                )
+            start += size
+        return arrays
+
+    def _chunks(self, rolled: Rolled, count: int) -> list[slice]:
+        size = max(1, CHUNK // max(1, rolled.width))
+        return [slice(start, min(start + size, count)) for start in range(0, count, size)]
+
+    def _compiled(self, over_batch: bool) -> tuple[Rolled, Any]:
+        if over_batch not in self._rolled:
+            rolled = Rolled(self.name, self.tape, self.inputs, self.leaves, self.labels, over_batch=over_batch)
+            self._rolled[over_batch] = rolled, self.library.compiled(rolled.function(self.library))
+        return self._rolled[over_batch]
+
+
+def _labelled(tape: Tape) -> Tape:
+    """Every variable with a label of its own, so that a derivative's label tells what it is the derivative of."""
+    return replace(tape, labels={v: f"v{v}" for v in range(tape.leaves, tape.leaves + len(tape.instructions))})

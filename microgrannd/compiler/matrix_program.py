@@ -1,0 +1,259 @@
+"""Array statements: what each group of scalars is, as lines of code that know their shapes.
+
+`matrix_program` turns a tape into lines over whole arrays. It knows patterns of positions, nothing of what
+the program is for. Arrays have the samples along their first axis; the parameters come as one flat array,
+of which the lines take views. With `over_batch` the outputs after the first are summed over the samples, so
+that a sum of outer products is a matrix product. This room may import the groups and what is beneath them;
+it needs NumPy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from microgrannd import operations as ops
+from microgrannd.compiler import array_text
+from microgrannd.compiler.array_text import ATOM, Text, token
+from microgrannd.compiler.array_views import ArrayViews, View
+from microgrannd.compiler.groups import ApplyPart, Block, Group, SumPart, grouped, operands
+from microgrannd.compiler.products import factors_of, over_batch, per_sample
+from microgrannd.compiler.tape import Tape
+from microgrannd.compiler.terms import Terms, flattened
+
+
+@dataclass
+class Line:
+    """One array: its code, its shape without the samples' axis, and what it is made of."""
+
+    text: Text
+    shape: tuple[int, ...]
+    per_sample: bool
+    members: Sequence[int] = ()
+    name: str = ""
+    forward: bool = True
+    views: list[str] = field(default_factory=list)
+    comment: str = ""
+
+
+@dataclass
+class Piece:
+    """Outputs that are computed together: their code and which outputs they are."""
+
+    text: Text
+    outputs: Any
+    group: int
+    shape: tuple[int, ...]
+    per_sample: bool
+    name: str = ""
+
+
+@dataclass
+class MatrixProgram:
+    """The lines by group, the views of the parameters, the outputs in pieces, and tables of numbers.
+
+    `fixed` are outputs that are numbers. `blocks` are the arrays that come from outside.
+    """
+
+    tape: Tape
+    terms: Terms
+    blocks: tuple[Block, ...]
+    groups: list[Group]
+    lines: dict[int, Line]
+    views: dict[str, View]
+    pieces: list[Piece]
+    fixed: dict[int, float]
+    constants: dict[str, Any]
+    counts_samples: bool
+    functions: dict[str, Any]
+    labelled: dict[str, int]
+    layout: Any  # which parameter stands where in the flat array
+
+
+def matrix_program(tape: Tape, inputs: Sequence[tuple[str, int]], *, over_batch: bool) -> MatrixProgram:
+    """The tape's lines. `inputs` are the names and sizes of the arguments, in the order of the tape's inputs."""
+    return _Writer(tape, _blocks(tape, inputs), over_batch).program()
+
+
+def _blocks(tape: Tape, inputs: Sequence[tuple[str, int]]) -> tuple[Block, ...]:
+    blocks, start = [], 0
+    for name, size in inputs:
+        if size:
+            blocks.append(Block(name, start, size, True))
+        start += size
+    if tape.parameters:
+        blocks.append(Block("p", start, len(tape.parameters), False))
+    return tuple(blocks)
+
+
+class _Writer:
+    """Writes the lines, group by group."""
+
+    def __init__(self, tape: Tape, blocks: tuple[Block, ...], over_batch: bool) -> None:
+        self.tape = tape
+        self.over_batch = over_batch
+        self.terms = flattened(tape)
+        self.blocks = blocks
+        self.groups, self.places = grouped(self.terms, blocks, final=over_batch)
+        self.output_of = {v: i for i, v in enumerate(self.terms.outputs) if isinstance(v, int)}
+        labels = self.terms.labels
+        self.derivatives = {
+            g for g, group in enumerate(self.groups) if any(x[:2] == "d_" for x in labels.get(group.members[0], ()))
+        }
+        flat = next((g for g, block in enumerate(blocks) if not block.per_sample), None)
+        self.arrays = ArrayViews(self.groups, flat)
+        self.counts_samples = False
+        self.functions: dict[str, Any] = {}
+
+    def program(self) -> MatrixProgram:
+        lines: dict[int, Line] = {}
+        pieces: list[Piece] = []
+        forward = set(range(len(self.blocks)))
+        limit = self.tape.leaves + self.tape.forward
+        outputs, fixed = self._outputs()
+        for g, group in enumerate(self.groups):
+            if group.parts:
+                self.arrays.used = []
+                reads = {self.places[x][0] for v in group.members[:1] for x in operands(self.terms.nodes[v])}
+                if all(v < limit for v in group.members) and reads <= forward:
+                    forward.add(g)
+                if group.final:
+                    pieces.append(self._final_piece(g, group))
+                    continue
+                text = self._code(group)
+                lines[g] = Line(text, (group.size,), group.per_sample, group.members, forward=g in forward)
+                lines[g].views = self.arrays.used
+            if g in outputs:
+                pieces.append(self._piece(g, group, *outputs[g]))
+        pieces.sort(key=lambda piece: int(piece.outputs.min()))
+        layout = self.arrays.layout()
+        return MatrixProgram(
+            *(self.tape, self.terms, self.blocks, self.groups, lines, self.arrays.views, pieces, fixed),
+            *(self.arrays.constants, self.counts_samples, self.functions, self._labelled(), layout),
+        )
+
+    def _outputs(self) -> tuple[dict[int, tuple[list[int], list[int]]], dict[int, float]]:
+        """By group: which outputs are in it and where in the group; and the outputs that are numbers."""
+        found: dict[int, tuple[list[int], list[int]]] = {}
+        fixed: dict[int, float] = {}
+        for i, v in enumerate(self.terms.outputs):
+            if isinstance(v, float):
+                fixed[i] = v
+                continue
+            g, place = self.places[v]
+            which, where = found.setdefault(g, ([], []))
+            which.append(i)
+            where.append(place)
+        return found, fixed
+
+    def _labelled(self) -> dict[str, int]:
+        """By label: the group of the variable that has it."""
+        return {label: self.places[v][0] for v, found in self.terms.labels.items() for label in found}
+
+    # ---- outputs
+
+    def _final_piece(self, g: int, group: Group) -> Piece:
+        outputs = np.array([self.output_of[v] for v in group.members])
+        shape: tuple[int, ...] = (group.size,)
+        [(_, part), *others] = group.parts
+        if not others and isinstance(part, SumPart) and len(part.families) == 1 and part.constants is None:
+            coefficient, factors = factors_of(part.families[0])
+            result = over_batch(self.arrays, factors, self._count)
+            if result.grid is not None:
+                shape = result.grid
+            text = array_text.total([(coefficient, result.text)], None)
+        else:
+            texts = [self._summed_part(part) for _, part in group.parts]
+            text = texts[0] if len(texts) == 1 else Text(f"xp.concatenate([{', '.join(t.bare for t in texts)}])")
+        return Piece(text, outputs.reshape(shape), g, shape, False)
+
+    def _summed_part(self, part: SumPart | ApplyPart) -> Text:
+        if isinstance(part, ApplyPart):
+            text, varies = self._apply(part), any(g is not None and self.arrays.varies(g) for g, _ in part.operands)
+            return array_text.summed(text, 0) if varies else array_text.product([self._count(), text])
+        terms = []
+        for family in part.families:
+            coefficient, factors = factors_of(family)
+            found = over_batch(self.arrays, factors, self._count)
+            text = found.text if found.grid is None else Text(f"{found.text.within(ATOM)}.reshape(-1)")
+            terms.append((coefficient, text))
+        constants = None
+        if part.constants is not None:
+            constants = array_text.product([self._count(), self.arrays.numbers(part.constants)])
+        return array_text.total(terms, constants)
+
+    def _piece(self, g: int, group: Group, which: list[int], where: list[int]) -> Piece:
+        """Outputs that others read too, or that are leaves."""
+        order = np.argsort(where, kind="stable")
+        outputs, positions = np.array(which)[order], np.array(where)[order]
+        text = token(g)
+        if not np.array_equal(positions, np.arange(group.size)):
+            axes = ":, " if group.per_sample else ""
+            text = Text(f"{text.code}[{axes}{self.arrays.constant(positions).code}]")
+        if self.over_batch:
+            text = array_text.summed(text, 0) if group.per_sample else array_text.product([self._count(), text])
+            return Piece(text, outputs, g, outputs.shape, False)
+        return Piece(text, outputs, g, outputs.shape, group.per_sample)
+
+    def _count(self) -> Text:
+        self.counts_samples = True
+        return Text("n")
+
+    # ---- a group's code
+
+    def _code(self, group: Group) -> Text:
+        texts = []
+        for _, part in group.parts:
+            texts.append(self._apply(part) if isinstance(part, ApplyPart) else self._sum(part))
+        if len(texts) == 1:
+            return texts[0]
+        return Text(f"xp.concatenate([{', '.join(text.bare for text in texts)}], {int(group.per_sample)})")
+
+    def _sum(self, part: SumPart) -> Text:
+        terms = []
+        for family in part.families:
+            coefficient, factors = factors_of(family)
+            if family.coefficients.shape[1] == 1:  # what comes from behind stands first, as people write it
+                factors.sort(key=lambda factor: factor.source not in self.derivatives)
+            terms.append((coefficient, per_sample(self.arrays, factors).text))
+        constant = None if part.constants is None else self.arrays.numbers(part.constants)
+        return array_text.total(terms, constant)
+
+    def _apply(self, part: ApplyPart) -> Text:
+        operation = part.operation
+        if operation is ops.logsumexp:
+            return self._logsumexp(part)
+        if ops.TABLE.get(operation.name) is not operation:
+            self.functions[operation.name] = operation
+        if operation is ops.contribution and (condition := self._flag(part)) is not None:
+            return Text(f"xp.where({condition.code}, {self._operand(*part.operands[1]).bare}, 0.0)")
+        return array_text.applied(operation, [self._operand(g, positions) for g, positions in part.operands])
+
+    def _flag(self, part: ApplyPart) -> Text | None:
+        """Where the first operand is a comparison: its code for true or false."""
+        g, positions = part.operands[0]
+        if g is None or len(self.groups[g].parts) != 1:
+            return None
+        made = self.groups[g].parts[0][1]
+        if not isinstance(made, ApplyPart) or not np.array_equal(positions, np.arange(self.groups[g].size)):
+            return None
+        return array_text.flag(made.operation, [self._operand(h, found) for h, found in made.operands])
+
+    def _operand(self, g: int | None, positions: Any) -> Text:
+        return self.arrays.numbers(positions) if g is None else self.arrays.vector(g, positions)
+
+    def _logsumexp(self, part: ApplyPart) -> Text:
+        columns = [positions for _, positions in part.operands]
+        sources = {g for g, _ in part.operands}
+        if len(sources) > 1 or None in sources or len(columns) == 1:
+            several = ", ".join(self._operand(g, positions).bare for g, positions in part.operands)
+            return Text(f"logsumexp_of([{several}])")
+        [g] = sources
+        assert g is not None
+        table = np.stack(columns, axis=1)
+        if len(table) == 1:
+            return Text(f"logsumexp({self.arrays.vector(g, table[0]).bare}, True)")
+        return Text(f"logsumexp({self.arrays.matrix(g, table).bare}, False)")
