@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from microgrannd import Value, operations
 from microgrannd.drawing import Drawing, draw
+from microgrannd.drawing.svg import stylesheet
 from microgrannd.engine import Constant
 from microgrannd.expressions import evaluate
 from microgrannd.nn import MLP
@@ -188,6 +189,56 @@ def test_the_picture_loads_nothing_and_runs_nothing():
         assert forbidden not in svg.replace('xmlns="http://www.w3.org/2000/svg"', "")
 
 
+ON_PAPER = [("text", "paper"), ("note", "paper"), ("constant text", "paper"), ("text", "tag")]
+IN_BOXES = [("text", "box"), ("text.gradient", "box"), ("note", "box"), ("symbol", "gate"), ("text", "leaf .box")]
+IN_OTHERS = [
+    ("text.gradient", "leaf .box"),
+    ("note", "fold .box"),
+    ("text", "gradient .box"),
+    ("symbol", "gradient .gate"),
+]
+LINES = [
+    ("edge", "paper"),
+    ("edge.gradient", "paper"),
+    ("leaf .box", "paper"),
+    ("ring", "paper"),
+    ("gradient .box", "paper"),
+]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_texts_and_lines_stand_out_from_what_is_behind_them(scheme):
+    """At least as the Web Content Accessibility Guidelines want it: 4.5 for text, 3 for lines."""
+    colours = _colours(scheme)
+    for text, behind in ON_PAPER + IN_BOXES + IN_OTHERS:
+        assert _contrast(colours[text, "fill"], colours[behind, "fill"]) >= 4.5, (text, behind)
+    for line, behind in LINES:
+        assert _contrast(colours[line, "stroke"], colours[behind, "fill"]) >= 3, (line, behind)
+
+
+def _colours(scheme):
+    """(selector without the class that confines it, property) -> colour, as the style sheet has them."""
+    light, dark = stylesheet().split("@media (prefers-color-scheme: dark) {")
+    colours = {}
+    for rules in (light, dark) if scheme == "dark" else (light,):
+        for selectors, body in re.findall(r"([^{}]+)\{([^{}]+)\}", rules):
+            for name, colour in re.findall(r"(fill|stroke): (#[0-9a-f]{6})", body):
+                for selector in selectors.split(","):
+                    colours[selector.strip().removeprefix(".microgrannd ").removeprefix("."), name] = colour
+    return colours
+
+
+def _contrast(one, other):
+    lighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(colour):
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
 HOSTILE = st.text(st.characters(codec=None, exclude_categories=()), max_size=40) | st.sampled_from(
     ["</text><script>alert(1)</script>", "]]>", "&lt;", '" onload="x', "\x00\x1b\ud800", "a\nb\\n\t", "数値", "∇" * 99]
 )
@@ -286,6 +337,22 @@ def test_in_a_notebook_a_drawing_is_an_image_and_a_tree():
     assert base64.b64decode(data[1]).decode() == drawing.svg
     assert bundle["text/plain"] == "× y 9 (∇ 1)\n├─ x 3 (∇ 6)\n└─ x, as above"
     assert 'alt="Computation graph of y = 9"' in bundle["text/html"]
+
+
+@pytest.mark.parametrize("template", ["lab", "classic"])
+def test_a_sanitised_export_shows_the_tree(template):
+    nbconvert, nbformat = pytest.importorskip("nbconvert"), pytest.importorskip("nbformat")
+    output = nbformat.v4.new_output("display_data", draw(square())._repr_mimebundle_())
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("mg.draw(y)", outputs=[output])])
+    shown = {}
+    for sanitize in (False, True):
+        exporter = nbconvert.HTMLExporter(sanitize_html=sanitize, template_name=template)
+        shown[sanitize] = exporter.from_notebook_node(notebook)[0].partition("<main")[2]
+    assert '<img alt="Computation graph of y = 9"' in shown[False]
+    assert "<pre hidden" in shown[False]
+    assert "<img" not in shown[True]
+    assert "<pre>× y 9 (∇ 1)\n├─ x 3 (∇ 6)" in shown[True]
+    assert '<div class="jp-FileSize-hidden collapse">&lt;img' in shown[True]  # which its style sheet hides
 
 
 def test_the_tree_of_a_deep_or_wide_graph_is_short():

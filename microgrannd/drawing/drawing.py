@@ -9,6 +9,7 @@ import os
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import Any, Final
 
@@ -155,12 +156,20 @@ class Drawing:
         return tree(self.picture)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        """An image, which survives where scripts and inline SVG are stripped, and a tree where no image is shown."""
+        """An image, which shows in untrusted notebooks too; in sanitised exports and terminals, the tree.
+
+        nbconvert's sanitiser turns the image into text and takes `style` and `hidden` away: then a class of
+        the export's own style sheet hides that text, and the tree appears.
+        """
         data = b64encode(self.svg.encode("utf-8", "replace")).decode("ascii")
         image = (
-            f'<img alt="{escaped(self.picture.title)}" src="data:image/svg+xml;base64,{data}" style="max-width: none">'
+            f'<img alt="{escaped(self.picture.title)}" style="max-width: none" src="data:image/svg+xml;base64,{data}">'
         )
-        return {"text/html": f'<div style="overflow-x: auto">{image}</div>', "text/plain": str(self)}
+        html = (
+            f'<div class="jp-FileSize-hidden collapse" style="display: block; overflow-x: auto">{image}</div>'
+            f"<pre hidden>{escape(str(self))}</pre>"
+        )
+        return {"text/html": html, "text/plain": str(self)}
 
 
 def _roots(y: object) -> list[Value]:

@@ -282,7 +282,7 @@ class _Box:
             self.operations[value.op] = self.operations.get(value.op, 0) + 1
         else:
             self.leaves += 1
-            if value.label and len(self.names) < 3:
+            if value.label and len(self.names) < 3 and value.label not in self.names:
                 self.names.append(value.label)
         magnitude = abs(value._grad)
         self.total += magnitude
@@ -415,7 +415,8 @@ class _Boxes:
         if box.copies > 1:
             notes[0] = f"×{box.copies:,} · {notes[0]}"
         if box.names:
-            notes.append(shortened(", ".join(box.names) + (", …" if box.nodes > len(box.names) else ""), 36))
+            more = ", …" if len(box.names) == 3 and box.nodes > 3 else ""
+            notes.append(shortened(", ".join(box.names) + more, 36))
         gradient = ""
         if self.gradients and box.nodes > box.constants:
             mean = number(box.total / (box.nodes - box.constants), self.precision)

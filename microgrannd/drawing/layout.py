@@ -141,6 +141,8 @@ class _Geometry:
     def _columns(self) -> tuple[list[float], list[float]]:
         """Where each rank begins and ends along; steep edges between two ranks push them apart."""
         starts, ends, at = list[float](), list[float](), 0.0
+        # Two lanes have a column each for a rank: they may stand closer.
+        gap = BETWEEN_RANKS * (0.55 if any(self.layers.lane) else 1.0)
         for layer in self.layers.layers:
             length = steepest = 0.0
             for vertex in layer:
@@ -150,7 +152,7 @@ class _Geometry:
                     steepest = max(steepest, abs(self.across[vertex] - self.across[below]))
             starts.append(at)
             ends.append(at + length)
-            at += length + BETWEEN_RANKS + min(110.0, max(0.0, steepest - 120.0) / 9)
+            at += length + gap + min(110.0, max(0.0, steepest - 120.0) / 9)
         return starts, ends
 
     def _ports(self, edges: Sequence[Ends]) -> tuple[list[float], list[float]]:
