@@ -1,0 +1,246 @@
+"""The chapters of the book run, as plain Python and in a fresh kernel, and their numbers are the right ones.
+
+Expected numbers are those of the worked examples, read from `tests/data/examples.json`, or are written out.
+"""
+
+import ast
+import json
+import math
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
+EXAMPLES = {
+    example["id"]: example
+    for example in json.loads((Path(__file__).parent / "data" / "examples.json").read_text("utf-8"))["examples"]
+}
+LONG = (8, 10)  # chapters that compile something large
+NEEDS = {"matplotlib": "plot", "numpy": "native", "llvmlite": "native"}
+
+
+def cells(path, kind="code"):
+    notebook = json.loads(path.read_text("utf-8"))
+    return [cell for cell in notebook["cells"] if cell["cell_type"] == kind]
+
+
+def code(cell):
+    """The cell's Python, without IPython's magics."""
+    return "".join(line for line in cell["source"] if not line.lstrip().startswith(("%", "!")))
+
+
+@cache
+def names(number):
+    """What a chapter's names stand for when it has run as plain Python, and what it printed and showed."""
+    (path,) = NOTEBOOKS.glob(f"{number:02}-*.ipynb")
+    for package in NEEDS:
+        pytest.importorskip(package)
+    import matplotlib.pyplot
+
+    matplotlib.use("Agg")
+    found = {"__name__": path.stem}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(NOTEBOOKS)
+        for cell in cells(path):
+            tree = ast.parse(code(cell), str(path))
+            last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+            exec(compile(tree, str(path), "exec"), found)
+            if last:
+                shown(eval(compile(ast.Expression(last.value), str(path), "eval"), found))
+    matplotlib.pyplot.close("all")
+    return found
+
+
+def shown(thing):
+    """What a notebook would do with the last expression of a cell."""
+    if hasattr(thing, "_repr_mimebundle_"):
+        assert thing._repr_mimebundle_()
+
+
+def grads(values):
+    return [value.grad for value in values]
+
+
+def approx(expected):
+    return pytest.approx(expected, rel=1e-12, abs=1e-12)
+
+
+def chapters():
+    for path in PATHS:
+        number = int(path.name[:2])
+        yield pytest.param(number, marks=[pytest.mark.long] * (number in LONG))
+
+
+@pytest.mark.parametrize("number", chapters())
+def test_the_chapter_runs_as_plain_python(number):
+    names(number)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_the_chapter_runs_in_a_fresh_kernel(path):
+    pytest.importorskip("nbclient")
+    from docs.build_book import body, executed
+
+    page = body(executed(path))
+    assert "Traceback" not in page
+    assert not re.search(r'(?:src|href)="(?:https?:)?//', page), "a page of the book loads nothing from elsewhere"
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_no_outputs_are_committed(path):
+    for cell in cells(path):
+        assert cell["outputs"] == []
+        assert cell["execution_count"] is None
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_cells_are_short(path):
+    for cell in cells(path):
+        lines = [line for line in code(cell).splitlines() if line.strip()]
+        assert len(lines) <= 10, "".join(cell["source"])
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_a_chapter_has_a_question_a_picture_a_takeaway_and_exercises_with_answers(path):
+    text = "".join("".join(cell["source"]) + "\n" for cell in cells(path, "markdown"))
+    program = "".join(map(code, cells(path)))
+    assert text.startswith(f"# {int(path.name[:2])}. ")
+    assert "?" in "".join(cells(path, "markdown")[0]["source"])
+    assert re.search(r"mg\.(draw|step)\(|pyplot|\.plot\(", program)
+    assert "> **Takeaway.**" in text
+    exercises = re.findall(r"^\*\*\d\.\*\* .*?(?=^\*\*\d\.|\Z)", text, re.MULTILINE | re.DOTALL)
+    assert len(exercises) >= 2
+    for exercise in exercises:
+        assert "<details><summary>Answer</summary>" in exercise, exercise
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_the_examples_that_a_chapter_cites_exist(path):
+    text = "".join("".join(cell["source"]) for cell in cells(path, "markdown"))
+    for name in re.findall(r"\b([KNSBCX]-\d\d[a-z]?)\b", text):
+        assert name in EXAMPLES or f"{name}a" in EXAMPLES, name
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_the_links_between_chapters_lead_somewhere(path):
+    text = "".join("".join(cell["source"]) for cell in cells(path, "markdown"))
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        assert target.startswith("https://") or (NOTEBOOKS / target).exists(), target
+
+
+# ---- the numbers, chapter by chapter
+
+
+def test_chapter_1_fruit_and_a_line():
+    ns, fruit, line = names(1), EXAMPLES["S-02"], EXAMPLES["K-18"]
+    assert ns["bill"].data == approx(fruit["value"])
+    leaves = [ns[name] for name in ("apple", "apples", "orange", "oranges", "tax")]
+    assert grads(leaves) == approx([fruit["grads"][k] for k in ("apple", "apple_num", "orange", "orange_num", "tax")])
+    assert [ns[name].data for name in ("for_apples", "for_oranges", "before_tax")] == [200, 450, 650]
+    assert ns["y"].data == line["value"]
+    assert grads([ns["m"], ns["x"], ns["b"]]) == [line["grads"][k] for k in "mxb"]
+
+
+def test_chapter_2_paths_and_order():
+    ns = names(2)
+    example = EXAMPLES["C-09"]  # the cells before have reused the names, so C-01 and C-04 are run again below
+    assert ns["f"].data == example["value"]
+    assert grads([ns["x"], ns["y"]]) == [example["grads"]["x"], example["grads"]["y"]]
+    assert ns["a"].grad == 2**60
+
+
+def test_chapter_2_circuits(capsys):
+    names.cache_clear()
+    names(2)
+    printed = capsys.readouterr().out
+    assert "grad(x) += -4 × 1 = -4" in printed  # C-01
+    assert "-8.0 6.0 2.0 0.0" in printed  # C-04
+
+
+def test_chapter_3_gates():
+    ns, example = names(3), EXAMPLES["C-06"]
+    assert ns["one_gate"].data == approx(EXAMPLES["S-10a"]["value"])
+    assert grads([ns["w0"], ns["w1"], ns["w2"]]) == approx(example["grads"]["w"])
+    assert grads([ns["x0"], ns["x1"]]) == approx(example["grads"]["x"])
+    assert ns["denominator"].data == approx(EXAMPLES["C-08"]["intermediates"]["den"]["value"])
+    assert ns["numerator"].grad == approx(EXAMPLES["C-08"]["intermediates"]["num"]["grad"])
+    assert math.isnan(ns["in_gates"].data)
+    assert ns["whole"].data == 1.0
+
+
+def test_chapter_4_nine_derivatives_three_ways_and_the_training():
+    ns, example, training = names(4), EXAMPLES["K-03"], EXAMPLES["K-08"]["outputs"]["epoch_1000"]
+    expected = [example["grads"][p.label] for p in ns["w"] + ns["b"]]
+    assert ns["by_hand"] == approx(expected)
+    assert ns["by_engine"] == approx(expected)
+    assert ns["by_program"] == approx(expected)
+    order = ["w0", "w2", "b0", "w1", "w3", "b1", "w4", "w5", "b2"]
+    found = [p.data for p in ns["model"].parameters()]
+    assert found == pytest.approx([training["params"][name] for name in order], rel=1e-9, abs=1e-12)
+    matrix, counts = ns["test"](), EXAMPLES["K-07"]["expected_confusion"]
+    assert (matrix.tn, matrix.fp, matrix.fn, matrix.tp) == tuple(counts[k] for k in ("TN", "FP", "FN", "TP"))
+    wrong = [(i, y) for i, (x, y) in enumerate(zip(*ns["data"].test, strict=True)) if (ns["model"](x).data >= 0.5) != y]
+    assert wrong == [(6, 0), (15, 1)]  # rows 41 and 85 of the file, as K-07 says
+
+
+def test_chapter_5_a_valley_and_a_wrong_rule():
+    import microgrannd as mg
+
+    ns, example = names(5), EXAMPLES["S-30"]
+    found = ns["central_difference"](lambda x: x**3, 2.0, example["inputs"]["h"])
+    assert found == pytest.approx(example["outputs"]["numerical"][0], abs=1e-9)
+    error, step = ns["best"]
+    assert 1e-7 < step < 1e-4
+    assert error < 1e-10
+    with pytest.raises(mg.GradientError):
+        mg.check_gradients(lambda x: ns["wrong"](x), 3.0)
+
+
+def test_chapter_6_the_layer_view_is_that_of_the_worked_example():
+    ns, example = names(6), EXAMPLES["N-03"]
+    numbers = example["intermediates"]
+    for layer, l in zip(ns["view"], (2, 3), strict=True):
+        assert layer.z == approx([numbers[f"z{l}[{j}]"]["value"] for j in range(len(layer.z))])
+        assert layer.a == approx([numbers[f"a{l}[{j}]"]["value"] for j in range(len(layer.a))])
+        assert layer.delta == approx(example["grads"][f"b{l}"])
+    assert ns["before"] == approx(example["value"])
+    silent = EXAMPLES["N-08"]
+    assert grads([ns["w"], ns["b"]]) == approx([silent["grads"]["w"], silent["grads"]["b"]])
+
+
+def test_chapter_7_softmax_and_why_y_minus_t():
+    ns = names(7)
+    assert grads(ns["a"]) == approx(EXAMPLES["S-14"]["grads"]["a"])
+    assert grads(ns["w"]) == approx(EXAMPLES["B-03"]["grads"]["w"])
+    assert ns["score"].grad == approx(EXAMPLES["B-03"]["intermediates"]["a"]["grad"])
+    assert ns["stable"].data == 800.0
+    assert ns["naive"].data == math.inf
+    right = sum(guess == label for guess, label in zip(ns["guesses"], ns["points"].y, strict=True))
+    assert right >= 76
+
+
+def test_chapter_9_newton_and_the_hessian():
+    import microgrannd as mg
+
+    ns, example = names(9), EXAMPLES["B-10"]
+    assert mg.grad(ns["f"])([1.0, 2.0]) == approx([example["grads"]["x1"], example["grads"]["x2"]])
+    assert ns["newton"][-1] == pytest.approx([1.0, 1.0], abs=1e-9)
+    assert len(ns["newton"]) < 10
+    assert mg.hessian(ns["rosenbrock"])([1.0, 1.0]) == [[802.0, -400.0], [-400.0, 200.0]]  # by hand
+    assert (ns["bend"].data, ns["change_of_bend"].data) == (12.0, 6.0)
+
+
+@pytest.mark.long
+def test_chapter_10_learns_to_babble():
+    import random
+
+    ns = names(10)
+    assert ns["model"].parameter_count == 2171
+    assert ns["more"].losses[-1] < 1.7 < ns["history"].losses[-1] < 2.5 < math.log(27)
+    words = [ns["babble"](random.Random(i)) for i in range(20)]
+    assert len(set(words)) > 10
+    assert all(set(word) <= set(ns["letters"]) for word in words)
