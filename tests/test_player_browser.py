@@ -373,6 +373,8 @@ def test_a_gradient_from_before_is_part_of_the_sum_and_pointed_out(opened):
     screen.click_node(0)
     assert screen.find("#paths .sum").text == "2 + 3 + 3 = 8 = grad(x)"
     assert screen.find("#notices summary").text.endswith("One thing to notice")
+    x.grad = math.nan
+    assert same(opened(x * x).graph()[0], [3.0, math.nan])
 
 
 @pytest.mark.parametrize(

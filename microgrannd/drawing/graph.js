@@ -15,7 +15,6 @@ const EVENTS = {
   added: ["node", "position", "parent", "upstream", "local", "contribution", "before", "after", "formula"],
   updated: ["node", "gradient", "before", "after", "formula"],
 };
-const TEXTS = new Set(["formula"]);
 const PHASES = { begin: "forward", computed: "forward", seeded: "backward", added: "backward", updated: "update" };
 
 const recording = JSON.parse(byId("recording").textContent);
@@ -53,11 +52,12 @@ const fullBars = boxes.map((box) => Number(box.querySelector("rect.strength")?.g
 /** @param {any} pass @param {number} i @returns {Pass} */
 function decodedPass(pass, i) {
   const events = pass.events.map(([kind, ...entries]) => {
-    const names = EVENTS[kind];
-    return { kind, pass: i, ...Object.fromEntries(entries.map((x, k) => [names[k], TEXTS.has(names[k]) ? x : decoded(x)])) };
+    const named = entries.map((x, k) => [EVENTS[kind][k], EVENTS[kind][k] === "formula" ? x : decoded(x)]);
+    return { kind, pass: i, ...Object.fromEntries(named) };
   });
   // A leaf whose gradient is zero shows none: the zero is seen when the first += starts from it.
-  return { events, remarks: pass.remarks, values: pass.values.map(decoded), gradients: pass.gradients.map((g) => decoded(g) || null) };
+  const held = pass.gradients.map((g) => (g === 0 ? null : decoded(g)));
+  return { events, remarks: pass.remarks, values: pass.values.map(decoded), gradients: held };
 }
 
 /** Let events happen, or undo them, until this many have happened. @param {number} target */

@@ -1,6 +1,5 @@
 /** What moves: numbers along the edges, and the picture under the reader's eye. */
 
-const READABLE = 0.55; // the scale below which a picture is scrolled rather than made smaller
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 let frame = 0; // of the numbers that travel
 let scale = 0; // of the picture; 0 until it is chosen, -1 for the whole picture
@@ -68,7 +67,8 @@ function resize() {
   const { width, height } = picture.viewBox.baseVal;
   const room = byId("scroller");
   const fitting = Math.min(1.7, (room.clientWidth - 2) / width, (room.clientHeight - 2) / height);
-  const size = scale > 0 ? scale : scale < 0 ? fitting : Math.max(fitting, READABLE);
+  const readable = innerWidth < 760 ? 0.8 : 0.6; // below it the picture is scrolled rather than made smaller
+  const size = scale > 0 ? scale : scale < 0 ? fitting : Math.max(fitting, readable);
   picture.style.width = `${width * size}px`;
   picture.style.height = `${height * size}px`;
 }
