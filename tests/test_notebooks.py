@@ -74,7 +74,7 @@ def chapters():
         yield pytest.param(number, marks=[pytest.mark.long] * (number in LONG))
 
 
-@pytest.mark.parametrize("number", chapters())
+@pytest.mark.parametrize("number", [*chapters()])
 def test_the_chapter_runs_as_plain_python(number):
     names(number)
 
