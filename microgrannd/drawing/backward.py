@@ -136,17 +136,21 @@ class _Joined:
                         self._note_constant(target, parent)
                     else:
                         self._edge(self.box[parent], target, k)
+        handed_on = self._handed_on()
         for value, slope in self.slopes.items():
             target = self.gradient_of[value]
             if self.box.get(slope, target) != target:
-                self._edge(self._passed_from(value, slope), target, 0)
+                consumer = handed_on.get(value)
+                self._edge(self.box[slope] if consumer is None else self.gradient_of[consumer], target, 0)
 
-    def _passed_from(self, value: Value, slope: Value) -> int:
-        """The box that hands its gradient on: that of a consumer with the same gradient."""
+    def _handed_on(self) -> dict[Value, Value]:
+        """For each node that has the very gradient of one of its consumers: that consumer."""
+        found: dict[Value, Value] = {}
         for consumer, gradient in self.slopes.items():
-            if gradient is slope and consumer is not value and value in consumer.parents:
-                return self.gradient_of[consumer]
-        return self.box[slope]
+            for parent in consumer.parents:
+                if self.slopes.get(parent) is gradient:
+                    found.setdefault(parent, consumer)
+        return found
 
     def _note_constant(self, target: int, constant: Value) -> None:
         """A plain number in the backward pass is written in the box that uses it."""
