@@ -69,7 +69,7 @@ def batch(arguments: Sequence[Any]) -> Batch:
         inner = iter([shape for shape, _ in parts])
         shapes.append(_filled(shape_of(argument), inner))
         columns += [column for _, split in parts for column in split]
-    columns = [numpy.ascontiguousarray(column, dtype=float) for column in columns]
+    columns = [numpy.asarray(column, dtype=float) for column in columns]
     return Batch(tuple(shapes), columns, count, tuple(is_array(argument) for argument in arguments))
 
 
@@ -95,15 +95,20 @@ def samples(arguments: Sequence[Any]) -> Batch:
     return Batch(tuple(shapes), columns, count, tuple(is_array(argument) for argument in arguments))
 
 
-def arranged(shape: Shape, columns: Sequence[Column], *, as_array: bool) -> Any:
-    """The columns as a nest of arrays or, where asked for and it has the form of lists, as one array."""
+def room(shape: Shape, length: int, *, as_array: bool) -> tuple[Any, list[Column]]:
+    """Space for results of this shape: a nest of arrays or, where it has the form of lists, one; and its columns.
+
+    There is space for eight samples at least, as native code needs it.
+    """
     import numpy
 
-    arrays = [numpy.asarray(column, dtype=float) for column in columns]
-    dimensions = _dimensions(shape)
-    if not as_array or not dimensions:
-        return builder(shape)(arrays, 0)
-    return numpy.stack(arrays, axis=1).reshape(-1, *dimensions)
+    rows = max(length, 8)
+    dimensions = _dimensions(shape) if as_array else None
+    if dimensions:
+        array = numpy.empty((rows, *dimensions))
+        return array[:length], list(array.reshape(rows, -1).T)
+    arrays = [numpy.empty(rows) for _ in range(shape.size)]
+    return builder(shape)([array[:length] for array in arrays], 0), arrays
 
 
 def _dimensions(shape: Shape) -> tuple[int, ...] | None:
@@ -145,7 +150,7 @@ def _split(leaf: Any, count: int) -> tuple[Shape, list[Column]]:
     import numpy
 
     if not is_array(leaf) or leaf.ndim == 0:
-        return SCALAR, [numpy.full(count, as_float(leaf.item() if is_array(leaf) else leaf))]
+        return SCALAR, [numpy.broadcast_to(as_float(leaf.item() if is_array(leaf) else leaf), (count,))]
     if leaf.dtype.kind not in "fiub":
         raise TypeError(f"Arrays of numbers are needed, got one of {leaf.dtype}.")
     flat = leaf.reshape(count, -1) if leaf.size else numpy.empty((count, int(numpy.prod(leaf.shape[1:]))))

@@ -15,7 +15,7 @@ from typing import Any, Final
 from microgrannd.compiler.batches import Batch
 from microgrannd.compiler.emitter import LANES
 from microgrannd.compiler.llvm_fit import fit_source
-from microgrannd.compiler.native import Library, optimisation, padded, pointers
+from microgrannd.compiler.native import Library, contiguous, optimisation, padded, pointers
 from microgrannd.compiler.steps import Steps, settings_of
 from microgrannd.compiler.tape import Tape
 from microgrannd.engine import Value
@@ -55,7 +55,8 @@ class Training:
         self.parameters = parameters
         self.optimizer = optimizer
         self.count = data.length
-        self.columns, self.limit = padded(data.columns, data.length)
+        columns, self.limit = padded(data.columns, data.length)
+        self.columns = [contiguous(column) for column in columns]
         self.width = -(-max(len(parameters), 1) // LANES) * LANES
         self.numbers = numpy.zeros(self.width)
         self.numbers[: len(parameters)] = [parameter._data for parameter in parameters]
@@ -72,7 +73,7 @@ class Training:
         """Train for some epochs on batches of `size`, the samples in this order; the mean losses."""
         columns, limit = self.columns, self.limit
         if order is not None:
-            columns, limit = padded([column[order] for column in columns], self.count)
+            columns, limit = padded([column[order] for column in columns], self.count)  # copies without gaps
         start = [column.copy() for column in self._state()]
         losses = self._call(columns, limit, epochs, size, rate)
         if losses is None:  # a NaN: from here on with the guards

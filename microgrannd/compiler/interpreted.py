@@ -24,8 +24,8 @@ class Kernel(Protocol):
     def one(self, inputs: Sequence[float], parameters: Sequence[float]) -> Sequence[float]:
         """The outputs for one sample."""
 
-    def each(self, columns: Sequence[Column], parameters: Sequence[float], count: int) -> Sequence[Column]:
-        """A column of `count` numbers for each output."""
+    def each(self, columns: Sequence[Column], parameters: Sequence[float], count: int, into: Sequence[Column]) -> bool:
+        """Fill a column of `count` numbers for each output; whether any but the first got a NaN."""
 
     def total(self, columns: Sequence[Column], parameters: Sequence[float], count: int) -> Sequence[float]:
         """The sum over the samples of each output."""
@@ -43,10 +43,12 @@ class PythonKernel:
         """The outputs for one sample."""
         return self._flat(self.function(*inputs, *parameters))
 
-    def each(self, columns: Sequence[Column], parameters: Sequence[float], count: int) -> Sequence[Column]:
-        """A list for each output."""
-        samples = [self.one(sample, parameters) for sample in _samples(columns, count)]
-        return [[sample[j] for sample in samples] for j in range(self.outputs)]
+    def each(self, columns: Sequence[Column], parameters: Sequence[float], count: int, into: Sequence[Column]) -> bool:
+        """Fill the columns, sample after sample."""
+        for i, sample in enumerate(_samples(columns, count)):
+            for column, number in zip(into, self.one(sample, parameters), strict=True):
+                column[i] = number
+        return _has_nan(into, count)
 
     def total(self, columns: Sequence[Column], parameters: Sequence[float], count: int) -> Sequence[float]:
         """The sums, sample after sample."""
@@ -69,17 +71,27 @@ class NumpyKernel(PythonKernel):
         super().__init__(source, grouped=grouped, outputs=outputs)
         self.on_arrays = source.compiled(numpy_names())
 
-    def each(self, columns: Sequence[Column], parameters: Sequence[float], count: int) -> Sequence[Column]:
-        """An array for each output."""
+    def each(self, columns: Sequence[Column], parameters: Sequence[float], count: int, into: Sequence[Column]) -> bool:
+        """Fill the columns, all samples at once."""
         import numpy
 
         with numpy.errstate(all="ignore"):
             results = self._flat(self.on_arrays(*map(numpy.asarray, columns), *parameters))
-        return [numpy.array(numpy.broadcast_to(result, (count,)), dtype=float) for result in results]
+        for column, result in zip(into, results, strict=True):
+            column[:count] = result
+        return _has_nan(into, count)
 
     def total(self, columns: Sequence[Column], parameters: Sequence[float], count: int) -> Sequence[float]:
         """The sums."""
-        return [float(column.sum()) for column in self.each(columns, parameters, count)]
+        import numpy
+
+        into = list(numpy.empty((self.outputs, count)))
+        self.each(columns, parameters, count, into)
+        return [float(column.sum()) for column in into]
+
+
+def _has_nan(columns: Sequence[Column], count: int) -> bool:
+    return any(bool((column[:count] != column[:count]).any()) for column in columns[1:])
 
 
 def numpy_names() -> dict[str, Any]:

@@ -18,7 +18,7 @@ from microgrannd.compiler.emitter import LANES, LIBRARY, Emitter
 from microgrannd.compiler.tape import Operand, Tape
 from microgrannd.operations import Operation
 
-Kind = Literal["one", "each", "total"]
+Kind = Literal["one", "each", "rows", "total"]
 SECTION: Final = 400  # instructions in a function, where a tape is cut
 BLOCK: Final = 120  # instructions in a basic block
 HOISTED: Final = 20  # parameters up to this number stay in registers throughout
@@ -27,7 +27,8 @@ INLINED: Final = 60  # functions of vector mathematics up to this number are wri
 _ARRAYS: Final = "ptr noalias %columns, ptr noalias %parameters, ptr noalias %outputs"
 
 _ON_VECTORS: Final[dict[str, Callable[[Emitter, str], str]]] = {
-    name: getattr(vector_math, name) for name in ("exp", "log", "log1p", "tanh", "sigmoid", "softplus", "sin", "cos")
+    name: getattr(vector_math, name)
+    for name in ("exp", "log", "log1p", "tanh", "sigmoid", "softplus", "erf", "erfc", "sin", "cos")
 }
 
 
@@ -36,7 +37,9 @@ def kernel_source(tape: Tape, kind: Kind) -> str:
 
     `one(inputs, parameters, outputs)` reads and writes arrays of numbers. `each(columns, parameters,
     outputs, begin, end, limit)` reads and writes arrays of columns; `limit`, at least 8, is how many
-    samples the columns have. `total` has the same arguments, and its outputs are numbers.
+    samples the columns have. It gives 1 where any output but the first is NaN, else 0. `rows` has one more
+    argument before `begin`: how far apart the numbers of each column lie, first the inputs', then the
+    outputs'. `total` has the arguments of `each`, and its outputs are numbers.
     """
     return module(kernel(tape, kind))
 
@@ -99,14 +102,13 @@ class _Writer:
 
     def _batch(self) -> str:
         e = Emitter(LANES)
-        count = len(self.tape.outputs)
         e.do("%place = alloca i64")
         if self.kind == "total":
-            e.do(f"%sums = alloca [{max(count, 1)} x {e.number}], align 64")
-            self._clear(e, count)
-        columns = [e.line(f"load ptr, ptr {e.element('%columns', j, 'ptr')}") for j in range(len(self.tape.inputs))]
-        if self.kind == "each":
-            results = [e.line(f"load ptr, ptr {e.element('%outputs', k, 'ptr')}") for k in range(count)]
+            self._clear(e)
+        else:
+            e.do(f"%odd = alloca {e.flag}")
+            e.do(f"store {e.flag} zeroinitializer, ptr %odd")
+        read, sink = self._access(e)
         hoisted = self._hoisted(e)
         e.do("%last = sub i64 %limit, 8")
         e.do("store i64 %begin, ptr %place")
@@ -120,20 +122,63 @@ class _Writer:
         e.do("%s = select i1 %late, i64 %last, i64 %i")
         if self.kind == "total":
             self._mask(e)
-            sink = lambda k, x: self._accumulate(e, k, x)  # noqa: E731
-        else:
-            sink = lambda k, x: e.store(x, e.element(results[k], "%s"))  # noqa: E731
-        self._body(e, lambda j: e.load(e.element(columns[j], "%s")), hoisted, sink)
+        self._body(e, read, hoisted, sink)
         e.do("%after = add i64 %i, 8")
         e.do("store i64 %after, ptr %place")
         e.do("br label %next")
         e.lines.append("done:")
+        strides = ", ptr noalias %strides" if self.kind == "rows" else ""
+        arguments = f"{_ARRAYS}{strides}, i64 %begin, i64 %end, i64 %limit"
         if self.kind == "total":
-            for k in range(count):
+            for k in range(len(self.tape.outputs)):
                 total = e.summed(e.load(e.element("%sums", k, e.number)))
                 e.do(f"store double {total}, ptr {e.element('%outputs', k)}")
-        e.do("ret void")
-        return self._function(f"define void @{self.name}({_ARRAYS}, i64 %begin, i64 %end, i64 %limit)", e)
+            e.do("ret void")
+            return self._function(f"define void @{self.name}({arguments})", e)
+        odd = e.line(f"bitcast {e.flag} {e.line(f'load {e.flag}, ptr %odd')} to i{LANES}")
+        found = e.line(f"icmp ne i{LANES} {odd}, 0")
+        e.do(f"ret i64 {e.line(f'zext i1 {found} to i64')}")
+        return self._function(f"define i64 @{self.name}({arguments})", e)
+
+    def _access(self, e: Emitter) -> tuple[Callable[[int], str], Callable[[int, str], None]]:
+        """How the kernel reads an input and what it does with an output."""
+        inputs, count = len(self.tape.inputs), len(self.tape.outputs)
+        columns = [e.line(f"load ptr, ptr {e.element('%columns', j, 'ptr')}") for j in range(inputs)]
+        if self.kind == "total":
+            return lambda j: e.load(e.element(columns[j], "%s")), lambda k, x: self._accumulate(e, k, x)
+        results = [e.line(f"load ptr, ptr {e.element('%outputs', k, 'ptr')}") for k in range(count)]
+
+        def watch(k: int, x: str) -> None:
+            if k:
+                seen = e.either(e.line(f"load {e.flag}, ptr %odd"), e.compare("uno", x, x))
+                e.do(f"store {e.flag} {seen}, ptr %odd")
+
+        if self.kind == "each":
+
+            def write(k: int, x: str) -> None:
+                e.store(x, e.element(results[k], "%s"))
+                watch(k, x)
+
+            return lambda j: e.load(e.element(columns[j], "%s")), write
+        strides = [e.line(f"load i64, ptr {e.element('%strides', j, 'i64')}") for j in range(inputs + count)]
+
+        def read_apart(j: int) -> str:
+            pointer, result = e.element(columns[j], e.line(f"mul i64 %s, {strides[j]}")), "poison"
+            for lane in range(LANES):
+                pointer = e.element(pointer, strides[j]) if lane else pointer
+                number = e.line(f"load double, ptr {pointer}, align 8")
+                result = e.line(f"insertelement {e.number} {result}, double {number}, i64 {lane}")
+            return result
+
+        def write_apart(k: int, x: str) -> None:
+            stride = strides[inputs + k]
+            pointer = e.element(results[k], e.line(f"mul i64 %s, {stride}"))
+            for lane in range(LANES):
+                pointer = e.element(pointer, stride) if lane else pointer
+                e.do(f"store double {e.line(f'extractelement {e.number} {x}, i64 {lane}')}, ptr {pointer}, align 8")
+            watch(k, x)
+
+        return read_apart, write_apart
 
     def _mask(self, e: Emitter) -> None:
         """The lanes whose samples are from `i` to before `end`."""
@@ -154,7 +199,9 @@ class _Writer:
         after = e.select("%mask", e.add(before, x), before)
         e.do(f"store {e.number} {after}, ptr {place}, align 64")
 
-    def _clear(self, e: Emitter, count: int) -> None:
+    def _clear(self, e: Emitter) -> None:
+        count = len(self.tape.outputs)
+        e.do(f"%sums = alloca [{max(count, 1)} x {e.number}], align 64")
         e.declared.add("declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
         e.do(f"call void @llvm.memset.p0.i64(ptr align 64 %sums, i8 0, i64 {count * 8 * LANES}, i1 false)")
 
@@ -427,7 +474,8 @@ def _softplus(e: Emitter, x: str) -> str:
 
 
 def _gelu(e: Emitter, x: str) -> str:
-    tail = e.library("erfc", e.mul(e.neg(x), e.constant(ops.SQRT_HALF)))
+    z = e.mul(e.neg(x), e.constant(ops.SQRT_HALF))
+    tail = vector_math.erfc(e, z) if e.lanes > 1 else e.library("erfc", z)
     return e.mul(e.mul(e.constant(0.5), x), tail)
 
 

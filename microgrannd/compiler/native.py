@@ -8,7 +8,8 @@ from __future__ import annotations
 import ctypes
 import functools
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from microgrannd.compiler.emitter import LANES
@@ -16,6 +17,7 @@ from microgrannd.compiler.llvm_source import Kind, kernel_source
 from microgrannd.compiler.tape import Tape
 
 Column = Any
+_PART: Final = 2_000_000  # instructions on samples in one part, about a millisecond
 _lock: Final = threading.RLock()  # LLVM's global state is not for two threads at a time
 
 
@@ -29,11 +31,11 @@ def available() -> bool:
 class Library:
     """A compiled module: its functions by name, alive as long as this object is."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, level: int = 3) -> None:
         llvm = _llvm()
         with _lock:
             module = llvm.parse_assembly(source)
-            machine = _machine()
+            machine = _machine(level)
             module.triple = machine.triple
             self._engine = llvm.create_mcjit_compiler(module, machine)
             self._engine.finalize_object()
@@ -46,9 +48,10 @@ class Library:
 class NativeKernel:
     """The kernels of one tape, each compiled when it is first run."""
 
-    def __init__(self, tape: Tape) -> None:
+    def __init__(self, tape: Tape, threads: int = 1) -> None:
         _llvm()
         self.tape = tape
+        self.threads = threads
         self._functions: dict[Kind, tuple[Any, Library]] = {}
         size = len(tape.inputs)
         self._inputs = ctypes.c_double * size
@@ -61,23 +64,45 @@ class NativeKernel:
         self._function("one")(self._inputs(*inputs), self._parameters(*parameters), outputs)
         return outputs[:]
 
-    def each(self, columns: Sequence[Column], parameters: Sequence[float], count: int) -> Sequence[Column]:
-        """An array for each output."""
-        import numpy
-
+    def each(self, columns: Sequence[Column], parameters: Sequence[float], count: int, into: Sequence[Column]) -> bool:
+        """Fill the columns of `into`; whether any but the first got a NaN. They have room for eight at least."""
         if not count:
-            return [numpy.empty(0) for _ in self.tape.outputs]
+            return False
         given, limit = padded(columns, count)
-        results = [numpy.empty(limit) for _ in self.tape.outputs]
-        self._function("each")(pointers(given), self._parameters(*parameters), pointers(results), 0, limit, limit)
-        return [result[:count] for result in results]
+        strides = [array.strides[0] // 8 for array in (*given, *into)]
+        kind: Kind = "each" if all(stride == 1 for stride in strides) else "rows"
+        function = self._function(kind)
+        fixed = [pointers(given), self._parameters(*parameters), pointers(into)]
+        if kind == "rows":
+            fixed.append((ctypes.c_int64 * len(strides))(*strides))
+        return any(self._in_parts(limit, lambda begin, end: function(*fixed, begin, end, limit)))
 
     def total(self, columns: Sequence[Column], parameters: Sequence[float], count: int) -> Sequence[float]:
         """The sums over the samples."""
         given, limit = padded(columns, count)
-        sums = self._outputs()
-        self._function("total")(pointers(given), self._parameters(*parameters), sums, 0, count, limit)
-        return sums[:]
+        given = [contiguous(array) for array in given]
+        function, table, numbers = self._function("total"), pointers(given), self._parameters(*parameters)
+
+        def part(begin: int, end: int) -> list[float]:
+            sums = self._outputs()
+            function(table, numbers, sums, begin, end, limit)
+            return sums[:]
+
+        parts = self._in_parts(count, part)
+        return parts[0] if len(parts) == 1 else [sum(column) for column in zip(*parts, strict=True)]
+
+    def _in_parts(self, count: int, run: Callable[[int, int], Any]) -> list[Any]:
+        """The results of running on parts of the samples, in threads where there are many.
+
+        The parts do not depend on the number of threads, and so neither do the sums.
+        """
+        size = _PART // (len(self.tape.instructions) + 1) // LANES * LANES + LANES
+        if count <= 2 * size:
+            return [run(0, count)]
+        bounds = [(begin, min(begin + size, count)) for begin in range(0, count, size)]
+        if self.threads == 1:
+            return [run(*bound) for bound in bounds]
+        return list(_pool(self.threads).map(lambda bound: run(*bound), bounds))
 
     def source(self, kind: Kind) -> str:
         """LLVM's assembly for one of the kernels."""
@@ -87,27 +112,41 @@ class NativeKernel:
         found = self._functions.get(kind)
         if found is None:
             with _lock:
-                library = Library(self.source(kind))
+                library = Library(self.source(kind), optimisation(self.tape))
                 found = self._functions.setdefault(kind, (_SIGNATURES[kind](library.address(kind)), library))
         return found[0]
 
 
-_POINTER = ctypes.c_void_p
-_BATCH = ctypes.CFUNCTYPE(None, _POINTER, _POINTER, _POINTER, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
+_POINTER: Final = ctypes.c_void_p
+_RANGE: Final = (ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
 _SIGNATURES: Final[dict[Kind, Any]] = {
     "one": ctypes.CFUNCTYPE(None, _POINTER, _POINTER, _POINTER),
-    "each": _BATCH,
-    "total": _BATCH,
+    "each": ctypes.CFUNCTYPE(ctypes.c_int64, _POINTER, _POINTER, _POINTER, *_RANGE),
+    "rows": ctypes.CFUNCTYPE(ctypes.c_int64, _POINTER, _POINTER, _POINTER, _POINTER, *_RANGE),
+    "total": ctypes.CFUNCTYPE(None, _POINTER, _POINTER, _POINTER, *_RANGE),
 }
 
 
-def padded(columns: Sequence[Column], count: int) -> tuple[list[Column], int]:
-    """The columns as contiguous arrays of at least eight numbers, the last one repeated, and their length."""
+@functools.cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, thread_name_prefix="microgrannd")
+
+
+def contiguous(array: Any) -> Any:
+    """The array itself or a copy without gaps."""
     import numpy
 
-    arrays = [numpy.ascontiguousarray(column, dtype=float) for column in columns]
+    return numpy.ascontiguousarray(array)
+
+
+def padded(columns: Sequence[Column], count: int) -> tuple[list[Column], int]:
+    """The columns as arrays of at least eight numbers, the last one repeated, and their length."""
+    import numpy
+
+    arrays = [numpy.asarray(column, dtype=float) for column in columns]
     if count < LANES:
         arrays = [numpy.concatenate([array, numpy.full(LANES - count, array[-1])]) for array in arrays]
+    arrays = [array if array.strides[0] % 8 == 0 else array.copy() for array in arrays]
     return arrays, max(count, LANES)
 
 
@@ -128,11 +167,17 @@ def _llvm() -> Any:
     return binding
 
 
-def _machine() -> Any:
+def optimisation(tape: Tape) -> int:
+    """LLVM's level for a tape: all that it can for a short one, quickly for one that would take seconds."""
+    length = len(tape.instructions)
+    return 3 if length <= 4000 else 1 if length <= 20_000 else 0
+
+
+def _machine(level: int) -> Any:
     """This processor, as LLVM knows it: a new one each time, since an engine takes possession of it."""
     llvm = _llvm()
     cpu, features = _processor()
-    return llvm.Target.from_default_triple().create_target_machine(cpu=cpu, features=features, opt=3)
+    return llvm.Target.from_default_triple().create_target_machine(cpu=cpu, features=features, opt=level)
 
 
 @functools.cache

@@ -9,8 +9,11 @@ the simplifier and the floors beneath them.
 
 from __future__ import annotations
 
+import gc
 import math
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 from microgrannd.compiler.python_source import Source, python_source
@@ -37,7 +40,7 @@ class Plan:
     def tape(self, aim: Aim, *, guarded: bool = False) -> Tape:
         """The simplified tape for one aim."""
         key = (aim, guarded and aim != "values")
-        with self._lock:
+        with self._lock, without_collection():
             if key not in self._tapes:
                 self._tapes[key] = self._made(aim, key[1])
             return self._tapes[key]
@@ -78,3 +81,15 @@ class Plan:
 
     def _simplified(self, tape: Tape) -> Tape:
         return simplify(reassociate(tape) if self.reassociate else tape)
+
+
+@contextmanager
+def without_collection() -> Iterator[None]:
+    """No search for cyclic garbage meanwhile: a long tape is many objects that all live, and no cycles."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

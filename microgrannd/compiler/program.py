@@ -10,7 +10,7 @@ import types
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-from microgrannd.compiler.batches import Batch, arranged, batch, holds_array, samples, whole_shape
+from microgrannd.compiler.batches import Batch, batch, holds_array, room, samples, whole_shape
 from microgrannd.compiler.fastcall import fast_function
 from microgrannd.compiler.fitting import NativeFit, Training, train_natively
 from microgrannd.compiler.interpreted import Kernel, NumpyKernel, PythonKernel
@@ -121,8 +121,9 @@ class Program:
         # Like value_and_gradients, this is hidden by a native function once it has been traced.
         if any(map(holds_array, arguments)) and (found := self._batch(arguments)):
             plan, given = found
-            columns = self._kernel(plan, "values").each(given.columns, _numbers(plan), given.length)
-            return arranged(plan.trace.result, columns, as_array=True)
+            result, columns = room(plan.trace.result, given.length, as_array=True)
+            self._each(plan, "values", given, columns)
+            return result
         plan, numbers = self._sample(arguments)
         self._quicken(plan, "values")
         return builder(plan.trace.result)(self._kernel(plan, "values").one(numbers, _numbers(plan)), 0)
@@ -131,12 +132,14 @@ class Program:
         """The value and a tuple with the gradient by each argument, in the structure of the argument."""
         if any(map(holds_array, arguments)) and (found := self._batch(arguments)):
             plan, given = found
-            value, *columns = self._run(plan, "inputs", "each", given.columns, given.length)
-            starts = _starts(given.shapes)
-            split = zip(given.shapes, given.arrays, starts, starts[1:], strict=False)
-            return arranged(SCALAR, [value], as_array=True), tuple(
-                arranged(shape, columns[start:end], as_array=array) for shape, array, start, end in split
-            )
+            value, columns = room(SCALAR, given.length, as_array=True)
+            gradients = []
+            for shape, as_array in zip(given.shapes, given.arrays, strict=True):
+                gradient, more = room(shape, given.length, as_array=as_array)
+                gradients.append(gradient)
+                columns += more
+            self._each(plan, "inputs", given, columns)
+            return value, tuple(gradients)
         plan, numbers = self._sample(arguments)
         self._quicken(plan, "inputs")
         value, *flat = self._run(plan, "inputs", "one", numbers)
@@ -341,10 +344,16 @@ class Program:
                 self._fits[key] = NativeFit(lambda guarded: plan.tape("parameters", guarded=guarded), taken)
             return self._fits[key]
 
+    def _each(self, plan: Plan, aim: Aim, given: Batch, into: Sequence[Any]) -> None:
+        """Fill the columns with the outputs for each sample, as `_run` gives those of one."""
+        arguments = (given.columns, _numbers(plan), given.length, into)
+        if self._kernel(plan, aim).each(*arguments) and aim != "values":
+            self._kernel(plan, aim, guarded=True).each(*arguments)
+
     def _run(self, plan: Plan, aim: Aim, how: str, inputs: Any, *count: int) -> Sequence[Any]:
         """The outputs; where a gradient is NaN, those of the guarded program, which is the last word."""
         results = getattr(self._kernel(plan, aim), how)(inputs, _numbers(plan), *count)
-        if any(map(_has_nan, results[1:])):
+        if any(result != result for result in results[1:]):
             results = getattr(self._kernel(plan, aim, guarded=True), how)(inputs, _numbers(plan), *count)
         return results  # type: ignore[no-any-return]
 
@@ -357,14 +366,6 @@ def _aim(plan: Plan) -> Aim:
     if plan.trace.result.kind is not None:
         return "values"
     return "parameters" if plan.trace.parameters else "inputs"
-
-
-def _has_nan(result: Any) -> bool:
-    if result.__class__ is float:
-        return bool(result != result)
-    if hasattr(result, "dtype"):
-        return bool((result != result).any())
-    return any(x != x for x in result)
 
 
 def _starts(shapes: Sequence[Shape]) -> list[int]:

@@ -90,8 +90,9 @@ def _constant(writer: Rewriter, operation: Operation, operands: tuple[Operand, .
 def _shared(writer: Rewriter, operation: Operation, operands: tuple[Operand, ...]) -> Operand | None:
     # 0.0 == -0.0 and nan != nan, so constants are compared as text
     key = (operation, *[repr(x) if x.__class__ is float else x for x in operands])
-    place = writer.shared.setdefault(key, writer.tape.leaves + len(writer.instructions))
-    return place if place < writer.tape.leaves + len(writer.instructions) else None
+    following = writer.leaves + len(writer.instructions)
+    place = writer.shared.setdefault(key, following)
+    return place if place < following else None
 
 
 def _identity(writer: Rewriter, operation: Operation, operands: tuple[Operand, ...]) -> Operand | Instruction | None:

@@ -115,19 +115,20 @@ class Rewriter:
 
     def __init__(self, tape: Tape, rules: Sequence[Rule]) -> None:
         self.tape = tape
+        self.leaves = tape.leaves
         self.rules = rules
         self.instructions: list[Instruction] = []
         self.shared: dict[Any, int] = {}
 
     def definition(self, x: Operand) -> Instruction | None:
         """The instruction that makes a variable; None for a leaf or a constant."""
-        if isinstance(x, float) or x < self.tape.leaves:
+        if isinstance(x, float) or x < self.leaves:
             return None
-        return self.instructions[x - self.tape.leaves]
+        return self.instructions[x - self.leaves]
 
     def rewritten(self) -> Tape:
         """The new tape."""
-        tape, leaves = self.tape, self.tape.leaves
+        tape, leaves = self.tape, self.leaves
         new: list[Operand] = list(range(leaves))
         labels = {v: label for v, label in tape.labels.items() if v < leaves}
         forward = 0
@@ -155,7 +156,7 @@ class Rewriter:
                 return answer
             operation, operands = answer
         self.instructions.append(Instruction(operation, operands))
-        return self.tape.leaves + len(self.instructions) - 1
+        return self.leaves + len(self.instructions) - 1
 
 
 def rewrite(tape: Tape, *rules: Rule) -> Tape:

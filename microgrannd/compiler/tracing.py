@@ -1,7 +1,7 @@
 """From a function, or from a graph that stands already, to a tape; and from a tape to one with gradients.
 
 A function is run once, on Values, while the engine keeps every node (`modes.tracing`). The gradients are
-those of `passes.gradients`, which sees the tape's instructions as Values again. This room may import
+those of `passes.final_gradients`, which sees the tape's instructions as Values again. This room may import
 the tape, the nests, and the floors beneath the compiler.
 """
 
@@ -19,7 +19,7 @@ from microgrannd.compiler.tape import Instruction, Operand, Tape
 from microgrannd.engine import Constant, Value, topological_order
 from microgrannd.errors import TracingError
 from microgrannd.nests import leaves as flatten
-from microgrannd.passes import gradients
+from microgrannd.passes import final_gradients
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def differentiate(tape: Tape, numbers: Sequence[float], of: Sequence[int] | None
         value = variables[output] if isinstance(output, int) else output
         forward = len(nodes)
         by = leaves if of is None else [leaves[v] for v in of]
-        slopes = gradients(value, by) if isinstance(value, Value) else [Constant(0.0)] * len(by)
+        slopes = final_gradients(value, by) if isinstance(value, Value) else [Constant(0.0)] * len(by)
     places: dict[Value, int] = {leaf: v for v, leaf in enumerate(leaves)}
     instructions = _instructions(nodes, places)
     labels = {places[node]: node.label for node in (*leaves, *nodes) if node.label}

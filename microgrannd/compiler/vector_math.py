@@ -33,6 +33,47 @@ _TANH_TOP: Final = [-1.61468768441708447952e3, -9.92877231001918586564e1, -9.643
 _TANH_BOTTOM: Final = [4.84406305325125486048e3, 2.23548839060100448583e3, 1.12811678491632931402e2, 1.0]
 # π/2 in three parts of 53 bits
 _HALF_PI: Final = (1.5707963267948966, 6.123233995736766e-17, -1.4973849048591833e-33)
+# erf by fdlibm: near 0 in x², near 1 in |x| - 1, further out in 1 / x² for two ranges. Tops and bottoms.
+_ERF_NEAR_TOP: Final = [
+    *(
+        1.28379167095512558561e-01,
+        -3.25042107247001499370e-01,
+        -2.84817495755985104766e-02,
+        -5.77027029648944159157e-03,
+    ),
+    *(-2.37630166566501626084e-05,),
+]
+_ERF_NEAR_BOTTOM: Final = [
+    *(1.0, 3.97917223959155352819e-01, 6.50222499887672944485e-02, 5.08130628187576562776e-03),
+    *(1.32494738004321644526e-04, -3.96022827877536812320e-06),
+]
+_ERF_ONE_TOP: Final = [
+    *(-2.36211856075265944077e-03, 4.14856118683748331666e-01, -3.72207876035701323847e-01, 3.18346619901161753674e-01),
+    *(-1.10894694282396677476e-01, 3.54783043256182359371e-02, -2.16637559486879084300e-03),
+]
+_ERF_ONE_BOTTOM: Final = [
+    *(1.0, 1.06420880400844228286e-01, 5.40397917702171048937e-01, 7.18286544141962662868e-02),
+    *(1.26171219808761642112e-01, 1.36370839120290507362e-02, 1.19844998467991074170e-02),
+]
+_ERF_FAR_TOP: Final = [
+    *(-9.86494403484714822705e-03, -6.93858572707181764372e-01, -1.05586262253232909814e01, -6.23753324503260060396e01),
+    *(-1.62396669462573470355e02, -1.84605092906711035994e02, -8.12874355063065934246e01, -9.81432934416914548592e00),
+]
+_ERF_FAR_BOTTOM: Final = [
+    *(1.0, 1.96512716674392571292e01, 1.37657754143519042600e02, 4.34565877475229228821e02),
+    *(6.45387271733267880336e02, 4.29008140027567833386e02, 1.08635005541779435134e02, 6.57024977031928170135e00),
+    *(-6.04244152148580987438e-02,),
+]
+_ERF_FARTHER_TOP: Final = [
+    *(-9.86494292470009928597e-03, -7.99283237680523006574e-01, -1.77579549177547519889e01, -1.60636384855821916062e02),
+    *(-6.37566443368389627722e02, -1.02509513161107724954e03, -4.83519191608651397019e02, 0.0),
+]
+_ERF_FARTHER_BOTTOM: Final = [
+    *(1.0, 3.03380607434824582924e01, 3.25792512996573918826e02, 1.53672958608443695994e03),
+    *(3.19985821950859553908e03, 2.55305040643316442583e03, 4.74528541206955367215e02, -2.24409524465858183362e01),
+    *(0.0,),
+]
+_ERF_AT_ONE: Final = 8.45062911510467529297e-01
 SINE_LIMIT: Final = 1e6  # beyond it the three parts are not enough, and the C library takes over
 
 
@@ -103,6 +144,63 @@ def softplus(e: Emitter, x: str) -> str:
     """log(1 + exp(x))."""
     positive = e.select(e.compare("ugt", x, e.constant(0.0)), x, e.constant(0.0))
     return e.add(positive, log1p(e, exp(e, e.neg(e.intrinsic("fabs", x)))))
+
+
+def erf(e: Emitter, x: str) -> str:
+    """The error function."""
+    near, quotient, tail = _error(e, x)
+    size = e.intrinsic("fabs", x)
+    small = e.fma(size, quotient, size)
+    middle = e.add(e.constant(_ERF_AT_ONE), quotient)
+    far = e.sub(e.constant(1.0), tail)
+    result = e.select(near[0], small, e.select(near[1], middle, far))
+    return e.select(e.compare("uno", x, x), x, e.intrinsic("copysign", result, x))
+
+
+def erfc(e: Emitter, x: str) -> str:
+    """1 - erf(x), also where it is tiny."""
+    near, quotient, tail = _error(e, x)
+    negative = e.compare("olt", x, e.constant(0.0))
+    # 1 - (x + x q) near 0; from ¼ on as ½ - (x - ½ + x q), which rounds less
+    product = e.mul(x, quotient)
+    half = e.sub(e.constant(0.5), e.add(e.sub(x, e.constant(0.5)), product))
+    small = e.select(e.compare("olt", x, e.constant(0.25)), e.sub(e.constant(1.0), e.add(x, product)), half)
+    above = e.sub(e.constant(1.0 - _ERF_AT_ONE), quotient)
+    below = e.add(e.constant(1.0 + _ERF_AT_ONE), quotient)
+    middle = e.select(negative, below, above)
+    far = e.select(negative, e.sub(e.constant(2.0), tail), tail)
+    result = e.select(near[0], small, e.select(near[1], middle, far))
+    return e.select(e.compare("uno", x, x), x, result)
+
+
+def _error(e: Emitter, x: str) -> tuple[tuple[str, str], str, str]:
+    """The parts of erf and erfc: whether |x| is small or near 1, the rational function there, and the tail."""
+    size = e.intrinsic("fabs", x)
+    near = e.compare("olt", size, e.constant(0.84375))
+    middle = e.compare("olt", size, e.constant(1.25))
+    z = e.mul(x, x)
+    s = e.sub(size, e.constant(1.0))
+    top = e.select(near, e.polynomial(z, _ERF_NEAR_TOP), e.polynomial(s, _ERF_ONE_TOP))
+    bottom = e.select(near, e.polynomial(z, _ERF_NEAR_BOTTOM), e.polynomial(s, _ERF_ONE_BOTTOM))
+    quotient = e.div(top, bottom)
+
+    # exp(-x² - 9/16 + R/S) / |x|, the exponent in two parts so that its rounding does not count
+    bounded = e.select(e.compare("ogt", size, e.constant(28.0)), e.constant(28.0), size)
+    bounded = e.select(middle, e.constant(1.25), bounded)
+    square = e.mul(bounded, bounded)
+    lost = e.fma(bounded, bounded, e.neg(square))
+    inverse = e.div(e.constant(1.0), square)
+    first = e.compare("olt", size, e.constant(1 / 0.35))
+    chosen = [
+        e.polynomial(inverse, far_or_farther)
+        for far_or_farther in (_ERF_FAR_TOP, _ERF_FAR_BOTTOM, _ERF_FARTHER_TOP, _ERF_FARTHER_BOTTOM)
+    ]
+    rational = e.div(e.select(first, chosen[0], chosen[2]), e.select(first, chosen[1], chosen[3]))
+    added = e.sub(rational, e.constant(0.5625))
+    exponent = e.sub(added, square)
+    low = e.sub(e.sub(added, e.add(exponent, square)), lost)
+    power = exp(e, exponent)
+    return (near, middle), quotient, e.div(e.fma(power, low, power), bounded)
 
 
 def sin(e: Emitter, x: str) -> str:
