@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 from microgrannd import modes
 from microgrannd import operations as ops
 from microgrannd.engine import Constant, Value, topological_order
-from microgrannd.errors import GradientError
+from microgrannd.errors import AnomalyError, GradientError
 from microgrannd.operations import Number, as_float
 
 Operand: TypeAlias = Value | float  # in a gradient graph a number stays a number until it meets a Value
@@ -37,8 +37,22 @@ def gradients(y: Value, xs: Sequence[Value], upstream: Value | Number = 1.0) -> 
     return [_as_value(found.get(x, 0.0)) for x in xs]
 
 
+def final_gradients(y: Value, xs: Sequence[Value]) -> list[Value]:
+    """The same where nobody will differentiate again, as in a program: plain products wherever they will do.
+
+    `gradients` has `contribution` for every product below an operation that routes (`relu`, `where` ...):
+    only so does a branch that was not taken leave no NaN in the second derivative.
+
+    >>> w, x = Value(2.0), Value(3.0)
+    >>> [passed((w * x).relu(), [w])[0].op.symbol for passed in (gradients, final_gradients)]
+    ['×', '*']
+    """
+    found = _backward_pass(y, xs, 1.0, final=True)
+    return [_as_value(found.get(x, 0.0)) for x in xs]
+
+
 def gradient_graph(y: Value, xs: Sequence[Value] | None = None, upstream: Value | Number = 1.0) -> dict[Value, Value]:
-    """The derivative of y with respect to every node between y and the xs (None: all leaves), by node.
+    """The derivative of y with respect to every node between y and the xs (None: all leaves), for looking at.
 
     Times `upstream`, which as a Value is a leaf of the graph: every contribution is then spelled out, where
     a plain 1 would not be multiplied in.
@@ -51,7 +65,9 @@ def gradient_graph(y: Value, xs: Sequence[Value] | None = None, upstream: Value 
     """
     if xs is None:
         xs = [node for node in topological_order(y) if node.op is None and not isinstance(node, Constant)]
-    return {node: _as_value(slope) for node, slope in _backward_pass(y, xs, upstream).items() if node is not y}
+    return {
+        node: _as_value(slope) for node, slope in _backward_pass(y, xs, upstream, final=True).items() if node is not y
+    }
 
 
 def slopes(y: Value, xs: Sequence[Value]) -> list[float]:
@@ -63,8 +79,6 @@ def slopes(y: Value, xs: Sequence[Value]) -> list[float]:
     >>> slopes(x * x, [x]), x.grad
     ([6.0], 0.0)
     """
-    if modes.opened and modes.current.detecting:
-        return [slope.data for slope in gradients(y, xs)]
     found = all_slopes(y)
     return [float(found.get(x, 0.0)) for x in xs]
 
@@ -72,6 +86,7 @@ def slopes(y: Value, xs: Sequence[Value]) -> list[float]:
 def all_slopes(y: Value) -> dict[Value, float]:
     """The derivative of y with respect to every node that it depends on, as numbers; 0 may be left out."""
     found = {y: 1.0}
+    detecting = modes.opened and modes.current.detecting
     for node in reversed(topological_order(y, leaves=False)):
         slope = found.get(node, 0.0)
         if slope == 0.0:
@@ -81,7 +96,17 @@ def all_slopes(y: Value) -> dict[Value, float]:
         for parent, local in zip(node.parents, local_gradients, strict=True):
             if local or not operation.routes:  # type: ignore[union-attr]
                 found[parent] = found.get(parent, 0.0) + slope * local
+                if detecting and not isinstance(parent, Constant):
+                    _raise_at_anomaly(node, found[parent])
     return found
+
+
+def _raise_at_anomaly(node: Value, slope: float) -> None:
+    if not math.isfinite(slope):
+        raise AnomalyError(
+            f"In the backward pass of {node.op and node.op.name}({', '.join(map(repr, node.inputs))}) "
+            f"a gradient became {slope}."
+        )
 
 
 def tangents(ys: Sequence[Value], xs: Sequence[Value], directions: Sequence[Operand]) -> list[Value]:
@@ -109,7 +134,9 @@ def tangents(ys: Sequence[Value], xs: Sequence[Value], directions: Sequence[Oper
     return [_as_value(speeds.get(y, 0.0)) for y in ys]
 
 
-def _backward_pass(y: Value, xs: Sequence[Value], upstream: Value | Number) -> dict[Value, Operand]:
+def _backward_pass(
+    y: Value, xs: Sequence[Value], upstream: Value | Number, final: bool = False
+) -> dict[Value, Operand]:
     """The derivative of y for each node on a path from y to the xs, in the order of the backward pass."""
     for thing in (y, *xs):
         if not isinstance(thing, Value):
@@ -121,7 +148,7 @@ def _backward_pass(y: Value, xs: Sequence[Value], upstream: Value | Number) -> d
             on_path.add(node)
         finite[node] = _is_finite(node, finite)
 
-    forward = set(order)
+    forward, gated = set(order), set[Value]()
     found: dict[Value, Operand] = {y: upstream if isinstance(upstream, Value) else as_float(upstream)}
     for node in reversed(order):
         if node not in on_path or node not in found:
@@ -131,9 +158,14 @@ def _backward_pass(y: Value, xs: Sequence[Value], upstream: Value | Number) -> d
             slope.label = f"d_{node.label}"
         if node.op is None:
             continue
+        gate = not final and (node.op.routes or node in gated)
         for parent, local in zip(node.parents, _local_gradients(node, targets), strict=True):
             if parent in on_path:
-                _add(found, parent, _contribution(slope, local, node.op.routes, finite), finite)
+                _add(found, parent, _contribution(slope, local, node.op.routes, finite, gate), finite)
+                if modes.opened and modes.current.detecting:
+                    _raise_at_anomaly(node, _number(found[parent]))
+                if gate:
+                    gated.add(parent)
     return found
 
 
@@ -155,7 +187,7 @@ def _local_gradients(node: Value, variables: Container[Value]) -> tuple[Operand,
     inputs = [p._data if isinstance(p, Constant) and p not in variables else p for p in node.parents]
     if not (modes.opened and modes.current.detecting):
         return node.op.local_gradients(*inputs, node)
-    with modes.no_detection():  # the rules also give gradients that nobody asked for
+    with modes.no_detection():  # a rule also gives gradients that nobody asked for
         return node.op.local_gradients(*inputs, node)
 
 
@@ -175,11 +207,13 @@ _FLAGS: Final = frozenset(
 )
 
 
-def _contribution(upstream: Operand, local: Operand, routes: bool, finite: dict[Value, bool]) -> Operand:
+def _contribution(
+    upstream: Operand, local: Operand, routes: bool, finite: dict[Value, bool], gate: bool = False
+) -> Operand:
     """Upstream × local gradient as `backward()` has it: an upstream of zero stops, a route of zero blocks.
 
     Ones and zeros are not multiplied in. A plain `*` does where what zero may meet is finite for certain,
-    since the product is zero then; elsewhere it takes the operation `contribution`.
+    since the product is zero then; elsewhere, and always below a gate, it takes `contribution`.
     """
     if _is_number(local, 1):
         return upstream
@@ -195,9 +229,11 @@ def _contribution(upstream: Operand, local: Operand, routes: bool, finite: dict[
     blocks = routes and isinstance(local, Value) and not _is_finite(upstream, finite)
     if stops and blocks:
         return ops.where(local, ops.contribution(upstream, local), 0.0)  # type: ignore[no-any-return]
-    if stops:
+    if blocks:
+        return ops.contribution(local, upstream)  # type: ignore[no-any-return]
+    if stops or (gate and isinstance(upstream, Value) and isinstance(local, Value)):
         return ops.contribution(upstream, local)  # type: ignore[no-any-return]
-    return ops.contribution(local, upstream) if blocks else upstream * local
+    return upstream * local
 
 
 def _is_number(factor: Operand, number: int) -> bool:
@@ -215,6 +251,10 @@ def _is_finite(thing: Operand, known: dict[Value, bool]) -> bool:
     if thing.op is None or thing.op in _FLAGS:
         return True
     return thing.op in _FINITE and all(_is_finite(parent, known) for parent in thing.parents)
+
+
+def _number(thing: Operand) -> float:
+    return thing._data if isinstance(thing, Value) else thing
 
 
 def _as_value(number: Operand) -> Value:
