@@ -13,7 +13,7 @@ import math
 import operator
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from microgrannd import modes, notation, operations
 from microgrannd.errors import AnomalyError, TracingError
@@ -21,51 +21,21 @@ from microgrannd.operations import Number, Operation, as_float, is_number
 
 Operand: TypeAlias = "Value | Number"
 
-_new: Final = object.__new__
 
-
-def _unary(operation: Operation) -> Callable[[Value], Value]:
-    forward = operation.forward
+def _method(operation: Operation) -> Callable[[Value], Value]:
+    """The method of an operation on one number."""
 
     def method(self: Value) -> Value:
-        x = self._data
-        return _node(operation, forward(x), (x, self))
+        return _unary(operation, self)
 
     return method
 
 
-def _binary(operation: Operation) -> tuple[Callable[[Value, Operand], Value], Callable[[Value, Number], Value]]:
-    """The operator and its reflection; NotImplemented for what is no number, so that arrays take over."""
-    forward = operation.forward
+def _method_with_others(operation: Operation) -> Callable[..., Value]:
+    """The method of an operation on several."""
 
-    def method(self: Value, other: Operand) -> Value:
-        if other.__class__ is not Value and not isinstance(other, Value):
-            if not is_number(other):
-                return NotImplemented  # type: ignore[no-any-return]
-            other = Constant(other)
-        x, y = self._data, other._data
-        return _node(operation, forward(x, y), (x, y, self, other))
-
-    def reflected(self: Value, other: Number) -> Value:
-        return method(Constant(other), self) if is_number(other) else NotImplemented
-
-    return method, reflected
-
-
-def _with_others(operation: Operation) -> Callable[..., Value]:
     def method(self: Value, *others: Operand) -> Value:
         return operation(self, *others)  # type: ignore[no-any-return]
-
-    return method
-
-
-def _comparison(operation: Operation, holds: Callable[[float, Any], bool]) -> Callable[[Value, object], bool]:
-    def method(self: Value, other: object) -> bool:
-        if modes.opened and modes.current.trace is not None and (isinstance(other, Value) or is_number(other)):
-            return operation(self, other)  # type: ignore[no-any-return]
-        if isinstance(other, Value):
-            return holds(self._data, other._data)
-        return holds(self._data, other) if is_number(other) else NotImplemented
 
     return method
 
@@ -84,23 +54,28 @@ class Value:
     (10.0, 6.0)
     """
 
-    __slots__ = ("__weakref__", "_data", "_grad", "_operands", "_origin", "label", "op")
+    __slots__ = ("__weakref__", "_data", "_first", "_grad", "_many", "_origin", "_second", "_x", "_y", "label", "op")
 
     label: str
     op: Operation | None
     _data: float
     _grad: float
-    # The parents' numbers when the node was made, then the parents: () for a leaf. A node is
-    # differentiated at these numbers, whatever becomes of the leaves afterwards.
-    _operands: tuple[Any, ...]
     _origin: modes.Origin | None
+    # The parents, and their numbers when the node was made: a node is differentiated at these, whatever
+    # becomes of the leaves afterwards. Nearly all nodes have one parent or two, which have places of their
+    # own; where there are more, all the numbers and then all the parents are in `_many`.
+    _first: Any  # Value | None
+    _second: Any
+    _x: float
+    _y: float
+    _many: tuple[Any, ...]
 
     def __init__(self, data: Number, label: str = "") -> None:
         self._data = data if data.__class__ is float else as_float(data)
         self._grad = 0.0
         self.label = label
         self.op = None
-        self._operands = ()
+        self._first = self._second = None
         self._origin = None
 
     @property
@@ -131,12 +106,20 @@ class Value:
     @property
     def parents(self) -> tuple[Value, ...]:
         """The inputs of the operation that made this node, in order, one for each use; () for a leaf."""
-        return self._operands[len(self._operands) // 2 :]
+        if self._second is not None:
+            return (self._first, self._second)
+        if self._first is not None:
+            return (self._first,)
+        return self._many[len(self._many) // 2 :] if self.op else ()
 
     @property
     def inputs(self) -> tuple[float, ...]:
         """The parents' numbers at the moment when this node was made."""
-        return self._operands[: len(self._operands) // 2]
+        if self._second is not None:
+            return (self._x, self._y)
+        if self._first is not None:
+            return (self._x,)
+        return self._many[: len(self._many) // 2] if self.op else ()
 
     @property
     def local_gradients(self) -> tuple[Callable[[], float], ...]:
@@ -184,30 +167,29 @@ class Value:
             if gradient == 0.0:
                 continue
             operation: Operation = node.op  # type: ignore[assignment]  # a node in this order has one
-            operands, routes = node._operands, operation.routes
+            routes, first, second = operation.routes, node._first, node._second
             try:
-                if len(operands) == 4:  # two parents: nearly all nodes have one or two, and this is the inner loop
-                    x, y, first, second = operands
-                    to_first, to_second = operation.local_gradients(x, y, node._data)
+                if second is not None:
+                    to_first, to_second = operation.local_gradients(node._x, node._y, node._data)
                     if to_first or not routes:
                         first._grad += gradient * to_first
                     if to_second or not routes:
                         second._grad += gradient * to_second
-                elif len(operands) == 2:
-                    x, parent = operands
-                    (local,) = operation.local_gradients(x, node._data)
-                    if local or not routes:
-                        parent._grad += gradient * local
+                elif first is not None:
+                    (to_first,) = operation.local_gradients(node._x, node._data)
+                    if to_first or not routes:
+                        first._grad += gradient * to_first
                 else:
-                    half = len(operands) // 2
-                    local_gradients = operation.local_gradients(*operands[:half], node._data)
+                    half = len(node._many) // 2
+                    local_gradients = operation.local_gradients(*node._many[:half], node._data)
                     if len(local_gradients) != half:  # a check that costs less than zip's own
                         raise ValueError
-                    for parent, local in zip(operands[half:], local_gradients):  # noqa: B905
+                    parents = node._many[half:]
+                    for parent, local in zip(parents, local_gradients):  # noqa: B905
                         if local or not routes:
                             parent._grad += gradient * local
             except ValueError:
-                _check_count(operation, operands, node._data)
+                _check_count(node)
                 raise
 
     def backward_steps(self, upstream: Number = 1.0) -> Iterator[Step]:
@@ -267,12 +249,24 @@ class Value:
     # ---- numbers compare; identity is the object's, so that nodes live in sets and dicts
 
     __hash__ = object.__hash__
-    __eq__ = _comparison(operations.equal, operator.eq)
-    __ne__ = _comparison(operations.not_equal, operator.ne)
-    __lt__ = _comparison(operations.less, operator.lt)
-    __le__ = _comparison(operations.less_equal, operator.le)
-    __gt__ = _comparison(operations.greater, operator.gt)
-    __ge__ = _comparison(operations.greater_equal, operator.ge)
+
+    def __eq__(self, other: object) -> bool:
+        return _compared(operations.equal, operator.eq, self, other)
+
+    def __ne__(self, other: object) -> bool:
+        return _compared(operations.not_equal, operator.ne, self, other)
+
+    def __lt__(self, other: Operand) -> bool:
+        return _compared(operations.less, operator.lt, self, other)
+
+    def __le__(self, other: Operand) -> bool:
+        return _compared(operations.less_equal, operator.le, self, other)
+
+    def __gt__(self, other: Operand) -> bool:
+        return _compared(operations.greater, operator.gt, self, other)
+
+    def __ge__(self, other: Operand) -> bool:
+        return _compared(operations.greater_equal, operator.ge, self, other)
 
     def __bool__(self) -> bool:
         if modes.opened:
@@ -305,72 +299,110 @@ class Value:
 
     # ---- operators and methods: thin doors to the operations table
 
-    __add__, __radd__ = _binary(operations.add)
-    __sub__, __rsub__ = _binary(operations.sub)
-    __mul__, __rmul__ = _binary(operations.mul)
-    __truediv__, __rtruediv__ = _binary(operations.div)
-    __floordiv__, __rfloordiv__ = _binary(operations.floordiv)
-    __mod__, __rmod__ = _binary(operations.mod)
-    __pow__, __rpow__ = _binary(operations.pow)
-    __neg__ = _unary(operations.neg)
-    __abs__ = _unary(operations.abs)
+    def __add__(self, other: Operand) -> Value:
+        return _binary(operations.add, self, other)
+
+    def __radd__(self, other: Number) -> Value:
+        return _binary(operations.add, other, self)
+
+    def __sub__(self, other: Operand) -> Value:
+        return _binary(operations.sub, self, other)
+
+    def __rsub__(self, other: Number) -> Value:
+        return _binary(operations.sub, other, self)
+
+    def __mul__(self, other: Operand) -> Value:
+        return _binary(operations.mul, self, other)
+
+    def __rmul__(self, other: Number) -> Value:
+        return _binary(operations.mul, other, self)
+
+    def __truediv__(self, other: Operand) -> Value:
+        return _binary(operations.div, self, other)
+
+    def __rtruediv__(self, other: Number) -> Value:
+        return _binary(operations.div, other, self)
+
+    def __floordiv__(self, other: Operand) -> Value:
+        return _binary(operations.floordiv, self, other)
+
+    def __rfloordiv__(self, other: Number) -> Value:
+        return _binary(operations.floordiv, other, self)
+
+    def __mod__(self, other: Operand) -> Value:
+        return _binary(operations.mod, self, other)
+
+    def __rmod__(self, other: Number) -> Value:
+        return _binary(operations.mod, other, self)
+
+    def __pow__(self, other: Operand) -> Value:
+        return _binary(operations.pow, self, other)
+
+    def __rpow__(self, other: Number) -> Value:
+        return _binary(operations.pow, other, self)
+
+    def __neg__(self) -> Value:
+        return _unary(operations.neg, self)
+
+    def __abs__(self) -> Value:
+        return _unary(operations.abs, self)
 
     def __pos__(self) -> Value:
         return self
 
-    abs = absolute = _unary(operations.abs)
-    square = _unary(operations.square)
-    sqrt = _unary(operations.sqrt)
-    cbrt = _unary(operations.cbrt)
-    exp = _unary(operations.exp)
-    exp2 = _unary(operations.exp2)
-    expm1 = _unary(operations.expm1)
-    log = _unary(operations.log)
-    log2 = _unary(operations.log2)
-    log10 = _unary(operations.log10)
-    log1p = _unary(operations.log1p)
-    sin = _unary(operations.sin)
-    cos = _unary(operations.cos)
-    tan = _unary(operations.tan)
-    asin = arcsin = _unary(operations.asin)
-    acos = arccos = _unary(operations.acos)
-    atan = arctan = _unary(operations.atan)
-    sinh = _unary(operations.sinh)
-    cosh = _unary(operations.cosh)
-    tanh = _unary(operations.tanh)
-    asinh = arcsinh = _unary(operations.asinh)
-    acosh = arccosh = _unary(operations.acosh)
-    atanh = arctanh = _unary(operations.atanh)
-    erf = _unary(operations.erf)
-    erfc = _unary(operations.erfc)
-    sigmoid = _unary(operations.sigmoid)
-    logsigmoid = _unary(operations.logsigmoid)
-    softplus = _unary(operations.softplus)
-    relu = _unary(operations.relu)
-    gelu = _unary(operations.gelu)
-    silu = _unary(operations.silu)
-    sign = _unary(operations.sign)
-    step = _unary(operations.step)
-    floor = _unary(operations.floor)
-    ceil = _unary(operations.ceil)
-    stop_gradient = _unary(operations.stop_gradient)
+    abs = absolute = _method(operations.abs)
+    square = _method(operations.square)
+    sqrt = _method(operations.sqrt)
+    cbrt = _method(operations.cbrt)
+    exp = _method(operations.exp)
+    exp2 = _method(operations.exp2)
+    expm1 = _method(operations.expm1)
+    log = _method(operations.log)
+    log2 = _method(operations.log2)
+    log10 = _method(operations.log10)
+    log1p = _method(operations.log1p)
+    sin = _method(operations.sin)
+    cos = _method(operations.cos)
+    tan = _method(operations.tan)
+    asin = arcsin = _method(operations.asin)
+    acos = arccos = _method(operations.acos)
+    atan = arctan = _method(operations.atan)
+    sinh = _method(operations.sinh)
+    cosh = _method(operations.cosh)
+    tanh = _method(operations.tanh)
+    asinh = arcsinh = _method(operations.asinh)
+    acosh = arccosh = _method(operations.acosh)
+    atanh = arctanh = _method(operations.atanh)
+    erf = _method(operations.erf)
+    erfc = _method(operations.erfc)
+    sigmoid = _method(operations.sigmoid)
+    logsigmoid = _method(operations.logsigmoid)
+    softplus = _method(operations.softplus)
+    relu = _method(operations.relu)
+    gelu = _method(operations.gelu)
+    silu = _method(operations.silu)
+    sign = _method(operations.sign)
+    step = _method(operations.step)
+    floor = _method(operations.floor)
+    ceil = _method(operations.ceil)
+    stop_gradient = _method(operations.stop_gradient)
 
-    add = _with_others(operations.add)
-    sub = subtract = _with_others(operations.sub)
-    mul = multiply = _with_others(operations.mul)
-    div = divide = _with_others(operations.div)
-    pow = power = _with_others(operations.pow)
-    mod = remainder = _with_others(operations.mod)
-    floordiv = floor_divide = _with_others(operations.floordiv)
-    neg = negative = _unary(operations.neg)
-    hypot = _with_others(operations.hypot)
-    atan2 = arctan2 = _with_others(operations.atan2)
-    maximum = _with_others(operations.maximum)
-    minimum = _with_others(operations.minimum)
-    clamp = clip = _with_others(operations.clamp)
-    where = _with_others(operations.where)
-    leaky_relu = _with_others(operations.leaky_relu)
-    elu = _with_others(operations.elu)
+    add = _method_with_others(operations.add)
+    sub = subtract = _method_with_others(operations.sub)
+    mul = multiply = _method_with_others(operations.mul)
+    div = divide = _method_with_others(operations.div)
+    pow = power = _method_with_others(operations.pow)
+    mod = remainder = _method_with_others(operations.mod)
+    floordiv = floor_divide = _method_with_others(operations.floordiv)
+    neg = negative = _method(operations.neg)
+    hypot = _method_with_others(operations.hypot)
+    atan2 = arctan2 = _method_with_others(operations.atan2)
+    maximum = _method_with_others(operations.maximum)
+    minimum = _method_with_others(operations.minimum)
+    clamp = clip = _method_with_others(operations.clamp)
+    where = _method_with_others(operations.where)
+    leaky_relu = _method_with_others(operations.leaky_relu)
+    elu = _method_with_others(operations.elu)
 
 
 class Constant(Value):
@@ -438,22 +470,27 @@ def topological_order(*roots: Value, leaves: bool = True) -> list[Value]:
     order: list[Value] = []
     seen: set[Value] = set()
     stack: list[Value | None] = [*reversed(roots)]
-    push, pop, visit, place = stack.append, stack.pop, seen.add, order.append
     while stack:
-        node = pop()
+        node = stack.pop()
         if node is None:  # all that the node below depends on is in place
-            place(pop())  # type: ignore[arg-type]
+            order.append(stack.pop())  # type: ignore[arg-type]
         elif node not in seen:
-            visit(node)
-            if node.op is not None:
-                push(node)
-                push(None)
-                operands = node._operands
-                for parent in operands[: len(operands) // 2 - 1 : -1]:  # backwards: the first is visited first
-                    if (leaves or parent.op is not None) and parent not in seen:
-                        push(parent)
-            elif leaves:
-                place(node)
+            seen.add(node)
+            if node.op is None:
+                if leaves:
+                    order.append(node)
+                continue
+            stack.append(node)
+            stack.append(None)
+            first, second = node._first, node._second
+            if second is not None and (leaves or second.op is not None) and second not in seen:
+                stack.append(second)  # before the first, so that the first is visited first
+            if first is None:
+                parents = node.parents
+                if not seen.issuperset(parents):
+                    stack += [parent for parent in reversed(parents) if parent not in seen]
+            elif (leaves or first.op is not None) and first not in seen:
+                stack.append(first)
     return order
 
 
@@ -470,15 +507,73 @@ def zero_grad(values: Iterable[Value]) -> None:
         value.grad = 0.0
 
 
+def _unary(operation: Operation, first: Value) -> Value:
+    """The node for an operation on one Value."""
+    x = first._data
+    node = Value.__new__(Value)
+    node._data = operation.forward(x)
+    node._grad = 0.0
+    node.label = ""
+    node.op = operation
+    node._x = x
+    node._first = first
+    node._second = None
+    node._origin = None
+    return node if not modes.opened else _observed(node)
+
+
+def _binary(operation: Operation, left: Operand, right: Operand) -> Value:
+    """The node for an operator; NotImplemented for what is no number, so that arrays take over."""
+    first = left if left.__class__ is Value else _operand(left)
+    second = right if right.__class__ is Value else _operand(right)
+    if first is None or second is None:
+        return NotImplemented  # type: ignore[no-any-return]
+    x, y = first._data, second._data
+    node = Value.__new__(Value)
+    node._data = operation.forward(x, y)
+    node._grad = 0.0
+    node.label = ""
+    node.op = operation
+    node._x = x
+    node._y = y
+    node._first = first
+    node._second = second
+    node._origin = None
+    return node if not modes.opened else _observed(node)
+
+
 def _node(operation: Operation, data: float, operands: tuple[Any, ...]) -> Value:
-    node = _new(Value)
+    """The node for an operation on any number of Values: `operands` are their numbers, then they."""
+    node = Value.__new__(Value)
     node._data = data
     node._grad = 0.0
     node.label = ""
     node.op = operation
-    node._operands = operands
+    node._first = node._second = None
+    if len(operands) == 4:
+        node._x, node._y, node._first, node._second = operands
+    elif len(operands) == 2:
+        node._x, node._first = operands
+    else:
+        node._many = operands
     node._origin = None
     return node if not modes.opened else _observed(node)
+
+
+def _operand(thing: object) -> Value | None:
+    """A number as a constant, a Value as it is, None for what is neither."""
+    if isinstance(thing, Value):
+        return thing
+    return Constant(thing) if is_number(thing) else None  # type: ignore[arg-type]
+
+
+def _compared(operation: Operation, holds: Callable[[float, Any], bool], first: Value, other: Any) -> bool:
+    """By data; while tracing, a comparison is an operation like any other."""
+    if modes.opened and modes.current.trace is not None and (isinstance(other, Value) or is_number(other)):
+        return operation(first, other)  # type: ignore[no-any-return]
+    if isinstance(other, Value):
+        return holds(first._data, other._data)
+    return holds(first._data, other) if is_number(other) else NotImplemented
 
 
 def _observed(node: Value) -> Value:
@@ -521,12 +616,14 @@ def _stop_at_anomalies(steps: Iterator[Step]) -> None:
             )
 
 
-def _check_count(operation: Operation, operands: tuple[Any, ...], data: float) -> None:
+def _check_count(node: Value) -> None:
     """Say so where a user's operation has not one local gradient for each input."""
-    half = len(operands) // 2
-    found = len(operation.local_gradients(*operands[:half], data))
-    if found != half:
-        raise ValueError(f"{operation!r} gives {found} local gradients for {half} inputs: it must give one for each.")
+    assert node.op is not None
+    found = len(node.op.local_gradients(*node.inputs, node._data))
+    if found != len(node.inputs):
+        raise ValueError(
+            f"{node.op!r} gives {found} local gradients for {len(node.inputs)} inputs: it must give one for each."
+        )
 
 
 def _described(node: Value) -> str:

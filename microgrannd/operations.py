@@ -218,13 +218,13 @@ LN_10: Final = math.log(10)
 # mypy: disable-error-code="has-type"
 
 # ---- arithmetic
-add = Operation("+", operator.add,     lambda x, y, out: (1, 1))
-sub = Operation("-", operator.sub,     lambda x, y, out: (1, -1))
+add = Operation("+", operator.add,     lambda x, y, out: (1.0, 1.0))
+sub = Operation("-", operator.sub,     lambda x, y, out: (1.0, -1.0))
 mul = Operation("*", operator.mul,     lambda x, y, out: (y, x))
 div = Operation("/", ieee.div,         lambda x, y, out: (div(1.0, y), div(-out, y)))
-neg = Operation("neg", operator.neg,   lambda x, out: (-1,))
+neg = Operation("neg", operator.neg,   lambda x, out: (-1.0,))
 abs = Operation("abs", operator.abs,   lambda x, out: (sign(x),))                         # 0 at 0
-mod = Operation("%", ieee.mod,         lambda x, y, out: (1, -floordiv(x, y)))
+mod = Operation("%", ieee.mod,         lambda x, y, out: (1.0, -floordiv(x, y)))
 
 # What `+=` adds to a parent: a product in which an upstream of exactly zero wins, even over inf and nan.
 contribution = Operation("×", ieee.contribution, lambda upstream, local, out: (local, upstream), routes=True)
