@@ -6,6 +6,7 @@ room may import the shapes and the floors beneath the compiler.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -42,14 +43,25 @@ def whole_shape(argument: Any) -> Shape:
     return _filled(shape_of(argument), iter([nested(getattr(leaf, "shape", ())) for leaf in _leaves(argument)]))
 
 
-def nested(dimensions: Sequence[int]) -> Shape:
+def is_sample(argument: Any, shape: Shape) -> bool:
+    """Whether an argument that may hold arrays is one sample of this shape."""
+    if is_array(argument):
+        return bool(argument.shape == dimensions(shape))
+    if isinstance(argument, list | tuple | dict):
+        parts = argument.values() if isinstance(argument, dict) else argument
+        same = shape.kind is not None and isinstance(argument, shape.kind) and len(argument) == len(shape.parts)
+        return same and all(is_sample(part, wanted) for part, wanted in zip(parts, shape.parts, strict=True))
+    return shape.kind is None
+
+
+def nested(lengths: Sequence[int]) -> Shape:
     """The shape of lists nested to these lengths.
 
     >>> print(nested([2, 3]))
     list of 2 (list of 3 (a number))
     """
     shape = SCALAR
-    for size in reversed(dimensions):
+    for size in reversed(lengths):
         shape = Shape(list, (), (shape,) * size)
     return shape
 
@@ -103,19 +115,20 @@ def room(shape: Shape, length: int, *, as_array: bool) -> tuple[Any, list[Column
     import numpy
 
     rows = max(length, 8)
-    dimensions = _dimensions(shape) if as_array else None
-    if dimensions:
-        array = numpy.empty((rows, *dimensions))
+    lengths = dimensions(shape) if as_array else None
+    if lengths:
+        array = numpy.empty((rows, *lengths))
         return array[:length], list(array.reshape(rows, -1).T)
     arrays = [numpy.empty(rows) for _ in range(shape.size)]
     return builder(shape)([array[:length] for array in arrays], 0), arrays
 
 
-def _dimensions(shape: Shape) -> tuple[int, ...] | None:
+@functools.cache
+def dimensions(shape: Shape) -> tuple[int, ...] | None:
     """The lengths of regularly nested lists or tuples; None for another shape."""
     if shape.kind is None:
         return ()
-    inner = {_dimensions(part) for part in shape.parts}
+    inner = {dimensions(part) for part in shape.parts}
     if shape.kind is dict or len(inner) != 1 or None in inner:
         return None
     [rest] = inner

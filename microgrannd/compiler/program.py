@@ -10,7 +10,7 @@ import types
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-from microgrannd.compiler.batches import Batch, batch, holds_array, room, samples, whole_shape
+from microgrannd.compiler.batches import Batch, batch, holds_array, is_sample, room, samples, whole_shape
 from microgrannd.compiler.fastcall import fast_function
 from microgrannd.compiler.fitting import NativeFit, Training, train_natively
 from microgrannd.compiler.interpreted import Kernel, NumpyKernel, PythonKernel
@@ -252,8 +252,9 @@ class Program:
 
     def _batch(self, arguments: Sequence[Any]) -> tuple[Plan, Batch] | None:
         """The arguments as a batch; None where the arrays are one sample of a structure that is known."""
-        if tuple(whole_shape(argument) for argument in arguments) in self._plans:
-            return None
+        for shapes in self._plans:
+            if len(shapes) == len(arguments) and all(map(is_sample, arguments, shapes)):
+                return None
         given = batch(arguments)
         return self._plan(given.shapes, given.first()), given
 
