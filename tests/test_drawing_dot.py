@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import xml.etree.ElementTree as ET
 
 import pytest
 from hypothesis import given, settings
@@ -67,6 +68,15 @@ def test_graphviz_reads_any_label(labels):
         y = y * Value(2.0, label)
     nodes = _plain(draw(y, fold="none", gradients=False).dot)
     assert len(nodes) == 2 * len(labels) - 1
+
+
+@needs_dot
+@pytest.mark.parametrize("label", ["R &amp; D", "<b>", 'say "x"', "back\\slash\\n", "μ∂"])
+def test_graphviz_shows_a_label_as_it_is(label):
+    pytest.importorskip("graphviz")
+    root = ET.fromstring(draw(Value(1.0, label) * 2, layout="dot").svg.encode())
+    texts = [text.text.replace("\xa0", " ") for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert f"{label} 1" in texts
 
 
 @needs_dot

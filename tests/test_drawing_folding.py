@@ -91,6 +91,16 @@ def test_a_box_shows_the_mean_and_the_largest_gradient():
     assert neuron.notes[-1] == f"mean |∇| {statistics.fmean(gradients):.4g}, largest {max(gradients):.4g}"
 
 
+def test_constants_do_not_count_in_the_mean():
+    x = Value(3.0, "x")
+    with scope("line"):
+        y = x * 2.0 + 1.0
+    y.exp().backward(0.5)
+    [box] = [node for node in draw(y, depth=0).picture.nodes if node.label == "line"]
+    slope = 0.5 * math.exp(7.0)  # of the product and of the sum alike
+    assert box.notes[-1] == f"mean |∇| {slope:.4g}, largest {slope:.4g}"
+
+
 def test_the_caption_says_what_was_folded_and_how_to_unfold_it():
     y = mlp_loss()
     caption = draw(y).picture.caption
