@@ -222,7 +222,7 @@ def test_expanded_it_is_the_tree_of_small_multiplies_and_adds_with_the_same_numb
     model = MLP(3, [4, 2], activation="tanh", seed=3)
     tree = MLP(3, [4, 2], activation="tanh", seed=3, expand=True)
     for folded, expanded in zip(model(x), tree(x), strict=True):
-        assert folded.data == expanded.data  # bit for bit: both start at b and add in order
+        assert agrees(folded.data, expanded.data, 1e-15)  # sum() of Python 3.12 and newer rounds once less
         folded.backward()
         expanded.backward()
     assert agrees([p.grad for p in tree.parameters()], [p.grad for p in model.parameters()], 1e-15)
