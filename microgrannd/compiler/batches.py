@@ -107,20 +107,29 @@ def samples(arguments: Sequence[Any]) -> Batch:
     return Batch(tuple(shapes), columns, count, tuple(is_array(argument) for argument in arguments))
 
 
-def room(shape: Shape, length: int, *, as_array: bool) -> tuple[Any, list[Column]]:
-    """Space for results of this shape: a nest of arrays or, where it has the form of lists, one; and its columns.
+def room(shapes: Sequence[Shape], as_arrays: Sequence[bool], length: int) -> tuple[list[Any], list[Column]]:
+    """Space for results of these shapes: a nest of arrays for each, and all their columns in order.
 
-    There is space for eight samples at least, as native code needs it.
+    A nest that has the form of lists becomes one array where asked for. All lie in one block, since one
+    large block costs less to get than many, and have space for eight samples, as native code needs it.
     """
     import numpy
 
     rows = max(length, 8)
-    lengths = dimensions(shape) if as_array else None
-    if lengths:
-        array = numpy.empty((rows, *lengths))
-        return array[:length], list(array.reshape(rows, -1).T)
-    arrays = [numpy.empty(rows) for _ in range(shape.size)]
-    return builder(shape)([array[:length] for array in arrays], 0), arrays
+    block = numpy.empty(rows * sum(shape.size for shape in shapes))
+    nests, columns, start = [], [], 0
+    for shape, as_array in zip(shapes, as_arrays, strict=True):
+        part = block[start : start + rows * shape.size]
+        start += len(part)
+        lengths = dimensions(shape) if as_array else None
+        if lengths:
+            nests.append(part.reshape(rows, *lengths)[:length])
+            columns += list(part.reshape(rows, -1).T)
+        else:
+            arrays = list(part.reshape(-1, rows))
+            nests.append(builder(shape)([array[:length] for array in arrays], 0))
+            columns += arrays
+    return nests, columns
 
 
 @functools.cache

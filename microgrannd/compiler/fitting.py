@@ -10,7 +10,7 @@ import ctypes
 import random
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from microgrannd.compiler.batches import Batch
 from microgrannd.compiler.emitter import LANES
@@ -25,6 +25,22 @@ from microgrannd.optim import Optimizer
 _SLICE: Final = 0.05  # seconds between two looks at Ctrl-C
 _POINTER = ctypes.c_void_p
 _FIT = ctypes.CFUNCTYPE(ctypes.c_int64, *[_POINTER] * 8, *[ctypes.c_int64] * 6)
+
+
+class Run(Protocol):
+    """A training under way, whatever computes it."""
+
+    optimizer: Optimizer
+    count: int
+
+    def run(self, epochs: int, size: int, rate: float, order: Sequence[int] | None = None) -> list[float]:
+        """Train for some epochs on batches of `size`, the samples in this order; the mean losses."""
+
+    def moment(self, seconds: float) -> int:
+        """How many epochs fit into some seconds, by a cautious guess."""
+
+    def write_back(self) -> None:
+        """Put the parameters, their last gradients and the optimizer's memory where they belong."""
 
 
 class NativeFit:
@@ -121,7 +137,7 @@ class Training:
 
 
 def train_natively(
-    training: Training,
+    training: Run,
     *,
     epochs: int,
     size: int,

@@ -8,12 +8,13 @@ from __future__ import annotations
 import threading
 import types
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from microgrannd.compiler.arrays import ARRAY_BACKENDS, array_kernel, array_training, suits_arrays
 from microgrannd.compiler.batches import Batch, batch, holds_array, is_sample, room, samples, whole_shape
 from microgrannd.compiler.fastcall import fast_function
 from microgrannd.compiler.fitting import NativeFit, Training, train_natively
-from microgrannd.compiler.interpreted import Kernel, NumpyKernel, PythonKernel
+from microgrannd.compiler.interpreted import Kernel, PythonKernel
 from microgrannd.compiler.llvm_source import kernel_source, unsupported
 from microgrannd.compiler.native import NativeKernel
 from microgrannd.compiler.native import available as native_available
@@ -25,12 +26,17 @@ from microgrannd.compiler.tracing import Trace, trace, trace_graph
 from microgrannd.engine import Value
 from microgrannd.epochs import History, batch_size_of, columns_of, train
 from microgrannd.errors import TracingError
+from microgrannd.nests import is_array
 from microgrannd.nests import leaves as flatten
 from microgrannd.operations import as_float
 from microgrannd.optim import Optimizer
 from microgrannd.progress import reporting
 
-BACKENDS: Final = ("auto", "python", "numpy", "native")
+if TYPE_CHECKING:
+    from microgrannd.compiler.array_fit import ArrayTraining
+    from microgrannd.compiler.matrix_source import MatrixSource
+
+BACKENDS: Final = ("auto", "python", "native", *ARRAY_BACKENDS)
 _WORTHWHILE: Final = 2000  # samples to go through; for fewer eager mode is done before LLVM is loaded
 _LONGEST_PYTHON: Final = 20_000  # instructions that Python compiles within about a second
 
@@ -42,6 +48,7 @@ def compile(
     inputs: Sequence[Value] = (),
     backend: str = "auto",
     reassociate: bool = False,
+    float32: bool = False,
 ) -> Program:
     """A program that computes what the function computes, and its gradients, without building graphs.
 
@@ -49,6 +56,9 @@ def compile(
     scalars. Values that it closes over are parameters, read anew at each call; plain numbers are
     constants. Or else `graph=y, inputs=[...]` compiles a graph that stands already. `reassociate` allows
     sums to be added in another order.
+
+    `backend` is "python" or "native" for one scalar after the other, or the array library on which the matrix
+    program runs: "numpy", "jax" or "torch", there with `float32` if asked for; "auto" takes what suits.
 
     >>> from microgrannd import operations as mg
     >>> program = compile(lambda x, y: mg.sin(x) * y, backend="python")
@@ -61,7 +71,7 @@ def compile(
         raise TypeError("compile takes a function, or graph=y with inputs=[...].")
     if function is not None and not callable(function):
         raise TypeError(f"compile takes a function, got {function!r}; a graph goes as graph=y, inputs=[...].")
-    program = Program(function, backend=backend, reassociate=reassociate)
+    program = Program(function, backend=backend, reassociate=reassociate, float32=float32)
     if graph is not None:
         program._add(trace_graph(graph, inputs))
     return program
@@ -83,7 +93,7 @@ def for_training(loss: Callable[..., Any], columns: Sequence[Any], count: int, *
         first, last = ([column[i] for column in given.columns] for i in (0, -1))
         plan = program._plan(given.shapes, first)
         again = compile(loss)._plan(given.shapes, last)
-        backend = program._backend_for(plan.tape("parameters"))
+        backend = program._library(plan) or program._backend_for(plan.tape("parameters"))
     except Exception:
         if insist:
             raise
@@ -97,17 +107,26 @@ class Program:
     """A compiled function. It is traced at the first call, and again for arguments of another structure."""
 
     def __init__(
-        self, function: Callable[..., Any] | None, *, backend: str = "auto", reassociate: bool = False
+        self,
+        function: Callable[..., Any] | None,
+        *,
+        backend: str = "auto",
+        reassociate: bool = False,
+        float32: bool = False,
     ) -> None:
         if backend not in BACKENDS:
             raise ValueError(f"backend is one of {', '.join(BACKENDS)}; got {backend!r}.")
         self.function = function
         self.backend = backend
+        if float32 and backend not in ARRAY_BACKENDS:
+            raise ValueError(f"float32 is for the backends {', '.join(ARRAY_BACKENDS)}; got backend={backend!r}.")
         self.reassociate = reassociate
+        self.float32 = float32
         self._plans: dict[tuple[Shape, ...], Plan] = {}
         self._kernels: dict[tuple[int, Aim, bool], Kernel] = {}
         self._fits: dict[Any, NativeFit] = {}
         self._libraries: list[Any] = []
+        self._suited: dict[int, bool] = {}
         self._lock = threading.RLock()
         self._latest: Plan | None = None
 
@@ -121,7 +140,7 @@ class Program:
         # Like value_and_gradients, this is hidden by a native function once it has been traced.
         if any(map(holds_array, arguments)) and (found := self._batch(arguments)):
             plan, given = found
-            result, columns = room(plan.trace.result, given.length, as_array=True)
+            [result], columns = room([plan.trace.result], [True], given.length)
             self._each(plan, "values", given, columns)
             return result
         plan, numbers = self._sample(arguments)
@@ -132,12 +151,7 @@ class Program:
         """The value and a tuple with the gradient by each argument, in the structure of the argument."""
         if any(map(holds_array, arguments)) and (found := self._batch(arguments)):
             plan, given = found
-            value, columns = room(SCALAR, given.length, as_array=True)
-            gradients = []
-            for shape, as_array in zip(given.shapes, given.arrays, strict=True):
-                gradient, more = room(shape, given.length, as_array=as_array)
-                gradients.append(gradient)
-                columns += more
+            (value, *gradients), columns = room([SCALAR, *given.shapes], [False, *given.arrays], given.length)
             self._each(plan, "inputs", given, columns)
             return value, tuple(gradients)
         plan, numbers = self._sample(arguments)
@@ -173,20 +187,19 @@ class Program:
     ) -> History:
         """Lower the mean of the function over the data, as `mg.fit` does and with the same arguments.
 
-        With SGD, Adam or AdamW on exactly the program's parameters all epochs run in native code; another
-        optimizer gets its gradients from the program.
+        With SGD, Adam or AdamW on exactly the program's parameters all epochs run in native code, or on flat
+        arrays; another optimizer gets its gradients from the program.
         """
         columns, count = columns_of(data)
-        given = samples(columns)
-        plan = self._plan(given.shapes, given.first())
-        native = self._native_fit(plan, optimizer)
+        first = samples([column[:1] if is_array(column) else [column[0]] for column in columns])
+        plan = self._plan(first.shapes, first.first())
+        started = self._training(plan, optimizer, columns, count)
         options: dict[str, Any] = {"epochs": epochs, "replace": replace, "seed": seed, "schedule": schedule}
-        if native is None or epochs < 0:
+        if started is None or epochs < 0:
             options |= {"batch_size": batch_size, "callbacks": callbacks, "progress": progress}
             return train(self.backward, columns, optimizer, **options)
         options |= {"size": batch_size_of(batch_size, count), "callbacks": list(callbacks)}
         with reporting(epochs, progress) as report:
-            started = Training(native, plan.trace.parameters, optimizer, given)
             return train_natively(started, report=report if progress else None, **options)
 
     # ---- looking
@@ -218,6 +231,22 @@ class Program:
         return str(plan.source(_aim(plan)))
 
     @property
+    def matrix_source(self) -> str:
+        """The program as a function over whole arrays, found in the scalars, as the array backends run it."""
+        return str(self._matrices())
+
+    @property
+    def shapes(self) -> dict[str, str]:
+        """The arrays of `matrix_source` by name: their shape, and their first and last scalar."""
+        return self._matrices().shapes
+
+    def _matrices(self) -> MatrixSource:
+        plan = self._traced()
+        aim = _aim(plan)
+        kernel: Any = self._kernel(plan, aim) if self._library(plan) else array_kernel(plan, aim, "numpy")
+        return kernel.rolled(over_batch=aim == "parameters").source  # type: ignore[no-any-return]
+
+    @property
     def llvm_ir(self) -> str:
         """LLVM's assembly of the batch kernel that sums the value and its gradients, as `backward` runs it."""
         return kernel_source(self.tape, "total")
@@ -240,11 +269,13 @@ class Program:
             "function": None if local else function,
             "backend": self.backend,
             "reassociate": self.reassociate,
+            "float32": self.float32,
             "traces": [] if named and not local else [plan.trace for plan in self._plans.values()],
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        Program.__init__(self, state["function"], backend=state["backend"], reassociate=state["reassociate"])
+        options = {name: state[name] for name in ("backend", "reassociate", "float32")}
+        Program.__init__(self, state["function"], **options)
         for found in state["traces"]:
             self._add(found)
 
@@ -299,12 +330,23 @@ class Program:
         return kernel
 
     def _made(self, plan: Plan, aim: Aim, guarded: bool) -> Kernel:
+        if library := self._library(plan):
+            return array_kernel(plan, aim, library, guarded=guarded, float32=self.float32)
         tape = plan.tape(aim, guarded=guarded)
         if self._backend_for(tape) == "native":
             return NativeKernel(tape)
-        make = NumpyKernel if self.backend == "numpy" else PythonKernel
         outputs = len(tape.outputs)
-        return make(plan.source(aim, guarded=guarded), grouped=aim != "values", outputs=outputs)
+        return PythonKernel(plan.source(aim, guarded=guarded), grouped=aim != "values", outputs=outputs)
+
+    def _library(self, plan: Plan) -> str:
+        """The array library that runs a plan: the one asked for, or NumPy where that suits; else ""."""
+        if self.backend in ARRAY_BACKENDS:
+            return self.backend
+        if self.backend != "auto":
+            return ""
+        if id(plan) not in self._suited:
+            self._suited[id(plan)] = suits_arrays(plan.trace.tape)
+        return "numpy" if self._suited[id(plan)] else ""
 
     def _backend_for(self, tape: Tape) -> str:
         """The backend that runs a tape: native where it is installed and knows all operations, unless told."""
@@ -321,8 +363,10 @@ class Program:
     def _quicken(self, plan: Plan, aim: Aim) -> None:
         """Let a native function take the calls for one sample from now on; what it cannot take comes here."""
         name = "_call" if aim == "values" else "value_and_gradients"
+        if name in self.__dict__ or self._library(plan):
+            return
         tape = plan.tape(aim)
-        if name in self.__dict__ or self._backend_for(tape) != "native":
+        if self._backend_for(tape) != "native":
             return
         with self._lock:
             result = plan.trace.result if aim == "values" else None
@@ -331,8 +375,23 @@ class Program:
             self.__dict__[name] = quick[0] if quick else slow
             self._libraries.append(quick)
 
+    def _training(
+        self, plan: Plan, optimizer: Optimizer, columns: Sequence[Any], count: int
+    ) -> Training | ArrayTraining | None:
+        """A training on arrays or in native code; None where neither can be had."""
+        if self._library(plan):
+
+            def kernel(guarded: bool) -> Any:
+                return self._kernel(plan, "parameters", guarded=guarded)
+
+            return array_training(kernel, plan, optimizer, columns, count)
+        native = self._native_fit(plan, optimizer)
+        return Training(native, plan.trace.parameters, optimizer, samples(columns)) if native else None
+
     def _native_fit(self, plan: Plan, optimizer: Optimizer) -> NativeFit | None:
         """The native training loop; None where it cannot be had."""
+        if self._library(plan):
+            return None
         tape = plan.tape("parameters")
         taken = steps(optimizer)
         if taken is None or self._backend_for(tape) != "native":

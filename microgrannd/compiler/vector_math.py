@@ -180,27 +180,35 @@ def _error(e: Emitter, x: str) -> tuple[tuple[str, str], str, str]:
     middle = e.compare("olt", size, e.constant(1.25))
     z = e.mul(x, x)
     s = e.sub(size, e.constant(1.0))
-    top = e.select(near, e.polynomial(z, _ERF_NEAR_TOP), e.polynomial(s, _ERF_ONE_TOP))
-    bottom = e.select(near, e.polynomial(z, _ERF_NEAR_BOTTOM), e.polynomial(s, _ERF_ONE_BOTTOM))
-    quotient = e.div(top, bottom)
-
-    # exp(-x² - 9/16 + R/S) / |x|, the exponent in two parts so that its rounding does not count
     bounded = e.select(e.compare("ogt", size, e.constant(28.0)), e.constant(28.0), size)
     bounded = e.select(middle, e.constant(1.25), bounded)
+    inverse = e.div(e.constant(1.0), bounded)
+    w = e.mul(inverse, inverse)
+    first = e.compare("olt", size, e.constant(1 / 0.35))
+    top, bottom = (
+        e.select(
+            near,
+            e.polynomial(z, coefficients[0]),
+            e.select(
+                middle,
+                e.polynomial(s, coefficients[1]),
+                e.select(first, e.polynomial(w, coefficients[2]), e.polynomial(w, coefficients[3])),
+            ),
+        )
+        for coefficients in (
+            (_ERF_NEAR_TOP, _ERF_ONE_TOP, _ERF_FAR_TOP, _ERF_FARTHER_TOP),
+            (_ERF_NEAR_BOTTOM, _ERF_ONE_BOTTOM, _ERF_FAR_BOTTOM, _ERF_FARTHER_BOTTOM),
+        )
+    )
+    quotient = e.div(top, bottom)
+    # exp(-x² - 9/16 + quotient) / |x|, the exponent in two parts so that its rounding does not count
     square = e.mul(bounded, bounded)
     lost = e.fma(bounded, bounded, e.neg(square))
-    inverse = e.div(e.constant(1.0), square)
-    first = e.compare("olt", size, e.constant(1 / 0.35))
-    chosen = [
-        e.polynomial(inverse, far_or_farther)
-        for far_or_farther in (_ERF_FAR_TOP, _ERF_FAR_BOTTOM, _ERF_FARTHER_TOP, _ERF_FARTHER_BOTTOM)
-    ]
-    rational = e.div(e.select(first, chosen[0], chosen[2]), e.select(first, chosen[1], chosen[3]))
-    added = e.sub(rational, e.constant(0.5625))
+    added = e.sub(quotient, e.constant(0.5625))
     exponent = e.sub(added, square)
     low = e.sub(e.sub(added, e.add(exponent, square)), lost)
     power = exp(e, exponent)
-    return (near, middle), quotient, e.div(e.fma(power, low, power), bounded)
+    return (near, middle), quotient, e.mul(e.fma(power, low, power), inverse)
 
 
 def sin(e: Emitter, x: str) -> str:
