@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from microgrannd import Value, operations, scope
 from microgrannd.drawing import draw
-from microgrannd.drawing.folding import BOXES, WHOLE, folded
+from microgrannd.drawing.folding import folded
+from microgrannd.drawing.grouping import BOXES, WHOLE
 from microgrannd.engine import Constant, topological_order
 from microgrannd.nn import MLP
 

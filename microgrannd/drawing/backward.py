@@ -13,8 +13,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from microgrannd.drawing.folding import WHOLE, folded
+from microgrannd.drawing.folding import folded
 from microgrannd.drawing.graph import Edge, Node, Picture, picture, plural, value_node
+from microgrannd.drawing.grouping import WHOLE
 from microgrannd.drawing.lettering import number, shortened
 from microgrannd.drawing.ranks import tight_ranks
 from microgrannd.engine import Constant, Value, topological_order

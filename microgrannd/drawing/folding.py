@@ -1,28 +1,21 @@
 """Large graphs, folded: a few dozen boxes that stand for thousands of nodes, or for a million.
 
-Nodes that were made in one scope (a layer, a neuron) become one box; of the others, those that are
-computed in the same way do. Where that is not enough, the graph is cut into bands from the leaves to the
-output. A box says how many nodes it stands for, of what kind, and how large their gradients are; the
-caption says what was folded and how to unfold it. Every pass over the graph is a loop, none a recursion.
-This room may import the engine, `graph` and `lettering`.
+A box says how many nodes it stands for, of what kind, and how large their gradients are; the caption
+says what was folded and how to unfold it. Which nodes go together, `grouping` says. This room may import
+the engine, `graph`, `grouping` and `lettering`.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
-from typing import Final, NamedTuple
 
 from microgrannd.drawing.graph import Edge, Node, Picture, Strength, gate, has_gradients, in_words, plural, value_node
+from microgrannd.drawing.grouping import WHOLE, Folding, Graph, chosen, without_cycles
 from microgrannd.drawing.lettering import number, shortened
-from microgrannd.engine import Constant, Value, topological_order
-from microgrannd.operations import FusedOperation, Operation
-
-WHOLE: Final = 150  # up to so many nodes, a graph is drawn as it is
-BOXES: Final = 60  # the most that a folded picture has, unless a depth is asked for
-BANDS: Final = 12
+from microgrannd.engine import Value, topological_order
+from microgrannd.operations import Operation
 
 
 def folded(
@@ -52,205 +45,12 @@ def folded(
     order = topological_order(*roots)
     if fold == "auto" and depth is None and len(order) <= WHOLE:
         return None
-    graph = _Graph(order, roots, slopes or {})
-    folding = _chosen(graph, fold, depth)
+    graph = Graph(order, roots, slopes or {})
+    folding = chosen(graph, fold, depth)
     if len(set(folding.groups)) == len(order):
         return None
-    folding = folding._replace(groups=_without_cycles(graph, folding.groups))
+    folding = folding._replace(groups=without_cycles(graph, folding.groups))
     return _Boxes(graph, folding, values, gradients, precision, set(highlight)).picture()
-
-
-class _Folding(NamedTuple):
-    """The group of each node, why so, how to unfold it, and the names of groups that have one."""
-
-    groups: list[int]
-    how: str
-    unfold: str = 'with mg.scope("name") parts of a graph get boxes of their own'
-    names: dict[int, str] = {}  # noqa: RUF012
-
-
-class _Graph:
-    """The graph in numbers: the parents of each node by position, and how often each is used."""
-
-    def __init__(self, order: list[Value], roots: Sequence[Value], slopes: Mapping[Value, str]) -> None:
-        self.order = order
-        position = {value: i for i, value in enumerate(order)}
-        self.roots = [position[root] for root in roots]
-        self.parents = [tuple([position[p] for p in value.parents]) if value.op else () for value in order]
-        self.uses = [0] * len(order)
-        self.consumer = [-1] * len(order)  # one of them: the first
-        for i in range(len(order) - 1, -1, -1):
-            for parent in self.parents[i]:
-                self.uses[parent] += 1
-                self.consumer[parent] = i
-        self.is_constant = [value.__class__ is Constant for value in order]
-        self.slopes = slopes
-        self.scopes = [value._origin.scope if value._origin else "" for value in order]
-
-
-def _chosen(graph: _Graph, fold: str, depth: int | None) -> _Folding:
-    """The finest folding that can be read."""
-    deepest = max((scope.count(".") + 1 for scope in set(graph.scopes) if scope), default=0)
-    depths = [depth] if depth is not None else [0] if fold == "all" else list(range(deepest - 1, -1, -1))
-    limit, crowd = (WHOLE, 10 * WHOLE) if depth is not None else (BOXES, 3 * BOXES)
-    by_scope = [(d, _by_scope(graph, d)) for d in depths if d < deepest]
-    if depth is not None and not by_scope and len(graph.order) <= WHOLE:
-        return _Folding(list(range(len(graph.order))), "every node is open")
-    if fold != "all":
-        for d, groups in by_scope:
-            if _is_readable(graph, groups, limit, crowd):
-                return _Folding(groups, f"folded by scope, depth={d}", f"depth={d + 1} opens one level of scopes more")
-    alike = _alike(graph)
-    for d, groups in by_scope:
-        size, after = Counter(groups), len(groups)
-        both = [group if size[group] > 1 else after + other for group, other in zip(groups, alike, strict=True)]
-        if _is_readable(graph, both, limit, crowd):
-            how = f"folded by scope, depth={d}, and what is computed alike"
-            return _Folding(both, how, f"depth={d + 1} opens one level of scopes more")
-    if _is_readable(graph, alike, limit, crowd):
-        return _Folding(alike, "what is computed alike is folded")
-    return _in_bands(graph)
-
-
-def _is_readable(graph: _Graph, groups: list[int], boxes: int, edges: int) -> bool:
-    """Whether there are few enough boxes, and few enough edges between them."""
-    if len(set(groups)) > boxes:
-        return False
-    between = {(groups[parent], groups[i]) for i, parents in enumerate(graph.parents) for parent in parents}
-    return len(between) <= edges
-
-
-def _by_scope(graph: _Graph, depth: int) -> list[int]:
-    """Nodes below `depth` levels of scopes are with the others of the same scope; the rest are alone."""
-    heads: dict[str, int] = {}
-    names = {scope: ".".join(scope.split(".")[: depth + 1]) for scope in set(graph.scopes)}
-    groups = list(range(len(graph.order)))
-    for i, scope in enumerate(graph.scopes):
-        if scope and scope.count(".") >= depth:
-            groups[i] = heads.setdefault(names[scope], i)
-    return _with_constants(graph, groups)
-
-
-def _with_constants(graph: _Graph, groups: list[int]) -> list[int]:
-    """Constants go with what uses them, where that is a group."""
-    size = Counter(groups)
-    for i, constant in enumerate(graph.is_constant):
-        consumer = graph.consumer[i]
-        if constant and graph.uses[i] == 1 and size[groups[consumer]] > 1:
-            groups[i] = groups[consumer]
-    return groups
-
-
-def _alike(graph: _Graph) -> list[int]:
-    """Nodes with the same operation on operands that are alike; a chain of one operation counts as one."""
-    kinds: dict[tuple[object, ...], int] = {}
-    kind = [0] * len(graph.order)
-    operands: dict[int, list[int]] = {}  # of the chains that end here, and go on in one consumer
-    goes_on = [False] * len(graph.order)
-    for i, value in enumerate(graph.order):
-        if value.op is None:
-            kind[i] = kinds.setdefault(("constant",) if graph.is_constant[i] else ("leaf",), i)
-            continue
-        found = [operands.pop(parent, []) or [kind[parent]] for parent in graph.parents[i]]
-        chain = max(found, key=len)  # the longest grows: a long chain is not copied at each of its nodes
-        for others in found:
-            if others is not chain:
-                chain.extend(others)
-        goes_on[i] = (
-            graph.uses[i] == 1
-            and graph.order[graph.consumer[i]].op is value.op
-            and not isinstance(value.op, FusedOperation)
-            and (value in graph.slopes) == (graph.order[graph.consumer[i]] in graph.slopes)
-        )
-        if goes_on[i]:
-            operands[i] = chain
-        else:
-            kind[i] = kinds.setdefault((value.op, value in graph.slopes, len(chain), *sorted(set(chain))), i)
-    groups = kind
-    for i in range(len(graph.order) - 1, -1, -1):
-        if goes_on[i]:
-            groups[i] = groups[graph.consumer[i]]
-    return _leaves_by_consumers(graph, groups)
-
-
-def _leaves_by_consumers(graph: _Graph, groups: list[int]) -> list[int]:
-    """Leaves are alike if nodes that are alike use them as often; constants go with their consumer."""
-    users: dict[int, set[int]] = {}
-    for i, parents in enumerate(graph.parents):
-        for parent in parents:
-            if graph.order[parent].op is None:
-                users.setdefault(parent, set()).add(groups[i])
-    names = {leaf: graph.order[leaf].label.rstrip("0123456789") for leaf in users}
-    told_apart = len(set(names.values())) <= BANDS  # w0, w1 and x0, x1; but not names that are all different
-    kinds: dict[tuple[object, ...], int] = {}
-    for leaf, used_by in sorted(users.items()):
-        if not graph.is_constant[leaf]:
-            name = names[leaf] if told_apart else ""
-            groups[leaf] = kinds.setdefault((name, graph.uses[leaf], *sorted(used_by)), leaf)
-    return _with_constants(graph, groups)
-
-
-def _in_bands(graph: _Graph) -> _Folding:
-    """About equally many nodes in each band; what is not used by others, the outputs, stays alone."""
-    rank = [0] * len(graph.order)
-    for i, parents in enumerate(graph.parents):
-        if parents:
-            rank[i] = 1 + max([rank[parent] for parent in parents])
-    for i in range(len(rank) - 1, -1, -1):
-        if not graph.parents[i] and graph.uses[i]:
-            rank[i] = max(rank[graph.consumer[i]] - 1, 0)
-    count = [0] * (max(rank) + 1)
-    for r in rank:
-        count[r] += 1
-    band, before = [], 0
-    for nodes in count:
-        band.append(min(BANDS - 1, before * BANDS // len(rank)))
-        before += nodes
-    heads: dict[int, int] = {}
-    alone = {root for root in graph.roots if not graph.uses[root]}
-    alone = alone if len(alone) <= BANDS else set()
-    groups = [i if i in alone else heads.setdefault(band[r], i) for i, r in enumerate(rank)]
-    names = {group: f"part {k + 1} of {len(heads)}" for k, (_, group) in enumerate(sorted(heads.items()))}
-    return _Folding(groups, "cut into parts, from the leaves to the output", names=names)
-
-
-def _without_cycles(graph: _Graph, groups: list[int]) -> list[int]:
-    """Groups that depend on each other, as a cell that is used again and again, become one.
-
-    Tarjan's strongly connected components, without recursion.
-    """
-    below: dict[int, dict[int, None]] = {group: {} for group in groups}
-    for i, parents in enumerate(graph.parents):
-        mine = groups[i]
-        for parent in parents:
-            if groups[parent] != mine:
-                below[mine][groups[parent]] = None
-    found: dict[int, int] = {}
-    lowest: dict[int, int] = {}
-    component: dict[int, int] = {}
-    path: list[int] = []
-    for start in below:
-        work = [(start, iter(below[start]))] if start not in found else []
-        while work:
-            group, rest = work[-1]
-            if group not in found:
-                found[group] = lowest[group] = len(found)
-                path.append(group)
-            for other in rest:
-                if other not in found:
-                    work.append((other, iter(below[other])))
-                    break
-                if other not in component:
-                    lowest[group] = min(lowest[group], lowest[other])
-            else:
-                work.pop()
-                if work:
-                    above = work[-1][0]
-                    lowest[above] = min(lowest[above], lowest[group])
-                if lowest[group] == found[group]:
-                    while group not in component:
-                        component[path.pop()] = group
-    return [component[group] for group in groups]
 
 
 @dataclass(slots=True)
@@ -309,8 +109,8 @@ class _Boxes:
 
     def __init__(
         self,
-        graph: _Graph,
-        folding: _Folding,
+        graph: Graph,
+        folding: Folding,
         values: bool,
         gradients: bool,
         precision: int,
