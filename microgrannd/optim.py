@@ -133,9 +133,8 @@ class Adam(Optimizer):
         weight_decay: Number = 0.0,
     ) -> None:
         super().__init__(parameters, lr)
-        for beta in betas:
-            if not 0 <= beta < 1:
-                raise ValueError(f"betas are two numbers from 0 to below 1, got {betas}.")
+        if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
+            raise ValueError(f"betas are two numbers from 0 to below 1, got {betas}.")
         self.betas = betas
         self.eps = _at_least_zero("eps", eps)
         self.weight_decay = _at_least_zero("weight decay", weight_decay)

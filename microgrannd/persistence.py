@@ -54,6 +54,8 @@ def load(path: AnyPath, into: Module | None = None) -> Any:
     `into`: it gets the file's parameters if all their names fit. Raises ModelFileError, a ValueError,
     for a file that is damaged, foreign or newer than this package, and then changes nothing.
     """
+    if into is not None and not isinstance(into, Module):
+        raise TypeError(f"Parameters are loaded into a Module, such as an MLP; got {type(into).__name__}.")
     content = _content(path)
     architecture, numbers = content["architecture"], content["parameters"]
     model = into if into is not None else _built(path, architecture, len(numbers))

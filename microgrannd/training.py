@@ -54,6 +54,8 @@ def fit(
     options: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "replace": replace, "seed": seed}
     options |= {"schedule": schedule, "callbacks": callbacks, "progress": progress}
     columns, count = columns_of(data)
+    if compiled not in (True, False, "auto"):
+        raise ValueError(f"compiled is True, False or 'auto', got {compiled!r}.")
     if compiled:
         from microgrannd.compiler import for_training  # here, because eager training needs no compiler
 

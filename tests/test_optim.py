@@ -183,6 +183,7 @@ def test_parameters_are_leaves_and_there_is_one_at_least(kind, parameters, error
         (lambda p: SGD(p, nesterov=True), ValueError, "needs a momentum"),
         (lambda p: AdamW(p, weight_decay=-1), ValueError, "weight decay is at least 0"),
         (lambda p: Adam(p, betas=(0.9, 1.0)), ValueError, "betas are two numbers from 0 to below 1"),
+        (lambda p: Adam(p, betas=(0.9,)), ValueError, "betas are two numbers"),
         (lambda p: Adam(p, eps=-1), ValueError, "eps is at least 0"),
     ],
 )

@@ -229,6 +229,12 @@ def test_only_modules_are_saved(path):
     assert not path.exists()
 
 
+def test_only_into_modules_is_loaded(path):
+    save(MLP(1, [1]), path)
+    with pytest.raises(TypeError, match="loaded into a Module, such as an MLP; got type"):
+        load(path, into=MLP)
+
+
 def test_what_fails_leaves_the_old_file_and_nothing_else(path, monkeypatch):
     save(MLP(2, [1], seed=0), path)
     before = path.read_bytes()

@@ -275,6 +275,7 @@ def test_no_epochs_are_no_history():
         (([1.0, 2.0],), {"batch_size": 3}, ValueError, "batch_size is 3, but the data has 2 samples"),
         (([1.0, 2.0],), {"batch_size": 0}, ValueError, "batch_size is 0"),
         (([1.0, 2.0],), {"batch_size": 1.5}, TypeError, "float"),
+        (([1.0, 2.0],), {"compiled": "yes"}, ValueError, "compiled is True, False or 'auto', got 'yes'"),
         (([1.0, 2.0],), {"epochs": -1}, ValueError, "epochs is at least 0, got -1"),
         (([1.0, 2.0], [1.0]), {}, ValueError, r"one length, at least 1; got lengths \[2, 1\]"),
         (([], []), {}, ValueError, "at least 1; got lengths"),
