@@ -6,9 +6,11 @@ The pages load nothing from elsewhere; pictures and step players are inside them
 import html
 import os
 import re
+from base64 import b64decode
 from pathlib import Path
 from typing import Any
 
+SMALLEST = 0.62  # of a drawing's own size, at which its letters are still read
 STYLE = Path(__file__).with_name("book.css")
 PAGE = """\
 <!doctype html>
@@ -80,8 +82,16 @@ def body(notebook: Any) -> str:
     exporter = HTMLExporter(template_name="basic", exclude_input_prompt=True, exclude_output_prompt=True)
     found, _ = exporter.from_notebook_node(notebook)
     found = re.sub(r'<a class="anchor-link"[^>]*>.*?</a>', "", found)
+    found = re.sub(r'(<img [^>]*src="data:image/svg\+xml;base64,)([^"]+)" style="[^"]*"', _sized, found)
     # Chapters link to each other as notebooks and to the documentation as Markdown.
     return re.sub(r'href="(\d\d-[\w-]+)\.ipynb"', r'href="\1.html"', found)
+
+
+def _sized(match: re.Match[str]) -> str:
+    """A drawing that may shrink to a column's width, but not beyond what can be read."""
+    width = re.search(rb'<svg [^>]*?width="([\d.]+)"', b64decode(match[2][:1200]))
+    least = round(float(width[1]) * SMALLEST) if width else 0
+    return f'{match[1]}{match[2]}" class="drawing" style="max-width: max(100%, {least}px)"'
 
 
 def style() -> str:
