@@ -231,8 +231,8 @@ def test_only_modules_are_saved(path):
 
 def test_only_into_modules_is_loaded(path):
     save(MLP(1, [1]), path)
-    with pytest.raises(TypeError, match="loaded into a Module, such as an MLP; got type"):
-        load(path, into=MLP)
+    with pytest.raises(TypeError, match="loaded into a Module, such as an MLP; got list"):
+        load(path, into=[MLP(1, [1])])
 
 
 def test_what_fails_leaves_the_old_file_and_nothing_else(path, monkeypatch):
