@@ -7,6 +7,7 @@ may import the optimizers and progress.
 from __future__ import annotations
 
 import operator
+import os
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -54,7 +55,7 @@ class History:
             lines.append(f"{i + 1:>5} {self.losses[i]:>12.6g} {self.rates[i]:>12.6g} {elapsed:>12.3g}")
         return "\n".join(lines)
 
-    def plot(self, path: str | None = None) -> Any:
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
         """The loss over the epochs as a matplotlib figure, saved at `path` if there is one."""
         try:
             from matplotlib.figure import Figure
