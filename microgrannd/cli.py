@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from microgrannd import __version__
+from microgrannd import __version__, engine
 from microgrannd.engine import Constant, Value, topological_order
 from microgrannd.errors import MicrogranndError
 from microgrannd.terminal import table
@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="microgrannd", description="A scalar autodiff engine: train, draw and step through backpropagation."
     )
-    parser.add_argument("--version", action="version", version=f"microgrannd {__version__} (pure Python)")
+    parser.add_argument("--version", action="version", version=f"microgrannd {__version__} ({_build()})")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     iris = commands.add_parser(
@@ -70,6 +70,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_expression(step, "steps.html")
     step.set_defaults(run=_step)
     return parser
+
+
+def _build() -> str:
+    """Whether the engine runs as it is written or compiled by setup.py."""
+    return "pure Python" if engine.__file__.endswith(".py") else "compiled"
 
 
 def _add_expression(command: argparse.ArgumentParser, output: str) -> None:

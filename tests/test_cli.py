@@ -159,7 +159,8 @@ def test_step_writes_a_page_and_prints_the_same_numbers(tmp_path, capsys):  # C-
 
 
 def test_version_tells_which_build_runs():
-    assert run("--version").stdout.strip() == f"microgrannd {mg.__version__} (pure Python)"
+    build = "pure Python" if mg.engine.__file__.endswith(".py") else "compiled"
+    assert run("--version").stdout.strip() == f"microgrannd {mg.__version__} ({build})"
 
 
 def test_a_reader_that_stops_early_is_no_error():

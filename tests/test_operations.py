@@ -312,6 +312,7 @@ def test_a_users_operation_with_too_few_local_gradients_is_found_out():
         broken(Value(1.0), Value(2.0)).backward()
 
 
+@pytest.mark.skipif(not operations.__file__.endswith(".py"), reason="a compiled class shows no signature")
 def test_public_operations_have_no_signature_surprises():
     assert set(inspect.signature(Operation).parameters) == {
         "symbol",
