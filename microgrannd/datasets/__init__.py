@@ -1,10 +1,11 @@
-"""Data to train on: `iris` comes with the package, `moons` is made on the spot.
+"""Data to train on: `iris` comes with the package, `moons` is made on the spot, `mnist` is fetched once.
 
-Each gives its samples as `Samples`, which `fit` takes as they are.
+Each gives its samples as pairs of x and y, which `fit` takes as they are.
 """
 
 from microgrannd.datasets.iris import Iris, iris
+from microgrannd.datasets.mnist import Mnist, mnist
 from microgrannd.datasets.moons import moons
 from microgrannd.datasets.samples import Samples
 
-__all__ = ["Iris", "Samples", "iris", "moons"]
+__all__ = ["Iris", "Mnist", "Samples", "iris", "mnist", "moons"]

@@ -1,0 +1,223 @@
+"""MNIST, the handwritten digits of LeCun and Cortes: 60,000 to train on and 10,000 to test with.
+
+The four original files are read from a folder, or fetched once and kept in a cache. Every file is checked
+against its known size and checksum before it is used, so a damaged one is named and never read.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+MIRRORS: Final = (
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+)
+FOLDER_VARIABLE: Final = "MICROGRANND_DATA"
+SIDE: Final = 28
+SMALL_SIDE: Final = 14
+
+
+class File(NamedTuple):
+    """One of the four: its name, its size and checksum packed, and the checksum of its content."""
+
+    name: str
+    size: int
+    sha256: str
+    content_md5: str
+
+
+FILES: Final = (
+    File(
+        "train-images-idx3-ubyte",
+        9912422,
+        "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+        "6bbc9ace898e44ae57da46a324031adb",
+    ),
+    File(
+        "train-labels-idx1-ubyte",
+        28881,
+        "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+        "a25bea736e30d166cdddb491f175f624",
+    ),
+    File(
+        "t10k-images-idx3-ubyte",
+        1648877,
+        "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+        "2646ac647ad5339dbf082846283269ea",
+    ),
+    File(
+        "t10k-labels-idx1-ubyte",
+        4542,
+        "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+        "27ae3e4e09519cfbb04c329615203637",
+    ),
+)
+
+
+class Digits(NamedTuple):
+    """Images as rows of bytes, 0 for the background and 255 for ink, and the digit of each."""
+
+    x: Any
+    y: Any
+
+
+class Mnist(NamedTuple):
+    """The digits to train on and to test with; each image is a row of `side` × `side` bytes."""
+
+    train: Digits
+    test: Digits
+    side: int
+
+
+def mnist(folder: str | Path | None = None, *, small: bool = False, download: bool = True) -> Mnist:
+    """The digits, from the original files in a folder, from the cache, or fetched once into it.
+
+    `folder` has the four files, packed (.gz) or unpacked; without one, the environment variable
+    MICROGRANND_DATA may name it. `small` makes the images 14 × 14: each pixel is the rounded mean of four.
+    Raises ValueError for a file that is not the original, and FileNotFoundError where files are missing and
+    `download` is False.
+    """
+    try:
+        import numpy
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError("MNIST needs NumPy: pip install 'microgrannd[native]'") from None
+    named = folder if folder is not None else os.environ.get(FOLDER_VARIABLE)
+    where = Path(named) if named is not None else cache()
+    arrays = []
+    for file in FILES:
+        content = _content(where, file, fetched=download and named is None)
+        array = numpy.frombuffer(content, dtype=numpy.uint8, offset=_header_size(content))
+        arrays.append(array.reshape(-1, SIDE * SIDE) if "images" in file.name else array)
+    if small:
+        arrays = [shrunk(array) if array.ndim == 2 else array for array in arrays]
+    return Mnist(Digits(*arrays[:2]), Digits(*arrays[2:]), SMALL_SIDE if small else SIDE)
+
+
+def shrunk(images: Any) -> Any:
+    """Images of 28 × 28 bytes as images of 14 × 14: the rounded mean (a + b + c + d + 2) // 4 of each block.
+
+    >>> import numpy
+    >>> image = numpy.zeros((1, 784), dtype=numpy.uint8)
+    >>> image[0, [0, 1, 28]] = 255, 255, 4
+    >>> int(shrunk(image)[0, 0])
+    129
+    """
+    blocks = images.reshape(-1, SMALL_SIDE, 2, SMALL_SIDE, 2).astype("uint16")
+    means = (blocks.sum(axis=(2, 4)) + 2) // 4
+    return means.astype("uint8").reshape(-1, SMALL_SIDE * SMALL_SIDE)
+
+
+def cache() -> Path:
+    """The folder in which fetched files are kept."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "microgrannd" / "mnist"
+
+
+def _content(folder: Path, file: File, *, fetched: bool) -> bytes:
+    """The content of one of the files, unpacked and checked."""
+    unpacked, packed = folder / file.name, folder / f"{file.name}.gz"
+    if unpacked.is_file():
+        content = unpacked.read_bytes()
+        _check(unpacked, hashlib.md5(content, usedforsecurity=False).hexdigest(), file.content_md5)
+        return content
+    if not packed.is_file():
+        if not fetched:
+            raise FileNotFoundError(
+                f"There is no {packed.name} in {folder}: it is one of MNIST's four files; "
+                f"name the folder that has them, or the environment variable {FOLDER_VARIABLE}."
+            )
+        _fetch(packed, file)
+    try:
+        content = gzip.decompress(packed.read_bytes())
+    except (OSError, EOFError) as error:
+        raise ValueError(f"{packed} is damaged: {error}. Delete it, and it is fetched anew.") from None
+    _check(packed, hashlib.md5(content, usedforsecurity=False).hexdigest(), file.content_md5)
+    return content
+
+
+def _check(path: Path, found: str, expected: str) -> None:
+    if found != expected:
+        raise ValueError(
+            f"{path} is damaged or not MNIST's: its content has the MD5 checksum {found}, not {expected}. "
+            "Delete it, and it is fetched anew."
+        )
+
+
+def _header_size(content: bytes) -> int:
+    """How many bytes come before the numbers of an IDX file."""
+    return 4 + 4 * content[3]  # the fourth byte tells how many dimensions there are
+
+
+# ---- fetching
+
+
+def _fetch(path: Path, file: File, mirrors: Sequence[str] = MIRRORS) -> None:
+    """Fetch a file, going on where an earlier attempt ended; it has its name only once it is whole and checked."""
+    import urllib.error
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.partial")
+    reasons = []
+    for mirror in mirrors:
+        try:
+            _fetch_from(mirror + path.name, partial, file.size)
+        except (urllib.error.URLError, OSError) as error:
+            reasons.append(f"{mirror}: {error}")
+            continue
+        found = hashlib.sha256(partial.read_bytes()).hexdigest()
+        if found == file.sha256:
+            os.replace(partial, path)
+            return
+        partial.unlink()
+        reasons.append(f"{mirror}: what it gave has the SHA-256 checksum {found}, not {file.sha256}")
+    raise OSError(
+        f"{path.name} could not be fetched ({'; '.join(reasons)}). Put MNIST's four files into a folder and "
+        f"name it with --data or the environment variable {FOLDER_VARIABLE}."
+    )
+
+
+def _fetch_from(url: str, partial: Path, size: int) -> None:
+    """Append to the partial file what it lacks; a server that cannot go on starts again."""
+    import urllib.request
+
+    have = partial.stat().st_size if partial.exists() else 0
+    if have >= size:
+        return
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        if have and answer.status != 206:
+            have = 0
+        with partial.open("ab" if have else "wb") as out, _reporting(url.rpartition("/")[2], size) as report:
+            while have < size and (block := answer.read(min(1 << 16, size - have))):
+                out.write(block)
+                have += len(block)
+                report(have)
+    if have < size:
+        raise OSError(f"the connection ended after {have} of {size} bytes")
+
+
+@contextmanager
+def _reporting(name: str, size: int) -> Iterator[Callable[[int], None]]:
+    """A function to be called with how many bytes are there: a bar on a terminal, one plain line elsewhere."""
+    if not sys.stderr.isatty():
+        print(f"fetching {name} ({size / 1e6:.1f} MB)", file=sys.stderr, flush=True)
+        yield lambda have: None
+        return
+
+    def report(have: int) -> None:
+        done = 30 * have // size
+        print(
+            f"\r{name} [{'#' * done:<30}] {have / 1e6:.1f} of {size / 1e6:.1f} MB", end="", file=sys.stderr, flush=True
+        )
+
+    try:
+        yield report
+    finally:
+        print(file=sys.stderr)
