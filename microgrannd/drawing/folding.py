@@ -90,7 +90,7 @@ class _Box:
             self.largest = magnitude
         if self.scope is None:
             self.scope = scope
-        elif self.scope != scope:
+        elif self.scope and self.scope != scope:
             self.scope = _shared(self.scope, scope)
 
 
@@ -131,7 +131,8 @@ class _Boxes:
         for root in graph.roots:
             self.boxes[self.groups[root]].output = True
         self.between = self._edges_between()
-        self._count_copies()
+        if not folding.names:  # parts of a graph are no copies
+            self._count_copies()
 
     def picture(self) -> Picture:
         order = self._order()

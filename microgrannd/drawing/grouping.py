@@ -52,7 +52,7 @@ def chosen(graph: Graph, fold: str, depth: int | None) -> Folding:
     deepest = max((scope.count(".") + 1 for scope in set(graph.scopes) if scope), default=0)
     depths = [depth] if depth is not None else [0] if fold == "all" else list(range(deepest - 1, -1, -1))
     limit, crowd = (WHOLE, 10 * WHOLE) if depth is not None else (BOXES, 3 * BOXES)
-    by_scope = [(d, _by_scope(graph, d)) for d in depths if d < deepest]
+    by_scope = [(d, _by_scope(graph, d)) for d in depths if d < deepest and len(_heads(graph, d)) <= limit]
     if depth is not None and not by_scope and len(graph.order) <= WHOLE:
         return Folding(list(range(len(graph.order))), "every node is open")
     if fold != "all":
@@ -118,10 +118,19 @@ def _is_readable(graph: Graph, groups: list[int], boxes: int, edges: int) -> boo
     return len(between) <= edges
 
 
+def _heads(graph: Graph, depth: int) -> set[str]:
+    """The scopes that are boxes at this depth."""
+    return {_cut(scope, depth) for scope in set(graph.scopes) if scope.count(".") >= depth}
+
+
+def _cut(scope: str, depth: int) -> str:
+    return ".".join(scope.split(".")[: depth + 1])
+
+
 def _by_scope(graph: Graph, depth: int) -> list[int]:
     """Nodes below `depth` levels of scopes are with the others of the same scope; the rest are alone."""
     heads: dict[str, int] = {}
-    names = {scope: ".".join(scope.split(".")[: depth + 1]) for scope in set(graph.scopes)}
+    names = {scope: _cut(scope, depth) for scope in set(graph.scopes)}
     groups = list(range(len(graph.order)))
     for i, scope in enumerate(graph.scopes):
         if scope and scope.count(".") >= depth:
