@@ -607,7 +607,8 @@ def _refuse_while_tracing(remedy: str) -> None:
 
 def _stop_at_anomalies(steps: Iterator[Step]) -> None:
     for step in steps:
-        if not (math.isfinite(step.contribution) and math.isfinite(step.after)):
+        # A constant's gradient is nobody's: that of the 2 in x**2 is NaN for every x below 0.
+        if not (math.isfinite(step.after) or isinstance(step.parent, Constant)):
             name = step.parent.label or f"input {step.position}"
             raise AnomalyError(
                 f"In the backward pass of {_described(step.node)} the gradient of {name} became {step.after}: "
