@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Container, Sequence
+from contextlib import nullcontext
 from typing import Final, TypeAlias
 
 from microgrannd import modes
 from microgrannd import operations as ops
-from microgrannd.engine import Constant, Value, topological_order
+from microgrannd.engine import Constant, Value, _check_count, topological_order
 from microgrannd.errors import AnomalyError, GradientError
 from microgrannd.operations import Number, as_float
 
@@ -93,6 +94,8 @@ def all_slopes(y: Value) -> dict[Value, float]:
             continue
         operation = node.op
         local_gradients = operation.local_gradients(*node.inputs, node._data)  # type: ignore[union-attr]
+        if len(local_gradients) != len(node.parents):
+            _check_count(node)
         for parent, local in zip(node.parents, local_gradients, strict=True):
             if local or not operation.routes:  # type: ignore[union-attr]
                 found[parent] = found.get(parent, 0.0) + slope * local
@@ -185,10 +188,12 @@ def _local_gradients(node: Value, variables: Container[Value]) -> tuple[Operand,
                 "a gradient as a graph would be taken at the new number: compute y again first."
             )
     inputs = [p._data if isinstance(p, Constant) and p not in variables else p for p in node.parents]
-    if not (modes.opened and modes.current.detecting):
-        return node.op.local_gradients(*inputs, node)
-    with modes.no_detection():  # a rule also gives gradients that nobody asked for
-        return node.op.local_gradients(*inputs, node)
+    # A rule also gives gradients that nobody asked for, and these may be what they like.
+    with modes.no_detection() if modes.opened and modes.current.detecting else nullcontext():
+        found = node.op.local_gradients(*inputs, node)
+    if len(found) != len(inputs):
+        _check_count(node)
+    return found
 
 
 # The operations whose result is finite wherever their inputs are (but for overflow beyond 1e308), and
