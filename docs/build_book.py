@@ -70,7 +70,9 @@ def executed(path: Path) -> Any:
     root = str(path.parent.parent)
     notebook = nbformat.read(path, as_version=4)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])}
-    client = NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(path.parent)}})
+    client = NotebookClient(
+        notebook, timeout=600, coalesce_streams=True, resources={"metadata": {"path": str(path.parent)}}
+    )
     client.execute(env=environment)
     return notebook
 
@@ -83,6 +85,7 @@ def body(notebook: Any) -> str:
     found, _ = exporter.from_notebook_node(notebook)
     found = re.sub(r'<a class="anchor-link"[^>]*>.*?</a>', "", found)
     found = re.sub(r'(<img [^>]*src="data:image/svg\+xml;base64,)([^"]+)" style="[^"]*"', _sized, found)
+    found = found.replace("No description has been provided for this image", "The plot that the cell above makes")
     # Chapters link to each other as notebooks and to the documentation as Markdown.
     return re.sub(r'href="(\d\d-[\w-]+)\.ipynb"', r'href="\1.html"', found)
 

@@ -13,6 +13,7 @@ from microgrannd.operations import NUMPY_NAMES, FusedOperation, Operation
 
 # In words of elementary functions. The tests hold each against the operation.
 DEFINITIONS = {
+    "abs": "x if x >= 0 else -x",
     "contribution": "x * y, and 0 where x = 0",
     "square": "x * x",
     "cbrt": "∛x",
