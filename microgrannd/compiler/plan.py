@@ -19,16 +19,16 @@ from typing import Literal
 from microgrannd.compiler.python_source import Source, python_source
 from microgrannd.compiler.simplify import reassociate, simplify
 from microgrannd.compiler.tape import Tape
-from microgrannd.compiler.tracing import Trace, differentiate
+from microgrannd.compiler.tracing import Trace, differentiate, differentiate_twice
 
-Aim = Literal["values", "inputs", "parameters"]
+Aim = Literal["values", "inputs", "parameters", "all", "curvature"]
 
 
 class Plan:
     """One trace and what is made of it.
 
-    `aim` says what is computed: the values alone; the value and its gradient by the inputs; or the value
-    and its gradient by the parameters.
+    `aim` says what is computed: the values alone; the value and its gradient by the inputs, by the
+    parameters or by all leaves; or the second derivatives by the inputs, row by row.
     """
 
     def __init__(self, trace: Trace, *, reassociate: bool = False) -> None:
@@ -49,35 +49,34 @@ class Plan:
         """The leaves by which the gradients are taken."""
         trace = self.trace.tape
         inputs = len(trace.inputs)
-        return {"values": range(0), "inputs": range(inputs), "parameters": range(inputs, trace.leaves)}[aim]
+        if aim in ("values", "curvature"):
+            return range(0)
+        return range(inputs if aim == "parameters" else 0, inputs if aim == "inputs" else trace.leaves)
 
     def source(self, aim: Aim, *, guarded: bool = False) -> Source:
         """The tape as Python text: the values, then the gradients as a tuple."""
         tape, of = self.tape(aim, guarded=guarded), self.leaves(aim)
         name = self.trace.name
-        if aim == "values":
-            return python_source(name, tape, f"The value of {name}.", [len(tape.outputs)])
-        by = "inputs" if aim == "inputs" else "parameters"
+        if aim in ("values", "curvature"):
+            text = "value" if aim == "values" else "second derivatives"
+            return python_source(name, tape, f"The {text} of {name}.", [len(tape.outputs)])
+        by = {"inputs": "inputs", "parameters": "parameters", "all": "inputs and parameters"}[aim]
         text = f"The value of {name} and its derivatives by the {by}."
         return python_source(name, tape, text, [1, len(of)], of)
 
     def _made(self, aim: Aim, guarded: bool) -> Tape:
-        if aim == "values":
-            return self._simplified(self.trace.tape)
-        key = ("all", guarded)
-        if key not in self._tapes:
-            self._tapes[key] = self._gradients(guarded)
-        tape = self._tapes[key]
-        return self._simplified(tape.with_outputs([tape.outputs[0], *(tape.outputs[1 + v] for v in self.leaves(aim))]))
-
-    def _gradients(self, guarded: bool) -> Tape:
         trace = self.trace
+        if aim == "values":
+            return self._simplified(trace.tape)
         if len(trace.tape.outputs) != 1 or trace.result.kind is not None:
             raise TypeError(
                 f"Gradients are those of a single number, but {trace.name} returns {trace.result}; "
                 "compile a function that returns one, such as a sum or a loss."
             )
-        return differentiate(trace.tape, [math.nan] * trace.tape.leaves if guarded else trace.numbers)
+        numbers = [math.nan] * trace.tape.leaves if guarded or aim == "curvature" else trace.numbers
+        if aim == "curvature":
+            return self._simplified(differentiate_twice(trace.tape, numbers, range(len(trace.tape.inputs))))
+        return self._simplified(differentiate(trace.tape, numbers, self.leaves(aim)))
 
     def _simplified(self, tape: Tape) -> Tape:
         return simplify(reassociate(tape) if self.reassociate else tape)

@@ -5,13 +5,16 @@ This room may import everything else in the compiler.
 
 from __future__ import annotations
 
+import os
 import threading
 import types
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from microgrannd.compiler.arrays import ARRAY_BACKENDS, array_kernel, array_training, suits_arrays
 from microgrannd.compiler.batches import Batch, batch, holds_array, is_sample, room, samples, whole_shape
+from microgrannd.compiler.c_source import c_source
 from microgrannd.compiler.fastcall import fast_function
 from microgrannd.compiler.fitting import NativeFit, Training, train_natively
 from microgrannd.compiler.interpreted import Kernel, PythonKernel
@@ -161,6 +164,20 @@ class Program:
         starts = _starts(shapes)
         return value, tuple(builder(shape)(flat, start) for shape, start in zip(shapes, starts, strict=False))
 
+    def hessian(self, *arguments: Any, argnums: int = 0) -> Any:
+        """The second derivatives by one argument: for each of its scalars a nest like the argument itself.
+
+        >>> from microgrannd import operations as mg
+        >>> compile(lambda x: x[0] ** 2 * x[1], backend="python").hessian([3.0, 5.0])
+        [[10.0, 6.0], [6.0, 0.0]]
+        """
+        plan, numbers = self._sample(arguments)
+        outputs = self._kernel(plan, "curvature").one(numbers, _numbers(plan))
+        shapes, size = plan.trace.shapes, len(numbers)
+        start = _starts(shapes)[argnums]
+        nest, rows = builder(shapes[argnums]), range(start, start + shapes[argnums].size)
+        return nest([nest(outputs[i * size : (i + 1) * size], start) for i in rows], 0)
+
     def backward(self, *batch: Any) -> float:
         """The mean value over a batch; the mean gradient is added to each parameter's `.grad`."""
         given = samples(batch)
@@ -245,6 +262,18 @@ class Program:
         aim = _aim(plan)
         kernel: Any = self._kernel(plan, aim) if self._library(plan) else array_kernel(plan, aim, "numpy")
         return kernel.rolled(over_batch=aim == "parameters").source  # type: ignore[no-any-return]
+
+    def to_c(self, path: str | os.PathLike[str]) -> None:
+        """Write the program as C: `path` with the value, its gradients and the parameters, and a header beside it.
+
+        The file is C99 and needs nothing but its library.
+        """
+        plan, file = self._traced(), Path(path)
+        header = file.with_suffix(".h")
+        gradients = plan.tape("all") if plan.trace.result.kind is None else None
+        source = c_source(plan.trace.name, plan.tape("values"), gradients, _numbers(plan), header.name)
+        file.write_text(source.body, encoding="utf-8")
+        header.write_text(source.header, encoding="utf-8")
 
     @property
     def llvm_ir(self) -> str:
@@ -336,7 +365,9 @@ class Program:
         if self._backend_for(tape) == "native":
             return NativeKernel(tape)
         outputs = len(tape.outputs)
-        return PythonKernel(plan.source(aim, guarded=guarded), grouped=aim != "values", outputs=outputs)
+        return PythonKernel(
+            plan.source(aim, guarded=guarded), grouped=aim not in ("values", "curvature"), outputs=outputs
+        )
 
     def _library(self, plan: Plan) -> str:
         """The array library that runs a plan: the one asked for, or NumPy where that suits; else ""."""

@@ -19,7 +19,7 @@ from microgrannd.compiler.tape import Instruction, Operand, Tape
 from microgrannd.engine import Constant, Value, topological_order
 from microgrannd.errors import TracingError
 from microgrannd.nests import leaves as flatten
-from microgrannd.passes import final_gradients
+from microgrannd.passes import final_gradients, gradients
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,40 @@ def differentiate(tape: Tape, numbers: Sequence[float], of: Sequence[int] | None
     d_x = cos(x)
     outputs v1, d_x
     """
+    return _derived(tape, numbers, lambda value, leaves: [value, *_slopes(final_gradients, value, leaves, of)])
+
+
+def differentiate_twice(tape: Tape, numbers: Sequence[float], of: Sequence[int]) -> Tape:
+    """The second derivatives of the tape's single output by these leaves, a row of them after the other.
+
+    >>> from microgrannd.operations import mul
+    >>> print(differentiate_twice(Tape(("x", "y"), (), (Instruction(mul, (0, 1)),), (2,), 1), [1.0, 1.0], [0, 1]))
+    inputs x, y
+    v2 = x * y
+    outputs 0, 1, 1, 0
+    """
+
+    def rows(value: Value | float, leaves: Sequence[Value]) -> list[Value | float]:
+        slopes = _slopes(gradients, value, leaves, of)
+        return [entry for slope in slopes for entry in _slopes(final_gradients, slope, leaves, of)]
+
+    return _derived(tape, numbers, rows)
+
+
+def _slopes(
+    backward: Callable[[Value, Sequence[Value]], list[Value]],
+    value: Value | float,
+    leaves: Sequence[Value],
+    of: Sequence[int] | None,
+) -> list[Value | float]:
+    by = leaves if of is None else [leaves[v] for v in of]
+    return [*backward(value, by)] if isinstance(value, Value) else [0.0] * len(by)
+
+
+def _derived(
+    tape: Tape, numbers: Sequence[float], derive: Callable[[Value | float, Sequence[Value]], list[Value | float]]
+) -> Tape:
+    """The tape run on Values with these numbers, and what is derived from its output as the new outputs."""
     leaves = [Value(x, label) for x, label in zip(numbers, (*tape.inputs, *tape.parameters), strict=True)]
     with modes.tracing() as nodes:
         variables = tape.record(leaves)
@@ -102,14 +136,12 @@ def differentiate(tape: Tape, numbers: Sequence[float], of: Sequence[int] | None
             if isinstance(variables[v], Value):
                 variables[v].label = label
         [output] = tape.outputs
-        value = variables[output] if isinstance(output, int) else output
         forward = len(nodes)
-        by = leaves if of is None else [leaves[v] for v in of]
-        slopes = final_gradients(value, by) if isinstance(value, Value) else [Constant(0.0)] * len(by)
+        found = derive(variables[output] if isinstance(output, int) else output, leaves)
     places: dict[Value, int] = {leaf: v for v, leaf in enumerate(leaves)}
     instructions = _instructions(nodes, places)
     labels = {places[node]: node.label for node in (*leaves, *nodes) if node.label}
-    outputs = (value if isinstance(value, float) else _operand(value, places), *[_operand(x, places) for x in slopes])
+    outputs = tuple(x if isinstance(x, float) else _operand(x, places) for x in found)
     return Tape(tape.inputs, tape.parameters, instructions, outputs, forward, labels)
 
 
