@@ -63,7 +63,7 @@ def write(picture: Picture, layout: Layout) -> str:
             "<defs>" + _arrowhead("head") + _arrowhead("back") + "</defs>",
             f'<rect class="paper" width="{_plain(across)}" height="{_plain(down)}" rx="10"/>',
             f'<g transform="translate({MARGIN:.0f} {MARGIN:.0f})">',
-            '<g class="edges" stroke-width="1.3">',
+            '<g class="edges" stroke-width="1.3" marker-end="url(#microgrannd-head)">',
             *[_edge(edge, path, horizontal) for edge, path in zip(picture.edges, layout.paths, strict=True)],
             '</g><g class="nodes">',
             *[_node(*one) for one in zip(picture.nodes, layout.sizes, layout.centres, strict=True)],
@@ -119,11 +119,8 @@ def _edge(edge: Edge, path: Sequence[Point], horizontal: bool) -> str:
     # An edge that stands for many is the broader, by a little for every factor of two.
     breadth = 1 + 2 * edge.strength if edge.strength else 1.3 + min(edge.count.bit_length() - 1, 20) / 8
     weight = f' stroke-width="{_plain(breadth)}"' if breadth != 1.3 else ""
-    head = "back" if edge.kind == "gradient" else "head"
-    return (
-        f'<path id="{edge.id}" class="{classes}"{weight} marker-end="url(#microgrannd-{head})" '
-        f'd="{curve(path, horizontal)}"/>'
-    )
+    head = ' marker-end="url(#microgrannd-back)"' if edge.kind == "gradient" else ""
+    return f'<path id="{edge.id}" class="{classes}"{weight}{head} d="{curve(path, horizontal)}"/>'
 
 
 def _tag(edge: Edge, centre: Point) -> str:
