@@ -430,6 +430,25 @@ def test_kinks_and_poles_at_zero(f, first, second):
     assert hessian(f)(0.0) == second
 
 
+@pytest.mark.parametrize(
+    ("f", "x"),
+    [
+        (lambda x: mg.sqrt(mg.relu(x)), -1.0),  # an infinite upstream at a route of zero
+        (lambda x: mg.sqrt(mg.maximum(x, 0.0)), -1.0),
+        (lambda x: mg.log(mg.where(mg.greater(x, 0), x, 0.0)), -1.0),
+        (lambda x: mg.sqrt(x) * x, 0.0),  # a zero upstream at an infinite slope
+        (lambda x: mg.relu(mg.log(x)) * 0.0, 0.0),
+        (lambda x: mg.relu(-mg.sqrt(x) - 1), 0.0),
+    ],
+)
+def test_zeros_stop_and_block_in_a_gradient_graph_as_in_backward(f, x):
+    leaf = Value(x)
+    y = f(leaf)
+    [g] = gradients(y, [leaf])
+    y.backward()
+    assert g.data == leaf.grad == 0.0
+
+
 def test_missing_data_masked_out_leaves_no_nan():
     def loss(w, xs):
         return mg.sum([mg.where(math.isfinite(x), w * x, 0.0) for x in xs])

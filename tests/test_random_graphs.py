@@ -31,7 +31,16 @@ def same(a, b):
 @settings(max_examples=COUNT, deadline=None)
 @given(st.randoms(use_true_random=False), st.integers(1, 60))
 def test_a_gradient_as_a_graph_has_the_numbers_of_backward_bit_for_bit(random, size):
-    graph = awkward_graph(random, size)
+    compare_with_backward(awkward_graph(random, size))
+
+
+def test_the_same_for_many_small_graphs():
+    for seed in range(max(3000, COUNT)):
+        random = Random(seed)
+        compare_with_backward(awkward_graph(random, random.randint(1, 12)))
+
+
+def compare_with_backward(graph):
     xs = [Value(x) for x in graph.inputs]
     y = graph.run(xs)
     if not isinstance(y, Value):
