@@ -10,11 +10,11 @@ from __future__ import annotations
 import ast
 import builtins
 import functools
-import inspect
 import keyword
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from microgrannd import ieee
@@ -272,7 +272,8 @@ def _definitions(names: Iterable[str]) -> list[str]:
 def _ieee_statements() -> dict[str, tuple[str, tuple[str, ...]]]:
     """By the name that it defines: each statement of `ieee` without its annotations, and the names it uses."""
     found = {}
-    for statement in ast.parse(inspect.getsource(ieee)).body:
+    source = Path(ieee.__file__).with_name("ieee.py").read_text(encoding="utf-8")  # there in the compiled build too
+    for statement in ast.parse(source).body:
         for node in ast.walk(statement):
             if isinstance(node, ast.FunctionDef):
                 node.returns = None
