@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final, TypeAlias
 
 from microgrannd import modes, operations
-from microgrannd.engine import Constant, Operand, Value, _node
+from microgrannd.engine import Constant, Operand, Value, _node, _unary
 from microgrannd.initialisation import Initialisation, Seed, draws, generator_of, within_layer
 from microgrannd.modules import Module
 from microgrannd.operations import Operation
@@ -221,7 +221,7 @@ def _outputs(neurons: Sequence[Neuron], inputs: list[Value]) -> list[Value]:
         node = _node(dot, z, (*w, *numbers, b, *weights, *inputs, bias))
         node._origin = neuron._origin
         if activation:
-            node = _node(activation, activation.forward(z), (z, node))
+            node = _unary(activation, node)
             node._origin = neuron._origin
         outputs.append(node)
     return outputs
