@@ -9,6 +9,7 @@ import contextlib
 import doctest
 import importlib.util
 import io
+import itertools
 import math
 import os
 import re
@@ -53,7 +54,7 @@ def blocks(page):
 
 def expected_outputs(found):
     """Each block that runs, with the output shown right after it, or None."""
-    for block, after in zip(found, [*found[1:], None], strict=True):
+    for block, after in itertools.zip_longest(found, found[1:]):
         if block.language in ("python", "sh") and block.runs:
             yield block, after.code if after and after.follows and after.language in ("", "text") else None
 
