@@ -33,6 +33,8 @@ class Batch(NamedTuple):
 
 def holds_array(argument: Any) -> bool:
     """Whether there is an array with at least one axis in it."""
+    if argument.__class__ is float:
+        return False
     if isinstance(argument, list | tuple | dict):
         return any(holds_array(part) for part in (argument.values() if isinstance(argument, dict) else argument))
     return is_array(argument) and argument.ndim > 0
@@ -40,6 +42,8 @@ def holds_array(argument: Any) -> bool:
 
 def whole_shape(argument: Any) -> Shape:
     """The shape of an argument in which arrays count as nested lists."""
+    if not holds_array(argument):
+        return shape_of(argument)
     return _filled(shape_of(argument), iter([nested(getattr(leaf, "shape", ())) for leaf in _leaves(argument)]))
 
 

@@ -140,7 +140,7 @@ class Program:
         return self._call(*arguments)
 
     def _call(self, *arguments: Any) -> Any:
-        # Like value_and_gradients, this is hidden by a native function once it has been traced.
+        # This and the next are hidden by native functions once the program has been traced.
         if any(map(holds_array, arguments)) and (found := self._batch(arguments)):
             plan, given = found
             [result], columns = room([plan.trace.result], [True], given.length)
@@ -152,6 +152,9 @@ class Program:
 
     def value_and_gradients(self, *arguments: Any) -> tuple[Any, tuple[Any, ...]]:
         """The value and a tuple with the gradient by each argument, in the structure of the argument."""
+        return self._value_and_gradients(*arguments)
+
+    def _value_and_gradients(self, *arguments: Any) -> tuple[Any, tuple[Any, ...]]:
         if any(map(holds_array, arguments)) and (found := self._batch(arguments)):
             plan, given = found
             (value, *gradients), columns = room([SCALAR, *given.shapes], [False, *given.arrays], given.length)
@@ -393,7 +396,7 @@ class Program:
 
     def _quicken(self, plan: Plan, aim: Aim) -> None:
         """Let a native function take the calls for one sample from now on; what it cannot take comes here."""
-        name = "_call" if aim == "values" else "value_and_gradients"
+        name = "_call" if aim == "values" else "_value_and_gradients"
         if name in self.__dict__ or self._library(plan):
             return
         tape = plan.tape(aim)
@@ -404,6 +407,8 @@ class Program:
             slow = types.MethodType(getattr(Program, name), self)
             quick = fast_function(tape, plan.trace.shapes, result, plan.trace.parameters, slow)
             self.__dict__[name] = quick[0] if quick else slow
+            if quick and aim == "inputs":
+                self.__dict__["value_and_gradients"] = quick[0]
             self._libraries.append(quick)
 
     def _training(
