@@ -35,8 +35,7 @@ HEAD = """\
 # The public names
 
 Written by `python -m docs.build api` from the package itself. The examples are doctests, run with the tests.
-`import microgrannd as mg` gives every name as `mg.name`, except where a part says otherwise; the operations
-have [a page of their own](operations.md).
+`mg` is `import microgrannd as mg`. The operations have [a page of their own](operations.md).
 """
 
 
@@ -50,19 +49,25 @@ def page() -> str:
             continue
         found = [name for name in _names(room, names) if hasattr(room, name)]
         parts.append(f"\n## {title}\n")
-        if not all(hasattr(microgrannd, name) for name in found):
-            parts.append(f"In `microgrannd.{module}`.\n")
-        parts += [entry(name, getattr(room, name)) for name in found]
+        parts += [entry(name, module, getattr(room, name)) for name in found]
     return "\n".join(parts)
 
 
-def entry(name: str, thing: Any) -> str:
+def entry(name: str, module: str, thing: Any) -> str:
     """A name with its signature and its docstring; for a class, the same of its public methods."""
-    lines = [f"### {name}\n", f"```text\n{_signature(name, thing)}\n```\n", *_paragraphs(inspect.getdoc(thing) or "")]
+    signature = _signature(_path(name, module), thing)
+    lines = [f"### {name}\n", f"```text\n{signature}\n```\n", *_paragraphs(inspect.getdoc(thing) or "")]
     if inspect.isclass(thing) and not issubclass(thing, Exception):
         lines += [f"- {text}" for text in _members(thing)]
         lines.append("")
     return "\n".join(lines)
+
+
+def _path(name: str, module: str) -> str:
+    """How the name is reached."""
+    if hasattr(microgrannd, name):
+        return f"mg.{name}"
+    return f"{'mg' if hasattr(microgrannd, module) else 'microgrannd'}.{module}.{name}"
 
 
 def _names(room: Any, names: str) -> list[str]:
@@ -87,14 +92,24 @@ def _signature(name: str, thing: Any) -> str:
     text = f"{name}{_plain(signature)}"
     if len(text) <= 100:
         return text
-    arguments = ",\n    ".join(_plain(parameter) for parameter in signature.parameters.values())
+    arguments = ",\n    ".join(_arguments(signature))
     return f"{name}(\n    {arguments}\n)"
+
+
+def _arguments(signature: inspect.Signature) -> Iterator[str]:
+    starred = False
+    for parameter in signature.parameters.values():
+        if parameter.kind is parameter.KEYWORD_ONLY and not starred:
+            yield "*"
+        starred = starred or parameter.kind in (parameter.KEYWORD_ONLY, parameter.VAR_POSITIONAL)
+        yield _plain(parameter)
 
 
 def _plain(thing: Any) -> str:
     """Without the quotes and module names of annotations, and without addresses."""
-    text = str(thing).replace("''", '""').replace("'", "")
-    text = re.sub(r"\b(?:\w+\.)+(?=[A-Z])", "", re.sub(r"ForwardRef\((.*?)\)", r"\1", text))
+    text = re.sub(r"ForwardRef\('(.*?)'\)", r"\1", str(thing))
+    text = re.sub(r"(: |-> )(['\"])(.*?)\2", lambda match: match[1] + match[3].replace("'", ""), text)
+    text = re.sub(r"\b(?:[a-z_]\w*\.)+(?=[A-Z])", "", text)
     return re.sub(r"<(?:function|object) (\w+)[^>]*>", r"\1", text)
 
 

@@ -4,9 +4,9 @@ Groups, remarks and order are those of `microgrannd/operations.py`; the rules ar
 names; what happens at awkward points is computed here, by the operation itself.
 """
 
-import inspect
 import re
 from collections.abc import Iterator
+from importlib.resources import files
 
 from microgrannd import Value, notation, operations
 from microgrannd.operations import NUMPY_NAMES, FusedOperation, Operation
@@ -97,7 +97,7 @@ def page() -> str:
 
 def groups() -> Iterator[tuple[str, str, list[str]]]:
     """Title, remark and names of each part of the table, as the comments in its source divide it."""
-    source = inspect.getsource(operations)
+    source = files("microgrannd").joinpath("operations.py").read_text("utf-8")
     for part in source.split("# ---- ")[1:]:
         title, _, rows = part.partition("\n")
         head, _, remark = title.partition(". ")

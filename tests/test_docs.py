@@ -126,7 +126,10 @@ def anchors(path):
 @pytest.mark.parametrize("name", ["operations", "api"])
 def test_the_page_written_from_the_package_is_current(name):
     from docs import build_api, build_operations
+    from microgrannd import engine
 
+    if name == "api" and not engine.__file__.endswith(".py"):
+        pytest.skip("the compiled build has other signatures")
     page = {"operations": build_operations, "api": build_api}[name].page()
     assert (DOCS / f"{name}.md").read_text("utf-8") == page, f"run python -m docs.build {name}"
 
