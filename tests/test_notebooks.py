@@ -4,6 +4,8 @@ Expected numbers are those of the worked examples, read from `tests/data/example
 """
 
 import ast
+import contextlib
+import io
 import json
 import math
 import re
@@ -34,7 +36,7 @@ def code(cell):
 
 @cache
 def names(number):
-    """What a chapter's names stand for when it has run as plain Python, and what it printed and showed."""
+    """What a chapter's names stand for when it has run as plain Python; what it printed is `printed`."""
     (path,) = NOTEBOOKS.glob(f"{number:02}-*.ipynb")
     for package in NEEDS:
         pytest.importorskip(package)
@@ -43,8 +45,8 @@ def names(number):
     if number == 8:
         digits_or_skip()
     matplotlib.use("Agg")
-    found = {"__name__": path.stem}
-    with pytest.MonkeyPatch.context() as patch:
+    found, output = {"__name__": path.stem}, io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(output):
         patch.chdir(NOTEBOOKS)
         for cell in cells(path):
             tree = ast.parse(code(cell), str(path))
@@ -53,7 +55,7 @@ def names(number):
             if last:
                 shown(eval(compile(ast.Expression(last.value), str(path), "eval"), found))
     matplotlib.pyplot.close("all")
-    return found
+    return found | {"printed": output.getvalue()}
 
 
 def digits_or_skip():
@@ -149,6 +151,31 @@ def test_the_links_between_chapters_lead_somewhere(path):
 # ---- the numbers, chapter by chapter
 
 
+@pytest.mark.parametrize(
+    ("number", "said", "example", "value"),
+    [
+        (1, "`bill = (radio + apple * apples) * tax` is 4620", "S-03", lambda e: e["value"] == 4620),
+        (1, "its gradient by `tax` is 4200", "S-03", lambda e: e["grads"]["tax"] == 4200),
+        (1, "1.1: the radio is bought once", "S-03", lambda e: e["grads"]["other"] == 1.1),
+        (2, "f = 9.", "C-10", lambda e: e["value"] == 9),
+        (2, "6 · 1, twice: 6, then 12", "C-10", lambda e: e["grads"]["a"] == 12),
+        (2, "= −11.92, which is more than −12", "C-02", lambda e: "-11.92 > -12" in e["expect"]),
+        (4, "(3 + 1)·4 + (4 + 1)·2 = 26", "C-23", lambda e: 26 in e["outputs"]["params"]),
+        (4, "= 25,260 (K-17)", "K-17", lambda e: e["outputs"]["params"][2] == 25260),
+        (5, "differ by 1.6·10⁻⁷", "S-21", lambda e: round(e["outputs"]["text_printed"]["b2"], 8) == 1.6e-7),
+        (6, "δ ≈ 0.008", "N-07", lambda e: round(e["outputs"]["delta"], 3) == 0.008),
+        (7, "log 10 = 2.302585", "S-17", lambda e: round(e["outputs"]["loss_uniform_10"], 6) == 2.302585),
+        (7, "0.01, −0.01, 0.", "S-15", lambda e: e["outputs"]["backward"] == [0.01, -0.01, 0]),
+        (8, "has 0.972 (K-14)", "K-14", lambda e: e["outputs"]["accuracy"] == 0.972),
+        (8, "a 7 taken for a 2", "K-14", lambda e: e["outputs"]["largest_errors"][0][0] == "7->2"),
+    ],
+)
+def test_what_the_text_says_of_an_example_is_so(number, said, example, value):
+    (path,) = NOTEBOOKS.glob(f"{number:02}-*.ipynb")
+    assert said in "".join("".join(cell["source"]) for cell in cells(path, "markdown"))
+    assert value(EXAMPLES[example])
+
+
 def test_chapter_1_fruit_and_a_line():
     ns, fruit, line = names(1), EXAMPLES["S-02"], EXAMPLES["K-18"]
     assert ns["bill"].data == approx(fruit["value"])
@@ -167,12 +194,11 @@ def test_chapter_2_paths_and_order():
     assert ns["a"].grad == 2**60
 
 
-def test_chapter_2_circuits(capsys):
-    names.cache_clear()
-    names(2)
-    printed = capsys.readouterr().out
-    assert "grad(x) += -4 × 1 = -4" in printed  # C-01
-    assert "-8.0 6.0 2.0 0.0" in printed  # C-04
+def test_chapter_2_circuits():
+    printed, small, large = names(2)["printed"], EXAMPLES["C-01"], EXAMPLES["C-04"]
+    for name in "xyz":
+        assert re.search(rf"grad\({name}\) \+= .* → {small['grads'][name]:g}$", printed, re.MULTILINE)
+    assert " ".join(str(float(large["grads"][name])) for name in "xyzw") in printed
 
 
 def test_chapter_3_gates():
@@ -182,6 +208,9 @@ def test_chapter_3_gates():
     assert grads([ns["x0"], ns["x1"]]) == approx(example["grads"]["x"])
     assert ns["denominator"].data == approx(EXAMPLES["C-08"]["intermediates"]["den"]["value"])
     assert ns["numerator"].grad == approx(EXAMPLES["C-08"]["intermediates"]["num"]["grad"])
+    staged = EXAMPLES["C-08"]
+    (line,) = re.findall(r"^1\.545.*$", ns["printed"], re.MULTILINE)
+    assert list(map(float, line.split())) == approx([staged["value"], staged["grads"]["x"], staged["grads"]["y"]])
     assert math.isnan(ns["in_gates"].data)
     assert ns["whole"].data == 1.0
 
@@ -233,12 +262,20 @@ def test_chapter_6_the_layer_view_is_that_of_the_worked_example():
         assert layer.a == approx([numbers[f"a{l}[{j}]"]["value"] for j in range(len(layer.a))])
         assert layer.delta == approx(example["grads"][f"b{l}"])
     assert ns["before"] == approx(example["value"])
+    nudged = EXAMPLES["N-07"]["outputs"]
+    changes = re.findall(r"change +(\S+) +delta × nudge +(\S+)", ns["printed"])
+    assert [float(change) for change, _ in changes] == pytest.approx(
+        [after - nudged["C"] for after in nudged["C_after"]], abs=1e-9
+    )
+    assert [float(line) for _, line in changes] == pytest.approx(nudged["linear_estimate"], abs=1e-9)
     silent = EXAMPLES["N-08"]
     assert grads([ns["w"], ns["b"]]) == approx([silent["grads"]["w"], silent["grads"]["b"]])
 
 
 def test_chapter_7_softmax_and_why_y_minus_t():
     ns = names(7)
+    shares = ", ".join(f"{round(share, 4)}" for share in EXAMPLES["S-17"]["outputs"]["y"][0])
+    assert ns["printed"].count(f"[{shares}]") == 2
     assert grads(ns["a"]) == approx(EXAMPLES["S-14"]["grads"]["a"])
     assert grads(ns["w"]) == approx(EXAMPLES["B-03"]["grads"]["w"])
     assert ns["score"].grad == approx(EXAMPLES["B-03"]["intermediates"]["a"]["grad"])
