@@ -18,8 +18,8 @@ cdef extern from *:
     }
 
     static PyObject *untracked(PyTypeObject *type, Py_ssize_t items) {
-        PyObject *node = PyType_GenericAlloc(type, items);
-        if (node) PyObject_GC_UnTrack(node);
+        PyObject *node = PyObject_GC_New(PyObject, type);
+        if (node) memset(node + 1, 0, type->tp_basicsize - sizeof(PyObject));
         return node;
     }
 
@@ -60,7 +60,8 @@ cdef class Constant(Value):
     pass
 
 
-cdef Value _unary(Operation operation, Value first)
+@cython.locals(node=Value)
+cpdef Value _unary(Operation operation, Value first)
 
 @cython.locals(first=Value, second=Value, node=Value)
 cdef _binary(Operation operation, left, right)
@@ -71,3 +72,6 @@ cpdef Value _node(Operation operation, data, tuple operands)
 cdef Value _operand(thing)
 
 cdef _compared(Operation operation, holds, Value first, other)
+
+@cython.locals(order=list, seen=set, node=Value, first=Value, second=Value, parents=tuple)
+cdef list _ordered(list stack, bint leaves)

@@ -17,7 +17,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 from microgrannd import modes, notation, operations
 from microgrannd.errors import AnomalyError, TracingError
-from microgrannd.operations import Number, Operation, as_float, is_number
+from microgrannd.modes import opened
+from microgrannd.operations import Number, Operation, add, as_float, div, floordiv, is_number, mod, mul, neg, sub
 
 Operand: TypeAlias = "Value | Number"
 
@@ -81,7 +82,7 @@ class Value:
     @property
     def data(self) -> float:
         """The number. A leaf's may be set; a node's is computed from its parents."""
-        if modes.opened:
+        if opened:
             _refuse_while_tracing("Its .data is one number: take the Value itself, or stop_gradient of it.")
         return self._data
 
@@ -159,7 +160,7 @@ class Value:
         An upstream of exactly zero stops where it arises, so a branch that was not taken contributes
         nothing, even if its derivative is infinite or NaN.
         """
-        if modes.opened and modes.current.detecting:
+        if opened and modes.current.detecting:
             _stop_at_anomalies(self.backward_steps(upstream))
             return
         for node in reversed(self._start(upstream)):
@@ -226,7 +227,7 @@ class Value:
 
     def detach(self) -> Value:
         """A new leaf with this Value's number and label: gradients stop here."""
-        if modes.opened and modes.current.trace is not None:
+        if opened and modes.current.trace is not None:
             return operations.stop_gradient(self)  # type: ignore[no-any-return]
         return Value(self._data, self.label)
 
@@ -269,7 +270,7 @@ class Value:
         return _compared(operations.greater_equal, operator.ge, self, other)
 
     def __bool__(self) -> bool:
-        if modes.opened:
+        if opened:
             _refuse_while_tracing(
                 "`if`, `and`, `or`, `not`, max() and min() take one branch for good: "
                 "say where(condition, a, b), maximum(a, b) or minimum(a, b)."
@@ -300,40 +301,40 @@ class Value:
     # ---- operators and methods: thin doors to the operations table
 
     def __add__(self, other: Operand) -> Value:
-        return _binary(operations.add, self, other)
+        return _binary(add, self, other)
 
     def __radd__(self, other: Number) -> Value:
-        return _binary(operations.add, other, self)
+        return _binary(add, other, self)
 
     def __sub__(self, other: Operand) -> Value:
-        return _binary(operations.sub, self, other)
+        return _binary(sub, self, other)
 
     def __rsub__(self, other: Number) -> Value:
-        return _binary(operations.sub, other, self)
+        return _binary(sub, other, self)
 
     def __mul__(self, other: Operand) -> Value:
-        return _binary(operations.mul, self, other)
+        return _binary(mul, self, other)
 
     def __rmul__(self, other: Number) -> Value:
-        return _binary(operations.mul, other, self)
+        return _binary(mul, other, self)
 
     def __truediv__(self, other: Operand) -> Value:
-        return _binary(operations.div, self, other)
+        return _binary(div, self, other)
 
     def __rtruediv__(self, other: Number) -> Value:
-        return _binary(operations.div, other, self)
+        return _binary(div, other, self)
 
     def __floordiv__(self, other: Operand) -> Value:
-        return _binary(operations.floordiv, self, other)
+        return _binary(floordiv, self, other)
 
     def __rfloordiv__(self, other: Number) -> Value:
-        return _binary(operations.floordiv, other, self)
+        return _binary(floordiv, other, self)
 
     def __mod__(self, other: Operand) -> Value:
-        return _binary(operations.mod, self, other)
+        return _binary(mod, self, other)
 
     def __rmod__(self, other: Number) -> Value:
-        return _binary(operations.mod, other, self)
+        return _binary(mod, other, self)
 
     def __pow__(self, other: Operand) -> Value:
         return _binary(operations.pow, self, other)
@@ -342,7 +343,7 @@ class Value:
         return _binary(operations.pow, other, self)
 
     def __neg__(self) -> Value:
-        return _unary(operations.neg, self)
+        return _unary(neg, self)
 
     def __abs__(self) -> Value:
         return _unary(operations.abs, self)
@@ -467,9 +468,12 @@ def topological_order(*roots: Value, leaves: bool = True) -> list[Value]:
     >>> [node.data for node in topological_order((x + 1) * x)]
     [2.0, 1.0, 3.0, 6.0]
     """
+    return _ordered([*reversed(roots)], leaves)
+
+
+def _ordered(stack: list[Value | None], leaves: bool) -> list[Value]:
     order: list[Value] = []
     seen: set[Value] = set()
-    stack: list[Value | None] = [*reversed(roots)]
     while stack:
         node = stack.pop()
         if node is None:  # all that the node below depends on is in place
@@ -519,7 +523,7 @@ def _unary(operation: Operation, first: Value) -> Value:
     node._first = first
     node._second = None
     node._origin = None
-    return node if not modes.opened else _observed(node)
+    return node if not opened else _observed(node)
 
 
 def _binary(operation: Operation, left: Operand, right: Operand) -> Value:
@@ -539,7 +543,7 @@ def _binary(operation: Operation, left: Operand, right: Operand) -> Value:
     node._first = first
     node._second = second
     node._origin = None
-    return node if not modes.opened else _observed(node)
+    return node if not opened else _observed(node)
 
 
 def _node(operation: Operation, data: float, operands: tuple[Any, ...]) -> Value:
@@ -557,7 +561,7 @@ def _node(operation: Operation, data: float, operands: tuple[Any, ...]) -> Value
     else:
         node._many = operands
     node._origin = None
-    return node if not modes.opened else _observed(node)
+    return node if not opened else _observed(node)
 
 
 def _operand(thing: object) -> Value | None:
@@ -569,7 +573,7 @@ def _operand(thing: object) -> Value | None:
 
 def _compared(operation: Operation, holds: Callable[[float, Any], bool], first: Value, other: Any) -> bool:
     """By data; while tracing, a comparison is an operation like any other."""
-    if modes.opened and modes.current.trace is not None and (isinstance(other, Value) or is_number(other)):
+    if opened and modes.current.trace is not None and (isinstance(other, Value) or is_number(other)):
         return operation(first, other)  # type: ignore[no-any-return]
     if isinstance(other, Value):
         return holds(first._data, other._data)

@@ -1,7 +1,7 @@
 """What holds while a `with` block runs: `no_grad`, `detect_anomaly`, `scope`, `source_lines`, `tracing`.
 
-Every thread has its own modes. `opened` counts the blocks that are open in any thread: while it is zero,
-which is nearly always, making a node costs one look at it and no more. This room imports nothing of the
+Every thread has its own modes. `opened` has an entry for each block that is open in any thread: while it
+is empty, which is nearly always, making a node costs one look at it and no more. This room imports nothing of the
 package.
 """
 
@@ -31,17 +31,14 @@ class _Modes(threading.local):
 
 
 current = _Modes()
-opened = 0
-_lock = threading.Lock()
+opened: list[None] = []
 _package = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
 @contextmanager
 def _set(**changes: Any) -> Iterator[None]:
-    global opened
     before = {name: getattr(current, name) for name in changes}
-    with _lock:
-        opened += 1
+    opened.append(None)
     for name, setting in changes.items():
         setattr(current, name, setting)
     try:
@@ -49,8 +46,7 @@ def _set(**changes: Any) -> Iterator[None]:
     finally:
         for name, setting in before.items():
             setattr(current, name, setting)
-        with _lock:
-            opened -= 1
+        opened.pop()
 
 
 @contextmanager
