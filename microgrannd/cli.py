@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from microgrannd import __version__, engine
 from microgrannd.engine import Constant, Value, topological_order
@@ -69,6 +70,33 @@ def _parser() -> argparse.ArgumentParser:
     step = commands.add_parser("step", help="step through backpropagation in a page", description=_step.__doc__)
     _add_expression(step, "steps.html")
     step.set_defaults(run=_step)
+
+    source = commands.add_parser("source", help="print an expression's compiled program", description=_source.__doc__)
+    _add_inputs(source)
+    form = source.add_mutually_exclusive_group()
+    form.add_argument("--c", action="store_true", help="as a C99 file rather than Python")
+    form.add_argument("--llvm", action="store_true", help="as LLVM's assembly (with the native extra)")
+    source.set_defaults(run=_source)
+
+    mnist = commands.add_parser(
+        "mnist",
+        help="train a network on MNIST's handwritten digits",
+        description="Train a network that is built of scalar neurons on MNIST, by the matrix program that the "
+        "compiler finds in it, and print the confusion matrix and the accuracy.",
+    )
+    mnist.add_argument("--network", choices=["book", "saito"], default="book", help="196-100-50-10 or 784-50-10")
+    mnist.add_argument("--data", type=Path, metavar="DIR", help="the folder of the four IDX files (default: fetched)")
+    mnist.add_argument("--minibatches", type=int, metavar="N", help="how many (default: 40,000; saito 10,000)")
+    mnist.add_argument("--eta", type=float, metavar="RATE", help="the learning rate (default: 1.0; saito 0.1)")
+    mnist.add_argument("--seed", type=int, default=0, metavar="N", help="for weights and batches (default: 0)")
+    mnist.add_argument("--save", type=Path, metavar="FILE", help="write the trained model there, as JSON")
+    mnist.add_argument("--quiet", action="store_true", help="print the result only")
+    mnist.set_defaults(run=_mnist)
+
+    predict = commands.add_parser("predict", help="recognise the digit in an image", description=_predict.__doc__)
+    predict.add_argument("model", type=Path, help="a model that `microgrannd mnist --save` wrote")
+    predict.add_argument("image", type=Path, help="a PNG or other image of one digit")
+    predict.set_defaults(run=_predict)
     return parser
 
 
@@ -77,9 +105,13 @@ def _build() -> str:
     return "pure Python" if engine.__file__.endswith(".py") else "compiled"
 
 
-def _add_expression(command: argparse.ArgumentParser, output: str) -> None:
+def _add_inputs(command: argparse.ArgumentParser) -> None:
     command.add_argument("expression", help='such as "(x + y) * z" or "sigmoid(w0*x0 + w1)"')
     command.add_argument("inputs", nargs="*", metavar="NAME=NUMBER", help="the number of each name, such as x=-2")
+
+
+def _add_expression(command: argparse.ArgumentParser, output: str) -> None:
+    _add_inputs(command)
     command.add_argument("-o", "--output", type=Path, default=Path(output), metavar="FILE", help=f"default: {output}")
 
 
@@ -110,6 +142,36 @@ def _step(arguments: argparse.Namespace) -> None:
     print(_values_and_gradients(y))
     player.to_html(arguments.output)
     print(f"wrote {arguments.output}")
+
+
+def _source(arguments: argparse.Namespace) -> None:
+    """Print the program that computes an expression and its derivatives, as a person would have derived it."""
+    from microgrannd.compiler import compile
+
+    y = _evaluated(arguments)
+    names = [node for node in topological_order(y) if node.op is None and not isinstance(node, Constant)]
+    program = compile(graph=y, inputs=names)
+    if arguments.c:
+        with TemporaryDirectory() as folder:
+            file = Path(folder, "graph.c")
+            program.to_c(file)
+            header = file.with_suffix(".h").read_text(encoding="utf-8")
+            print(file.read_text(encoding="utf-8").replace('#include "graph.h"\n', header))
+    else:
+        print(program.llvm_ir if arguments.llvm else program.python_source)
+
+
+def _mnist(arguments: argparse.Namespace) -> None:
+    from microgrannd.mnist_program import run
+
+    run(arguments)
+
+
+def _predict(arguments: argparse.Namespace) -> None:
+    """Recognise the handwritten digit in an image and print the three likeliest."""
+    from microgrannd.mnist_program import predict
+
+    predict(arguments)
 
 
 def _evaluated(arguments: argparse.Namespace) -> Value:

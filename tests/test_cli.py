@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -156,6 +157,34 @@ def test_step_writes_a_page_and_prints_the_same_numbers(tmp_path, capsys):  # C-
     assert re.search(r"^x1 +-2 +-0\.589836$", printed, re.MULTILINE)
     page = file.read_text(encoding="utf-8")
     assert "default-src 'none'" in page
+
+
+def test_source_prints_the_program_as_it_would_be_derived_by_hand(capsys):
+    assert main(["source", "sigmoid(w*x + b)", "w=2", "x=-1", "b=0.5"]) == 0
+    printed = capsys.readouterr().out
+    assert "d_b = value * (1 - value)" in printed
+    names = {}
+    exec(printed, names)
+    value, (d_w, d_x, d_b) = names["graph"](2.0, -1.0, 0.5)
+    assert (value, d_w, d_x) == (mg.sigmoid(-1.5), -d_b, 2 * d_b)
+
+
+def test_source_prints_c_that_a_compiler_takes(tmp_path, capsys):
+    assert main(["source", "tanh(w*x) / 3", "w=2", "x=-1", "--c"]) == 0
+    file = tmp_path / "graph.c"
+    file.write_text(capsys.readouterr().out)
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if not compiler:
+        pytest.skip("there is no C compiler")
+    flags = ["-std=c99", "-Wall", "-Werror", "-c"]
+    done = subprocess.run([compiler, *flags, file], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_mnist_without_its_files_says_what_is_missing(tmp_path):
+    result = run("mnist", "--data", tmp_path, "--quiet")
+    assert result.returncode == 2
+    assert str(tmp_path) in result.stderr
 
 
 def test_version_tells_which_build_runs():
