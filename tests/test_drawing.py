@@ -158,6 +158,15 @@ def test_edges_through_which_nothing_flows_back_are_idle():
     }
 
 
+def test_a_route_that_is_shut_is_idle_even_under_an_infinite_gradient():
+    x = Value(-1.0, "x")
+    y = x.relu().sqrt()
+    y.backward()
+    edges = _edges(ET.fromstring(draw(y).svg))
+    assert x.grad == 0.0
+    assert {name: "idle" in edge.get("class") for name, edge in edges.items()} == {"e1-0": True, "e2-0": False}
+
+
 def test_several_outputs_are_drawn_together():
     x = Value(2.0, "x")
     root = ET.fromstring(draw([x + 1, x * 2]).svg)

@@ -100,21 +100,30 @@ def picture(
         if scale and node.gradient:
             node.strength = scale(value.grad)
         nodes.append(node)
-        if value.op is None:
-            continue
-        parents = value.parents
-        local = value.op.local_gradients(*value.inputs, value.data) if gradients or rules else ()
-        formulas = _local_gradients_in_words(value, precision) if rules else ()
-        for k, parent in enumerate(parents):
-            edge = Edge(f"e{i}-{k}", position[parent], i)
-            if scale:
-                flow = contribution.forward(value.grad, float(local[k]))
-                edge.strength, edge.idle = scale(flow), flow == 0.0
-            if rules and not isinstance(parent, Constant):
-                edge.rule = _rule(formulas[k], number(float(local[k]), precision))
-            edges.append(edge)
+        edges += _edges_into(value, i, position, scale, rules, precision)
     title, description = in_words(roots, order, gradients)
     return Picture(nodes, edges, title, description, order)
+
+
+def _edges_into(
+    value: Value, i: int, position: dict[Value, int], scale: Strength | None, rules: bool, precision: int
+) -> list[Edge]:
+    """An edge from each parent, as strong as the contribution that flows back through it."""
+    edges = [Edge(f"e{i}-{k}", position[parent], i) for k, parent in enumerate(value.parents)]
+    if value.op is None or not (scale or rules):
+        return edges
+    local_gradients = [float(x) for x in value.op.local_gradients(*value.inputs, value.data)]
+    if scale:
+        for edge, local in zip(edges, local_gradients, strict=True):
+            shut = local == 0.0 and value.op.routes
+            flow = 0.0 if shut else contribution.forward(value.grad, local)
+            edge.strength, edge.idle = scale(flow), flow == 0.0
+    if rules:
+        formulas = _local_gradients_in_words(value, precision)
+        for edge, parent, formula, local in zip(edges, value.parents, formulas, local_gradients, strict=True):
+            if not isinstance(parent, Constant):
+                edge.rule = _rule(formula, number(local, precision))
+    return edges
 
 
 def has_gradients(values: Iterable[Value]) -> bool:
