@@ -7,6 +7,7 @@ room may import the shapes and the floors beneath the compiler.
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -99,8 +100,9 @@ def samples(arguments: Sequence[Any]) -> Batch:
     shapes: list[Shape] = []
     columns: list[Column] = []
     for argument in arguments:
-        if is_array(argument):
-            part = batch([argument])
+        regular = argument if is_array(argument) else _as_array(argument)
+        if regular is not None:
+            part = batch([regular])
             shapes += part.shapes
             columns += part.columns
             continue
@@ -146,6 +148,19 @@ def dimensions(shape: Shape) -> tuple[int, ...] | None:
         return None
     [rest] = inner
     return (len(shape.parts), *(rest or ()))
+
+
+def _as_array(samples: Any) -> Any:
+    """A list of numbers or of lists as an array, where NumPy is in use and they are regular; else None."""
+    numpy = sys.modules.get("numpy")
+    if numpy is None or not samples or samples[0].__class__ not in (float, int, list):
+        return None
+    try:
+        array = numpy.asarray(samples)
+    except ValueError:
+        return None
+    plain = samples[0].__class__ is not list or all(x.__class__ is not tuple for x in samples[0])
+    return array if array.dtype.kind in "fiu" and plain else None
 
 
 def _as_nest(thing: Any) -> Any:

@@ -51,11 +51,9 @@ class PythonKernel:
         return _has_nan(into, count)
 
     def total(self, columns: Sequence[Column], parameters: Sequence[float], count: int) -> Sequence[float]:
-        """The sums, sample after sample."""
-        sums = [0.0] * self.outputs
-        for sample in _samples(columns, count):
-            sums = list(map(operator.add, sums, self.one(sample, parameters)))
-        return sums
+        """The sums."""
+        results = [self.one(sample, parameters) for sample in _samples(columns, count)]
+        return [sum(column) for column in zip(*results, strict=True)] or [0.0] * self.outputs
 
     def _flat(self, result: Any) -> Sequence[float]:
         if self.grouped:

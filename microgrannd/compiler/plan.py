@@ -12,11 +12,12 @@ from __future__ import annotations
 import gc
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 from microgrannd.compiler.python_source import Source, python_source
+from microgrannd.compiler.shapes import Shape, builder
 from microgrannd.compiler.simplify import reassociate, simplify
 from microgrannd.compiler.tape import Tape
 from microgrannd.compiler.tracing import Trace, differentiate, differentiate_twice
@@ -34,8 +35,15 @@ class Plan:
     def __init__(self, trace: Trace, *, reassociate: bool = False) -> None:
         self.trace = trace
         self.reassociate = reassociate
+        self.starts = starts_of(trace.shapes)
+        self.arrange_result = builder(trace.result)
+        self._arrange = [builder(shape) for shape in trace.shapes]
         self._tapes: dict[tuple[str, bool], Tape] = {}
         self._lock = threading.RLock()
+
+    def arranged(self, flat: Sequence[Any]) -> tuple[Any, ...]:
+        """One entry for each scalar of the arguments, as a nest for each argument."""
+        return tuple([build(flat, start) for build, start in zip(self._arrange, self.starts, strict=False)])
 
     def tape(self, aim: Aim, *, guarded: bool = False) -> Tape:
         """The simplified tape for one aim."""
@@ -80,6 +88,14 @@ class Plan:
 
     def _simplified(self, tape: Tape) -> Tape:
         return simplify(reassociate(tape) if self.reassociate else tape)
+
+
+def starts_of(shapes: Sequence[Shape]) -> list[int]:
+    """Where each argument's scalars start in the flat list of all, and where the last end."""
+    starts = [0]
+    for shape in shapes:
+        starts.append(starts[-1] + shape.size)
+    return starts
 
 
 @contextmanager

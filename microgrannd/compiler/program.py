@@ -21,7 +21,7 @@ from microgrannd.compiler.interpreted import Kernel, PythonKernel
 from microgrannd.compiler.llvm_source import kernel_source, unsupported
 from microgrannd.compiler.native import NativeKernel
 from microgrannd.compiler.native import available as native_available
-from microgrannd.compiler.plan import Aim, Plan, without_collection
+from microgrannd.compiler.plan import Aim, Plan, starts_of, without_collection
 from microgrannd.compiler.shapes import SCALAR, Shape, builder
 from microgrannd.compiler.steps import steps
 from microgrannd.compiler.tape import Tape
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 BACKENDS: Final = ("auto", "python", "native", *ARRAY_BACKENDS)
 _WORTHWHILE: Final = 2000  # samples to go through; for fewer eager mode is done before LLVM is loaded
+_LONGEST_DIRECT: Final = 4000  # instructions; beyond them what ctypes takes for a call does not show
 _LONGEST_PYTHON: Final = 20_000  # instructions that Python compiles within about a second
 
 
@@ -130,6 +131,7 @@ class Program:
         self._fits: dict[Any, NativeFit] = {}
         self._libraries: list[Any] = []
         self._suited: dict[int, bool] = {}
+        self._tried: set[tuple[int, Aim]] = set()
         self._lock = threading.RLock()
         self._latest: Plan | None = None
 
@@ -147,8 +149,9 @@ class Program:
             self._each(plan, "values", given, columns)
             return result
         plan, numbers = self._sample(arguments)
-        self._quicken(plan, "values")
-        return builder(plan.trace.result)(self._kernel(plan, "values").one(numbers, _numbers(plan)), 0)
+        if self._quicken(plan, "values"):
+            return self._call(*arguments)
+        return plan.arrange_result(self._kernel(plan, "values").one(numbers, _numbers(plan)), 0)
 
     def value_and_gradients(self, *arguments: Any) -> tuple[Any, tuple[Any, ...]]:
         """The value and a tuple with the gradient by each argument, in the structure of the argument."""
@@ -161,11 +164,10 @@ class Program:
             self._each(plan, "inputs", given, columns)
             return value, tuple(gradients)
         plan, numbers = self._sample(arguments)
-        self._quicken(plan, "inputs")
+        if self._quicken(plan, "inputs"):
+            return self._value_and_gradients(*arguments)
         value, *flat = self._run(plan, "inputs", "one", numbers)
-        shapes = plan.trace.shapes
-        starts = _starts(shapes)
-        return value, tuple(builder(shape)(flat, start) for shape, start in zip(shapes, starts, strict=False))
+        return value, plan.arranged(flat)
 
     def hessian(self, *arguments: Any, argnums: int = 0) -> Any:
         """The second derivatives by one argument: for each of its scalars a nest like the argument itself.
@@ -177,7 +179,7 @@ class Program:
         plan, numbers = self._sample(arguments)
         outputs = self._kernel(plan, "curvature").one(numbers, _numbers(plan))
         shapes, size = plan.trace.shapes, len(numbers)
-        start = _starts(shapes)[argnums]
+        start = starts_of(shapes)[argnums]
         nest, rows = builder(shapes[argnums]), range(start, start + shapes[argnums].size)
         return nest([nest(outputs[i * size : (i + 1) * size], start) for i in rows], 0)
 
@@ -331,7 +333,7 @@ class Program:
             return plan
         if self.function is None:
             raise TypeError(f"This program takes {self._known()}; got {_listed(shapes)}.")
-        starts = _starts(shapes)
+        starts = starts_of(shapes)
         nests = [builder(shape)(numbers, start) for shape, start in zip(shapes, starts, strict=False)]
         with without_collection():
             found = trace(self.function, nests)
@@ -394,15 +396,23 @@ class Program:
             )
         return self.backend
 
-    def _quicken(self, plan: Plan, aim: Aim) -> None:
-        """Let a native function take the calls for one sample from now on; what it cannot take comes here."""
+    def _quicken(self, plan: Plan, aim: Aim) -> bool:
+        """Let a native function take the calls for one sample from now on; what it cannot take comes here.
+
+        Whether there is one since now.
+        """
         name = "_call" if aim == "values" else "_value_and_gradients"
-        if name in self.__dict__ or self._library(plan):
-            return
+        if name in self.__dict__ or (id(plan), aim) in self._tried:
+            return False
+        self._tried.add((id(plan), aim))
+        if self._library(plan):
+            return False
         tape = plan.tape(aim)
-        if self._backend_for(tape) != "native":
-            return
+        if self._backend_for(tape) != "native" or len(tape.instructions) > _LONGEST_DIRECT:
+            return False
         with self._lock:
+            if name in self.__dict__:
+                return False
             result = plan.trace.result if aim == "values" else None
             slow = types.MethodType(getattr(Program, name), self)
             quick = fast_function(tape, plan.trace.shapes, result, plan.trace.parameters, slow)
@@ -410,6 +420,7 @@ class Program:
             if quick and aim == "inputs":
                 self.__dict__["value_and_gradients"] = quick[0]
             self._libraries.append(quick)
+            return quick is not None
 
     def _training(
         self, plan: Plan, optimizer: Optimizer, columns: Sequence[Any], count: int
@@ -462,13 +473,6 @@ def _aim(plan: Plan) -> Aim:
     if plan.trace.result.kind is not None:
         return "values"
     return "parameters" if plan.trace.parameters else "inputs"
-
-
-def _starts(shapes: Sequence[Shape]) -> list[int]:
-    starts = [0]
-    for shape in shapes:
-        starts.append(starts[-1] + shape.size)
-    return starts
 
 
 def _listed(shapes: Sequence[Shape]) -> str:
