@@ -182,7 +182,11 @@ def test_the_pictures_are_well_formed_and_small():
 @pytest.mark.long
 def test_the_site_builds_without_a_warning(tmp_path):
     pytest.importorskip("mkdocs")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")]
+    command = [sys.executable, "-m", "mkdocs", "build", "--site-dir", str(tmp_path / "site")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "site" / "index.html").exists()
+    # The book's pages come from the notebooks, by a command of their own.
+    warnings = [line for line in done.stderr.splitlines() if "WARNING" in line and "book/" not in line]
+    assert not warnings
+    page = (tmp_path / "site" / "index.html").read_text("utf-8")
+    assert not re.search(r'(?:src|href)="(?:https?:)?//(?!www\.mkdocs\.org)', page), "loads something from elsewhere"
