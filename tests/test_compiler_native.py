@@ -150,3 +150,44 @@ def test_a_missing_llvmlite_is_one_line_that_says_what_to_install(monkeypatch):
             compile(lambda x: x * x, backend="native")(2.0)
     finally:
         native._llvm.cache_clear()
+
+
+def test_threads_change_no_bit():
+    x = GENERATOR.normal(size=(300_000, 2))
+    w = Value(0.5)
+    found = []
+    for threads in (1, 3):
+        w.grad = 0.0
+        program = compile(lambda x: ((x[0] * w).tanh() * x[1]).exp(), backend="native", threads=threads)
+        value, (by_x,) = program.value_and_gradients(x)
+        found.append((program.backward(x), w.grad, value.tobytes(), by_x.tobytes()))
+    assert found[0] == found[1]
+    tanh = np.tanh(x[:, 0] * 0.5)
+    np.testing.assert_allclose(value, np.exp(tanh * x[:, 1]), rtol=1e-14)
+    with pytest.raises(ValueError, match="threads is at least 1"):
+        compile(lambda x: x, threads=0)
+
+
+def test_code_is_kept_on_disk_where_asked_for_and_never_run_if_altered(tmp_path, monkeypatch):
+    from microgrannd.compiler import native
+
+    written = []
+    write = native._Kept.write
+    monkeypatch.setattr(native._Kept, "write", lambda *a: (written.append(1), write(*a))[1])
+
+    def run():
+        program = compile(lambda x: x.tanh() * 3, backend="native", cache=tmp_path)
+        return program(np.array([0.5, 1.0])).tolist()
+
+    wanted = [3 * math.tanh(0.5), 3 * math.tanh(1.0)]
+    assert run() == run() == pytest.approx(wanted)
+    assert len(written) == 1
+    [file] = tmp_path.iterdir()
+    altered = bytearray(file.read_bytes())
+    altered[len(altered) // 2] ^= 1
+    file.write_bytes(bytes(altered))
+    assert run() == pytest.approx(wanted)
+    assert len(written) == 2
+    file.write_bytes(b"")
+    assert run() == pytest.approx(wanted)
+    assert len(written) == 3

@@ -10,6 +10,7 @@ import ctypes
 import random
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 from microgrannd.compiler.batches import Batch
@@ -46,16 +47,17 @@ class Run(Protocol):
 class NativeFit:
     """The training loop of one tape and one kind of optimizer, compiled when it is first run."""
 
-    def __init__(self, tape: Callable[[bool], Tape], steps: Steps) -> None:
+    def __init__(self, tape: Callable[[bool], Tape], steps: Steps, cache: Path | None = None) -> None:
         self.tape = tape
         self.steps = steps
+        self.cache = cache
         self._compiled: dict[bool, tuple[Any, Library]] = {}
 
     def function(self, guarded: bool) -> Any:
         """The native function, with or without the guards that infinite numbers need."""
         if guarded not in self._compiled:
             tape = self.tape(guarded)
-            library = Library(fit_source(tape, self.steps, guarded=guarded), optimisation(tape))
+            library = Library(fit_source(tape, self.steps, guarded=guarded), optimisation(tape), self.cache)
             self._compiled[guarded] = (_FIT(library.address("fit")), library)
         return self._compiled[guarded][0]
 

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import hashlib
+import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Final
 
 from microgrannd.compiler.emitter import LANES
@@ -21,6 +24,7 @@ _PART: Final = 2_000_000  # instructions on samples in one part, about a millise
 _lock: Final = threading.RLock()  # LLVM's global state is not for two threads at a time
 
 
+@functools.cache
 def available() -> bool:
     """Whether llvmlite and NumPy are installed."""
     from importlib.util import find_spec
@@ -31,13 +35,16 @@ def available() -> bool:
 class Library:
     """A compiled module: its functions by name, alive as long as this object is."""
 
-    def __init__(self, source: str, level: int = 3) -> None:
+    def __init__(self, source: str, level: int = 3, cache: Path | None = None) -> None:
         llvm = _llvm()
         with _lock:
             module = llvm.parse_assembly(source)
             machine = _machine(level)
             module.triple = machine.triple
             self._engine = llvm.create_mcjit_compiler(module, machine)
+            if cache is not None:
+                kept = _Kept(cache, "\n".join([source, str(level), *_processor(), str(llvm.llvm_version_info)]))
+                self._engine.set_object_cache(kept.write, kept.read)
             self._engine.finalize_object()
 
     def address(self, name: str) -> int:
@@ -45,13 +52,39 @@ class Library:
         return int(self._engine.get_function_address(name))
 
 
+class _Kept:
+    """Machine code on disk: a file named for all that it depends on, which starts with its own hash."""
+
+    def __init__(self, folder: Path, depends: str) -> None:
+        self.path = folder / f"{hashlib.sha256(depends.encode()).hexdigest()}.o"
+
+    def read(self, module: Any) -> bytes | None:
+        """The code; None where there is none, or not as it was written."""
+        try:
+            content = self.path.read_bytes()
+        except OSError:
+            return None
+        return content[32:] if content[:32] == self._hash(content[32:]) else None
+
+    def write(self, module: Any, code: bytes) -> None:
+        """Keep the code. A reader sees all of it or nothing."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        whole = self.path.with_suffix(f".{os.getpid()}")
+        whole.write_bytes(self._hash(code) + code)
+        whole.replace(self.path)
+
+    def _hash(self, code: bytes) -> bytes:
+        return hashlib.sha256(self.path.name.encode() + code).digest()
+
+
 class NativeKernel:
     """The kernels of one tape, each compiled when it is first run."""
 
-    def __init__(self, tape: Tape, threads: int = 1) -> None:
+    def __init__(self, tape: Tape, threads: int = 1, cache: Path | None = None) -> None:
         _llvm()
         self.tape = tape
         self.threads = threads
+        self.cache = cache
         self._functions: dict[Kind, tuple[Any, Library]] = {}
         size = len(tape.inputs)
         self._inputs = ctypes.c_double * size
@@ -112,7 +145,7 @@ class NativeKernel:
         found = self._functions.get(kind)
         if found is None:
             with _lock:
-                library = Library(self.source(kind), optimisation(self.tape))
+                library = Library(self.source(kind), optimisation(self.tape), self.cache)
                 found = self._functions.setdefault(kind, (_SIGNATURES[kind](library.address(kind)), library))
         return found[0]
 

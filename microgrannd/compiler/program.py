@@ -53,6 +53,8 @@ def compile(
     backend: str = "auto",
     reassociate: bool = False,
     float32: bool = False,
+    threads: int = 1,
+    cache: str | os.PathLike[str] | None = None,
 ) -> Program:
     """A program that computes what the function computes, and its gradients, without building graphs.
 
@@ -63,6 +65,8 @@ def compile(
 
     `backend` is "python" or "native" for one scalar after the other, or the array library on which the matrix
     program runs: "numpy", "jax" or "torch", there with `float32` if asked for; "auto" takes what suits.
+    Native code runs large batches in so many `threads`, and is kept in the directory `cache` if there is one
+    for the next time; a file there that has been altered is not used.
 
     >>> from microgrannd import operations as mg
     >>> program = compile(lambda x, y: mg.sin(x) * y, backend="python")
@@ -75,7 +79,8 @@ def compile(
         raise TypeError("compile takes a function, or graph=y with inputs=[...].")
     if function is not None and not callable(function):
         raise TypeError(f"compile takes a function, got {function!r}; a graph goes as graph=y, inputs=[...].")
-    program = Program(function, backend=backend, reassociate=reassociate, float32=float32)
+    options: dict[str, Any] = {"reassociate": reassociate, "float32": float32, "threads": threads, "cache": cache}
+    program = Program(function, backend=backend, **options)
     if graph is not None:
         program._add(trace_graph(graph, inputs))
     return program
@@ -117,6 +122,8 @@ class Program:
         backend: str = "auto",
         reassociate: bool = False,
         float32: bool = False,
+        threads: int = 1,
+        cache: str | os.PathLike[str] | None = None,
     ) -> None:
         if backend not in BACKENDS:
             raise ValueError(f"backend is one of {', '.join(BACKENDS)}; got {backend!r}.")
@@ -126,6 +133,10 @@ class Program:
             raise ValueError(f"float32 is for the backends {', '.join(ARRAY_BACKENDS)}; got backend={backend!r}.")
         self.reassociate = reassociate
         self.float32 = float32
+        if threads < 1:
+            raise ValueError(f"threads is at least 1, got {threads}.")
+        self.threads = threads
+        self.cache = None if cache is None else Path(cache)
         self._plans: dict[tuple[Shape, ...], Plan] = {}
         self._kernels: dict[tuple[int, Aim, bool], Kernel] = {}
         self._fits: dict[Any, NativeFit] = {}
@@ -304,11 +315,13 @@ class Program:
             "backend": self.backend,
             "reassociate": self.reassociate,
             "float32": self.float32,
+            "threads": self.threads,
+            "cache": self.cache,
             "traces": [] if named and not local else [plan.trace for plan in self._plans.values()],
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        options = {name: state[name] for name in ("backend", "reassociate", "float32")}
+        options = {name: state[name] for name in ("backend", "reassociate", "float32", "threads", "cache")}
         Program.__init__(self, state["function"], **options)
         for found in state["traces"]:
             self._add(found)
@@ -368,7 +381,7 @@ class Program:
             return array_kernel(plan, aim, library, guarded=guarded, float32=self.float32)
         tape = plan.tape(aim, guarded=guarded)
         if self._backend_for(tape) == "native":
-            return NativeKernel(tape)
+            return NativeKernel(tape, self.threads, self.cache)
         outputs = len(tape.outputs)
         return PythonKernel(
             plan.source(aim, guarded=guarded), grouped=aim not in ("values", "curvature"), outputs=outputs
@@ -448,7 +461,7 @@ class Program:
         key = (id(plan), id(taken))
         with self._lock:
             if key not in self._fits:
-                self._fits[key] = NativeFit(lambda guarded: plan.tape("parameters", guarded=guarded), taken)
+                self._fits[key] = NativeFit(lambda guarded: plan.tape("parameters", guarded=guarded), taken, self.cache)
             return self._fits[key]
 
     def _each(self, plan: Plan, aim: Aim, given: Batch, into: Sequence[Any]) -> None:
