@@ -121,7 +121,7 @@ def _paragraphs(text: str) -> Iterator[str]:
         if before:
             yield before + "\n"
         if mark:
-            yield f"```pycon\n{inspect.cleandoc(code if example else '>>>' + code)}\n```\n"
+            yield f"```python-console\n{inspect.cleandoc(code if example else '>>>' + code)}\n```\n"
 
 
 def _members(kind: type) -> Iterator[str]:
