@@ -16,8 +16,9 @@ import numpy as np
 from microgrannd.compiler.array_libraries import Library, library
 from microgrannd.compiler.matrix_program import matrix_program
 from microgrannd.compiler.matrix_source import MatrixSource, matrix_source
-from microgrannd.compiler.tape import Tape
+from microgrannd.compiler.tape import Instruction, Tape
 from microgrannd.compiler.tracing import Trace, differentiate
+from microgrannd.operations import contribution, mul
 
 CHUNK: Final = 1 << 22  # how many numbers the arrays of one chunk may have together
 
@@ -49,7 +50,9 @@ class Rolled:
         self.used_inputs = [i for i, (_, size) in enumerate(inputs) if size]
         self.outputs_count = len(tape.outputs)
         self.fixed = program.fixed
-        self.width = sum(group.size for group in program.groups if group.per_sample and not group.final)
+        arrays = [group.size for group in program.groups if group.per_sample and not group.final]
+        gathered = [piece.outputs.size for piece in program.pieces if "@" not in piece.text.code]
+        self.width = sum(arrays) + sum(gathered)  # how many numbers there are for a sample
         self.functions = program.functions
 
     def function(self, library: Library) -> Any:
@@ -80,6 +83,8 @@ class ArrayKernel:
         if leaves:
             numbers = [float("nan")] * trace.tape.leaves if guarded else trace.numbers
             self.tape = differentiate(self.tape, numbers, leaves)
+            if not guarded:
+                self.tape = _unguarded(self.tape)
         self._rolled: dict[bool, tuple[Rolled, Any]] = {}
 
     def rolled(self, *, over_batch: bool) -> Rolled:
@@ -152,6 +157,31 @@ class ArrayKernel:
         return self._rolled[over_batch]
 
 
+def _in_one(columns: Sequence[Any]) -> Any:
+    """The array whose columns, all of them in order, these are; None where there is none."""
+    array = getattr(columns[0], "base", None) if len(columns) > 1 else None
+    if array is None or array.ndim != 2 or array.shape != (len(columns[0]), len(columns)):
+        return None
+    starts = [column.__array_interface__["data"][0] for column in (columns[0], columns[-1])]
+    first = array.__array_interface__["data"][0]
+    regular = starts == [first, first + array.strides[1] * (len(columns) - 1)]
+    return array if regular and columns[0].strides == array.strides[:1] else None
+
+
 def _labelled(tape: Tape) -> Tape:
     """Every variable with a label of its own, so that a derivative's label tells what it is the derivative of."""
     return replace(tape, labels={v: f"v{v}" for v in range(tape.leaves, tape.leaves + len(tape.instructions))})
+
+
+def _unguarded(tape: Tape) -> Tape:
+    """The backward pass with products for contributions: where zero meets infinity, a NaN gets into the gradients.
+
+    Whoever finds one runs the guarded program, in which an upstream of zero wins.
+    """
+
+    def plain(instruction: Instruction) -> Instruction:
+        operation, operands = instruction
+        return Instruction(mul, operands) if operation is contribution else instruction
+
+    backward = tape.instructions[tape.forward :]
+    return replace(tape, instructions=(*tape.instructions[: tape.forward], *map(plain, backward)))

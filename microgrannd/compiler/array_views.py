@@ -15,7 +15,7 @@ import numpy as np
 
 from microgrannd.compiler import array_text
 from microgrannd.compiler.array_text import Text, token
-from microgrannd.compiler.groups import Group
+from microgrannd.compiler.groups import ApplyPart, Group
 from microgrannd.compiler.selections import affine, sliced, viewed
 
 
@@ -75,6 +75,19 @@ class ArrayViews:
         pattern = affine(positions)
         text = viewed(token(source), group.size, pattern, axes) if pattern else None
         return text or Text(f"{token(source).code}[{axes}{self.constant(positions).code}]")
+
+    def operand(self, source: Any, positions: Any) -> Text:
+        """Scalars of a group or, for None, the numbers that stand in place of positions."""
+        return self.numbers(positions) if source is None else self.vector(source, positions)
+
+    def flag(self, source: Any, positions: Any) -> Text | None:
+        """Where all of a group are asked for and it is a comparison: its code for true or false."""
+        if source is None or len(self.groups[source].parts) != 1:
+            return None
+        [(size, part)] = self.groups[source].parts
+        if not isinstance(part, ApplyPart) or not np.array_equal(positions, np.arange(size)):
+            return None
+        return array_text.flag(part.operation, [self.operand(g, found) for g, found in part.operands])
 
     def constant(self, numbers: Any) -> Text:
         """A table of numbers, by name."""

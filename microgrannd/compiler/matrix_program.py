@@ -228,28 +228,16 @@ class _Writer:
             return self._logsumexp(part)
         if ops.TABLE.get(operation.name) is not operation:
             self.functions[operation.name] = operation
-        if operation is ops.contribution and (condition := self._flag(part)) is not None:
-            return Text(f"xp.where({condition.code}, {self._operand(*part.operands[1]).bare}, 0.0)")
-        return array_text.applied(operation, [self._operand(g, positions) for g, positions in part.operands])
-
-    def _flag(self, part: ApplyPart) -> Text | None:
-        """Where the first operand is a comparison: its code for true or false."""
-        g, positions = part.operands[0]
-        if g is None or len(self.groups[g].parts) != 1:
-            return None
-        made = self.groups[g].parts[0][1]
-        if not isinstance(made, ApplyPart) or not np.array_equal(positions, np.arange(self.groups[g].size)):
-            return None
-        return array_text.flag(made.operation, [self._operand(h, found) for h, found in made.operands])
-
-    def _operand(self, g: int | None, positions: Any) -> Text:
-        return self.arrays.numbers(positions) if g is None else self.arrays.vector(g, positions)
+        condition = self.arrays.flag(*part.operands[0]) if operation is ops.contribution else None
+        if condition is not None:
+            return Text(f"xp.where({condition.code}, {self.arrays.operand(*part.operands[1]).bare}, 0.0)")
+        return array_text.applied(operation, [self.arrays.operand(g, positions) for g, positions in part.operands])
 
     def _logsumexp(self, part: ApplyPart) -> Text:
         columns = [positions for _, positions in part.operands]
         sources = {g for g, _ in part.operands}
         if len(sources) > 1 or None in sources or len(columns) == 1:
-            several = ", ".join(self._operand(g, positions).bare for g, positions in part.operands)
+            several = ", ".join(self.arrays.operand(g, positions).bare for g, positions in part.operands)
             return Text(f"logsumexp_of([{several}])")
         [g] = sources
         assert g is not None

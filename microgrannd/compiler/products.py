@@ -33,6 +33,9 @@ class Arrays(Protocol):
     def matrix(self, source: Any, positions: Any) -> Text:
         """Its scalars at a matrix of positions, along the last two axes."""
 
+    def flag(self, source: Any, positions: Any) -> Text | None:
+        """Where they are the results of a comparison: its code for true or false."""
+
     def constant(self, numbers: Any) -> Text:
         """An array of numbers by name."""
 
@@ -85,7 +88,7 @@ def per_sample(arrays: Arrays, factors: list[Factor]) -> Found:
     """The family for each sample."""
     varies = any(_varies(arrays, factor) for factor in factors)
     if factors[0].positions.shape[1] == 1:
-        return Found(product([_vector(arrays, factor, 0) for factor in factors]), varies)
+        return Found(_elementwise(arrays, factors), varies)
     bundles = _bundles(arrays, factors)
     grid = _grid(*bundles) if len(bundles) == 2 else None
     if grid is not None:
@@ -107,6 +110,14 @@ def over_batch(arrays: Arrays, factors: list[Factor], count: Callable[[], Text])
             return Found(matrix, False, (first.rows, second.rows))
         return Found(Text(f"{matrix.within(ATOM)}.reshape(-1)[{arrays.constant(place).code}]"), False)
     return Found(summed(per_sample(arrays, factors).text, 0), False)
+
+
+def _elementwise(arrays: Arrays, factors: list[Factor]) -> Text:
+    """A product of vectors. True and false count as 1 and 0 where another factor is a number."""
+    flags = [None if isinstance(f.source, _Numbers) else arrays.flag(f.source, f.positions[:, 0]) for f in factors]
+    if None not in flags:
+        flags = [None] * len(factors)
+    return product([flag or _vector(arrays, factor, 0) for factor, flag in zip(factors, flags, strict=True)])
 
 
 def _bundles(arrays: Arrays, factors: list[Factor]) -> list[Bundle]:

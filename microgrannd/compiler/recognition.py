@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 FOUR_EQUATIONS = [
     "the four equations of backpropagation, with δ = d_z and σ' the slope of a at z:",
-    "δ of the last z = ∂loss/∂a ⊙ σ'(z)     δ = (δ of the next z · its W) ⊙ σ'(z)",
-    "∂loss/∂b = Σ δ                         ∂loss/∂W = Σ δ aᵀ, a being what W was multiplied with",
+    "δ of the last z = ∂loss/∂z   δ of another = (δ of the next @ its W) ⊙ σ'(z)",
+    "∂loss/∂b = Σ δ               ∂loss/∂W = Σ δ aᵀ, a being what W was multiplied with",
 ]
 
 
@@ -38,8 +38,5 @@ def _holds(made: dict[str, str], k: int, last: int) -> bool:
         return False
     delta = made.get(f"d_z{k}", "")
     from_behind = f"d_z{k + 1} @ W{k + 1}"
-    if k == last:
-        follows = bool(delta) and "@" not in delta
-    else:
-        follows = delta.startswith((f"({from_behind}) * ", f"xp.where(z{k} > 0.0, {from_behind}, 0.0)"))
+    follows = bool(delta) and "@" not in delta if k == last else delta.startswith(f"({from_behind}) * ")
     return follows and made.get(f"d_W{k}") == f"d_z{k}.T @ {source}" and made.get(f"d_b{k}") == f"xp.sum(d_z{k}, 0)"

@@ -1,0 +1,122 @@
+"""Reading a small image: PNG files as rows of grey bytes, with the standard library alone.
+
+Bright ink on a dark background is what MNIST has; an image whose border is bright is turned over. This
+room imports nothing of the package.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
+CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by PNG's colour type: grey, RGB, palette, grey and RGB with alpha
+
+
+class Gray(NamedTuple):
+    """An image: its width and the grey bytes of its rows, 0 for black."""
+
+    width: int
+    rows: list[list[int]]
+
+
+def read_gray(path: str | os.PathLike[str]) -> Gray:
+    """A PNG file as grey bytes; what is transparent counts as black.
+
+    Raises ValueError for what is no PNG file, or one that is interlaced or has 16 bits for a colour.
+    """
+    with open(path, "rb") as file:
+        content = file.read()
+    if content[:8] != SIGNATURE:
+        raise ValueError(f"{path} is no PNG file; save the image as PNG.")
+    try:
+        return _decoded(content)
+    except (struct.error, zlib.error, IndexError, KeyError) as error:
+        raise ValueError(f"{path} is a damaged PNG file: {error!r}.") from None
+    except NotImplementedError as error:
+        raise ValueError(f"{path} is {error}; save it with 8 bits for a colour, not interlaced.") from None
+
+
+def squared(image: Gray, side: int) -> list[int]:
+    """The pixels of the image as `side` × `side` grey bytes, row by row: each the rounded mean of a block."""
+    height = len(image.rows)
+    if image.width != height or height % side:
+        raise ValueError(
+            f"The image is {image.width} × {height} pixels; a square of {side} × {side}, or of a multiple, is needed."
+        )
+    block = height // side
+    area = block * block
+    pixels = []
+    for r in range(0, height, block):
+        for c in range(0, height, block):
+            total = sum(sum(row[c : c + block]) for row in image.rows[r : r + block])
+            pixels.append((total + area // 2) // area)
+    border = pixels[:side] + pixels[-side:] + pixels[::side] + pixels[side - 1 :: side]
+    return [255 - pixel for pixel in pixels] if sum(border) > 127 * len(border) else pixels
+
+
+def _decoded(content: bytes) -> Gray:
+    chunks: dict[bytes, bytes] = {}
+    place = 8
+    while place < len(content):
+        length, kind = struct.unpack(">I4s", content[place : place + 8])
+        chunks[kind] = chunks.get(kind, b"") + content[place + 8 : place + 8 + length]
+        place += 12 + length
+    width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", chunks[b"IHDR"][:13])
+    if interlaced or depth == 16:
+        raise NotImplementedError("an interlaced PNG file" if interlaced else "a PNG file of 16 bits for a colour")
+    channels = CHANNELS[colour]
+    stride = -(-width * channels * depth // 8)
+    data = zlib.decompress(chunks[b"IDAT"])
+    if len(data) < height * (stride + 1):
+        raise IndexError("its rows are incomplete")
+    lines = _unfiltered(data, height, stride, max(1, channels * depth // 8))
+    palette = chunks.get(b"PLTE", b"")
+    rows = []
+    for line in lines:
+        values = _unpacked(line, depth)[: width * channels]
+        if colour != 3 and depth < 8:
+            values = [value * 255 // (2**depth - 1) for value in values]
+        rows.append([_grey(values[i : i + channels], colour, palette) for i in range(0, width * channels, channels)])
+    return Gray(width, rows)
+
+
+def _unfiltered(data: bytes, height: int, stride: int, size: int) -> list[bytearray]:
+    """The rows, each of which says how its bytes differ from those to the left and above."""
+    lines: list[bytearray] = []
+    above = bytearray(stride)
+    for r in range(height):
+        start = r * (stride + 1)
+        kind, line = data[start], bytearray(data[start + 1 : start + 1 + stride])
+        for i in range(stride):
+            left = line[i - size] if i >= size else 0
+            corner = above[i - size] if i >= size else 0
+            line[i] = (line[i] + _predicted(kind, left, above[i], corner)) & 0xFF
+        lines.append(line)
+        above = line
+    return lines
+
+
+def _predicted(kind: int, left: int, above: int, corner: int) -> int:
+    if kind == 4:  # Paeth's: whichever of the three is nearest to left + above - corner
+        guess = left + above - corner
+        return min((left, above, corner), key=lambda x: abs(guess - x))
+    return (0, left, above, (left + above) // 2)[kind]
+
+
+def _unpacked(line: Sequence[int], depth: int) -> list[int]:
+    """The numbers of `depth` bits in the bytes."""
+    if depth == 8:
+        return list(line)
+    return [byte >> shift & (2**depth - 1) for byte in line for shift in range(8 - depth, -1, -depth)]
+
+
+def _grey(values: Sequence[int], colour: int, palette: bytes) -> int:
+    if colour == 3:
+        values = palette[3 * values[0] : 3 * values[0] + 3]
+    red, green, blue = (values[0],) * 3 if colour in (0, 4) else values[:3]
+    alpha = values[-1] if colour in (4, 6) else 255
+    return (299 * red + 587 * green + 114 * blue + 500) // 1000 * alpha // 255
