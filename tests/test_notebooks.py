@@ -224,6 +224,8 @@ def test_chapter_4_nine_derivatives_three_ways_and_the_training():
     order = ["w0", "w2", "b0", "w1", "w3", "b1", "w4", "w5", "b2"]
     found = [p.data for p in ns["model"].parameters()]
     assert found == pytest.approx([training["params"][name] for name in order], rel=1e-9, abs=1e-12)
+    twins = [[p.data for p in neuron.parameters()] for neuron in ns["model"].layers[0].neurons]
+    assert twins[0] == pytest.approx(twins[1], abs=1e-3)  # as the text says
     matrix, counts = ns["test"](), EXAMPLES["K-07"]["expected_confusion"]
     assert (matrix.tn, matrix.fp, matrix.fn, matrix.tp) == tuple(counts[k] for k in ("TN", "FP", "FN", "TP"))
     wrong = [(i, y) for i, (x, y) in enumerate(zip(*ns["data"].test, strict=True)) if (ns["model"](x).data >= 0.5) != y]
