@@ -273,9 +273,9 @@ gelu = Operation("gelu", ieee.gelu,    lambda x, out: (0.5 * erfc(-x * SQRT_HALF
 relu = Operation("relu", ieee.relu,    lambda x, out: (greater(x, 0.0),), routes=True)      # 0 at 0
 leaky_relu = Operation("leaky_relu", ieee.leaky_relu,
                                        lambda x, slope, out: (where(greater(x, 0.0), 1.0, slope), minimum(x, 0.0)),
-                                       defaults=(None, 0.01))
+                                       defaults=(None, 0.01), routes=True)
 elu = Operation("elu", ieee.elu,       lambda x, alpha, out: (where(greater(x, 0.0), 1.0, alpha * exp(x)), expm1(minimum(x, 0.0))),
-                                       defaults=(None, 1.0))
+                                       defaults=(None, 1.0), routes=True)
 
 # ---- choosing: the input that is passed on has gradient 1, the others 0; in a tie both have a half
 maximum = Operation("maximum", ieee.maximum, lambda x, y, out: (share(x, y), share(y, x)), routes=True)
