@@ -27,6 +27,9 @@ FLAT = {
     *("sign", "step", "floor", "ceil", "stop_gradient", "floordiv", "share"),
     *("less", "less_equal", "greater", "greater_equal", "equal", "not_equal"),
 }
+COMPARING = {
+    *("less", "less_equal", "greater", "greater_equal", "equal", "not_equal", "share", "maximum", "minimum", "clamp"),
+}
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,8 @@ def _operand(random, count, constants):
 def _if_smooth(name, inputs):
     """The operation's result, or None where it or a slope is huge, tiny, or jumps nearby."""
     operation = TABLE[name]
+    if name in COMPARING and abs(inputs[0] - inputs[1]) < 1e-6:
+        return None  # two ways to the same number, which rounding tells apart
     results = [
         (out := operation.forward(*shifted), *operation.local_gradients(*shifted, out))
         for shifted in ([x + shift * (1 + i / 8) for i, x in enumerate(inputs)] for shift in (0.0, 1e-7, -1e-7))
