@@ -61,7 +61,7 @@ def test_every_operation_is_within_4_ulp_of_eager_mode(name):
                 # a factor below 2**-1022 has lost bits, and the product shows it
                 lost = name == "silu" and abs(wanted) < 1e-300
                 assert ulps(float(found), wanted) <= (16 if lost else 4), (sample, found, wanted)
-            if wanted == 0 and name not in ("sum", "mean", "dot"):
+            if wanted == 0 and found == 0:
                 assert math.copysign(1, found) == math.copysign(1, wanted), (sample, found, wanted)
 
 

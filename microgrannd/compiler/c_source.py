@@ -167,13 +167,13 @@ def _listed(what: str, names: Sequence[str]) -> str:
 
 
 def _sum(xs: Sequence[str]) -> str:
-    return " + ".join(xs) or "0.0"
+    return " + ".join(["0.0", *xs])
 
 
 def _dot(xs: Sequence[str]) -> str:
     size = len(xs) // 2
     products = [f"{x} * {y}" for x, y in zip(xs[:size], xs[size : 2 * size], strict=True)]
-    return _sum([*xs[2 * size :], *products])
+    return " + ".join([*xs[2 * size :], *products]) if len(xs) % 2 else _sum(products)
 
 
 def _logsumexp(xs: Sequence[str]) -> str:

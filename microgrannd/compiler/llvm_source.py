@@ -422,8 +422,12 @@ def _floordiv(e: Emitter, x: str, y: str) -> str:
 
 
 def _sum(e: Emitter, *xs: str) -> str:
-    total = xs[0] if xs else e.constant(0.0)
-    for x in xs[1:]:
+    """From 0.0 on, as Python's sum() does it: of negative zeros alone the sum is a positive one."""
+    return _chain(e, e.constant(0.0), *xs)
+
+
+def _chain(e: Emitter, total: str, *xs: str) -> str:
+    for x in xs:
         total = e.add(total, x)
     return total
 
@@ -435,7 +439,7 @@ def _mean(e: Emitter, *xs: str) -> str:
 def _dot(e: Emitter, *xs: str) -> str:
     size = len(xs) // 2
     products = [e.mul(x, y) for x, y in zip(xs[:size], xs[size : 2 * size], strict=True)]
-    return _sum(e, *xs[2 * size :], *products)
+    return _chain(e, *xs[2 * size :], *products) if len(xs) % 2 else _sum(e, *products)
 
 
 def _logsumexp(e: Emitter, *xs: str) -> str:
