@@ -93,20 +93,21 @@ class ArrayTraining:
                 memory.append(np.array([kept[self.place[parameter]] for parameter in self.parameters]))
         self.numbers = numbers[layout]
         self.memory = [column[layout] for column in memory]
-        self.gradient = np.zeros_like(self.numbers)
+        self.gradient, self.change = np.zeros_like(self.numbers), np.empty_like(self.numbers)
         self.targets = _targets(self.rolled)
         self.chunk = max(1, CHUNK // max(1, self.rolled.width))
 
     def _epoch(self, size: int, rate: float, order: Sequence[int] | None) -> float:
         total = 0.0
-        samples = np.arange(self.count) if order is None else np.asarray(order)
+        count = self.count if order is None else len(order)
+        samples = None if order is None else np.asarray(order)
         with self.library.mode():
-            for start in range(0, len(samples), size):
-                rows = samples[start : start + size]
-                whole = order is None and size >= self.count
-                total += self._batch(self.arrays if whole else [array[rows] for array in self.arrays], len(rows))
-                self._step(len(rows), rate)
-        return total / len(samples)
+            for start in range(0, count, size):
+                rows = slice(start, start + size) if samples is None else samples[start : start + size]
+                length = min(size, count - start)
+                total += self._batch([array[rows] for array in self.arrays], length)
+                self._step(length, rate)
+        return total / count
 
     def _batch(self, arrays: Sequence[Any], count: int) -> float:
         """The summed loss of a batch; its summed gradient is left in `gradient`."""
@@ -140,7 +141,8 @@ class ArrayTraining:
         self.optimizer.steps += 1
         self.last = count
         if type(self.optimizer) is SGD and not self.memory and not self.optimizer.weight_decay:
-            self.numbers -= (rate / count) * self.gradient
+            np.multiply(self.gradient, rate / count, out=self.change)
+            self.numbers -= self.change
             return
         settings = (rate, *self.settings[1:])
         shared = self.steps.prepare.run((1 / count, float(self.optimizer.steps), *settings))
