@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 from microgrannd import operations
 from microgrannd.engine import Constant, Step, Value, topological_order, zero_grad
-from microgrannd.errors import AnomalyError, GradientError, LayoutError, MicrogranndError, ModelFileError, TracingError
+from microgrannd.errors import (
+    AnomalyError,
+    ExpressionError,
+    GradientError,
+    LayoutError,
+    MicrogranndError,
+    ModelFileError,
+    TracingError,
+)
 from microgrannd.modes import detect_anomaly, no_grad, scope, source_lines
 from microgrannd.operations import (
     TABLE,
@@ -93,6 +101,9 @@ if TYPE_CHECKING:
         datasets,
         drawing,
         engine,
+        evaluation,
+        expressions,
+        layers,
         losses,
         modes,
         nn,
@@ -101,6 +112,7 @@ if TYPE_CHECKING:
         training,
     )
     from microgrannd.calculus import grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+    from microgrannd.checks import check_gradients
     from microgrannd.compiler import Program
     from microgrannd.compiler import compile as compile
     from microgrannd.drawing import Drawing, Player, draw, step
@@ -108,6 +120,7 @@ if TYPE_CHECKING:
     from microgrannd.nn import MLP, Layer, Neuron
     from microgrannd.persistence import load, save
     from microgrannd.training import ConfusionMatrix, History, accuracy, fit
+    from microgrannd.views import layer_view
 
 # What is loaded when it is first used: each room with the names that it gives.
 _ROOMS = {
@@ -128,6 +141,8 @@ _MODULES = {
     "datasets",
     "drawing",
     "engine",
+    "evaluation",
+    "expressions",
     "layers",
     "losses",
     "modes",
@@ -146,6 +161,7 @@ __all__ = [
     "ConfusionMatrix",
     "Constant",
     "Drawing",
+    "ExpressionError",
     "FusedOperation",
     "GradientError",
     "History",
@@ -190,9 +206,11 @@ __all__ = [
     "equal",
     "erf",
     "erfc",
+    "evaluation",
     "exp",
     "exp2",
     "expm1",
+    "expressions",
     "fit",
     "floor",
     "floordiv",

@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     draw.add_argument("--backward", action="store_true", help="draw the backward pass beside it")
     draw.add_argument("--rules", action="store_true", help="write the local gradient on each edge")
     draw.add_argument("--fold", choices=["auto", "none", "all"], default="auto", help="fold repeated structure")
+    draw.add_argument("--depth", type=int, metavar="N", help="fold the scopes below this depth")
     draw.set_defaults(run=_draw)
 
     step = commands.add_parser("step", help="step through backpropagation in a page", description=_step.__doc__)
@@ -128,7 +129,7 @@ def _draw(arguments: argparse.Namespace) -> None:
     y = _evaluated(arguments)
     y.backward()
     print(_values_and_gradients(y))
-    drawing = draw(y, backward=arguments.backward, rules=arguments.rules, fold=arguments.fold)
+    drawing = draw(y, backward=arguments.backward, rules=arguments.rules, fold=arguments.fold, depth=arguments.depth)
     drawing.save(arguments.output)
     print(f"wrote {arguments.output}")
 

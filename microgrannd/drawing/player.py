@@ -13,7 +13,6 @@ import os
 import re
 from base64 import b64encode
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import cached_property
 from hashlib import sha256
 from html import escape
@@ -27,6 +26,7 @@ from microgrannd.drawing.recording import Recording, graph, record
 from microgrannd.drawing.stage import stage
 from microgrannd.drawing.training_recording import record_training
 from microgrannd.engine import Value
+from microgrannd.files import write_whole
 from microgrannd.operations import Number
 from microgrannd.optim import Optimizer
 
@@ -109,16 +109,8 @@ class Player:
 
     def to_html(self, path: str | os.PathLike[str]) -> str:
         """Write the page to a file, which appears only once it is complete; gives back its path."""
-        path, page = os.fspath(path), self.html
-        unfinished = f"{path}.{os.getpid()}.part"
-        try:
-            with open(unfinished, "w", encoding="utf-8", newline="\n") as file:
-                file.write(page)
-            os.replace(unfinished, path)
-        finally:
-            with suppress(FileNotFoundError):
-                os.unlink(unfinished)
-        return path
+        write_whole(path, self.html)
+        return os.fspath(path)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return {"text/html": self._repr_html_(), "text/plain": self._text(LINES)}
