@@ -127,7 +127,7 @@ def tangents(ys: Sequence[Value], xs: Sequence[Value], directions: Sequence[Oper
     speeds: dict[Value, Operand] = {}
     given = dict(zip(xs, directions, strict=True))
     for node in order:
-        finite[node] = _is_finite(node, finite)
+        finite[node] = _is_finite_by_parents(node, node.parents, finite)
         if node in given:
             speeds[node] = given[node]
         elif node.op is not None and not speeds.keys().isdisjoint(node.parents):
@@ -147,9 +147,10 @@ def _backward_pass(
     order = topological_order(y)
     targets, on_path, finite = set(xs), set[Value](), dict[Value, bool]()
     for node in order:
-        if node in targets or not on_path.isdisjoint(node.parents):
+        parents = node.parents
+        if node in targets or not on_path.isdisjoint(parents):
             on_path.add(node)
-        finite[node] = _is_finite(node, finite)
+        finite[node] = _is_finite_by_parents(node, parents, finite)
 
     forward, gated = set(order), set[Value]()
     found: dict[Value, Operand] = {y: upstream if isinstance(upstream, Value) else as_float(upstream)}
@@ -182,7 +183,7 @@ def _local_gradients(node: Value, variables: Container[Value]) -> tuple[Operand,
     """The local gradients of a node as a graph; constants go in as numbers, so that they fold."""
     assert node.op is not None
     for parent, number in zip(node.parents, node.inputs, strict=True):
-        if parent._data != number and (parent._data == parent._data or number == number):
+        if parent._data != number and parent.op is None and (parent._data == parent._data or number == number):
             raise GradientError(
                 f"{parent!r} was {number!r} when {node!r} was computed from it, and has been set since; "
                 "a gradient as a graph would be taken at the new number: compute y again first."
@@ -251,11 +252,20 @@ def _is_finite(thing: Operand, known: dict[Value, bool]) -> bool:
         return math.isfinite(thing)
     if thing in known:
         return known[thing]
-    if not math.isfinite(thing._data):
-        return False
-    if thing.op is None or thing.op in _FLAGS:
+    parents = thing.parents
+    for parent in parents:  # of a rule's own node; those of the graph are known
+        if parent not in known:
+            known[parent] = _is_finite(parent, known)
+    return _is_finite_by_parents(thing, parents, known)
+
+
+def _is_finite_by_parents(node: Value, parents: tuple[Value, ...], known: dict[Value, bool]) -> bool:
+    operation = node.op
+    if operation in _FLAGS:
         return True
-    return thing.op in _FINITE and all(_is_finite(parent, known) for parent in thing.parents)
+    if not math.isfinite(node._data):
+        return False
+    return operation is None or (operation in _FINITE and all(map(known.__getitem__, parents)))
 
 
 def _number(thing: Operand) -> float:
