@@ -137,3 +137,16 @@ def test_derivatives_where_a_naive_rule_goes_wrong(name, inputs, expected):
     values = [Value(x) for x in inputs]
     TABLE[name](*values).backward()
     assert [x.grad for x in values] == pytest.approx(expected, rel=1e-15, abs=0.0)
+
+
+@pytest.mark.parametrize("name", [operation.name for operation in (*operations.NUMPY_NAMES, *operations.ARRAY_FORMS)])
+def test_an_operation_on_arrays_is_the_operation_on_each_element(name):
+    np = pytest.importorskip("numpy")
+    random, inputs = Random(name), inputs_of(name)
+    numbers = [*AWKWARD, 1000.0, -1000.0, math.inf, -math.inf, math.nan]
+    points = [[random.choice(numbers) for _ in range(inputs)] for _ in range(300)]
+    # Beyond a bound of NaN, which input passes is NumPy's to say.
+    points = [point for point in points if name != "clamp" or not any(map(math.isnan, point[1:]))]
+    found = TABLE[name](*np.array(points).T)
+    expected = [TABLE[name].forward(*point) for point in points]
+    np.testing.assert_allclose(found, expected, rtol=1e-14, atol=1e-320)
