@@ -281,6 +281,7 @@ def test_chapter_7_softmax_and_why_y_minus_t():
     assert grads(ns["a"]) == approx(EXAMPLES["S-14"]["grads"]["a"])
     assert grads(ns["w"]) == approx(EXAMPLES["B-03"]["grads"]["w"])
     assert ns["score"].grad == approx(EXAMPLES["B-03"]["intermediates"]["a"]["grad"])
+    assert "xp.exp(a - v1) - t" in ns["found"].matrix_source  # softmax minus truth, as the text says
     assert ns["stable"].data == 800.0
     assert ns["naive"].data == math.inf
     right = sum(guess == label for guess, label in zip(ns["guesses"], ns["points"].y, strict=True))
