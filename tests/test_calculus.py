@@ -4,6 +4,7 @@ import itertools
 import math
 import threading
 from random import Random
+from typing import NamedTuple
 
 import pytest
 
@@ -14,6 +15,11 @@ from microgrannd.engine import Constant
 from microgrannd.passes import gradients, slopes, tangents
 from tests.oracles import agrees, example
 from tests.random_graphs import smooth_graph
+
+
+class Point(NamedTuple):
+    x: float
+    y: float
 
 
 def rosenbrock(x):
@@ -176,6 +182,16 @@ def test_the_gradient_has_the_structure_of_the_argument():
         return p["a"] ** 2 + 3 * p["b"][0] * p["b"][1][0]
 
     assert grad(f)({"a": 5.0, "b": (1.0, [2.0])}) == {"a": 10.0, "b": (6.0, [3.0])}
+
+
+def test_named_tuples_and_arrays_within_nests_stay_what_they_are():
+    np = pytest.importorskip("numpy")
+    found = grad(lambda p: p.x * p.y)(Point(2.0, 5.0))
+    assert found == Point(5.0, 2.0)
+    assert type(found) is Point
+    gradient = grad(lambda p: (p["w"] * p["w"]).sum() * p["b"])({"w": np.array([1.0, 2.0]), "b": 3.0})
+    np.testing.assert_array_equal(gradient["w"], [6.0, 12.0])
+    assert gradient["b"] == 5.0
 
 
 def test_argnums_say_which_argument_and_several_give_a_tuple():
