@@ -179,6 +179,12 @@ def test_the_pictures_are_well_formed_and_small():
         assert picture.stat().st_size < 60_000
 
 
+def test_every_page_is_in_the_menu_of_the_site():
+    menu = (ROOT / "mkdocs.yml").read_text("utf-8")
+    for page in DOCS.glob("*.md"):
+        assert f": {page.name}\n" in menu, f"add {page.name} to the nav in mkdocs.yml"
+
+
 @pytest.mark.long
 def test_the_site_builds_without_a_warning(tmp_path):
     pytest.importorskip("mkdocs")
