@@ -18,6 +18,7 @@ from microgrannd.losses import half_squared_error, softmax_cross_entropy
 from microgrannd.nn import MLP
 from microgrannd.optim import SGD, Optimizer
 from tests.oracles import agrees, example
+from tests.random_graphs import AWKWARD_NUMBERS, awkward_graph
 
 
 def weights(layer):
@@ -162,6 +163,32 @@ def test_several_results_have_no_gradient():
     program = compile(lambda x: [x, x], backend="numpy")
     with pytest.raises(TypeError, match="a single number"):
         program.value_and_gradients(np.ones(3))
+
+
+def kind(number):
+    return "nan" if math.isnan(number) else math.copysign(1, number) if math.isinf(number) else "finite"
+
+
+def test_special_values_go_the_way_of_eager_mode():
+    generator = random.Random(3)
+    for _ in range(60):
+        graph = awkward_graph(generator, generator.randint(1, 12))
+        program = compile(lambda x, y, z, graph=graph: graph.run([x, y, z]), backend="numpy")
+        samples = [generator.choices(AWKWARD_NUMBERS, k=3) for _ in range(20)]
+        columns = program.value_and_gradients(*np.array(samples).T.copy())
+        for i, inputs in enumerate(samples):
+            values = [Value(x) for x in inputs]
+            output = graph.run(values)
+            if isinstance(output, Value):
+                output.backward()
+            want = [output.data if isinstance(output, Value) else output, *(x.grad for x in values)]
+            found = [float(column[i]) for column in (columns[0], *columns[1])]
+            assert list(map(kind, found)) == list(map(kind, want)), (inputs, found, want, str(graph))
+
+
+def test_a_function_that_is_a_number():
+    program = compile(lambda x: 2.5, backend="numpy")
+    assert program(np.zeros(3)).tolist() == [2.5, 2.5, 2.5]
 
 
 @pytest.mark.parametrize("backend", ["numpy", "jax", "torch"])

@@ -200,6 +200,8 @@ class _Printer:
 
     def _returned(self) -> str:
         parts = []
+        if not self.program.pieces:
+            return "return ()"
         for piece in self.program.pieces:
             bare = self._rendered(piece.text.bare)
             parts.append(bare if not piece.name or TOKEN.fullmatch(piece.text.code) else piece.name)

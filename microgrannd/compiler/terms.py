@@ -138,7 +138,7 @@ class _Flattener:
         if isinstance(x, float):
             return _Form(scale * x, [])
         form = self.forms[x]
-        if form is not None and self.single[x]:
+        if form is not None and self.single[x] and math.isfinite(scale):
             if scale == 1.0 and self.occurrences[x] == 1:
                 self.forms[x] = None
                 return form
