@@ -182,7 +182,7 @@ def test_memory_holds_one_samples_graph():
 @pytest.mark.parametrize("native", [True, False])
 def test_a_long_training_calls_the_loss_only_to_trace_it_with_llvm_or_without(native, monkeypatch):
     if not native:
-        monkeypatch.setattr("microgrannd.compiler.program.native_available", lambda: False)
+        monkeypatch.setattr("microgrannd.compiler.runtime.native_available", lambda: False)
 
     def trained(**options):
         model, calls = MLP(2, [3, 1], activation="tanh", seed=0), []

@@ -107,7 +107,7 @@ class Training:
     def moment(self, seconds: float) -> int:
         """How many epochs fit into some seconds, by a cautious guess."""
         work = self.count * (len(self.native.tape(False).instructions) + 1)
-        return max(1, int(seconds / (work * 4e-9)))
+        return max(1, int(seconds / (work * 4e-10)))
 
     def write_back(self) -> None:
         """Put the parameters, their last gradients and the optimizer's memory where they belong."""

@@ -6,40 +6,31 @@ This room may import everything else in the compiler.
 from __future__ import annotations
 
 import os
-import threading
 import types
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from microgrannd.compiler.arrays import ARRAY_BACKENDS, array_kernel, array_training, suits_arrays
-from microgrannd.compiler.batches import Batch, batch, holds_array, is_sample, room, samples, whole_shape
+from microgrannd.compiler.arrays import array_kernel
+from microgrannd.compiler.batches import holds_array, room, samples
 from microgrannd.compiler.c_source import c_source
 from microgrannd.compiler.fastcall import fast_function
-from microgrannd.compiler.fitting import NativeFit, Training, train_natively
-from microgrannd.compiler.interpreted import Kernel, PythonKernel
-from microgrannd.compiler.llvm_source import kernel_source, unsupported
-from microgrannd.compiler.native import NativeKernel
-from microgrannd.compiler.native import available as native_available
-from microgrannd.compiler.plan import Aim, Plan, starts_of, without_collection
-from microgrannd.compiler.shapes import SCALAR, Shape, builder
-from microgrannd.compiler.steps import steps
+from microgrannd.compiler.fitting import train_natively
+from microgrannd.compiler.llvm_source import kernel_source
+from microgrannd.compiler.plan import Aim, Plan
+from microgrannd.compiler.runtime import Runtime, numbers_of
+from microgrannd.compiler.shapes import SCALAR, builder
 from microgrannd.compiler.tape import Tape
-from microgrannd.compiler.tracing import Trace, trace, trace_graph
+from microgrannd.compiler.tracing import trace_graph
 from microgrannd.engine import Value
 from microgrannd.epochs import History, batch_size_of, columns_of, train
-from microgrannd.errors import TracingError
 from microgrannd.nests import is_array
-from microgrannd.nests import leaves as flatten
-from microgrannd.operations import as_float
 from microgrannd.optim import Optimizer
 from microgrannd.progress import reporting
 
 if TYPE_CHECKING:
-    from microgrannd.compiler.array_fit import ArrayTraining
     from microgrannd.compiler.matrix_source import MatrixSource
 
-BACKENDS: Final = ("auto", "python", "native", *ARRAY_BACKENDS)
 _WORTHWHILE: Final = 2000  # samples to go through; for fewer eager mode is done before LLVM is loaded
 _LONGEST_DIRECT: Final = 4000  # instructions; beyond them what ctypes takes for a call does not show
 _LONGEST_PYTHON: Final = 20_000  # instructions that Python compiles within about a second
@@ -112,39 +103,8 @@ def for_training(loss: Callable[..., Any], columns: Sequence[Any], count: int, *
     return program if insist or (same and pays) else None
 
 
-class Program:
+class Program(Runtime):
     """A compiled function. It is traced at the first call, and again for arguments of another structure."""
-
-    def __init__(
-        self,
-        function: Callable[..., Any] | None,
-        *,
-        backend: str = "auto",
-        reassociate: bool = False,
-        float32: bool = False,
-        threads: int = 1,
-        cache: str | os.PathLike[str] | None = None,
-    ) -> None:
-        if backend not in BACKENDS:
-            raise ValueError(f"backend is one of {', '.join(BACKENDS)}; got {backend!r}.")
-        self.function = function
-        self.backend = backend
-        if float32 and backend not in ARRAY_BACKENDS:
-            raise ValueError(f"float32 is for the backends {', '.join(ARRAY_BACKENDS)}; got backend={backend!r}.")
-        self.reassociate = reassociate
-        self.float32 = float32
-        if threads < 1:
-            raise ValueError(f"threads is at least 1, got {threads}.")
-        self.threads = threads
-        self.cache = None if cache is None else Path(cache)
-        self._plans: dict[tuple[Shape, ...], Plan] = {}
-        self._kernels: dict[tuple[int, Aim, bool], Kernel] = {}
-        self._fits: dict[Any, NativeFit] = {}
-        self._libraries: list[Any] = []
-        self._suited: dict[int, bool] = {}
-        self._tried: set[tuple[int, Aim]] = set()
-        self._lock = threading.RLock()
-        self._latest: Plan | None = None
 
     # ---- running
 
@@ -162,7 +122,7 @@ class Program:
         plan, numbers = self._sample(arguments)
         if self._quicken(plan, "values"):
             return self._call(*arguments)
-        return plan.arrange_result(self._kernel(plan, "values").one(numbers, _numbers(plan)), 0)
+        return plan.arrange_result(self._kernel(plan, "values").one(numbers, numbers_of(plan)), 0)
 
     def value_and_gradients(self, *arguments: Any) -> tuple[Any, tuple[Any, ...]]:
         """The value and a tuple with the gradient by each argument, in the structure of the argument."""
@@ -188,9 +148,9 @@ class Program:
         [[10.0, 6.0], [6.0, 0.0]]
         """
         plan, numbers = self._sample(arguments)
-        outputs = self._kernel(plan, "curvature").one(numbers, _numbers(plan))
+        outputs = self._kernel(plan, "curvature").one(numbers, numbers_of(plan))
         shapes, size = plan.trace.shapes, len(numbers)
-        start = starts_of(shapes)[argnums]
+        start = plan.starts[argnums]
         nest, rows = builder(shapes[argnums]), range(start, start + shapes[argnums].size)
         return nest([nest(outputs[i * size : (i + 1) * size], start) for i in rows], 0)
 
@@ -287,7 +247,7 @@ class Program:
         plan, file = self._traced(), Path(path)
         header = file.with_suffix(".h")
         gradients = plan.tape("all") if plan.trace.result.kind is None else None
-        source = c_source(plan.trace.name, plan.tape("values"), gradients, _numbers(plan), header.name)
+        source = c_source(plan.trace.name, plan.tape("values"), gradients, numbers_of(plan), header.name)
         file.write_text(source.body, encoding="utf-8")
         header.write_text(source.header, encoding="utf-8")
 
@@ -326,89 +286,6 @@ class Program:
         for found in state["traces"]:
             self._add(found)
 
-    # ---- plans and kernels
-
-    def _batch(self, arguments: Sequence[Any]) -> tuple[Plan, Batch] | None:
-        """The arguments as a batch; None where the arrays are one sample of a structure that is known."""
-        for shapes in self._plans:
-            if len(shapes) == len(arguments) and all(map(is_sample, arguments, shapes)):
-                return None
-        given = batch(arguments)
-        return self._plan(given.shapes, given.first()), given
-
-    def _sample(self, arguments: Sequence[Any]) -> tuple[Plan, list[float]]:
-        numbers = [x if x.__class__ is float else as_float(x) for argument in arguments for x in flatten(argument)]
-        return self._plan(tuple(map(whole_shape, arguments)), numbers), numbers
-
-    def _plan(self, shapes: tuple[Shape, ...], numbers: Sequence[float]) -> Plan:
-        plan = self._plans.get(shapes)
-        if plan is not None:
-            return plan
-        if self.function is None:
-            raise TypeError(f"This program takes {self._known()}; got {_listed(shapes)}.")
-        starts = starts_of(shapes)
-        nests = [builder(shape)(numbers, start) for shape, start in zip(shapes, starts, strict=False)]
-        with without_collection():
-            found = trace(self.function, nests)
-        return self._add(found)
-
-    def _add(self, found: Trace) -> Plan:
-        with self._lock:
-            self._latest = self._plans.setdefault(found.shapes, Plan(found, reassociate=self.reassociate))
-            return self._latest
-
-    def _known(self) -> str:
-        return " or ".join(map(_listed, self._plans)) or "nothing: it was pickled before it was traced"
-
-    def _traced(self) -> Plan:
-        if self._latest is None:
-            raise TracingError(
-                "The program has not been traced yet: call it once, or program.trace(*arguments) with arguments "
-                "of the structure it will get."
-            )
-        return self._latest
-
-    def _kernel(self, plan: Plan, aim: Aim, *, guarded: bool = False) -> Kernel:
-        key = (id(plan), aim, guarded)
-        kernel = self._kernels.get(key)
-        if kernel is None:
-            with self._lock:
-                kernel = self._kernels.setdefault(key, self._made(plan, aim, guarded))
-        return kernel
-
-    def _made(self, plan: Plan, aim: Aim, guarded: bool) -> Kernel:
-        if library := self._library(plan):
-            return array_kernel(plan, aim, library, guarded=guarded, float32=self.float32)
-        tape = plan.tape(aim, guarded=guarded)
-        if self._backend_for(tape) == "native":
-            return NativeKernel(tape, self.threads, self.cache)
-        outputs = len(tape.outputs)
-        return PythonKernel(
-            plan.source(aim, guarded=guarded), grouped=aim not in ("values", "curvature"), outputs=outputs
-        )
-
-    def _library(self, plan: Plan) -> str:
-        """The array library that runs a plan: the one asked for, or NumPy where that suits; else ""."""
-        if self.backend in ARRAY_BACKENDS:
-            return self.backend
-        if self.backend != "auto":
-            return ""
-        if id(plan) not in self._suited:
-            self._suited[id(plan)] = suits_arrays(plan.trace.tape)
-        return "numpy" if self._suited[id(plan)] else ""
-
-    def _backend_for(self, tape: Tape) -> str:
-        """The backend that runs a tape: native where it is installed and knows all operations, unless told."""
-        if self.backend == "auto":
-            return "native" if native_available() and not unsupported(tape) else "python"
-        if self.backend == "native" and (foreign := unsupported(tape)):
-            names = ", ".join(operation.name for operation in foreign)
-            raise TypeError(
-                f"Native code knows the operations of the table, not your own: {names}. "
-                "Compose it of operations in a function, or take backend='python'."
-            )
-        return self.backend
-
     def _quicken(self, plan: Plan, aim: Aim) -> bool:
         """Let a native function take the calls for one sample from now on; what it cannot take comes here.
 
@@ -435,58 +312,8 @@ class Program:
             self._libraries.append(quick)
             return quick is not None
 
-    def _training(
-        self, plan: Plan, optimizer: Optimizer, columns: Sequence[Any], count: int
-    ) -> Training | ArrayTraining | None:
-        """A training on arrays or in native code; None where neither can be had."""
-        if self._library(plan):
-
-            def kernel(guarded: bool) -> Any:
-                return self._kernel(plan, "parameters", guarded=guarded)
-
-            return array_training(kernel, plan, optimizer, columns, count)
-        native = self._native_fit(plan, optimizer)
-        return Training(native, plan.trace.parameters, optimizer, samples(columns)) if native else None
-
-    def _native_fit(self, plan: Plan, optimizer: Optimizer) -> NativeFit | None:
-        """The native training loop; None where it cannot be had."""
-        if self._library(plan):
-            return None
-        tape = plan.tape("parameters")
-        taken = steps(optimizer)
-        if taken is None or self._backend_for(tape) != "native":
-            return None
-        if set(optimizer.parameters) != set(plan.trace.parameters):
-            return None
-        key = (id(plan), id(taken))
-        with self._lock:
-            if key not in self._fits:
-                self._fits[key] = NativeFit(lambda guarded: plan.tape("parameters", guarded=guarded), taken, self.cache)
-            return self._fits[key]
-
-    def _each(self, plan: Plan, aim: Aim, given: Batch, into: Sequence[Any]) -> None:
-        """Fill the columns with the outputs for each sample, as `_run` gives those of one."""
-        arguments = (given.columns, _numbers(plan), given.length, into)
-        if self._kernel(plan, aim).each(*arguments) and aim != "values":
-            self._kernel(plan, aim, guarded=True).each(*arguments)
-
-    def _run(self, plan: Plan, aim: Aim, how: str, inputs: Any, *count: int) -> Sequence[Any]:
-        """The outputs; where a gradient is NaN, those of the guarded program, which is the last word."""
-        results = getattr(self._kernel(plan, aim), how)(inputs, _numbers(plan), *count)
-        if any(result != result for result in results[1:]):
-            results = getattr(self._kernel(plan, aim, guarded=True), how)(inputs, _numbers(plan), *count)
-        return results  # type: ignore[no-any-return]
-
-
-def _numbers(plan: Plan) -> list[float]:
-    return [parameter._data for parameter in plan.trace.parameters]
-
 
 def _aim(plan: Plan) -> Aim:
     if plan.trace.result.kind is not None:
         return "values"
     return "parameters" if plan.trace.parameters else "inputs"
-
-
-def _listed(shapes: Sequence[Shape]) -> str:
-    return f"({', '.join(map(str, shapes))})"
