@@ -16,7 +16,7 @@ def draw_all(folder: Path) -> None:
     mg.step(circuit(backward=False)).to_html(folder / "steps.html")
     mg.draw(neuron(expand=False)).save(folder / "neuron.svg")
     mg.draw(neuron(expand=True)).save(folder / "neuron-expanded.svg")
-    mg.draw(network([2, 1])).save(folder / "iris.svg")
+    mg.draw(loss(network([2, 1]))).save(folder / "iris.svg")
     mg.draw(network([16, 16, 1])).save(folder / "folded.svg")
 
 
@@ -41,9 +41,16 @@ def neuron(*, expand: bool) -> Value:
 
 
 def network(sizes: list[int]) -> Value:
-    """The half squared error of a sigmoid network on one sample."""
-    model = MLP(2, sizes, activation="sigmoid", seed=0)
-    loss: Value = mg.losses.half_squared_error(model([Value(1.0, "x0"), Value(-2.0, "x1")]), 1.0)
-    loss.label = "loss"
-    loss.backward()
-    return loss
+    """What a sigmoid network says of one sample."""
+    out: Value = MLP(2, sizes, activation="sigmoid", seed=0)([Value(1.0, "x0"), Value(-2.0, "x1")])
+    out.backward()
+    return out
+
+
+def loss(out: Value) -> Value:
+    """The half squared error of an output that should have been 1."""
+    mg.zero_grad(node for node in mg.topological_order(out) if node.op is None)
+    found: Value = mg.losses.half_squared_error(out, 1.0)
+    found.label = "loss"
+    found.backward()
+    return found
