@@ -154,6 +154,14 @@ def test_nests_go_through_the_direct_call():
     assert [outputs(3.0), outputs(3.0)] == [[3.0, (4.0, 9.0)]] * 2
 
 
+def test_a_list_of_another_length_is_another_structure_after_direct_calls_too():
+    program = compile(lambda x: mg.sum(x), backend="native")
+    assert [program([1.0, 2.0]), program([1.0, 2.0])] == [3.0, 3.0]
+    assert [program([1.0, 2.0, 4.0]), program([1.0]), program((1.0, 5.0))] == [7.0, 1.0, 6.0]
+    assert program.value_and_gradients([1.0, 2.0])[0] == program.value_and_gradients([1.0, 2.0])[0] == 3.0
+    assert program.value_and_gradients([1.0, 2.0, 4.0]) == (7.0, ([1.0] * 3,))
+
+
 def test_parameters_are_read_at_each_direct_call():
     w = Value(2.0)
     program = compile(lambda x: w * x, backend="native")

@@ -203,7 +203,7 @@ def _llvm() -> Any:
 def optimisation(tape: Tape) -> int:
     """LLVM's level for a tape: all that it can for a short one, quickly for one that would take seconds."""
     length = len(tape.instructions)
-    return 3 if length <= 4000 else 1 if length <= 20_000 else 0
+    return 3 if length <= 1000 else 1 if length <= 20_000 else 0
 
 
 def _machine(level: int) -> Any:
