@@ -2,26 +2,50 @@
 
 The machine is noisy, so peers are timed in turn, round after round, and a figure is the median of the
 rounds; a ratio compares medians of one run. A round is timed with the garbage collector as the user has
-it, unless a peer says otherwise.
+it, unless a peer says otherwise. `smoke` asks for one round of little work, to see that all runs.
 """
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import gc
 import json
+import os
 import platform
 import statistics
+import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from shutil import which
+from types import ModuleType
 
 OURS = "microgrannd"
+COMPILED = f"{OURS}, compiled build"
+RESULTS = Path(__file__).parent / "results"
+smoke = False
+versions: dict[str, str] = {}  # of the peers that were found
+missing: list[str] = []
 
 
-def interleaved(peers: dict[str, Callable[[], object]], rounds: int = 7, warmups: int = 1) -> dict[str, float]:
-    """The median time of each peer's function in seconds, the peers taking turns."""
+def interleaved(
+    peers: dict[str, Callable[[], object]],
+    rounds: int = 7,
+    warmups: int = 1,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, float]:
+    """The median time of each peer's function in seconds, the peers taking turns.
+
+    With `time.process_time` as the clock, what other processes take does not count: for peers that run
+    on one thread.
+    """
+    if smoke:
+        rounds, warmups = 1, 0
     for function in peers.values():
         for _ in range(warmups):
             function()
@@ -29,9 +53,9 @@ def interleaved(peers: dict[str, Callable[[], object]], rounds: int = 7, warmups
     for _ in range(rounds):
         for name, function in peers.items():
             gc.collect()
-            start = time.perf_counter()
+            start = clock()
             function()
-            times[name].append(time.perf_counter() - start)
+            times[name].append(clock() - start)
     return {name: statistics.median(seconds) for name, seconds in times.items()}
 
 
@@ -48,14 +72,49 @@ def timed_rows(
     return [row(workload, peer, measure, seconds * scale / per, unit, note) for peer, seconds in medians.items()]
 
 
+@functools.cache
+def compiled_build() -> dict[str, ModuleType] | None:
+    """The modules of the build by Cython, made and loaded beside the package that runs; None without Cython or cc."""
+    if smoke or not installed("cython") or not which("cc"):
+        return None
+    target, root = RESULTS / "compiled", Path(__file__).parents[1]
+    command = [sys.executable, "setup.py", "-q", "build", "--build-base", str(target / "c"), "--build-lib", str(target)]
+    environment = {**os.environ, "MICROGRANND_COMPILED": "1"}
+    subprocess.run(command, cwd=root, env=environment, check=True, capture_output=True)
+    ours = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == OURS}
+    sys.path.insert(0, str(target))
+    try:
+        for name in ("engine", "nn", "optim", "losses"):
+            import_module(f"{OURS}.{name}")
+        return {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == OURS}
+    finally:
+        sys.path.remove(str(target))
+        sys.modules |= ours
+
+
+def c_library(source: str, *flags: str) -> ctypes.CDLL | None:
+    """A piece of C, compiled by the system's compiler; None where there is none."""
+    if not which("cc"):
+        return None
+    folder = RESULTS / "c"
+    folder.mkdir(parents=True, exist_ok=True)
+    name = f"{zlib.crc32(' '.join([source, *flags]).encode()):x}"
+    (folder / f"{name}.c").write_text(source)
+    library = folder / f"{name}.so"
+    subprocess.run(["cc", *flags, "-shared", "-fPIC", f"{folder / name}.c", "-o", library, "-lm"], check=True)
+    return ctypes.CDLL(str(library))
+
+
 def installed(*packages: str) -> list[str]:
     """Those of the packages that are installed; the others are named on standard error."""
     found = []
     for package in packages:
         try:
-            version(package)
+            versions[package] = version(package)
         except PackageNotFoundError:
-            print(f"{package} is not installed: skipped", file=sys.stderr)
+            if package not in missing:
+                missing.append(package)
+                print(f"{package} is not installed: skipped", file=sys.stderr)
         else:
             found.append(package)
     return found
@@ -77,7 +136,10 @@ def save_rows(rows: list[dict[str, object]], path: Path) -> None:
     machine = {
         "date": time.strftime("%Y-%m-%d"),
         "python": platform.python_version(),
-        "machine": platform.machine(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "load": round(os.getloadavg()[0], 1),
+        "versions": versions,
+        "missing": missing,
         "command": "python -m " + " ".join(["benchmarks", *sys.argv[1:]]),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
