@@ -42,6 +42,7 @@ class ArrayViews:
         self.used: list[str] = []
         self._view_names: dict[Any, str] = {}
         self._constant_names: dict[Any, str] = {}
+        self._counts = {"i": 0, "c": 0}
 
     def varies(self, source: Any) -> bool:
         """Whether the group has one array for each sample."""
@@ -95,7 +96,8 @@ class ArrayViews:
         name = self._constant_names.get(key)
         if name is None:
             letter = "i" if numbers.dtype.kind == "i" else "c"
-            name = f"{letter}{1 + sum(known.startswith(letter) for known in self.constants)}"
+            self._counts[letter] += 1
+            name = f"{letter}{self._counts[letter]}"
             self._constant_names[key] = name
             self.constants[name] = numbers
         return Text(name)

@@ -58,6 +58,7 @@ class _Printer:
         self.leaves = leaves
         self.labels = labels
         self.taken = {"xp", "n", "p", name, *program.constants, *[block.name for block in program.blocks]}
+        self.counts: dict[str, int] = {}  # how many names of a kind there are
         self.views: dict[str, str] = {}
         self.names = {g: block.name for g, block in enumerate(program.blocks)}
         self.inlined: dict[int, tuple[str, int]] = {}
@@ -108,14 +109,14 @@ class _Printer:
         matrices = [view for view in fresh if self.program.views[view].positions.ndim == 2]
         vectors = [view for view in fresh if self.program.views[view].positions.ndim == 1]
         products = "@" in line.text.code and any(self.program.views[v].positions.ndim == 2 for v in line.views)
-        number = 1 + sum(name[:1] == "z" and name[1:].isdigit() for name in self.taken)
+        number = self.counts.get("z", 0) + 1
         known = self._derivative_of(g)
         if g == self.value:
             self.names[g] = self._fresh("value")
         elif known:
             self.names[g] = self._fresh(f"d_{known}")
         elif products and line.forward:
-            self.names[g] = self._fresh(f"z{number}")
+            self.names[g] = self._counted("z")
         elif (of := self._function_of(g)) and f"a{of}" not in self.taken:
             self.names[g] = self._fresh(f"a{of}")
         else:
@@ -166,17 +167,20 @@ class _Printer:
             piece.name = self._fresh(f"d_{name}") if name else self._counted("d")
 
     def _fresh(self, name: str) -> str:
-        found, number = name, 2
+        """The name, with a number where it is taken."""
+        found = name
         while found in self.taken:
-            found, number = f"{name}_{number}", number + 1
+            number = self.counts[name + "_"] = self.counts.get(name + "_", 1) + 1
+            found = f"{name}_{number}"
         self.taken.add(found)
         return found
 
     def _counted(self, letter: str) -> str:
-        number = 1
-        while f"{letter}{number}" in self.taken:
-            number += 1
-        return self._fresh(f"{letter}{number}")
+        """The letter with the next number."""
+        while True:
+            number = self.counts[letter] = self.counts.get(letter, 0) + 1
+            if f"{letter}{number}" not in self.taken:
+                return self._fresh(f"{letter}{number}")
 
     # ---- lines
 
@@ -209,13 +213,13 @@ class _Printer:
 
     def _head(self, codes: list[str]) -> list[tuple[str, str]]:
         """The docstring, the views of the parameters that are used, and how many samples there are."""
-        every = "\n".join(codes)
+        used = set(re.findall(r"\w+", "\n".join(codes)))
         rows = [(f'"""{self._docstring()}"""', "")]
         if self.program.counts_samples and (array := next((b for b in self.program.blocks if b.per_sample), None)):
             rows.append((f"n = {array.name}.shape[0]", ""))
         for view, found in self.program.views.items():
             name = self.views[view]
-            if re.search(rf"\b{name}\b", every):
+            if name in used:
                 rows.append((f"{name} = {self._rendered(found.text.code)}", _shape(found.positions.shape, False)))
         return [*rows, ("", "")] if len(rows) > 1 else rows
 
