@@ -191,3 +191,12 @@ def test_code_is_kept_on_disk_where_asked_for_and_never_run_if_altered(tmp_path,
     file.write_bytes(b"")
     assert run() == pytest.approx(wanted)
     assert len(written) == 3
+
+
+@pytest.mark.parametrize("xs", [(0.0, -45.0, -50.0), (-45.0, 0.0, -50.0), (2.0, 2.0, 2.0), (0.0, 0.0, -1e3)])
+def test_logsumexp_is_right_where_one_is_far_above_the_others(xs):
+    with mp.workdps(50):
+        wanted = float(mp.log(sum(mp.exp(x) for x in xs)))
+    program = compile(lambda x, y, z: ops.logsumexp([x, y, z]), backend="native")
+    assert ulps(program(*xs), wanted) <= 4
+    assert ulps(float(program(*[np.full(9, x) for x in xs])[8]), wanted) <= 4

@@ -131,18 +131,29 @@ def _logsumexp(e: Emitter, *xs: str) -> str:
     for x in xs[1:]:
         top = _maximum(e, x, top)
         unordered = e.either(unordered, e.compare("uno", x, x))
-    total = _sum(e, *[_exp(e, e.sub(x, top)) for x in xs])
+    # The top's own 1 is left out, once, for log1p: right also where the others are next to nothing.
+    others, taken = e.constant(0.0), None
+    for x in xs:
+        here = e.compare("oeq", x, top)
+        if taken is not None:
+            here = e.line(f"and {e.flag} {here}, {e.line(f'xor {e.flag} {taken}, {_all(e)}')}")
+        others = e.add(others, e.select(here, e.constant(0.0), _exp(e, e.sub(x, top))))
+        taken = here if taken is None else e.either(taken, here)
     finite = e.compare("olt", e.intrinsic("fabs", top), e.constant(math.inf))
-    result = e.select(finite, e.add(top, _log(e, total)), top)
+    result = e.select(finite, e.add(top, _log1p(e, others)), top)
     return e.select(unordered, e.constant(math.nan), result)
+
+
+def _all(e: Emitter) -> str:
+    return "true" if e.lanes == 1 else "splat (i1 true)"
 
 
 def _exp(e: Emitter, x: str) -> str:
     return vector_math.exp(e, x) if e.lanes > 1 else e.library("exp", x)
 
 
-def _log(e: Emitter, x: str) -> str:
-    return vector_math.log(e, x) if e.lanes > 1 else e.library("log", x)
+def _log1p(e: Emitter, x: str) -> str:
+    return vector_math.log1p(e, x) if e.lanes > 1 else e.library("log1p", x)
 
 
 def _sigmoid(e: Emitter, x: str) -> str:
