@@ -211,6 +211,8 @@ class _Grouper:
         for size in sorted(products, reverse=True):
             factors = np.fromiter(chain.from_iterable([term[1] for term in products[size]]), dtype=np.int64)
             codes = np.sort(self.codes[factors].reshape(-1, size), axis=1)
+            if size == 2:
+                codes = _sided(codes)
             kinds, kind = np.unique(codes >> _BITS, axis=0, return_inverse=True)
             owner, coefficients = np.array(owners[size]), np.array([term[0] for term in products[size]])
             order = np.lexsort((*codes.T[::-1], owner, kind.ravel()))
@@ -223,6 +225,37 @@ class _Grouper:
                 of = tuple([int(rank % _INVARIANT) for rank in ranks])
                 found.append(_Table(of, codes[here] & _PLACE, coefficients[here], starts, counts))
         return found
+
+
+def _sided(codes: Any) -> Any:
+    """Pairs from one group, turned so that each scalar is always on one side, where the pairs allow that.
+
+    A product of two matrices that are parts of one array shows then: which factor comes first in it does not
+    depend on where the two happen to stand.
+    """
+    alike = np.flatnonzero(codes[:, 0] >> _BITS == codes[:, 1] >> _BITS)
+    pairs = codes[alike].tolist()
+    if not pairs or any(x == y for x, y in pairs):
+        return codes
+    partners: dict[int, list[int]] = {}
+    for x, y in pairs:
+        partners.setdefault(x, []).append(y)
+        partners.setdefault(y, []).append(x)
+    side: dict[int, int] = {}
+    for first in sorted(partners):  # the first of those that hang together is on the left
+        waiting = [] if first in side else [first]
+        side.setdefault(first, 0)
+        while waiting:
+            x = waiting.pop()
+            for y in partners[x]:
+                if y not in side:
+                    side[y] = 1 - side[x]
+                    waiting.append(y)
+                elif side[y] == side[x]:
+                    return codes
+    turned = codes.copy()
+    turned[alike] = [(x, y) if side[x] == 0 else (y, x) for x, y in pairs]
+    return turned
 
 
 class _Table(NamedTuple):
