@@ -131,16 +131,18 @@ def print_rows(rows: list[dict[str, object]]) -> None:
         print(f"{r['workload']:10} {r['measure']:38} {r['peer']:26} {figure}  {r['note']}")
 
 
-def save_rows(rows: list[dict[str, object]], path: Path) -> None:
-    """The rows as JSON, with what they were measured on."""
-    machine = {
+def save_rows(workload: str, rows: list[dict[str, object]], path: Path) -> None:
+    """A workload's rows as JSON, with what they were measured on; those of the others stay as they were."""
+    measured = {
         "date": time.strftime("%Y-%m-%d"),
         "python": platform.python_version(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "load": round(os.getloadavg()[0], 1),
         "versions": versions,
         "missing": missing,
-        "command": "python -m " + " ".join(["benchmarks", *sys.argv[1:]]),
+        "command": f"python -m benchmarks {workload}",
     }
+    saved = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    saved[workload] = {"measured": measured, "rows": rows}
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"measured": machine, "rows": rows}, indent=1, ensure_ascii=False), encoding="utf-8")
+    path.write_text(json.dumps(dict(sorted(saved.items())), indent=1, ensure_ascii=False), encoding="utf-8")

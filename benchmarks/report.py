@@ -1,0 +1,114 @@
+"""The page of the figures: `docs/performance.md`, written from the saved JSON and from nothing else.
+
+python -m benchmarks.report FIGURES.json PAGE.md
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import sys
+from pathlib import Path
+
+from benchmarks.harness import OURS
+
+START = """\
+# Performance
+
+Written by `python -m benchmarks --write docs/performance.md`, which anyone can run: the peers that are not
+installed are named and left out. A figure is the median of rounds in which the peers take turns, after a
+check that all compute the same. `to ours` is a peer's time as a multiple of microgrannd's in the same run, so
+below 1 the peer is faster; `to C` is the multiple of the fastest C. "Compiled build" is the same package
+installed with `MICROGRANND_COMPILED=1 pip install .`, which compiles the engine's own files.
+"""
+
+
+def write(figures: Path, page: Path) -> None:
+    """The page, from the saved figures."""
+    saved = json.loads(figures.read_text(encoding="utf-8"))
+    sections = [section(name, saved[name]) for name in saved]
+    text = "\n".join([START, measured_on(saved), "## Where we lose, and to whom\n", losses(saved), *sections])
+    page.write_text(text, encoding="utf-8")
+
+
+def measured_on(saved: dict) -> str:
+    runs = [entry["measured"] for entry in saved.values()]
+    versions = {name: version for run in runs for name, version in run["versions"].items()}
+    missing = sorted({name for run in runs for name in run["missing"]} - set(versions))
+    days = sorted({run["date"] for run in runs})
+    loads = [run["load"] for run in runs]
+    listed = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
+    return (
+        f"Measured {' and '.join(days)} with Python {runs[0]['python']} on {runs[0]['machine']}, the load between "
+        f"{min(loads)} and {max(loads)} (above the number of cores, other programs took time from wall clocks). "
+        f"Peers: {listed}.{f' Not installed: {chr(44).join(missing)}.' if missing else ''}\n"
+    )
+
+
+def losses(saved: dict) -> str:
+    """For each measure the peer that is furthest ahead of the best of ours; hand-written C is the limit, not a peer."""
+    lines = []
+    for name, entry in saved.items():
+        for measure, rows in by_measure(entry["rows"]).items():
+            ours = [row for row in rows if row["peer"].startswith(OURS)]
+            others = [row for row in rows if row not in ours and not is_c(row)]
+            if not ours or not others:
+                continue
+            best, ahead = min(ours, key=median), min(others, key=median)
+            if median(ahead) < median(best):
+                lines.append(
+                    f"- **{name}**, {measure}: {ahead['peer']}, {ratio(best, median(ahead))} times ahead of {best['peer']} "
+                    f"({shown(ahead)} against {shown(best)})"
+                )
+    return ("\n".join(lines) or "Nowhere, in what is measured here.") + "\n"
+
+
+def section(name: str, entry: dict) -> str:
+    lines = [f"## {name}\n", purpose(name) + "\n"]
+    lines += ["| measure | peer | median | to ours | to C | |", "|---|---|--:|--:|--:|---|"]
+    for measure, rows in by_measure(entry["rows"]).items():
+        ours = next((median(row) for row in rows if row["peer"] == OURS), 0.0)
+        fastest = min((median(row) for row in rows if is_c(row)), default=0.0)
+        for row in rows:
+            to_ours, to_c = ratio(row, ours), ratio(row, fastest)
+            peer = f"**{row['peer']}**" if row["peer"].startswith(OURS) else row["peer"]
+            lines.append(f"| {measure} | {peer} | {shown(row)} | {to_ours} | {to_c} | {row['note']} |")
+            measure = ""
+    return "\n".join([*lines, ""])
+
+
+def by_measure(rows: list[dict]) -> dict[str, list[dict]]:
+    groups: dict[str, list[dict]] = {}
+    for row in rows:
+        groups.setdefault(row["measure"], []).append(row)
+    return groups
+
+
+def is_c(row: dict) -> bool:
+    return row["peer"].startswith("C ")
+
+
+def median(row: dict) -> float:
+    return float(row["median"])
+
+
+def ratio(row: dict, to: float) -> str:
+    if not to:
+        return ""
+    found = median(row) / to
+    return f"{found:,.0f}" if found >= 100 else f"{found:.2g}"
+
+
+def shown(row: dict) -> str:
+    number = median(row)
+    return f"{number:,.0f} {row['unit']}".strip() if number >= 1000 else f"{number:.3g} {row['unit']}".strip()
+
+
+def purpose(workload: str) -> str:
+    """The first paragraph of the workload's file."""
+    source = Path(__file__).with_name(f"{workload}.py").read_text(encoding="utf-8")
+    return " ".join((ast.get_docstring(ast.parse(source)) or "").split("\n\n")[0].split())
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]), Path(sys.argv[2]))
