@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 import time
+from itertools import pairwise
 from types import SimpleNamespace
 
 from benchmarks import harness
@@ -49,7 +50,7 @@ def loss(weights, tokens, ops):
 
     keys, values, terms = [], [], []
     size = WIDTH // HEADS
-    for place, (token, following) in enumerate(zip(tokens, tokens[1:])):
+    for place, (token, following) in enumerate(pairwise(tokens)):
         x = normed([a + b for a, b in zip(weights["letters"][token], weights["places"][place], strict=True)], ops)
         before, x = x, normed(x, ops)
         query = times("query", x)
@@ -68,9 +69,11 @@ def loss(weights, tokens, ops):
 
 def plain(exp, log):
     """Dot and sum by plain arithmetic, as an engine without them has it."""
-    return SimpleNamespace(
-        exp=exp, log=log, sum=sum, dot=lambda xs, ys: sum(x * y for x, y in zip(xs, ys, strict=True))
-    )
+
+    def dot(xs, ys):
+        return sum(x * y for x, y in zip(xs, ys, strict=True))
+
+    return SimpleNamespace(exp=exp, log=log, sum=sum, dot=dot)
 
 
 def made(value):
@@ -159,7 +162,7 @@ def torch():
         x = normed(weights["letters"][inputs] + weights["places"][:count])
         before, x = x, normed(x)
         query, key, value = (
-            (x @ weights[n].T).view(count, HEADS, -1).transpose(0, 1) for n in ("query", "key", "value")
+            (x @ weights[name].T).view(count, HEADS, -1).transpose(0, 1) for name in ("query", "key", "value")
         )
         shares = torch.softmax(query @ key.transpose(1, 2) * (WIDTH // HEADS) ** -0.5 + later, -1)
         x = (shares @ value).transpose(0, 1).reshape(count, WIDTH) @ weights["join"].T + before

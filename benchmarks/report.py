@@ -57,8 +57,8 @@ def losses(saved: dict) -> str:
             best, ahead = min(ours, key=median), min(others, key=median)
             if median(ahead) < median(best):
                 lines.append(
-                    f"- **{name}**, {measure}: {ahead['peer']}, {ratio(best, median(ahead))} times ahead of {best['peer']} "
-                    f"({shown(ahead)} against {shown(best)})"
+                    f"- **{name}**, {measure}: {ahead['peer']}, {ratio(best, median(ahead))} times ahead of "
+                    f"{best['peer']} ({shown(ahead)} against {shown(best)})"
                 )
     return ("\n".join(lines) or "Nowhere, in what is measured here.") + "\n"
 
