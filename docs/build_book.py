@@ -41,16 +41,18 @@ def render_all(notebooks: Path, folder: Path) -> None:
     paths = sorted(notebooks.glob("*.ipynb"))
     titles = [title(path) for path in paths]
     for i, path in enumerate(paths):
-        ways = _ways(paths, titles, i)
-        page = PAGE.format(title=html.escape(titles[i]), style=style(), ways=ways, body=body(executed(path)))
-        (folder / f"{path.stem}.html").write_text(page, encoding="utf-8")
+        (folder / f"{path.stem}.html").write_text(page(executed(path), titles[i], _ways(paths, titles, i)), "utf-8")
         print(f"  {path.stem}")
     items = "\n".join(
         f'<li><a href="{path.stem}.html">{html.escape(name)}</a></li>' for path, name in zip(paths, titles, strict=True)
     )
     contents = f"<h1>The book</h1>\n<p>Backpropagation in ten chapters, read in order.</p>\n<ol>\n{items}\n</ol>"
-    index = PAGE.format(title="The book", style=style(), ways=_home(), body=contents)
-    (folder / "index.html").write_text(index, encoding="utf-8")
+    (folder / "index.html").write_text(_filled("The book", _home(), contents), "utf-8")
+
+
+def page(notebook: Any, title: str, ways: str = "") -> str:
+    """A notebook that has run, as a page of its own; `ways` are the links to the other chapters."""
+    return _filled(title, ways, body(notebook))
 
 
 def title(path: Path) -> str:
@@ -103,6 +105,10 @@ def style() -> str:
 
     day, night = (HtmlFormatter(style=name).get_style_defs(".highlight") for name in ("friendly", "github-dark"))
     return f"{STYLE.read_text('utf-8')}\n{day}\n@media (prefers-color-scheme: dark) {{\n{night}\n}}"
+
+
+def _filled(title: str, ways: str, body: str) -> str:
+    return PAGE.format(title=html.escape(title), style=style(), ways=ways, body=body)
 
 
 def _ways(paths: list[Path], titles: list[str], i: int) -> str:

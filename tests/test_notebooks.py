@@ -93,19 +93,6 @@ def test_the_chapter_runs_as_plain_python(number):
     names(number)
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
-def test_the_chapter_runs_in_a_fresh_kernel(path):
-    pytest.importorskip("nbclient")
-    if path.name.startswith("08"):
-        digits_or_skip()
-    from docs.build_book import body, executed
-
-    page = body(executed(path))
-    assert "Traceback" not in page
-    assert not re.search(r'(?:src|href)="(?:https?:)?//', page), "a page of the book loads nothing from elsewhere"
-
-
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_no_outputs_are_committed(path):
     for cell in cells(path):
