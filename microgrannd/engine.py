@@ -434,7 +434,7 @@ class Step(NamedTuple):
     @property
     def formula(self) -> str:
         """The local gradient as text, with the parents' labels where they have one: `1 - out * out`."""
-        return local_gradient_formulas(self.node)[self.position]
+        return notation.local_gradients_in_words(self.node)[self.position]
 
     def __str__(self) -> str:
         name = self.parent.label or f"parent {self.position} of {self.node.op}"
@@ -442,20 +442,6 @@ class Step(NamedTuple):
             f"grad({name}) += {self.upstream:.6g} × {self.local_gradient:.6g} = {self.contribution:.6g}: "
             f"{self.before:.6g} → {self.after:.6g}"
         )
-
-
-def local_gradient_formulas(node: Value) -> tuple[str, ...]:
-    """The local gradients of a node as text, one for each parent, in the parents' labels.
-
-    >>> a, b = Value(2.0, label="a"), Value(5.0, label="b")
-    >>> local_gradient_formulas(a * b)
-    ('b', 'a')
-    """
-    if node.op is None:
-        return ()
-    names = notation.input_names(node.op, len(node.parents))
-    named = [parent.label or name for parent, name in zip(node.parents, names, strict=True)]
-    return notation.rules(node.op, *named, out=node.label or "out")
 
 
 def topological_order(*roots: Value, leaves: bool = True) -> list[Value]:
@@ -588,7 +574,7 @@ def _observed(node: Value) -> Value:
         return Value(node._data)
     node._origin = modes.origin()
     if modes.current.detecting and not math.isfinite(node._data):
-        raise AnomalyError(f"{_described(node)} gave {node._data}{_made_at(node)}.")
+        raise AnomalyError(f"{notation.in_words(node)} gave {node._data}{notation.place_in_words(node)}.")
     return node
 
 
@@ -615,9 +601,9 @@ def _stop_at_anomalies(steps: Iterator[Step]) -> None:
         if not (math.isfinite(step.after) or isinstance(step.parent, Constant)):
             name = step.parent.label or f"input {step.position}"
             raise AnomalyError(
-                f"In the backward pass of {_described(step.node)} the gradient of {name} became {step.after}: "
+                f"In the backward pass of {notation.in_words(step.node)} the gradient of {name} became {step.after}: "
                 f"upstream {step.upstream} × local gradient {step.local_gradient} "
-                f"({step.formula}){_made_at(step.node)}."
+                f"({step.formula}){notation.place_in_words(step.node)}."
             )
 
 
@@ -629,18 +615,6 @@ def _check_count(node: Value) -> None:
         raise ValueError(
             f"{node.op!r} gives {found} local gradients for {len(node.inputs)} inputs: it must give one for each."
         )
-
-
-def _described(node: Value) -> str:
-    assert node.op is not None
-    inputs = [f"{p.label}={x!r}" if p.label else repr(x) for p, x in zip(node.parents, node.inputs, strict=True)]
-    shown = inputs if len(inputs) <= 8 else [*inputs[:8], f"... {len(inputs) - 8} more"]
-    return f"{node.label + ' = ' if node.label else ''}{node.op.name}({', '.join(shown)})"
-
-
-def _made_at(node: Value) -> str:
-    where = f" in {node.scope}" if node.scope else ""
-    return where + (f", made at {node.line}" if node.line else "")
 
 
 def _restored(kind: type[Value], data: float, grad: float, label: str, origin: modes.Origin | None) -> Value:

@@ -109,3 +109,31 @@ def input_names(operation: Operation, count: int) -> tuple[str, ...]:
         return (*names, *["b"] * (count - len(names)))
     code = operation.local_gradients.__code__
     return code.co_varnames[: code.co_argcount - 1]
+
+
+def local_gradients_in_words(node: Any) -> tuple[str, ...]:
+    """The local gradients of a node as text, one for each parent, in the parents' labels.
+
+    >>> from microgrannd import Value
+    >>> a, b = Value(2.0, label="a"), Value(5.0, label="b")
+    >>> local_gradients_in_words(a * b)
+    ('b', 'a')
+    """
+    if node.op is None:
+        return ()
+    names = input_names(node.op, len(node.parents))
+    named = [parent.label or name for parent, name in zip(node.parents, names, strict=True)]
+    return rules(node.op, *named, out=node.label or "out")
+
+
+def in_words(node: Any) -> str:
+    """What a node computed from what, for messages: `y = exp(x=2.0)`."""
+    inputs = [f"{p.label}={x!r}" if p.label else repr(x) for p, x in zip(node.parents, node.inputs, strict=True)]
+    shown = inputs if len(inputs) <= 8 else [*inputs[:8], f"... {len(inputs) - 8} more"]
+    return f"{node.label + ' = ' if node.label else ''}{node.op.name}({', '.join(shown)})"
+
+
+def place_in_words(node: Any) -> str:
+    """Where a node was made, for messages: its scope and its line, as far as they are known."""
+    where = f" in {node.scope}" if node.scope else ""
+    return where + (f", made at {node.line}" if node.line else "")
