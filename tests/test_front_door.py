@@ -49,7 +49,8 @@ def test_the_import_loads_the_standard_library_only():
         "import sys; before = set(sys.modules); import microgrannd; "
         "print(*{name.partition('.')[0] for name in set(sys.modules) - before})"
     )
-    assert set(loaded.split()) - sys.stdlib_module_names == {"microgrannd"}
+    ours = {name for name in loaded.split() if "cython" not in name}  # a compiled build makes two modules in memory
+    assert ours - sys.stdlib_module_names == {"microgrannd"}
 
 
 def test_the_rooms_are_entered_when_they_are_needed():
