@@ -240,3 +240,32 @@ def test_jax_shares_a_batch_out_among_four_devices():
     environment = os.environ | {"XLA_FLAGS": flags, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", FOUR_DEVICES], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_names_that_code_needs_are_not_taken():
+    w = Value(2.0)
+
+    def softplus(p, erf, n, xp, i1):
+        return mg.softplus(p[0] * w) + mg.erf(erf) * n + xp * i1 + p[2] * p[1] * p[0]
+
+    program = compile(softplus, backend="numpy")
+    given = ([0.5, 2.0, 3.0], 0.25, 3.0, 4.0, 5.0)
+    want = math.log1p(math.exp(1.0)) + math.erf(0.25) * 3 + 20 + 3
+    assert program(*given) == pytest.approx(want, rel=1e-14)
+    assert program.backward(*[[x] for x in given]) == pytest.approx(want, rel=1e-14)
+    x = Value(3.0, label="a b")
+    assert compile(graph=x * w, inputs=[x], backend="numpy")(4.0) == 8.0
+
+
+def test_operations_of_one_s_own_run_on_numpy_and_are_refused_elsewhere():
+    soft = mg.Operation("elu", lambda x: x / (1 + abs(x)), lambda x, out: (1 / (1 + mg.abs(x)) ** 2,))
+
+    def function(x):
+        return soft(x[0]) + mg.elu(x[1])
+
+    value, (slopes,) = compile(function, backend="numpy").value_and_gradients(np.array([[3.0, -1.0], [-1.0, 2.0]]))
+    assert value == pytest.approx(np.array([0.75 + math.expm1(-1), -0.5 + 2.0]), rel=1e-14)
+    assert slopes[:, 0] == pytest.approx(np.array([1 / 16, 1 / 4]), rel=1e-14)
+    pytest.importorskip("torch")
+    with pytest.raises(TypeError, match="not your own: elu"):
+        compile(function, backend="torch")([3.0, -1.0])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from functools import reduce
+from functools import partial, reduce
 from types import SimpleNamespace
 from typing import Any, NamedTuple, cast
 
@@ -30,6 +30,7 @@ class Library(NamedTuple):
     numbers: Callable[[Any], Any]
     compiled: Callable[[Any], Any]
     mode: Callable[[], AbstractContextManager[Any]]
+    runs_operations: bool = False
 
 
 def library(name: str, *, float32: bool = False) -> Library:
@@ -50,7 +51,8 @@ def _numpy(float32: bool) -> Library:
 
     erf, erfc = (np.vectorize(f, otypes=[dtype]) for f in (math.erf, math.erfc))
     names = _operations(np, erf, erfc)
-    return Library(np, names, array, array, np.asarray, lambda function: function, lambda: np.errstate(all="ignore"))
+    quiet = partial(np.errstate, all="ignore")
+    return Library(np, names, array, array, np.asarray, lambda function: function, quiet, True)
 
 
 def _jax(float32: bool) -> Library:

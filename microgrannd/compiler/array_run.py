@@ -57,6 +57,12 @@ class Rolled:
 
     def function(self, library: Library) -> Any:
         """The printed function, on a library's arrays."""
+        if self.functions and not library.runs_operations:
+            own = ", ".join(operation.name for operation in self.functions.values())
+            raise TypeError(
+                f"This array library knows the operations of the table, not your own: {own}. "
+                "Compose it of operations in a function, or take backend='numpy'."
+            )
         names = library.names | self.functions
         names |= {name: library.array(numbers) for name, numbers in self.source.constants.items()}
         exec(compile(self.source.code, f"<{self.source.name}>", "exec"), names)

@@ -10,19 +10,21 @@ it needs NumPy.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from microgrannd import operations as ops
 from microgrannd.compiler import array_text
-from microgrannd.compiler.array_text import ATOM, Text, token
+from microgrannd.compiler.array_text import ATOM, TOKEN, Text, token
 from microgrannd.compiler.array_views import ArrayViews, View
-from microgrannd.compiler.groups import ApplyPart, Block, Group, SumPart, grouped, operands
+from microgrannd.compiler.groups import ApplyPart, Block, Group, SumPart, grouped
+from microgrannd.compiler.groups import operands as read_by
 from microgrannd.compiler.products import factors_of, over_batch, per_sample
 from microgrannd.compiler.tape import Tape
 from microgrannd.compiler.terms import Terms, flattened
+from microgrannd.operations import Operation
 
 
 @dataclass
@@ -32,11 +34,9 @@ class Line:
     text: Text
     shape: tuple[int, ...]
     per_sample: bool
-    members: Sequence[int] = ()
-    name: str = ""
-    forward: bool = True
-    views: list[str] = field(default_factory=list)
-    comment: str = ""
+    members: Sequence[int]
+    forward: bool
+    views: list[str]  # the parts of the parameters that it reads
 
 
 @dataclass
@@ -55,7 +55,9 @@ class Piece:
 class MatrixProgram:
     """The lines by group, the views of the parameters, the outputs in pieces, and tables of numbers.
 
-    `fixed` are outputs that are numbers. `blocks` are the arrays that come from outside.
+    `blocks` are the arrays that come from outside and `layout` tells which parameter stands where in the flat
+    one; `fixed` are outputs that are numbers, `functions` operations of the user's own and `labelled` the groups
+    of labelled variables. `counts_samples` says whether a line needs to know how many samples there are.
     """
 
     tape: Tape
@@ -63,6 +65,7 @@ class MatrixProgram:
     blocks: tuple[Block, ...]
     groups: list[Group]
     lines: dict[int, Line]
+    layout: Any
     views: dict[str, View]
     pieces: list[Piece]
     fixed: dict[int, float]
@@ -70,12 +73,30 @@ class MatrixProgram:
     counts_samples: bool
     functions: dict[str, Any]
     labelled: dict[str, int]
-    layout: Any  # which parameter stands where in the flat array
 
 
 def matrix_program(tape: Tape, inputs: Sequence[tuple[str, int]], *, over_batch: bool) -> MatrixProgram:
     """The tape's lines. `inputs` are the names and sizes of the arguments, in the order of the tape's inputs."""
     return _Writer(tape, _blocks(tape, inputs), over_batch).program()
+
+
+def live(program: MatrixProgram) -> dict[int, Line]:
+    """The lines that an output needs."""
+    needed = {int(g) for piece in program.pieces for g, _ in TOKEN.findall(piece.text.code)}
+    for g in sorted(program.lines, reverse=True):
+        if g in needed:
+            needed |= {int(h) for h, _ in TOKEN.findall(program.lines[g].text.code)}
+    return {g: line for g, line in program.lines.items() if g in needed}
+
+
+def uses(lines: dict[int, Line], pieces: list[Piece]) -> dict[int, int]:
+    """How often each line's array is meant."""
+    counts = dict.fromkeys(lines, 0)
+    for text in (*[line.text for line in lines.values()], *[piece.text for piece in pieces]):
+        for g, _ in TOKEN.findall(text.code):
+            if int(g) in counts:
+                counts[int(g)] += 1
+    return counts
 
 
 def _blocks(tape: Tape, inputs: Sequence[tuple[str, int]]) -> tuple[Block, ...]:
@@ -106,7 +127,7 @@ class _Writer:
         flat = next((g for g, block in enumerate(blocks) if not block.per_sample), None)
         self.arrays = ArrayViews(self.groups, flat)
         self.counts_samples = False
-        self.functions: dict[str, Any] = {}
+        self.functions: dict[Operation, str] = {}
 
     def program(self) -> MatrixProgram:
         lines: dict[int, Line] = {}
@@ -117,22 +138,32 @@ class _Writer:
         for g, group in enumerate(self.groups):
             if group.parts:
                 self.arrays.used = []
-                reads = {self.places[x][0] for v in group.members[:1] for x in operands(self.terms.nodes[v])}
+                reads = {self.places[x][0] for v in group.members[:1] for x in read_by(self.terms.nodes[v])}
                 if all(v < limit for v in group.members) and reads <= forward:
                     forward.add(g)
                 if group.final:
                     pieces.append(self._final_piece(g, group))
                     continue
                 text = self._code(group)
-                lines[g] = Line(text, (group.size,), group.per_sample, group.members, forward=g in forward)
-                lines[g].views = self.arrays.used
+                used = self.arrays.used
+                lines[g] = Line(text, (group.size,), group.per_sample, group.members, g in forward, used)
             if g in outputs:
                 pieces.append(self._piece(g, group, *outputs[g]))
         pieces.sort(key=lambda piece: int(piece.outputs.min()))
-        layout = self.arrays.layout()
         return MatrixProgram(
-            *(self.tape, self.terms, self.blocks, self.groups, lines, self.arrays.views, pieces, fixed),
-            *(self.arrays.constants, self.counts_samples, self.functions, self._labelled(), layout),
+            tape=self.tape,
+            terms=self.terms,
+            blocks=self.blocks,
+            groups=self.groups,
+            lines=lines,
+            layout=self.arrays.layout(),
+            views=self.arrays.views,
+            pieces=pieces,
+            fixed=fixed,
+            constants=self.arrays.constants,
+            counts_samples=self.counts_samples,
+            functions={name: operation for operation, name in self.functions.items()},
+            labelled=self._labelled(),
         )
 
     def _outputs(self) -> tuple[dict[int, tuple[list[int], list[int]]], dict[int, float]]:
@@ -226,12 +257,14 @@ class _Writer:
         operation = part.operation
         if operation is ops.logsumexp:
             return self._logsumexp(part)
+        operands = [self.arrays.operand(g, positions) for g, positions in part.operands]
         if ops.TABLE.get(operation.name) is not operation:
-            self.functions[operation.name] = operation
+            name = self.functions.setdefault(operation, f"own{len(self.functions) + 1}")
+            return Text(f"{name}({', '.join(x.bare for x in operands)})")
         condition = self.arrays.flag(*part.operands[0]) if operation is ops.contribution else None
         if condition is not None:
-            return Text(f"xp.where({condition.code}, {self.arrays.operand(*part.operands[1]).bare}, 0.0)")
-        return array_text.applied(operation, [self.arrays.operand(g, positions) for g, positions in part.operands])
+            return Text(f"xp.where({condition.code}, {operands[1].bare}, 0.0)")
+        return array_text.applied(operation, operands)
 
     def _logsumexp(self, part: ApplyPart) -> Text:
         columns = [positions for _, positions in part.operands]

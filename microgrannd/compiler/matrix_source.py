@@ -8,6 +8,7 @@ equations of backpropagation is printed where they are. This room may import the
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -17,7 +18,7 @@ import numpy as np
 from microgrannd import operations as ops
 from microgrannd.compiler.array_text import TOKEN, flag
 from microgrannd.compiler.groups import ApplyPart
-from microgrannd.compiler.matrix_program import Line, MatrixProgram, Piece
+from microgrannd.compiler.matrix_program import MatrixProgram, Piece, live, uses
 from microgrannd.compiler.recognition import equations
 
 INLINE: Final = 44  # a longer expression has a line of its own
@@ -33,7 +34,6 @@ class MatrixSource(NamedTuple):
     shapes: dict[str, str]
     pieces: list[Piece]
     constants: dict[str, Any]
-    counts_samples: bool
 
     def __str__(self) -> str:
         tables = [_table(name, numbers) for name, numbers in self.constants.items()]
@@ -53,20 +53,21 @@ def matrix_source(
 
 class _Printer:
     def __init__(self, name: str, program: MatrixProgram, leaves: Sequence[int], labels: Mapping[int, str]) -> None:
-        self.name = name
         self.program = program
         self.leaves = leaves
         self.labels = labels
-        self.taken = {"xp", "n", "p", name, *program.constants, *[block.name for block in program.blocks]}
+        self.taken = {"xp", "n", *keyword.kwlist, *ops.TABLE, "logsumexp_of", *program.constants, *program.functions}
         self.counts: dict[str, int] = {}  # how many names of a kind there are
         self.views: dict[str, str] = {}
-        self.names = {g: block.name for g, block in enumerate(program.blocks)}
+        self.name = self._fresh(_identifier(name))
+        blocks = sorted(enumerate(program.blocks), key=lambda numbered: numbered[1].per_sample)
+        self.names = {g: self._fresh(_identifier(block.name)) for g, block in blocks}
         self.inlined: dict[int, tuple[str, int]] = {}
-        self.lines = _live(program)
+        self.lines = live(program)
         order = sorted(self.lines, key=lambda g: (not self.lines[g].forward, g))
         self.forward = [g for g in order if self.lines[g].forward]
         self.backward = [g for g in order if not self.lines[g].forward]
-        self.uses = _uses(self.lines, program.pieces)
+        self.uses = uses(self.lines, program.pieces)
         self.value = next((p.group for p in program.pieces if 0 in p.outputs), -1)
 
     def source(self) -> MatrixSource:
@@ -77,13 +78,12 @@ class _Printer:
         rows: list[tuple[str, str]] = []
         for g in self.forward:
             rows += self._row(g)
-        rows += [row for piece in program.pieces for row in self._piece_row(piece) if self._belongs_forward(piece)]
         backward: list[tuple[str, str]] = []
         for g in sorted({*self.backward, *[piece.group for piece in program.pieces]}):
             if g in self.backward:
                 backward += self._row(g)
             for piece in program.pieces:
-                if piece.group == g and not self._belongs_forward(piece):
+                if piece.group == g:
                     backward += self._piece_row(piece)
         if backward:
             told = ["backward", *equations([code for code, _ in (*rows, *backward)])]
@@ -93,13 +93,14 @@ class _Printer:
         code = _aligned([*head, *rows, ("", ""), (returned, "")])
         arguments = ", ".join(["xp", *self._arguments()])
         text = f"def {self.name}({arguments}):\n" + "\n".join(f"    {line}" if line else "" for line in code) + "\n"
-        return MatrixSource(self.name, text, self._shapes(), program.pieces, program.constants, program.counts_samples)
+        return MatrixSource(self.name, text, self._shapes(), program.pieces, program.constants)
 
     def _arguments(self) -> list[str]:
-        blocks = self.program.blocks
-        names = [block.name for block in blocks if not block.per_sample]
-        names += [block.name for block in blocks if block.per_sample]
-        return names if any(block.per_sample for block in blocks) else [*names, "n"]
+        """The parameters, then the inputs or, where there are none, the number of samples."""
+        blocks = list(enumerate(self.program.blocks))
+        parameters = [self.names[g] for g, block in blocks if not block.per_sample]
+        inputs = [self.names[g] for g, block in blocks if block.per_sample]
+        return [*parameters, *(inputs or ["n"])]
 
     # ---- names
 
@@ -158,11 +159,12 @@ class _Printer:
                 self.views[view] = self._counted("w")
         by_positions = {found.positions.tobytes(): self.views[view] for view, found in self.program.views.items()}
         start = next((block.start for block in self.program.blocks if not block.per_sample), 0)
-        inputs = {np.arange(b.start, b.start + b.size).tobytes(): b.name for b in self.program.blocks}
+        blocks = enumerate(self.program.blocks)
+        inputs = {np.arange(b.start, b.start + b.size).tobytes(): self.names[g] for g, b in blocks}
         for piece in self.program.pieces:
-            if 0 in piece.outputs:
+            if 0 in piece.outputs or not len(self.leaves):
                 continue
-            of = np.array(self.leaves)[piece.outputs - 1] if len(self.leaves) else piece.outputs
+            of = np.array(self.leaves)[piece.outputs - 1]
             name = by_positions.get((of - start).tobytes()) or inputs.get(of.tobytes())
             piece.name = self._fresh(f"d_{name}") if name else self._counted("d")
 
@@ -199,9 +201,6 @@ class _Printer:
             return []
         return [(f"{piece.name} = {self._rendered(piece.text.code)}", _shape(piece.shape, piece.per_sample))]
 
-    def _belongs_forward(self, piece: Piece) -> bool:
-        return piece.group < len(self.program.blocks) and not self.backward
-
     def _returned(self) -> str:
         parts = []
         if not self.program.pieces:
@@ -215,8 +214,9 @@ class _Printer:
         """The docstring, the views of the parameters that are used, and how many samples there are."""
         used = set(re.findall(r"\w+", "\n".join(codes)))
         rows = [(f'"""{self._docstring()}"""', "")]
-        if self.program.counts_samples and (array := next((b for b in self.program.blocks if b.per_sample), None)):
-            rows.append((f"n = {array.name}.shape[0]", ""))
+        array = next((self.names[g] for g, block in enumerate(self.program.blocks) if block.per_sample), None)
+        if self.program.counts_samples and array:
+            rows.append((f"n = {array}.shape[0]", ""))
         for view, found in self.program.views.items():
             name = self.views[view]
             if name in used:
@@ -224,10 +224,8 @@ class _Printer:
         return [*rows, ("", "")] if len(rows) > 1 else rows
 
     def _docstring(self) -> str:
-        given = [
-            f"{block.name} {_shape((block.size,), block.per_sample)}"
-            for block in sorted(self.program.blocks, key=lambda block: block.per_sample)
-        ]
+        blocks = sorted(enumerate(self.program.blocks), key=lambda numbered: numbered[1].per_sample)
+        given = [f"{self.names[g]} {_shape((block.size,), block.per_sample)}" for g, block in blocks]
         return f"{self.name} of {', '.join(given)}." if given else f"{self.name}."
 
     def _rendered(self, code: str) -> str:
@@ -268,22 +266,10 @@ class _Printer:
 _NO_ACTIVATION: Final = {ops.contribution, ops.where}
 
 
-def _live(program: MatrixProgram) -> dict[int, Line]:
-    """The lines that an output needs."""
-    needed = {int(g) for piece in program.pieces for g, _ in TOKEN.findall(piece.text.code)}
-    for g in sorted(program.lines, reverse=True):
-        if g in needed:
-            needed |= {int(h) for h, _ in TOKEN.findall(program.lines[g].text.code)}
-    return {g: line for g, line in program.lines.items() if g in needed}
-
-
-def _uses(lines: dict[int, Line], pieces: list[Piece]) -> dict[int, int]:
-    counts = dict.fromkeys(lines, 0)
-    for text in (*[line.text for line in lines.values()], *[piece.text for piece in pieces]):
-        for g, _ in TOKEN.findall(text.code):
-            if int(g) in counts:
-                counts[int(g)] += 1
-    return counts
+def _identifier(name: str) -> str:
+    """The name as Python can have it."""
+    plain = re.sub(r"\W", "_", name)
+    return plain if plain.isidentifier() else f"_{plain}"
 
 
 def _shape(shape: tuple[int, ...], per_sample: bool) -> str:
