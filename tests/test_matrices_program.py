@@ -242,6 +242,17 @@ def test_jax_shares_a_batch_out_among_four_devices():
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("backend", ["numpy", "jax", "torch"])
+def test_whole_numbers_are_numbers(backend):
+    pytest.importorskip(backend)
+    program = compile(lambda x, y: x**-2.0 / y, backend=backend)
+    assert program(np.array([2, 4]), np.array([1, 2], dtype=np.uint8)).tolist() == [0.25, 0.03125]
+    w = Value(1.0)
+    program = compile(lambda x: w * x**-2.0, backend=backend)
+    program.fit((np.array([2, 4]),), SGD([w], lr=1.0), epochs=1)
+    assert w.data == 1 - (0.25 + 0.0625) / 2
+
+
 def test_names_that_code_needs_are_not_taken():
     w = Value(2.0)
 

@@ -19,13 +19,16 @@ LIBRARIES = ("numpy", "jax", "torch")
 class Library(NamedTuple):
     """`xp` is the namespace and `names` the operations that it lacks.
 
-    `array` makes an array of the library and `rows` one with a row for each sample, `numbers` a NumPy array of
-    one; `compiled` is what the library can do for a function, and `mode` holds while it runs.
+    `array` makes an array of numbers of the library, `positions` one of positions and `rows` one with a row
+    for each sample; `numbers` makes a NumPy array of one. `compiled` is what the library can do for a
+    function, and `mode` holds while it runs. `runs_operations` says that a user's own operations can be
+    called with its arrays.
     """
 
     xp: Any
     names: dict[str, Any]
     array: Callable[[Any], Any]
+    positions: Callable[[Any], Any]
     rows: Callable[[Any], Any]
     numbers: Callable[[Any], Any]
     compiled: Callable[[Any], Any]
@@ -46,13 +49,20 @@ def _numpy(float32: bool) -> Library:
     dtype = np.float32 if float32 else np.float64
 
     def array(thing: Any) -> Any:
-        thing = np.asarray(thing)
-        return thing if thing.dtype.kind == "i" else np.asarray(thing, dtype=dtype)
+        return np.asarray(thing, dtype=dtype)
 
     erf, erfc = (np.vectorize(f, otypes=[dtype]) for f in (math.erf, math.erfc))
-    names = _operations(np, erf, erfc)
-    quiet = partial(np.errstate, all="ignore")
-    return Library(np, names, array, array, np.asarray, lambda function: function, quiet, True)
+    return Library(
+        xp=np,
+        names=_operations(np, erf, erfc),
+        array=array,
+        positions=np.asarray,
+        rows=array,
+        numbers=np.asarray,
+        compiled=lambda function: function,
+        mode=partial(np.errstate, all="ignore"),
+        runs_operations=True,
+    )
 
 
 def _jax(float32: bool) -> Library:
@@ -65,13 +75,14 @@ def _jax(float32: bool) -> Library:
     xp = jax.numpy
     dtype = xp.float32 if float32 else xp.float64
 
+    enable = jax.enable_x64 if hasattr(jax, "enable_x64") else jax.experimental.enable_x64
+
     def precise() -> AbstractContextManager[Any]:
-        return nullcontext() if float32 else jax.enable_x64(True)
+        return nullcontext() if float32 else enable(True)
 
     def array(thing: Any) -> Any:
         with precise():
-            thing = np.asarray(thing)
-            return xp.asarray(thing, dtype=thing.dtype if thing.dtype.kind == "i" else dtype)
+            return xp.asarray(thing, dtype=dtype)
 
     devices, sharding = jax.devices(), cast(Any, jax.sharding)
     split = sharding.NamedSharding(sharding.Mesh(np.array(devices), ("samples",)), sharding.PartitionSpec("samples"))
@@ -82,8 +93,16 @@ def _jax(float32: bool) -> Library:
             made = array(thing)
             return jax.device_put(made, split) if len(devices) > 1 and len(made) % len(devices) == 0 else made
 
-    names = _operations(xp, jax.scipy.special.erf, jax.scipy.special.erfc)
-    return Library(xp, names, array, rows, np.asarray, lambda function: jax.jit(function, static_argnums=0), precise)
+    return Library(
+        xp=xp,
+        names=_operations(xp, jax.scipy.special.erf, jax.scipy.special.erfc),
+        array=array,
+        positions=np.asarray,
+        rows=rows,
+        numbers=np.asarray,
+        compiled=lambda function: jax.jit(function, static_argnums=0),
+        mode=precise,
+    )
 
 
 def _torch(float32: bool) -> Library:
@@ -96,8 +115,7 @@ def _torch(float32: bool) -> Library:
     dtype = torch.float32 if float32 else torch.float64
 
     def array(thing: Any) -> Any:
-        thing = np.ascontiguousarray(thing)
-        return torch.from_numpy(thing) if thing.dtype.kind == "i" else torch.from_numpy(thing).to(dtype)
+        return torch.from_numpy(np.ascontiguousarray(thing)).to(dtype)
 
     def tensors(function: Callable[..., Any]) -> Callable[..., Any]:
         """The function for tensors and numbers."""
@@ -108,12 +126,20 @@ def _torch(float32: bool) -> Library:
     xp.max = lambda x, axis, keepdims=False: torch.amax(x, dim=axis, keepdim=keepdims)
     xp.concatenate = torch.cat
     xp.cbrt = lambda x: torch.sign(x) * torch.abs(x) ** (1 / 3)
-    for name in ("where", "maximum", "minimum", "arctan2", "hypot", "remainder", "floor_divide", "equal"):
+    for name in ("where", "maximum", "minimum", "arctan2", "hypot", "remainder", "floor_divide"):
         setattr(xp, name, tensors(getattr(torch, name)))
     xp.equal = tensors(torch.eq)
     xp.power = tensors(torch.pow)
-    names = _operations(xp, torch.erf, torch.erfc)
-    return Library(xp, names, array, array, lambda x: x.numpy(force=True), lambda function: function, torch.no_grad)
+    return Library(
+        xp=xp,
+        names=_operations(xp, torch.erf, torch.erfc),
+        array=array,
+        positions=torch.from_numpy,
+        rows=array,
+        numbers=lambda x: x.numpy(force=True),
+        compiled=lambda function: function,
+        mode=torch.no_grad,
+    )
 
 
 def _operations(xp: Any, erf: Callable[[Any], Any], erfc: Callable[[Any], Any]) -> dict[str, Any]:

@@ -64,7 +64,8 @@ class Rolled:
                 "Compose it of operations in a function, or take backend='numpy'."
             )
         names = library.names | self.functions
-        names |= {name: library.array(numbers) for name, numbers in self.source.constants.items()}
+        for name, numbers in self.source.constants.items():
+            names[name] = (library.positions if numbers.dtype.kind == "i" else library.array)(numbers)
         exec(compile(self.source.code, f"<{self.source.name}>", "exec"), names)
         return names[self.source.name]
 
