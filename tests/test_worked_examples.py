@@ -359,3 +359,12 @@ def test_backward_twice_without_clearing_adds():  # X-03
     y.backward()
     y.backward()
     assert x.grad == 12.0
+
+
+def test_an_n_layer_net_has_n_layers_a_plain_output_and_no_connection_inside_a_layer():  # C-25
+    net = mg.MLP(3, [4, 4, 1])
+    assert len(net.layers) == 3
+    assert net([1.0, 2.0, 3.0]).op is mg.dot
+    hidden = net.layers[0]([1.0, 2.0, 3.0])
+    beneath = [set(mg.topological_order(output)) - {output} for output in hidden]
+    assert not any(output in nodes for output in hidden for nodes in beneath)
