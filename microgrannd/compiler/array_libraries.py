@@ -75,7 +75,8 @@ def _jax(float32: bool) -> Library:
     xp = jax.numpy
     dtype = xp.float32 if float32 else xp.float64
 
-    enable: Any = getattr(jax, "enable_x64", None) or cast(Any, jax).experimental.enable_x64  # where it was before
+    anything = cast(Any, jax)
+    enable = anything.enable_x64 if hasattr(jax, "enable_x64") else anything.experimental.enable_x64
 
     def precise() -> AbstractContextManager[Any]:
         return nullcontext() if float32 else enable(True)
