@@ -28,6 +28,7 @@ ROOMS = {
     "Data": ("datasets", "*"),
     "Seeing": ("drawing", "draw Drawing step Player"),
     "Compiling": ("compiler", "compile Program Tape"),
+    "Where time goes": ("profiling", "profile Profile"),
     "Errors": ("errors", "*"),
 }
 
@@ -65,9 +66,9 @@ def entry(name: str, module: str, thing: Any) -> str:
 
 def _path(name: str, module: str) -> str:
     """How the name is reached."""
-    if hasattr(microgrannd, name):
+    if name in microgrannd.__all__ or name == "compile":
         return f"mg.{name}"
-    return f"{'mg' if hasattr(microgrannd, module) else 'microgrannd'}.{module}.{name}"
+    return f"{'mg' if module in microgrannd.__all__ else 'microgrannd'}.{module}.{name}"
 
 
 def _names(room: Any, names: str) -> list[str]:
