@@ -11,6 +11,7 @@ Without an argument it does all of them, in this order.
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 from docs import build_api, build_book, build_images, build_operations
@@ -35,12 +36,20 @@ def images() -> None:
 
 def book() -> None:
     """Run the notebooks and write docs/book/."""
+    _needs("nbclient", "nbconvert", "ipykernel", "matplotlib", "llvmlite")
     build_book.render_all(HERE.parent / "notebooks", HERE / "book")
 
 
 def site() -> None:
     """Build build/site/ with mkdocs."""
+    _needs("mkdocs")
     subprocess.run([sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet"], cwd=HERE.parent, check=True)
+
+
+def _needs(*packages: str) -> None:
+    missing = [package for package in packages if find_spec(package) is None]
+    if missing:
+        sys.exit(f"This part needs {', '.join(missing)}: pip install {' '.join(missing)}")
 
 
 PARTS: dict[str, Callable[[], None]] = {f.__name__: f for f in (operations, api, images, book, site)}
