@@ -202,3 +202,18 @@ def test_logsumexp_is_right_where_one_is_far_above_the_others(xs):
     program = compile(lambda x, y, z: ops.logsumexp([x, y, z]), backend="native")
     assert ulps(program(*xs), wanted) <= 4
     assert ulps(float(program(*[np.full(9, x) for x in xs])[8]), wanted) <= 4
+
+
+@pytest.mark.parametrize("fused", ["sum", "mean", "dot"])
+def test_a_very_wide_operation_is_taken_in_parts(fused):
+    xs = GENERATOR.normal(size=3000).tolist()
+    function = {"sum": ops.sum, "mean": ops.mean, "dot": lambda xs: ops.dot(xs, xs[::-1], xs[0])}[fused]
+    program = compile(lambda xs: ops.exp(function(xs) * 1e-3), backend="native")
+    values = [Value(x) for x in xs]
+    wanted = ops.exp(function(values) * 1e-3)
+    wanted.backward()
+    value, (slopes,) = program.value_and_gradients(xs)
+    assert value == pytest.approx(wanted.data, rel=1e-12)
+    np.testing.assert_allclose(slopes, [x.grad for x in values], rtol=1e-11)
+    many = program(np.array([xs] * 9))
+    np.testing.assert_allclose(many, wanted.data, rtol=1e-12)

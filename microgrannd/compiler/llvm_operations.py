@@ -13,7 +13,7 @@ from typing import Final
 from microgrannd import operations as ops
 from microgrannd.compiler import vector_math
 from microgrannd.compiler.emitter import LIBRARY, Emitter
-from microgrannd.compiler.tape import Tape
+from microgrannd.compiler.tape import Instruction, Operand, Rewriter, Tape, rewrite
 from microgrannd.operations import Operation
 
 # On vectors these are arithmetic of our own.
@@ -26,6 +26,31 @@ ON_VECTORS: Final[dict[str, Callable[[Emitter, str], str]]] = {
 def unsupported(tape: Tape) -> list[Operation]:
     """The operations that are not of the table, so that native code knows nothing of them."""
     return list(dict.fromkeys(op for op, _ in tape.instructions if op not in NATIVE))
+
+
+def narrowed(tape: Tape, widest: int = 64) -> Tape:
+    """The tape with long sums and dots taken in parts, in the same order: no instruction is very long."""
+    if all(len(operands) <= 2 * widest + 1 for _, operands in tape.instructions):
+        return tape
+
+    def parts(writer: Rewriter, operation: Operation, operands: tuple[Operand, ...]) -> Operand | Instruction | None:
+        if len(operands) <= 2 * widest + 1 or operation not in (ops.sum, ops.mean, ops.dot):
+            return None
+        if operation is ops.mean:
+            total = writer.place(ops.sum, operands)
+            return Instruction(ops.div, (total, float(len(operands))))
+        if operation is ops.sum:
+            held: tuple[Operand, ...] = ()
+            for i in range(0, len(operands), widest):
+                held = (writer.place(ops.sum, (*held, *operands[i : i + widest])),)
+            return held[0]
+        size = len(operands) // 2
+        xs, ys, held = operands[:size], operands[size : 2 * size], operands[2 * size :]
+        for i in range(0, size, widest):
+            held = (writer.place(ops.dot, (*xs[i : i + widest], *ys[i : i + widest], *held)),)
+        return held[0]
+
+    return rewrite(tape, parts)
 
 
 # A comparison with u holds for NaN, one with o does not.

@@ -13,13 +13,13 @@ from typing import Final, Literal, NamedTuple
 
 from microgrannd.compiler import vector_math
 from microgrannd.compiler.emitter import LANES, Emitter
-from microgrannd.compiler.llvm_operations import NATIVE, ON_VECTORS
+from microgrannd.compiler.llvm_operations import NATIVE, ON_VECTORS, narrowed
 from microgrannd.compiler.tape import Operand, Tape
 from microgrannd.operations import Operation
 
 Kind = Literal["one", "each", "rows", "total"]
-SECTION: Final = 400  # instructions in a function, where a tape is cut
-BLOCK: Final = 120  # instructions in a basic block
+SECTION: Final = 400  # arithmetic in a function, where a tape is cut
+BLOCK: Final = 120  # arithmetic in a basic block
 HOISTED: Final = 20  # parameters up to this number stay in registers throughout
 INLINED: Final = 60  # functions of vector mathematics up to this number are written out where they are used
 
@@ -47,7 +47,12 @@ class Assembly(NamedTuple):
 
 def kernel(tape: Tape, kind: Kind, name: str = "") -> Assembly:
     """One kernel, called as its kind unless it has a name of its own."""
-    return _Writer(tape, kind, name or kind).assembly()
+    return _Writer(narrowed(tape), kind, name or kind).assembly()
+
+
+def work(tape: Tape) -> int:
+    """How much there is to compile: the operands, reading and writing included."""
+    return len(tape.inputs) + len(tape.outputs) + sum(len(operands) for _, operands in tape.instructions)
 
 
 def module(*parts: Assembly) -> str:
@@ -67,7 +72,7 @@ class _Writer:
         self.declared: set[str] = set()
         self.functions: list[str] = []
         self.called: dict[str, str] = {}
-        self.cut = len(tape.instructions) > 3 * SECTION
+        self.cut = work(tape) > 20 * SECTION
         calls = sum(operation.name in ON_VECTORS for operation, _ in tape.instructions)
         self.inline = calls <= INLINED
         self.uses = tape.uses()
@@ -120,6 +125,7 @@ class _Writer:
         arguments = f"{_ARRAYS}{strides}, i64 %begin, i64 %end, i64 %limit"
         if self.kind == "total":
             for k in range(len(self.tape.outputs)):
+                self._block(e, 8 * k)
                 total = e.summed(e.load(e.element("%sums", k, e.number)))
                 e.do(f"store double {total}, ptr {e.element('%outputs', k)}")
             e.do("ret void")
@@ -249,12 +255,14 @@ class _Writer:
                 passing[x] = self._parameter(e, x - inputs) if inputs <= x < leaves else self._kept(e, x)
             return passing[x]
 
+        done = 0
         for k in range(start, stop):
-            if k > start and (k - start) % BLOCK == 0:
-                e.do(f"br label %b{k}")
-                e.lines.append(f"b{k}:")
-                passing.clear()
             operation, operands = self.tape.instructions[k]
+            done += len(operands)
+            if done > BLOCK:
+                self._block(e, 0)
+                passing.clear()
+                done = len(operands)
             v = leaves + k
             local[v] = self._apply(e, operation, [operand(x) for x in operands])
             keep(v, local[v])
@@ -293,9 +301,9 @@ class _Writer:
         e.declared |= {"declare ptr @malloc(i64)", "declare void @free(ptr)"}
         e.do(f"%tape = call ptr @malloc(i64 {slots * 8 * self.lanes})")
         for j in range(inputs):
+            self._block(e, j)
             e.store(read(j), e.element("%tape", j, e.number))
-        for section, start in enumerate(range(0, len(tape.instructions), SECTION)):
-            stop = min(start + SECTION, len(tape.instructions))
+        for section, (start, stop) in enumerate(self._sections()):
             f = Emitter(self.lanes)
 
             def keep(v: int, x: str, f: Emitter = f, section: int = section) -> None:
@@ -310,8 +318,27 @@ class _Writer:
             e.do(f"call void {name}(ptr %tape, ptr %parameters)")
         for v, places in self.outputs_of.items():
             for k in places:
+                self._block(e, 4 * k)
                 sink(k, self._parameter(e, v - inputs) if inputs <= v < leaves else self._kept(e, v))
         e.do("call void @free(ptr %tape)")
+
+    @staticmethod
+    def _block(e: Emitter, turn: int) -> None:
+        """Start another basic block at every so many turns: LLVM takes longer than linear time for a long one."""
+        if turn % BLOCK == 0:
+            label = f"b{len(e.lines)}"
+            e.do(f"br label %{label}")
+            e.lines.append(f"{label}:")
+
+    def _sections(self) -> list[tuple[int, int]]:
+        """The instructions of each section: from the first to before the last."""
+        bounds, size = [0], 0
+        for k, (_, operands) in enumerate(self.tape.instructions):
+            if size > SECTION:
+                bounds.append(k)
+                size = 0
+            size += len(operands)
+        return list(zip(bounds, [*bounds[1:], len(self.tape.instructions)], strict=True))
 
     def _kept(self, e: Emitter, v: int) -> str:
         """An input or a result that was kept in memory."""
@@ -321,10 +348,11 @@ class _Writer:
     def _last_sections(self) -> list[int]:
         """For each instruction: the last section that reads its result; beyond all of them for an output."""
         leaves, last = self.tape.leaves, [-1] * len(self.tape.instructions)
-        for k, (_, operands) in enumerate(self.tape.instructions):
-            for x in operands:
-                if isinstance(x, int) and x >= leaves:
-                    last[x - leaves] = k // SECTION
+        for section, (start, stop) in enumerate(self._sections()):
+            for _, operands in self.tape.instructions[start:stop]:
+                for x in operands:
+                    if isinstance(x, int) and x >= leaves:
+                        last[x - leaves] = section
         for x in self.tape.outputs:
             if isinstance(x, int) and x >= leaves:
                 last[x - leaves] = len(last)

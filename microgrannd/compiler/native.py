@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from microgrannd.compiler.emitter import LANES
-from microgrannd.compiler.llvm_source import Kind, kernel_source
+from microgrannd.compiler.llvm_source import Kind, kernel_source, work
 from microgrannd.compiler.tape import Tape
 
 Column = Any
@@ -202,8 +202,8 @@ def _llvm() -> Any:
 
 def optimisation(tape: Tape) -> int:
     """LLVM's level for a tape: all that it can for a short one, quickly for one that would take seconds."""
-    length = len(tape.instructions)
-    return 3 if length <= 1000 else 1 if length <= 20_000 else 0
+    length = work(tape)
+    return 3 if length <= 2500 else 1 if length <= 40_000 else 0
 
 
 def _machine(level: int) -> Any:

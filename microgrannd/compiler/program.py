@@ -16,7 +16,7 @@ from microgrannd.compiler.batches import holds_array, room, samples
 from microgrannd.compiler.c_source import c_source
 from microgrannd.compiler.fastcall import fast_function
 from microgrannd.compiler.fitting import train_natively
-from microgrannd.compiler.llvm_source import kernel_source
+from microgrannd.compiler.llvm_source import kernel_source, work
 from microgrannd.compiler.plan import Aim, Plan
 from microgrannd.compiler.runtime import Runtime, numbers_of
 from microgrannd.compiler.shapes import SCALAR, builder
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from microgrannd.compiler.matrix_source import MatrixSource
 
 _WORTHWHILE: Final = 2000  # samples to go through; for fewer eager mode is done before LLVM is loaded
-_LONGEST_DIRECT: Final = 4000  # instructions; beyond them what ctypes takes for a call does not show
+_LONGEST_DIRECT: Final = 8000  # operands; beyond them what ctypes takes for a call does not show
 _LONGEST_PYTHON: Final = 20_000  # instructions that Python compiles within about a second
 
 
@@ -298,7 +298,7 @@ class Program(Runtime):
         if self._library(plan):
             return False
         tape = plan.tape(aim)
-        if self._backend_for(tape) != "native" or len(tape.instructions) > _LONGEST_DIRECT:
+        if self._backend_for(tape) != "native" or work(tape) > _LONGEST_DIRECT:
             return False
         with self._lock:
             if name in self.__dict__:

@@ -135,7 +135,7 @@ class Rewriter:
         for v, (operation, operands) in enumerate(tape.instructions, leaves):
             if v == leaves + tape.forward:
                 forward = len(self.instructions)
-            place = self._emit(operation, tuple([new[x] if x.__class__ is int else x for x in operands]))
+            place = self.place(operation, tuple([new[x] if x.__class__ is int else x for x in operands]))
             new.append(place)
             if isinstance(place, int) and v in tape.labels:
                 labels.setdefault(place, tape.labels[v])
@@ -144,7 +144,8 @@ class Rewriter:
         outputs = tuple(new[x] if isinstance(x, int) else x for x in tape.outputs)
         return Tape(tape.inputs, tape.parameters, tuple(self.instructions), outputs, forward, labels)
 
-    def _emit(self, operation: Operation, operands: tuple[Operand, ...]) -> Operand:
+    def place(self, operation: Operation, operands: tuple[Operand, ...]) -> Operand:
+        """Where the result of an instruction is in the new tape, once the rules have had their say."""
         for _ in range(8):  # a rule's answer may be food for another rule; this ends any quarrel
             for rule in self.rules:
                 answer = rule(self, operation, operands)
