@@ -47,7 +47,7 @@ cdef class Value:
     cdef public double _grad
 
     @cython.locals(
-        gradient=double, to_first=double, to_second=double, slope=double, routes=bint, half=Py_ssize_t,
+        gradient=double, to_first=double, to_second=double, slope=double, routes=bint, parents=tuple,
         node=Value, first=Value, second=Value, parent=Value, operation=Operation
     )
     cpdef backward(self, upstream=*)
@@ -67,7 +67,7 @@ cpdef Value _unary(Operation operation, Value first)
 cdef _binary(Operation operation, left, right)
 
 @cython.locals(node=Value)
-cpdef Value _node(Operation operation, data, tuple operands)
+cpdef Value _node(Operation operation, data, tuple numbers, tuple parents)
 
 cdef Value _operand(thing)
 

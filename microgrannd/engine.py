@@ -64,10 +64,10 @@ class Value:
     _origin: modes.Origin | None
     # The parents, and their numbers when the node was made: a node is differentiated at these, whatever
     # becomes of the leaves afterwards. Nearly all nodes have one parent or two, which have places of their
-    # own; where there are more, all the numbers and then all the parents are in `_many`.
+    # own; where there are more, all the parents are in `_many` and all the numbers in `_x`.
     _first: Any  # Value | None
     _second: Any
-    _x: float
+    _x: Any
     _y: float
     _many: tuple[Any, ...]
 
@@ -111,7 +111,7 @@ class Value:
             return (self._first, self._second)
         if self._first is not None:
             return (self._first,)
-        return self._many[len(self._many) // 2 :] if self.op else ()
+        return self._many if self.op else ()
 
     @property
     def inputs(self) -> tuple[float, ...]:
@@ -120,7 +120,7 @@ class Value:
             return (self._x, self._y)
         if self._first is not None:
             return (self._x,)
-        return self._many[: len(self._many) // 2] if self.op else ()
+        return self._x if self.op else ()
 
     @property
     def local_gradients(self) -> tuple[Callable[[], float], ...]:
@@ -181,11 +181,10 @@ class Value:
                     if to_first or not routes:
                         first._grad += gradient * to_first
                 else:
-                    half = len(node._many) // 2
-                    local_gradients = operation.local_gradients(*node._many[:half], node._data)
-                    if len(local_gradients) != half:  # a check that costs less than zip's own
+                    local_gradients = operation.local_gradients(*node._x, node._data)
+                    parents = node._many
+                    if len(local_gradients) != len(parents):  # a check that costs less than zip's own
                         raise ValueError
-                    parents = node._many[half:]
                     for parent, local in zip(parents, local_gradients):  # noqa: B905
                         if local or not routes:
                             parent._grad += gradient * local
@@ -237,7 +236,7 @@ class Value:
         """The node for an operation on Values and numbers; numbers become constants."""
         parents = [x if isinstance(x, Value) else Constant(x) for x in arguments]
         inputs = [parent._data for parent in parents]
-        return _node(operation, float(operation.forward(*inputs)), (*inputs, *parents))
+        return _node(operation, float(operation.forward(*inputs)), tuple(inputs), tuple(parents))
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.op is not None:
@@ -476,7 +475,7 @@ def _ordered(stack: list[Value | None], leaves: bool) -> list[Value]:
             if second is not None and (leaves or second.op is not None) and second not in seen:
                 stack.append(second)  # before the first, so that the first is visited first
             if first is None:
-                parents = node.parents
+                parents = node._many
                 if not seen.issuperset(parents):
                     stack += [parent for parent in reversed(parents) if parent not in seen]
             elif (leaves or first.op is not None) and first not in seen:
@@ -532,20 +531,21 @@ def _binary(operation: Operation, left: Operand, right: Operand) -> Value:
     return node if not opened else _observed(node)
 
 
-def _node(operation: Operation, data: float, operands: tuple[Any, ...]) -> Value:
-    """The node for an operation on any number of Values: `operands` are their numbers, then they."""
+def _node(operation: Operation, data: float, numbers: tuple[float, ...], parents: tuple[Value, ...]) -> Value:
+    """The node for an operation on any number of Values, and these Values' numbers."""
     node = Value.__new__(Value)
     node._data = data
     node._grad = 0.0
     node.label = ""
     node.op = operation
     node._first = node._second = None
-    if len(operands) == 4:
-        node._x, node._y, node._first, node._second = operands
-    elif len(operands) == 2:
-        node._x, node._first = operands
+    if len(parents) == 2:
+        node._x, node._y = numbers
+        node._first, node._second = parents
+    elif len(parents) == 1:
+        node._x, node._first = numbers[0], parents[0]
     else:
-        node._many = operands
+        node._x, node._many = numbers, parents
     node._origin = None
     return node if not opened else _observed(node)
 

@@ -218,7 +218,7 @@ def _outputs(neurons: Sequence[Neuron], inputs: list[Value]) -> list[Value]:
         weights, bias = neuron.w, neuron.b
         w, b = [weight._data for weight in weights], bias._data
         z = sum(map(mul, w, numbers), b)
-        node = _node(dot, z, (*w, *numbers, b, *weights, *inputs, bias))
+        node = _node(dot, z, (*w, *numbers, b), (*weights, *inputs, bias))
         node._origin = neuron._origin
         if activation:
             node = _unary(activation, node)
