@@ -138,6 +138,7 @@ class Torch:
     def __init__(self):
         import torch
 
+        torch.set_num_threads(1)  # which serves it best at this size
         self.torch = torch
         self.parameters = [torch.tensor(p, requires_grad=True) for pair in first_weights() for p in pair]
         self.batches = [(torch.tensor(x), torch.tensor(y)) for x, y in batches()]

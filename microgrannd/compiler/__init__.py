@@ -1,6 +1,6 @@
 """The compiler: a function of scalars becomes the straight-line program a person would have derived.
 
-`function → trace → tape → simplify → Python source | native code`. The gradients are ordinary
+`function → trace → tape → simplify → Python source | native code | matrix program`. The gradients are ordinary
 instructions, made by the passes over graphs; no derivative is known here.
 """
 
