@@ -111,8 +111,8 @@ if TYPE_CHECKING:
         plots,
         training,
     )
-    from microgrannd.calculus import grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
-    from microgrannd.checks import check_gradients
+    from microgrannd.calculus import grad, gradient_graph, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+    from microgrannd.checks import GradientCheck, check_gradients
     from microgrannd.compiler import Program
     from microgrannd.compiler import compile as compile
     from microgrannd.drawing import Drawing, Player, draw, step
@@ -124,8 +124,8 @@ if TYPE_CHECKING:
 
 # What is loaded when it is first used: each room with the names that it gives.
 _ROOMS = {
-    "calculus": "grad gradients hessian hvp jacobian jvp value_and_grad vjp",
-    "checks": "check_gradients",
+    "calculus": "grad gradient_graph gradients hessian hvp jacobian jvp value_and_grad vjp",
+    "checks": "GradientCheck check_gradients",
     "views": "layer_view",
     "modules": "Module",
     "nn": "MLP Layer Neuron",
@@ -163,6 +163,7 @@ __all__ = [
     "Drawing",
     "ExpressionError",
     "FusedOperation",
+    "GradientCheck",
     "GradientError",
     "History",
     "Layer",
@@ -216,6 +217,7 @@ __all__ = [
     "floordiv",
     "gelu",
     "grad",
+    "gradient_graph",
     "gradients",
     "greater",
     "greater_equal",
