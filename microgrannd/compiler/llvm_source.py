@@ -72,7 +72,7 @@ class _Writer:
         self.declared: set[str] = set()
         self.functions: list[str] = []
         self.called: dict[str, str] = {}
-        self.cut = work(tape) > 20 * SECTION
+        self.cut = work(tape) > 20 * SECTION or len(tape.inputs) > SECTION
         calls = sum(operation.name in ON_VECTORS for operation, _ in tape.instructions)
         self.inline = calls <= INLINED
         self.uses = tape.uses()
@@ -301,7 +301,7 @@ class _Writer:
         e.declared |= {"declare ptr @malloc(i64)", "declare void @free(ptr)"}
         e.do(f"%tape = call ptr @malloc(i64 {slots * 8 * self.lanes})")
         for j in range(inputs):
-            self._block(e, j)
+            self._block(e, 8 * j)
             e.store(read(j), e.element("%tape", j, e.number))
         for section, (start, stop) in enumerate(self._sections()):
             f = Emitter(self.lanes)
