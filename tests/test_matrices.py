@@ -304,3 +304,23 @@ def test_a_batch_larger_than_a_chunk_is_the_sum_of_its_chunks(monkeypatch):
     monkeypatch.setattr("microgrannd.compiler.array_run.CHUNK", 200)
     parts = ArrayKernel(found, range(5, found.tape.leaves)).total(columns, parameters, 100)
     assert parts == pytest.approx(whole, rel=1e-12)
+
+
+def test_a_grid_whose_scalars_stand_in_another_order():
+    w = [values(3, i) for i in range(4)]
+    turns = [range(3) if i % 2 == 0 else range(2, -1, -1) for i in range(4)]
+    check(
+        lambda x: mg.sum([mg.tanh(mg.dot([w[i][j] for j in turns[i]], [x[j] for j in turns[i]])) for i in range(4)]),
+        ([0.1] * 3,),
+    )
+
+
+def test_what_is_taken_off_stands_in_brackets():
+    w = values(4)
+
+    def function(x, y):
+        both = x[0] + y
+        return mg.sum([mg.exp(w[i] - both) for i in range(4)])
+
+    check(function, ([0.1] * 4, 0.5))
+    assert "- (x[:, :1] + y)" in source(function, ([0.1] * 4, 0.5))

@@ -124,3 +124,12 @@ def test_arrays_suit_wide_tapes_and_not_long_ones(expand):
     assert not suits_arrays(trace(chain, (0.5,)).tape)
     small = MLP(2, [16, 16, 1], seed=0)
     assert not suits_arrays(trace(lambda x: small(x), ([0.5, 0.5],)).tape)
+
+
+def test_a_gradient_that_is_a_number():
+    w, v = Value(0.5), Value(0.25)
+    columns = (np.array([1.0, 2.0, 4.0, 8.0, 16.0]),)
+    history = fit_on_arrays(lambda x: w * 3.0 + v * x, columns, SGD([w, v], lr=0.1), "numpy", epochs=1, batch_size=2)
+    assert w.data == pytest.approx(0.5 - 3 * 0.1 * 3.0, rel=1e-12)  # three batches, the last of one sample
+    assert len(history) == 1
+    assert (w.grad, v.grad in columns[0]) == (3.0, True)
