@@ -6,7 +6,6 @@ import ctypes
 import gc
 import random
 import sys
-import threading
 import time
 import tracemalloc
 from functools import partial
@@ -221,25 +220,13 @@ def without_collector(call):
 
 
 def run():
-    """On a thread with a deep stack, because micrograd walks its graph by recursion."""
-    rows, errors = [], []
-
-    def work():
-        try:
-            rows.extend(measure())
-        except BaseException as error:
-            errors.append(error)
-
-    recursion, stack = sys.getrecursionlimit(), threading.stack_size(512 * 1024 * 1024)
+    """With a high limit of recursion, because micrograd walks its graph by calling itself."""
+    limit = sys.getrecursionlimit()
     sys.setrecursionlimit(1_000_000)
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    sys.setrecursionlimit(recursion)
-    threading.stack_size(stack)
-    if errors:
-        raise errors[0]
-    return rows
+    try:
+        return measure()
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 if __name__ == "__main__":
