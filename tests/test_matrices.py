@@ -197,6 +197,7 @@ def test_operations_with_constants_that_differ():
     check(lambda x: mg.sum([mg.square((x[i] - scale[i]) / (i + 2)) * w[i] for i in range(4)]), ([0.5] * 4,))
     check(lambda x: mg.dot(x, scale) * w[0] + mg.mean(x), ([0.5] * 4,))
     check(lambda x: mg.logsumexp([x[0], 2.0, w[0]]), ([0.5],))
+    check(lambda x: mg.logsumexp([x[0], x[0], x[1]]) * mg.logsumexp([x[1], x[1]]), ([0.5, 0.25],))
 
 
 def test_all_operations_of_the_table():

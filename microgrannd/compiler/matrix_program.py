@@ -276,5 +276,5 @@ class _Writer:
         assert g is not None
         table = np.stack(columns, axis=1)
         if len(table) == 1:
-            return Text(f"logsumexp({self.arrays.vector(g, table[0]).bare}, True)")
+            return Text(f"logsumexp({self.arrays.row(g, table[0]).bare}, True)")
         return Text(f"logsumexp({self.arrays.matrix(g, table).bare}, False)")
