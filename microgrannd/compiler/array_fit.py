@@ -50,7 +50,7 @@ class ArrayTraining:
         start = [column.copy() for column in (self.numbers, *self.memory)]
         steps_before = self.optimizer.steps
         losses = [self._epoch(size, rate, order) for _ in range(epochs)]
-        if np.isnan(self.gradient).any() and not self.guarded:  # from here on with the guards
+        if not self.guarded and (np.isnan(self.gradient).any() or np.isnan(self.numbers).any()):  # now with guards
             layout = self.rolled.layout
             numbers = np.empty_like(self.numbers)
             numbers[layout] = start[0]
