@@ -96,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
 
     predict = commands.add_parser("predict", help="recognise the digit in an image", description=_predict.__doc__)
     predict.add_argument("model", type=Path, help="a model that `microgrannd mnist --save` wrote")
-    predict.add_argument("image", type=Path, help="a PNG or other image of one digit")
+    predict.add_argument("image", type=Path, help="a PNG of one digit, dark on light or light on dark")
     predict.set_defaults(run=_predict)
     return parser
 
