@@ -23,9 +23,9 @@ installed with `MICROGRANND_COMPILED=1 pip install .`, which compiles the engine
 """
 
 LOSSES = """\
-Every measure in which some peer is ahead of the best of our builds. Engines with a core in C or C++ (minigrad,
-which computes in single precision, and xad) make a node in less time than Python can; CasADi and `torch, batched`
-do other work: an expression made beforehand is run, or the scalars are matrices from the start.
+Every measure in which some peer is ahead of the best of our builds. minigrad's core is written in C and computes
+in single precision. CasADi and `torch, batched` do other work than an engine of scalars does step by step: an
+expression made beforehand is run, or the scalars are matrices from the start.
 """
 
 

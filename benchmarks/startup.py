@@ -28,7 +28,7 @@ def run():
     peers = {"an empty interpreter": interpreter("pass")} | {n: interpreter(c) for n, c in imports.items()}
     medians = interleaved(peers, clock=time_of_children)
     empty = medians.pop("an empty interpreter")
-    rows = [row(NAME, name, "import", (seconds - empty) * 1e3, "ms", "") for name, seconds in medians.items()]
+    rows = [row(NAME, name, "import", max(seconds - empty, 0.0) * 1e3, "ms", "") for name, seconds in medians.items()]
     outside = (
         "import sys; before = set(sys.modules); import microgrannd; "
         "print(len({m.split('.')[0] for m in set(sys.modules) - before} - sys.stdlib_module_names - {'microgrannd'}))"
