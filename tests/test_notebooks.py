@@ -20,7 +20,7 @@ EXAMPLES = {
     example["id"]: example
     for example in json.loads((Path(__file__).parent / "data" / "examples.json").read_text("utf-8"))["examples"]
 }
-LONG = (8,)  # chapters that train on much
+LONG = (8, 10)  # chapters that train for a while
 NEEDS = {"matplotlib": "plot", "numpy": "native", "llvmlite": "native"}
 
 
@@ -301,6 +301,7 @@ def test_chapter_9_newton_and_the_hessian():
     assert (ns["bend"].data, ns["change_of_bend"].data) == (12.0, 6.0)
 
 
+@pytest.mark.long
 def test_chapter_10_learns_to_babble():
     import random
 
