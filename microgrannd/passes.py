@@ -165,7 +165,7 @@ def _backward_pass(
         gate = not final and (node.op.routes or node in gated)
         for parent, local in zip(node.parents, _local_gradients(node, targets), strict=True):
             if parent in on_path:
-                _add(found, parent, _contribution(slope, local, node.op.routes, finite, gate), finite)
+                _add(found, parent, _contribution(slope, local, node.op.routes, finite, gate, final), finite)
                 if modes.opened and modes.current.detecting:
                     _raise_at_anomaly(node, _number(found[parent]))
                 if gate:
@@ -214,18 +214,23 @@ _FLAGS: Final = frozenset(
 
 
 def _contribution(
-    upstream: Operand, local: Operand, routes: bool, finite: dict[Value, bool], gate: bool = False
+    upstream: Operand, local: Operand, routes: bool, finite: dict[Value, bool], gate: bool = False, final: bool = False
 ) -> Operand:
     """Upstream × local gradient as `backward()` has it: an upstream of zero stops, a route of zero blocks.
 
-    Ones and zeros are not multiplied in. A plain `*` does where what zero may meet is finite for certain,
-    since the product is zero then; elsewhere, and always below a gate, it takes `contribution`.
+    Ones and zeros are not multiplied in, but for the zero of a user's own `0 * x` in a program, whose next
+    input may be infinite. A plain `*` does where what zero may meet is finite for certain, since the product
+    is zero then; elsewhere, and always below a gate, it takes `contribution`.
     """
     if _is_number(local, 1):
         return upstream
     if _is_number(upstream, 1):
         return local
-    if _is_number(upstream, 0) or (_is_number(local, 0) and (routes or _is_finite(upstream, finite))):
+    if _is_number(upstream, 0):
+        return 0.0
+    if _is_number(local, 0) and (
+        routes or (_is_finite(upstream, finite) and not (final and isinstance(upstream, Value)))
+    ):
         return 0.0
     if _is_number(local, -1):
         return -upstream
