@@ -119,6 +119,7 @@ if TYPE_CHECKING:
     from microgrannd.modules import Module
     from microgrannd.nn import MLP, Layer, Neuron
     from microgrannd.persistence import load, save
+    from microgrannd.profiling import Profile, profile
     from microgrannd.training import ConfusionMatrix, History, accuracy, fit
     from microgrannd.views import layer_view
 
@@ -127,6 +128,7 @@ _ROOMS = {
     "calculus": "grad gradient_graph gradients hessian hvp jacobian jvp value_and_grad vjp",
     "checks": "GradientCheck check_gradients",
     "views": "layer_view",
+    "profiling": "Profile profile",
     "modules": "Module",
     "nn": "MLP Layer Neuron",
     "training": "ConfusionMatrix History accuracy fit",
@@ -174,6 +176,7 @@ __all__ = [
     "Neuron",
     "Operation",
     "Player",
+    "Profile",
     "Program",
     "Step",
     "TracingError",
@@ -252,6 +255,7 @@ __all__ = [
     "operations",
     "optim",
     "plots",
+    "profile",
     "relu",
     "save",
     "scope",
