@@ -49,6 +49,15 @@ def test_a_gradient_that_is_a_constant_is_no_variable_of_that_number():
     assert program.value_and_gradients(5.0, 7.0) == (26.0, (1.0, 3.0))
 
 
+@pytest.mark.parametrize("backend", ["python", "native"])
+def test_a_users_own_zero_is_multiplied_by_since_the_next_input_may_be_infinite(backend):
+    program = compile(lambda x: (0.0 * x).square(), backend=backend)
+    assert program.value_and_gradients(3.0) == (0.0, (0.0,))
+    value, (slope,) = program.value_and_gradients(math.inf)
+    assert math.isnan(value)
+    assert math.isnan(slope)
+
+
 @pytest.mark.parametrize("backend", ["python", "numpy", "native"])
 def test_smooth_graphs_on_every_backend_for_one_sample_and_for_many(backend):
     random = Random(1)

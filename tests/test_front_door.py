@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import microgrannd as mg
+from tests.test_worked_examples import x01
 
 PACKAGE = Path(mg.__file__).parent
 
@@ -63,16 +64,7 @@ def test_a_script_for_micrograd_needs_another_import_only():  # X-01
     from microgrannd.nn import MLP
 
     a, b = Value(-4.0), Value(2.0)
-    c = a + b
-    d = a * b + b**3
-    c += c + 1
-    c += 1 + c + (-a)
-    d += d * 2 + (b + a).relu()
-    d += 3 * d + (b - a).relu()
-    e = c - d
-    f = e**2
-    g = f / 2.0
-    g += 10.0 / f
+    g = x01(a, b)[""]
     g.backward()
     assert (f"{g.data:.4f}", f"{a.grad:.4f}", f"{b.grad:.4f}") == ("24.7041", "138.8338", "645.5773")
     assert len(MLP(3, [4, 4, 1]).parameters()) == 41
