@@ -27,7 +27,7 @@ ROOMS = {
     "Models on disk": ("persistence", "save load"),
     "Data": ("datasets", "*"),
     "Seeing": ("drawing", "draw Drawing step Player"),
-    "Compiling": ("compiler", "compile Program Tape"),
+    "Compiling": ("compiler", "compile Program ProgramProfile Tape"),
     "Where time goes": ("profiling", "profile Profile"),
     "Errors": ("errors", "*"),
 }

@@ -126,9 +126,7 @@ class ArrayKernel:
     def outputs(self, arrays: Sequence[Any], parameters: Any, over_batch: bool, count: int) -> Any:
         """All outputs: one array or, with the samples apart, a row for each output."""
         rolled, function = self.compiled(over_batch=over_batch)
-        asarray = self.library.array
-        given = [asarray(np.asarray(parameters, dtype=float)[rolled.layout])] if rolled.has_parameters else []
-        given += [self.library.rows(array) for array in arrays] if rolled.has_inputs else [count]
+        given = self._given(rolled, arrays, parameters, count)
         with self.library.mode():
             results = [np.asarray(self.library.numbers(result)) for result in function(self.library.xp, *given)]
         found = np.empty(rolled.outputs_count if over_batch else (rolled.outputs_count, count))
@@ -140,6 +138,17 @@ class ArrayKernel:
             else:
                 found[piece.outputs] = result.T if piece.per_sample else result[:, None]
         return found
+
+    def arguments(self, columns: Sequence[Any], parameters: Any, count: int, *, over_batch: bool) -> list[Any]:
+        """What the function is called with after the namespace, for the first chunk of these samples."""
+        rolled = self.compiled(over_batch=over_batch)[0]
+        chunk = self._chunks(rolled, count)[0]
+        return self._given(rolled, self._stacked(columns, chunk), parameters, chunk.stop)
+
+    def _given(self, rolled: Rolled, arrays: Sequence[Any], parameters: Any, count: int) -> list[Any]:
+        asarray = self.library.array
+        given = [asarray(np.asarray(parameters, dtype=float)[rolled.layout])] if rolled.has_parameters else []
+        return given + ([self.library.rows(array) for array in arrays] if rolled.has_inputs else [count])
 
     def _stacked(self, columns: Sequence[Any], chunk: slice) -> list[Any]:
         """The columns as an array for each argument, a row for each sample."""

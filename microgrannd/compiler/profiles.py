@@ -1,0 +1,204 @@
+"""Where the time of a program goes: its instructions by operation and scope, or its array lines, with their times.
+
+This room may import the plan, the batches and the floors beneath the compiler; kernels it knows by their face.
+"""
+
+from __future__ import annotations
+
+import ast
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from types import CodeType
+from typing import Any, NamedTuple
+
+from microgrannd.compiler.batches import Batch
+from microgrannd.compiler.plan import Aim, Plan
+from microgrannd.compiler.tape import Tape
+from microgrannd.operations import Operation
+from microgrannd.terminal import table
+
+
+class Part(NamedTuple):
+    """What the instructions of one operation in one scope are, or of one of the two; seconds for all of them."""
+
+    operation: str
+    scope: str
+    forward: int
+    backward: int
+    seconds: float
+
+
+class Line(NamedTuple):
+    """A line of array code and the seconds that it takes."""
+
+    code: str
+    seconds: float
+
+
+class ProgramProfile:
+    """What a program is made of and what that takes; prints as tables.
+
+    A program on arrays has `lines`: those of `matrix_source`, each run on its own by the array library. Any
+    other has `parts`: its instructions, counted by operation and scope, forward and backward, and the time of
+    each operation's Python function on the numbers that it gets. Native code runs them all as one piece, in
+    which no instruction has a time of its own, so there the parts say how much work there is, and of which
+    kind. `call` is the measured time of one call of what does run, by `backend`.
+    """
+
+    def __init__(self, backend: str, call: float, parts: Iterable[Part] = (), lines: Iterable[Line] = ()) -> None:
+        self.backend = backend
+        self.call = call
+        self.parts = sorted(parts, key=lambda part: -part.seconds)
+        self.lines = list(lines)
+
+    @property
+    def instructions(self) -> int:
+        """How many there are, forward and backward; none where the program runs on arrays."""
+        return sum(part.forward + part.backward for part in self.parts)
+
+    def by_operation(self) -> list[Part]:
+        """A part for each operation, the slowest first."""
+        return self._summed(lambda part: (part.operation, ""))
+
+    def by_scope(self, depth: int | None = 1) -> list[Part]:
+        """A part for each scope, the slowest first; `depth` names deep, as `layer0` is 1 and None all."""
+        return self._summed(lambda part: ("", ".".join(part.scope.split(".")[:depth])))
+
+    def _summed(self, key: Callable[[Part], tuple[str, str]]) -> list[Part]:
+        groups = defaultdict(list)
+        for part in self.parts:
+            groups[key(part)].append(part)
+        return sorted((_sum(group, *names) for names, group in groups.items()), key=lambda part: -part.seconds)
+
+    def __repr__(self) -> str:
+        size = f"{len(self.lines)} lines" if self.lines else f"{self.instructions} instructions"
+        return f"ProgramProfile({size}, backend={self.backend!r})"
+
+    def __str__(self) -> str:
+        told = f"one call ({self.backend}): {self.call * 1e6:,.1f} µs"
+        if self.lines:
+            return f"{_lines_table(self.lines)}\n\n{told}"
+        tables = [_parts_table("operation", [(part.operation, part) for part in self.by_operation()])]
+        if any(part.scope for part in self.parts):
+            tables.append(_parts_table("scope", [(part.scope or "(none)", part) for part in self.by_scope()]))
+        return "\n\n".join([*tables, told])
+
+
+def profiled(
+    plan: Plan, aim: Aim, kernel: Any, backend: str, call: Callable[[], object], given: Batch, repeats: int
+) -> ProgramProfile:
+    """The profile of a kernel on a batch: what `parts_of` or `lines_of` tell, and the time of the whole call."""
+    if not given.length:
+        raise ValueError("profile runs the program on at least one sample, got none.")
+    call()  # what is made at the first call is not on the bill
+    seconds = quickest(call, repeats)
+    parameters = [parameter.data for parameter in plan.trace.parameters]
+    if not hasattr(kernel, "rolled"):
+        return ProgramProfile(backend, seconds, parts_of(plan.tape(aim), given.first(), parameters, repeats))
+    over_batch, library = aim == "parameters", kernel.library
+    arguments = kernel.arguments(given.columns, parameters, given.length, over_batch=over_batch)
+    rolled = kernel.rolled(over_batch=over_batch)
+    with library.mode():
+        lines = lines_of(rolled.function(library), rolled.source.code, [library.xp, *arguments], repeats)
+    return ProgramProfile(backend, seconds, lines=lines)
+
+
+def parts_of(tape: Tape, inputs: Sequence[float], parameters: Sequence[float], repeats: int) -> list[Part]:
+    """The tape's instructions by operation and scope, each timed on the numbers of this run."""
+    values = [*inputs, *parameters]
+    groups: dict[tuple[Operation, str], list[tuple[int, tuple[float, ...]]]] = defaultdict(list)
+    for k, ((operation, operands), scope) in enumerate(zip(tape.instructions, scopes(tape), strict=True)):
+        numbers = tuple([values[x] if isinstance(x, int) else x for x in operands])
+        values.append(operation.forward(*numbers))
+        groups[operation, scope].append((k, numbers))
+    parts = []
+    for (operation, scope), found in groups.items():
+        forward = sum(k < tape.forward for k, _ in found)
+        seconds = quickest(lambda op=operation, given=found: [op.forward(*numbers) for _, numbers in given], repeats)
+        parts.append(Part(operation.name, scope, forward, len(found) - forward, seconds))
+    return parts
+
+
+def scopes(tape: Tape) -> list[str]:
+    """The scope of each instruction, as the names on the tape tell it.
+
+    The gradient of a node belongs where the node does, and what has no name of its own where it is used.
+    """
+    found: dict[int, str] = {}
+    for v in range(tape.leaves + len(tape.instructions) - 1, tape.leaves - 1, -1):
+        label = tape.labels.get(v)
+        k = v - tape.leaves
+        if label is not None:
+            found[v] = label.removeprefix("d_").rpartition(".")[0]
+        scope = found.setdefault(v, "")
+        for x in tape.instructions[k].operands:
+            if isinstance(x, int) and k >= tape.forward and x >= tape.leaves + tape.forward:
+                found.setdefault(x, scope)
+    return [found[v] for v in range(tape.leaves, tape.leaves + len(tape.instructions))]
+
+
+def lines_of(function: Any, code: str, arguments: Sequence[Any], repeats: int) -> list[Line]:
+    """The statements of an array function, run one by one on these arguments; each one's quickest time."""
+    [definition] = ast.parse(code).body
+    assert isinstance(definition, ast.FunctionDef)
+    names = [argument.arg for argument in definition.args.args]
+    statements = [one for one in definition.body if isinstance(one, ast.Assign | ast.Return)]
+    pieces = [_runnable(statement) for statement in statements]
+    best = [float("inf")] * len(pieces)
+    for _ in range(repeats):
+        room = dict(function.__globals__) | dict(zip(names, arguments, strict=True))
+        for i, piece in enumerate(pieces):
+            start = time.perf_counter()
+            exec(piece, room)
+            _finished(room["_"])
+            best[i] = min(best[i], time.perf_counter() - start)
+    texts = [ast.get_source_segment(code, statement) or "" for statement in statements]
+    return [Line(text, seconds) for text, seconds in zip(texts, best, strict=True)]
+
+
+def quickest(function: Callable[[], object], repeats: int) -> float:
+    """Seconds for one call, of several the quickest: other programs only ever add to it."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def _runnable(statement: ast.Assign | ast.Return) -> CodeType:
+    """The statement by itself; what it makes is called `_` too."""
+    targets = [*(statement.targets if isinstance(statement, ast.Assign) else []), ast.Name("_", ast.Store())]
+    made = ast.Assign(targets, statement.value or ast.Constant(None))
+    return compile(ast.fix_missing_locations(ast.Module([made], [])), "<line>", "exec")
+
+
+def _finished(thing: Any) -> None:
+    """Wait for a library that computes behind the program's back, as JAX does."""
+    for part in thing if isinstance(thing, tuple) else (thing,):
+        if hasattr(part, "block_until_ready"):
+            part.block_until_ready()
+
+
+def _sum(parts: list[Part], operation: str = "", scope: str = "") -> Part:
+    forward, backward = sum(part.forward for part in parts), sum(part.backward for part in parts)
+    return Part(operation, scope, forward, backward, sum(part.seconds for part in parts))
+
+
+def _parts_table(heading: str, named: list[tuple[str, Part]]) -> str:
+    total = _sum([part for _, part in named])
+    rows = [
+        [name, f"{part.forward:,}", f"{part.backward:,}", *_time(part.seconds, total.seconds)]
+        for name, part in [*named, ("all", total)]
+    ]
+    return table([heading, "forward", "backward", "in Python µs", "share"], rows)
+
+
+def _lines_table(lines: list[Line]) -> str:
+    total = sum(line.seconds for line in lines)
+    return table(["line", "µs", "share"], [[text, *_time(s, total)] for text, s in [*lines, Line("all", total)]])
+
+
+def _time(seconds: float, total: float) -> list[str]:
+    return [f"{seconds * 1e6:,.1f}", f"{seconds / total:.0%}" if total else ""]
