@@ -28,9 +28,11 @@ from types import ModuleType
 OURS = "microgrannd"
 COMPILED = f"{OURS}, compiled build"
 RESULTS = Path(__file__).parent / "results"
+STARTED = time.perf_counter()
 smoke = False
 versions: dict[str, str] = {}  # of the peers that were found
 missing: list[str] = []
+omitted: list[str] = []  # peers that cannot do a workload, and why
 
 
 def interleaved(
@@ -42,7 +44,8 @@ def interleaved(
     """The median time of each peer's function in seconds, the peers taking turns.
 
     With `time.process_time` as the clock, what other processes take does not count: for peers that run
-    on one thread.
+    on one thread. What stood before, such as the modules of all the peers, is kept from the garbage
+    collector meanwhile, so that none walks through another's.
     """
     if smoke:
         rounds, warmups = 1, 0
@@ -50,18 +53,47 @@ def interleaved(
         for _ in range(warmups):
             function()
     times: dict[str, list[float]] = {name: [] for name in peers}
-    for _ in range(rounds):
-        for name, function in peers.items():
-            gc.collect()
-            start = clock()
-            function()
-            times[name].append(clock() - start)
+    gc.collect()
+    gc.freeze()
+    try:
+        for _ in range(rounds):
+            for name, function in peers.items():
+                gc.collect()
+                start = clock()
+                function()
+                times[name].append(clock() - start)
+    finally:
+        gc.unfreeze()
     return {name: statistics.median(seconds) for name, seconds in times.items()}
 
 
 def row(workload: str, peer: str, measure: str, median: float, unit: str, note: str = "") -> dict[str, object]:
     """One figure."""
     return {"workload": workload, "peer": peer, "measure": measure, "median": median, "unit": unit, "note": note}
+
+
+def many(function: Callable[..., object], times: int, *arguments: object) -> Callable[[], None]:
+    """The function so many times, for what is too short for a clock."""
+    if smoke:
+        times = 1
+
+    def run() -> None:
+        for _ in range(times):
+            function(*arguments)
+
+    return run
+
+
+def made(makers: dict[str, Callable[[], Callable[..., object]]], *arguments: object) -> tuple[dict, dict, dict]:
+    """What each maker makes, what that gives at its first call, and the seconds for both together."""
+    peers, answers, seconds = {}, {}, {}
+    for name, make in makers.items():
+        gc.collect()
+        start = time.perf_counter()
+        peers[name] = make()
+        answers[name] = peers[name](*arguments)
+        seconds[name] = time.perf_counter() - start
+    return peers, answers, seconds
 
 
 def timed_rows(
@@ -92,9 +124,23 @@ def compiled_build() -> dict[str, ModuleType] | None:
         sys.modules |= ours
 
 
+C_FLAGS = {
+    "C by hand, cc -O3": ("-O3", "-march=native"),
+    "C by hand, cc -O3 -ffast-math": ("-O3", "-march=native", "-ffast-math"),
+}
+
+
+def has_cc() -> bool:
+    """Whether there is a C compiler; where not, that is told once."""
+    if not which("cc") and "cc" not in missing:
+        missing.append("cc")
+        print("there is no C compiler, cc: skipped", file=sys.stderr)
+    return bool(which("cc"))
+
+
 def c_library(source: str, *flags: str) -> ctypes.CDLL | None:
     """A piece of C, compiled by the system's compiler; None where there is none."""
-    if not which("cc"):
+    if not has_cc():
         return None
     folder = RESULTS / "c"
     folder.mkdir(parents=True, exist_ok=True)
@@ -120,6 +166,21 @@ def installed(*packages: str) -> list[str]:
     return found
 
 
+def loaded(*packages: str) -> list[str]:
+    """Those that are installed, imported: what an import takes is the business of the workload of that name."""
+    found = installed(*packages)
+    for package in found:
+        if package not in sys.modules:
+            import_module(package.replace("-", "_"))
+    return found
+
+
+def left_out(workload: str, peer: str, why: str) -> None:
+    """Name a peer that is installed but cannot do this work."""
+    omitted.append(f"{peer}: {why}")
+    print(f"{workload}: {peer} is left out: {why}", file=sys.stderr)
+
+
 def print_rows(rows: list[dict[str, object]]) -> None:
     """A table: each measure with its peers, and how each stands to ours."""
     ours = {(r["workload"], r["measure"]): r["median"] for r in rows if r["peer"] == OURS}
@@ -140,6 +201,9 @@ def save_rows(workload: str, rows: list[dict[str, object]], path: Path) -> None:
         "load": round(os.getloadavg()[0], 1),
         "versions": versions,
         "missing": missing,
+        "omitted": omitted,
+        "threads": os.environ.get("OMP_NUM_THREADS", "as the libraries choose"),
+        "seconds": round(time.perf_counter() - STARTED, 1),
         "command": f"python -m benchmarks {workload}",
     }
     saved = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}

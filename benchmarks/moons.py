@@ -1,94 +1,311 @@
-"""An epoch of micrograd's demo: two moons, MLP(2, [16, 16, 1]), 100 points, max-margin loss and L2."""
+"""An epoch of micrograd's demo: two moons, MLP(2, [16, 16, 1]), 100 points, max-margin loss and L2.
+
+Every peer goes from the same weights through the same epochs; the weights after three of them are compared
+before anything is timed. Engines of scalars build a graph in each epoch; compiled code and code by hand run.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import random
 import time
 from importlib import import_module
+from itertools import pairwise
 
-from benchmarks.harness import COMPILED, OURS, compiled_build, installed, interleaved, print_rows, timed_rows
+import numpy as np
+
+from benchmarks import harness
+from benchmarks.harness import (
+    C_FLAGS, COMPILED, OURS, c_library, compiled_build, has_cc, installed, interleaved, left_out, loaded, made, print_rows,
+    row, timed_rows,
+)  # fmt: skip
+from benchmarks.moons_by_hand import C, numba_by_hand, numpy_by_hand
+from benchmarks.peers import casadi_call, casadi_through_c, jax_in_double, torch_on_one_thread
 from microgrannd.datasets import moons
 
 NAME = "moons"
 EPOCHS = 3  # in a row, as in training: what an epoch leaves to the garbage collector, the next one pays for
+MANY = 300  # of compiled ones
+SIZES = (2, 16, 16, 1)
+L2 = 1e-4
 POINTS = moons(100, noise=0.1, seed=0)
+X, SIGN = np.array(POINTS.x), 2.0 * np.array(POINTS.y) - 1
 
 
-def epoch(model, rate):
-    """Forward, loss, zero_grad, backward and a step of gradient descent, word for word as in the demo."""
-    scores = [model(x) for x in POINTS.x]
-    losses = [(1 + -(2 * label - 1) * score).relu() for label, score in zip(POINTS.y, scores, strict=True)]
-    data_loss = sum(losses) * (1.0 / len(losses))
-    total_loss = data_loss + 1e-4 * sum(p * p for p in model.parameters())
-    model.zero_grad()
-    total_loss.backward()
-    for p in model.parameters():
-        p.data -= rate * p.grad
-    return total_loss.data
+def start():
+    """The first weights: for each layer and neuron the weights of its inputs, then its bias."""
+    random.seed(1337)
+    model = import_module("microgrannd.nn").MLP(2, [16, 16, 1])
+    return [p.data for p in model.parameters()]
 
 
-def models():
-    """The network of each engine that has micrograd's face, with the same weights in it.
-
-    minigrad, which has it too, ends with a segmentation fault here.
-    """
-    rooms = {OURS: import_module("microgrannd.nn")}
-    if compiled := compiled_build():
-        rooms[COMPILED] = compiled["microgrannd.nn"]
-    rooms |= {name: import_module(f"{name}.nn") for name in installed("micrograd")}
-    made = {}
-    for name, room in rooms.items():
-        random.seed(1337)
-        made[name] = room.MLP(2, [16, 16, 1])
-    return made
+START = start()
 
 
-def torch_in_batches():
-    """The same network as three matrices, which is how PyTorch is used: the engines above work on scalars."""
-    import torch
-
-    torch.set_num_threads(1)
-    torch.set_default_dtype(torch.float64)
-    parameters = []
-    for layer in models()[OURS].layers:
-        parameters.append(torch.tensor([[w.data for w in neuron.w] for neuron in layer.neurons], requires_grad=True))
-        parameters.append(torch.tensor([neuron.b.data for neuron in layer.neurons], requires_grad=True))
-    x, sign = torch.tensor(POINTS.x), 2 * torch.tensor(POINTS.y) - 1
-
-    def run(rate):
-        w1, b1, w2, b2, w3, b3 = parameters
-        scores = (torch.relu(torch.relu(x @ w1.T + b1) @ w2.T + b2) @ w3.T + b3)[:, 0]
-        loss = torch.relu(1 - sign * scores).mean() + 1e-4 * sum((p * p).sum() for p in parameters)
-        for p in parameters:
-            p.grad = None
-        loss.backward()
-        with torch.no_grad():
-            for p in parameters:
-                p -= rate * p.grad
-        return loss.item()
-
-    return run
-
-
-def peers():
-    found = {name: lambda rate, model=model: epoch(model, rate) for name, model in models().items()}
-    if installed("torch"):
-        found["torch, batched"] = torch_in_batches()
+def matrices(flat):
+    """For each layer a matrix with a row for each neuron; the last column holds the biases."""
+    found, at = [], 0
+    for inputs, outputs in pairwise(SIZES):
+        size = outputs * (inputs + 1)
+        found.append(np.array(flat[at : at + size]).reshape(outputs, inputs + 1))
+        at += size
     return found
 
 
-def check():
-    """The same numbers in the first epochs; later, where rounding has had its way, only the same end."""
-    first = {name: [train(1.0) for _ in range(3)] for name, train in peers().items()}
-    for name, losses in first.items():
-        assert all(abs(a - b) < 1e-9 for a, b in zip(losses, first[OURS], strict=True)), (name, losses)
+def demo(mlp):
+    """The epochs word for word as in the demo, by an engine that has micrograd's face."""
+
+    def train(epochs, rate):
+        model = mlp(2, [16, 16, 1])
+        for p, number in zip(model.parameters(), START, strict=True):
+            p.data = number
+        for _ in range(epochs):
+            scores = [model(x) for x in POINTS.x]
+            losses = [(1 + -(2 * label - 1) * score).relu() for label, score in zip(POINTS.y, scores, strict=True)]
+            data_loss = sum(losses) * (1.0 / len(losses))
+            total_loss = data_loss + L2 * sum(p * p for p in model.parameters())
+            model.zero_grad()
+            total_loss.backward()
+            for p in model.parameters():
+                p.data -= rate * p.grad
+        return [p.data for p in model.parameters()]
+
+    return train
+
+
+def loss_of_scalars(p, relu, number=lambda x: x, points=range(len(POINTS.x)), l2=L2):
+    """The demo's loss in small additions and products, for whatever has + and *."""
+    weights, total, layers = iter(p), number(0.0), []
+    for inputs, outputs in pairwise(SIZES):
+        layers.append([[next(weights) for _ in range(inputs + 1)] for _ in range(outputs)])
+    for i in points:
+        a = [number(x) for x in POINTS.x[i]]
+        for layer in layers:
+            z = []
+            for *w, b in layer:
+                for wj, aj in zip(w, a, strict=True):
+                    b = b + wj * aj
+                z.append(b)
+            a = [relu(x) for x in z] if layer is not layers[-1] else z
+        total = total + relu(number(1.0) + number(-SIGN[i]) * a[0])
+    total = total * number(1.0 / len(points))
+    for w in p if l2 else ():
+        total = total + number(l2) * (w * w)
+    return total
+
+
+def of_scalars(leaf, relu, number=lambda x: x):
+    """Epochs by an engine without such a network, or whose numbers have to be wrapped."""
+
+    def train(epochs, rate):
+        weights = START
+        for _ in range(epochs):
+            p = [leaf(w) for w in weights]
+            loss_of_scalars(p, relu, number).backward()
+            weights = [w - rate * float(x.grad) for w, x in zip(weights, p, strict=True)]
+        return weights
+
+    return train
+
+
+def xad(epochs, rate):
+    from xad import math
+    from xad.adj_1st import Real, Tape
+
+    weights = START
+    with Tape() as tape:
+        for _ in range(epochs):
+            p = [Real(w) for w in weights]
+            tape.registerInputs(p)
+            tape.newRecording()
+            loss = loss_of_scalars(p, lambda x: math.max(x, 0.0))
+            tape.registerOutput(loss)
+            loss.setDerivative(1.0)
+            tape.computeAdjoints()
+            weights = [w - rate * x.getDerivative() for w, x in zip(weights, p, strict=True)]
+    return weights
+
+
+def on_matrices(xp, layers):
+    """The loss with a matrix for each layer, which is how array libraries are used."""
+    a = X
+    for m in layers[:-1]:
+        a = xp.maximum(a @ m[:, :-1].T + m[:, -1], 0.0)
+    scores = a @ layers[-1][0, :-1] + layers[-1][0, -1]
+    return xp.mean(xp.maximum(1 - SIGN * scores, 0.0)) + L2 * sum(xp.sum(m * m) for m in layers)
+
+
+def autograd(epochs, rate):
+    import autograd
+    import autograd.numpy as numpy
+
+    slopes, layers = autograd.grad(lambda layers: on_matrices(numpy, layers)), matrices(START)
+    for _ in range(epochs):
+        layers = [m - rate * g for m, g in zip(layers, slopes(layers), strict=True)]
+    return flat(layers)
+
+
+def torch(epochs, rate):
+    torch = torch_on_one_thread()
+    layers = [torch.tensor(m, requires_grad=True) for m in matrices(START)]
+    x, sign = torch.tensor(X), torch.tensor(SIGN)
+    for _ in range(epochs):
+        a = x
+        for m in layers[:-1]:
+            a = torch.relu(a @ m[:, :-1].T + m[:, -1])
+        scores = a @ layers[-1][0, :-1] + layers[-1][0, -1]
+        loss = torch.relu(1 - sign * scores).mean() + L2 * sum((m * m).sum() for m in layers)
+        slopes = torch.autograd.grad(loss, layers)
+        with torch.no_grad():
+            for m, g in zip(layers, slopes, strict=True):
+                m -= rate * g
+    return flat(m.detach().numpy() for m in layers)
+
+
+def flat(layers):
+    return [x for m in layers for x in np.asarray(m).ravel().tolist()]
+
+
+# ---- compiled
+
+
+def ours():
+    """Each sample's loss compiled; the L2 term is the optimizer's weight decay, of which it is the gradient."""
+    import microgrannd as mg
+    from microgrannd.operations import relu
+
+    model = mg.MLP(2, [16, 16, 1])
+    program = mg.compile(lambda x, sign: relu(1 - sign * model(x)))
+
+    def train(epochs, rate):
+        for p, number in zip(model.parameters(), START, strict=True):
+            p.data = number
+        program.fit((X, SIGN), mg.optim.SGD(model.parameters(), lr=rate, weight_decay=2 * L2), epochs=epochs)
+        return [p.data for p in model.parameters()]
+
+    return train
+
+
+def jax():
+    """All epochs as one scan of a compiled step; another number of epochs is another compilation."""
+    library = jax_in_double()
+    xp, slopes = library.numpy, library.grad(lambda layers: on_matrices(library.numpy, layers))
+
+    def scan(layers, rate, epochs):
+        def step(layers, _):
+            return [m - rate * g for m, g in zip(layers, slopes(layers), strict=True)], None
+
+        return library.lax.scan(step, layers, None, length=epochs)[0]
+
+    compiled = library.jit(scan, static_argnums=2)
+    return lambda epochs, rate: flat(compiled([xp.array(m) for m in matrices(START)], rate, epochs))
+
+
+def casadi(through_c=False):
+    """The gradient of one sample's loss as an expression of scalars, mapped over the samples; a call an epoch."""
+    import casadi as ca
+
+    p, x, s = ca.SX.sym("p", len(START)), ca.SX.sym("x", 2), ca.SX.sym("s")
+    a, at = x, 0
+    for inputs, outputs in pairwise(SIZES):
+        m = ca.reshape(p[at : at + outputs * (inputs + 1)], inputs + 1, outputs).T
+        z = m[:, :-1] @ a + m[:, -1]
+        a, at = ca.fmax(z, 0), at + outputs * (inputs + 1)
+    of_one = ca.Function("of_one", [p, x, s], [ca.gradient(ca.fmax(1 - s * z, 0), p)])
+    weights, rate = ca.MX.sym("weights", len(START)), ca.MX.sym("rate")
+    slopes = ca.sum2(of_one.map(len(SIGN))(weights, X.T, SIGN[None])) / len(SIGN) + 2 * L2 * weights
+    epoch = ca.Function("epoch", [weights, rate], [weights - rate * slopes])
+    call = casadi_call(casadi_through_c(epoch) if through_c else epoch, [len(START), 1], [len(START)])
+
+    def train(epochs, rate):
+        weights = START
+        for _ in range(epochs):
+            [weights] = call(weights, rate)
+        return weights.tolist()
+
+    return train
+
+
+def by_hand_in_c(library):
+    def train(epochs, rate):
+        p, x, s = np.array(START), X.copy(), SIGN.copy()
+        counts = ctypes.c_long(len(s)), ctypes.c_long(epochs), ctypes.c_double(rate), ctypes.c_double(L2)
+        library.train(*[ctypes.c_void_p(array.ctypes.data) for array in (p, x, s)], *counts)
+        return p.tolist()
+
+    return train
+
+
+def engines():
+    """Those that build a graph in each epoch."""
+    found = {OURS: demo(import_module("microgrannd.nn").MLP)}
+    if build := compiled_build():
+        found[COMPILED] = demo(build["microgrannd.nn"].MLP)
+    if installed("micrograd"):
+        found["micrograd"] = demo(import_module("micrograd.nn").MLP)
+    if installed("minigrad"):  # in the demo it reads plain numbers as if they were Values, and crashes
+        value = import_module("minigrad").Value
+        found["minigrad"] = of_scalars(value, lambda x: x.relu(), value)
+    if installed("oxigrad"):
+        room = import_module("oxigrad")
+        found["oxigrad"] = of_scalars(room.Value, room.Activation.ReLU, room.Value)
+    if installed("micrograd-rust"):
+        value = import_module("micrograd_rust").Value
+        if hasattr(value, "relu"):
+            found["micrograd-rust"] = of_scalars(value, lambda x: x.relu(), value)
+        else:
+            left_out(NAME, "micrograd-rust", "it has no relu")
+    if installed("xad"):
+        found["xad"] = xad
+    if loaded("torch"):
+        library = torch_on_one_thread()
+        found["torch, scalars"] = of_scalars(lambda w: library.tensor(w, requires_grad=True), library.relu)
+        found["torch, batched"] = torch
+    if loaded("autograd"):
+        found["autograd, batched"] = autograd
+    return found
+
+
+def compiled():
+    """What makes the peers that run code which was compiled or written before."""
+    makers = {OURS: ours, "NumPy by hand": lambda: numpy_by_hand(matrices, START, X, SIGN, L2)}
+    if loaded("jax"):
+        makers["JAX, jit and scan"] = jax
+    if loaded("casadi"):
+        makers["CasADi"] = casadi
+        if has_cc() and not harness.smoke:
+            makers["CasADi, cc -O3"] = lambda: casadi(through_c=True)
+    if loaded("numba"):
+        makers["numba by hand"] = lambda: numba_by_hand(START, X, SIGN, L2)
+    if has_cc():
+        makers |= {name: lambda flags=flags: by_hand_in_c(c_library(C, *flags)) for name, flags in C_FLAGS.items()}
+    return makers
+
+
+def check(found):
+    wanted = found[OURS]
+    for name, weights in found.items():
+        assert np.allclose(weights, wanted, rtol=0, atol=1e-9), name
 
 
 def run():
-    check()
-    timed = {name: lambda train=train: [train(0.1) for _ in range(EPOCHS)] for name, train in peers().items()}
-    medians = interleaved(timed, rounds=7, clock=time.process_time)
-    return timed_rows(NAME, "an epoch of 100 points", medians, "ms", EPOCHS, "eager")
+    graphs = engines()
+    check({name: train(1 if harness.smoke else 3, 1.0) for name, train in graphs.items()})
+    epochs = {name: 1 if name == "torch, scalars" or harness.smoke else EPOCHS for name in graphs}
+    timed = {name: lambda train=train, k=epochs[name]: train(k, 0.1) for name, train in graphs.items()}
+    medians = interleaved(timed, rounds=5, clock=time.process_time)
+    medians = {name: seconds / epochs[name] for name, seconds in medians.items()}
+    rows = timed_rows(NAME, "an epoch, a new graph each time", medians, "ms")
+    notes = {"minigrad": "every number wrapped: a plain one it reads as a Value, and crashes"}
+    for r in rows:
+        r["note"] = notes.get(r["peer"], "")
+    runs, ended, first = made(compiled(), 3, 1.0)
+    check({**ended, OURS + ", eager": graphs[OURS](3, 1.0)})
+    epochs = 3 if harness.smoke else MANY
+    medians = interleaved({n: lambda train=train: train(epochs, 0.1) for n, train in runs.items()}, rounds=11)
+    rows += timed_rows(NAME, "an epoch, compiled before or by hand", medians, "µs", epochs)
+    note = "trace, compile, three epochs; the import is apart"
+    return rows + [row(NAME, n, "compiled: to the first result", s * 1e3, "ms", note) for n, s in first.items()]
 
 
 if __name__ == "__main__":
