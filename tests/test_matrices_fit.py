@@ -26,7 +26,7 @@ def data(count=23):
     return generator.normal(size=(count, 3)), np.eye(2)[generator.integers(0, 2, count)]
 
 
-def trained(make, backend=None, output="sigmoid", loss=half_squared_error, **options):
+def trained(make, backend=None, output="sigmoid", loss=half_squared_error, float32=False, **options):
     model = MLP(3, [4, 2], "sigmoid", output, seed=0)
     optimizer = make(model.parameters())
     x, y = data()
@@ -37,22 +37,29 @@ def trained(make, backend=None, output="sigmoid", loss=half_squared_error, **opt
     if backend is None:
         history = fit(error, (x.tolist(), y.tolist()), optimizer, compiled=False, **options)
     else:
-        history = fit_on_arrays(error, (x, y), optimizer, backend, **options)
+        training = training_on_arrays(error, (x, y), optimizer, backend, float32=float32)
+        history = run(training, **options)
     memory = [number for name in sorted(optimizer.memory) for number in optimizer.memory[name]]
     numbers = [p.data for p in model.parameters()], [p.grad for p in model.parameters()], memory, history.losses
     return np.concatenate([np.array(part) for part in numbers]), optimizer.steps
 
 
-def fit_on_arrays(error, columns, optimizer, backend, *, epochs, batch_size=None, replace=False, seed=None):
-    count = len(columns[0])
+def training_on_arrays(error, columns, optimizer, backend, float32=False):
     plan = Plan(trace(error, [column[0].tolist() for column in columns]))
 
     def kernel(guarded):
-        return array_kernel(plan, "parameters", backend, guarded=guarded)
+        return array_kernel(plan, "parameters", backend, guarded=guarded, float32=float32)
 
-    training = array_training(kernel, plan, optimizer, columns, count)
+    return array_training(kernel, plan, optimizer, columns, len(columns[0]))
+
+
+def run(training, *, epochs, batch_size=None, replace=False, seed=None):
     options = {"schedule": None, "callbacks": [], "report": None, "seed": seed, "replace": replace}
-    return train_natively(training, epochs=epochs, size=batch_size or count, **options)
+    return train_natively(training, epochs=epochs, size=batch_size or training.count, **options)
+
+
+def fit_on_arrays(error, columns, optimizer, backend, **options):
+    return run(training_on_arrays(error, columns, optimizer, backend), **options)
 
 
 @pytest.mark.parametrize("make", OPTIMIZERS)
@@ -64,23 +71,45 @@ def test_it_ends_at_the_weights_of_eager_training(make, options):
     assert got == pytest.approx(want, rel=1e-10, abs=1e-12)
 
 
+@pytest.mark.parametrize("make", OPTIMIZERS)
 @pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_other_libraries_end_there_too(backend):
+def test_other_libraries_end_there_too(backend, make):
     pytest.importorskip(backend)
     options = {"epochs": 3, "batch_size": 8, "seed": 1, "output": "linear", "loss": softmax_cross_entropy}
-    want, _ = trained(OPTIMIZERS[1], **options)
-    got, _ = trained(OPTIMIZERS[1], backend, **options)
+    want, steps = trained(make, **options)
+    got, taken = trained(make, backend, **options)
+    assert taken == steps
     assert got == pytest.approx(want, rel=1e-10, abs=1e-12)
 
 
-def test_batches_in_chunks_give_the_same(monkeypatch):
-    want, _ = trained(OPTIMIZERS[0], "numpy", epochs=4)
+@pytest.mark.parametrize("backend", ["numpy", "jax", "torch"])
+def test_parameters_and_memory_stay_in_the_library_with_the_bits_asked_for(backend):
+    module = pytest.importorskip(backend)
+    model = MLP(3, [4, 2], "sigmoid", "sigmoid", seed=0)
+    optimizer = Adam(model.parameters(), lr=0.05)
+    training = training_on_arrays(lambda x, y: half_squared_error(model(x), y), data(), optimizer, backend, True)
+    run(training, epochs=3, batch_size=8, seed=1)
+    kind = {"numpy": "ndarray", "jax": "Array", "torch": "Tensor"}[backend]
+    assert [isinstance(column, getattr(module, kind)) for column in training.state] == [True] * 3
+    assert {str(column.dtype).removeprefix("torch.") for column in training.state} == {"float32"}
+    got = np.array([p.data for p in model.parameters()])
+    want, _ = trained(OPTIMIZERS[3], epochs=3, batch_size=8, seed=1)
+    assert got == pytest.approx(want[: len(got)], rel=1e-4)
+    assert (got == got.astype(np.float32)).all()
+    assert (got != want[: len(got)]).any()
+
+
+@pytest.mark.parametrize("backend", ["numpy", "jax", "torch"])
+def test_batches_in_chunks_give_the_same(backend, monkeypatch):
+    pytest.importorskip(backend)
+    want, _ = trained(OPTIMIZERS[3], epochs=4, batch_size=20, seed=1)
     monkeypatch.setattr("microgrannd.compiler.array_fit.CHUNK", 100)
-    got, _ = trained(OPTIMIZERS[0], "numpy", epochs=4)
-    assert got == pytest.approx(want, rel=1e-12)
+    got, _ = trained(OPTIMIZERS[3], backend, epochs=4, batch_size=20, seed=1)
+    assert got == pytest.approx(want, rel=1e-10, abs=1e-12)
 
 
-def test_where_infinite_numbers_meet_a_gradient_of_zero_the_guards_take_over():
+@pytest.mark.parametrize("backend", ["numpy", "jax", "torch"])
+def test_where_infinite_numbers_meet_a_gradient_of_zero_the_guards_take_over(backend):
     from microgrannd.operations import exp, where
 
     w = Value(1.0)
@@ -89,7 +118,8 @@ def test_where_infinite_numbers_meet_a_gradient_of_zero_the_guards_take_over():
         return where(x > 0, x * w, exp(-x * 1000.0) * w * 0.0 + exp(-1000.0 * x * w))
 
     columns = (np.array([2.0, 1.0, 0.5, 3.0]),)
-    fit_on_arrays(error, columns, SGD([w], lr=0.1), "numpy", epochs=2)
+    pytest.importorskip(backend)
+    fit_on_arrays(error, columns, SGD([w], lr=0.1), backend, epochs=2)
     assert w.data == pytest.approx(1.0 - 2 * 0.1 * columns[0].mean(), rel=1e-12)
 
 
@@ -126,10 +156,21 @@ def test_arrays_suit_wide_tapes_and_not_long_ones(expand):
     assert not suits_arrays(trace(lambda x: small(x), ([0.5, 0.5],)).tape)
 
 
-def test_a_gradient_that_is_a_number():
+@pytest.mark.parametrize("backend", ["numpy", "jax", "torch"])
+def test_a_gradient_that_is_a_number(backend):
+    pytest.importorskip(backend)
     w, v = Value(0.5), Value(0.25)
     columns = (np.array([1.0, 2.0, 4.0, 8.0, 16.0]),)
-    history = fit_on_arrays(lambda x: w * 3.0 + v * x, columns, SGD([w, v], lr=0.1), "numpy", epochs=1, batch_size=2)
+    history = fit_on_arrays(lambda x: w * 3.0 + v * x, columns, SGD([w, v], lr=0.1), backend, epochs=1, batch_size=2)
     assert w.data == pytest.approx(0.5 - 3 * 0.1 * 3.0, rel=1e-12)  # three batches, the last of one sample
     assert len(history) == 1
     assert (w.grad, v.grad in columns[0]) == (3.0, True)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "jax", "torch"])
+def test_gradients_that_are_the_other_parameters(backend):
+    """A step may not change what the next gradient is."""
+    pytest.importorskip(backend)
+    w, v = Value(0.5), Value(0.25)
+    fit_on_arrays(lambda x: w * v, (np.array([1.0]),), SGD([w, v], lr=0.1), backend, epochs=1)
+    assert (w.data, v.data) == (0.5 - 0.1 * 0.25, 0.25 - 0.1 * 0.5)

@@ -217,7 +217,7 @@ import jax, numpy as np
 from microgrannd.compiler import compile
 from microgrannd.losses import half_squared_error
 from microgrannd.nn import MLP
-from microgrannd.optim import SGD
+from microgrannd.optim import SGD, Adam
 assert len(jax.devices()) == 4
 x, y = np.random.default_rng(0).random((64, 5)), np.random.default_rng(1).random((64, 3))
 numbers, losses = [], []
@@ -226,6 +226,7 @@ for backend in ("jax", "numpy"):
     program = compile(lambda x, y: half_squared_error(model(x), y), backend=backend)
     losses.append(program.backward(x, y))
     program.fit((x, y), SGD(model.parameters(), lr=1.0, momentum=0.5), epochs=5, batch_size=16, seed=0)
+    program.fit((x, y), Adam(model.parameters(), lr=0.01), epochs=5, batch_size=15, seed=0)  # 15 stay on one device
     numbers.append([p.data for p in model.parameters()])
 from microgrannd.compiler.array_libraries import library
 assert len(library("jax").rows(x).sharding.device_set) == 4

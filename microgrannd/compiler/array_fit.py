@@ -1,27 +1,32 @@
 """Training on arrays: minibatches through a matrix program, with the parameters in one flat array.
 
-The optimizers' steps are those of `steps`, taken on whole arrays. What the result is, and in which order
-samples are drawn, is as `epochs.train` has it; the loop over the epochs is that of `fitting`. This room
-may import the array kernels and the floors beneath them.
+The parameters and the optimizer's memory are arrays of the library that runs the program, and the
+optimizer's step, as `steps` has it, is taken there too. What the result is, and in which order samples are
+drawn, is as `epochs.train` has it; the loop over the epochs is that of `fitting`. This room may import the
+array kernels and the floors beneath them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from microgrannd.compiler.array_run import CHUNK, ArrayKernel
+from microgrannd.compiler.array_libraries import Library
+from microgrannd.compiler.array_run import CHUNK, ArrayKernel, Rolled
+from microgrannd.compiler.python_source import python_source
 from microgrannd.compiler.steps import settings_of, steps
 from microgrannd.engine import Value
+from microgrannd.operations import NUMPY_NAMES
 from microgrannd.optim import SGD, Optimizer
 
 
 class ArrayTraining:
     """One training under way. `arrays` have a row for each sample, one array for each argument with numbers.
 
-    `kernel(guarded)` gives the program, with or without the guards that infinite numbers need.
+    `kernel(guarded)` gives the program, with or without the guards that infinite numbers need. `state` are
+    the parameters and the optimizer's memory, `gradients` those of the last batch, summed over it.
     """
 
     def __init__(
@@ -41,133 +46,169 @@ class ArrayTraining:
         assert taken is not None
         self.steps = taken
         self.settings = settings_of(optimizer)
-        self.place = {parameter: i for i, parameter in enumerate(optimizer.parameters)}
         self.last = 1
-        self._enter(guarded=False, numbers=np.array([parameter._data for parameter in parameters], dtype=float))
+        place = {parameter: i for i, parameter in enumerate(optimizer.parameters)}
+        self.places = [place[parameter] for parameter in parameters]
+        memory = [[optimizer._remembered(name)[i] for i in self.places] for name in taken.memory]
+        self._enter(guarded=False, state=[[parameter._data for parameter in parameters], *memory])
 
     def run(self, epochs: int, size: int, rate: float, order: Sequence[int] | None = None) -> list[float]:
         """Train for some epochs on batches of `size`, the samples in this order; the mean losses."""
-        start = [column.copy() for column in (self.numbers, *self.memory)]
-        steps_before = self.optimizer.steps
+        for column, before in zip(self.state, self.before, strict=True) if self.library.in_place else ():
+            before[:] = column
+        steps_before, start = self.optimizer.steps, self.before if self.library.in_place else self.state
         losses = [self._epoch(size, rate, order) for _ in range(epochs)]
-        if not self.guarded and (np.isnan(self.gradient).any() or np.isnan(self.numbers).any()):  # now with guards
-            layout = self.rolled.layout
-            numbers = np.empty_like(self.numbers)
-            numbers[layout] = start[0]
-            kept = [np.empty_like(numbers) for _ in start[1:]]
-            for column, before in zip(kept, start[1:], strict=True):
-                column[layout] = before
+        if not self.guarded and np.isnan(self.library.numbers(self.state[0]).sum()):  # a NaN once there stays there
             self.optimizer.steps = steps_before
-            self._enter(guarded=True, numbers=numbers, memory=kept)
+            self._enter(guarded=True, state=[self._ordered(self.library.numbers(column)) for column in start])
             losses = [self._epoch(size, rate, order) for _ in range(epochs)]
         return losses
 
     def moment(self, seconds: float) -> int:
         """How many epochs fit into some seconds, by a cautious guess."""
-        work = self.count * (self.rolled.width + 1) + len(self.numbers)
+        work = self.count * (self.rolled.width + 1) + len(self.parameters)
         return max(1, int(seconds / (work * 1e-8)))
 
     def write_back(self) -> None:
         """Put the parameters, their last gradients and the optimizer's memory where they belong."""
-        layout = self.rolled.layout
+        numbers, *memory = [self._ordered(self.library.numbers(column)).tolist() for column in self.state]
+        gradient = np.zeros(len(self.parameters))
+        for part, found in zip(self.batch.parts, self.gradients, strict=False):  # there are none before the first
+            gradient[part.target] = self.library.numbers(found)
+        gradients = (self._ordered(gradient) / self.last).tolist()
         kept = [self.optimizer._remembered(name) for name in self.steps.memory]
-        numbers, gradient = self.numbers.tolist(), (self.gradient / self.last).tolist()
-        memory = [column.tolist() for column in self.memory]
-        for i, which in enumerate(layout.tolist()):
-            parameter = self.parameters[which]
-            parameter._data, parameter._grad = numbers[i], gradient[i]
+        for i, (parameter, place) in enumerate(zip(self.parameters, self.places, strict=True)):
+            parameter._data, parameter._grad = numbers[i], gradients[i]
             for column, target in zip(memory, kept, strict=True):
-                target[self.place[parameter]] = column[i]
+                target[place] = column[i]
 
-    def _enter(self, *, guarded: bool, numbers: Any, memory: Sequence[Any] | None = None) -> None:
+    def _enter(self, *, guarded: bool, state: Sequence[Any]) -> None:
         """Begin with these numbers, which are in the order of the parameters."""
         kernel = self.kernel(guarded)
         self.guarded = guarded
-        self.rolled, self.function = kernel.compiled(over_batch=True)
         self.library = kernel.library
-        layout = self.rolled.layout
-        if memory is None:
-            memory = []
-            for name in self.steps.memory:
-                kept = self.optimizer._remembered(name)
-                memory.append(np.array([kept[self.place[parameter]] for parameter in self.parameters]))
-        self.numbers = numbers[layout]
-        self.memory = [column[layout] for column in memory]
-        self.gradient, self.change = np.zeros_like(self.numbers), np.empty_like(self.numbers)
-        self.targets = _targets(self.rolled)
+        self.rolled, function = kernel.compiled(over_batch=True)
+        self.batch = _Batch(self.rolled, function, self.library, self.optimizer)
+        self.state = [self.library.array(np.array(column, dtype=float)[self.rolled.layout]) for column in state]
+        self.before = [self.library.xp.copy(column) for column in self.state]
+        self.gradients: list[Any] = []
         self.chunk = max(1, CHUNK // max(1, self.rolled.width))
 
+    def _ordered(self, column: Any) -> Any:
+        """The numbers of a flat array in the order of the parameters."""
+        ordered = np.empty(len(self.parameters))
+        ordered[self.rolled.layout] = column
+        return ordered
+
     def _epoch(self, size: int, rate: float, order: Sequence[int] | None) -> float:
-        total = 0.0
+        losses = []
         count = self.count if order is None else len(order)
         samples = None if order is None else np.asarray(order)
         with self.library.mode():
             for start in range(0, count, size):
                 rows = slice(start, start + size) if samples is None else samples[start : start + size]
-                length = min(size, count - start)
-                total += self._batch([array[rows] for array in self.arrays], length)
-                self._step(length, rate)
-        return total / count
+                losses.append(self._step([array[rows] for array in self.arrays], min(size, count - start), rate))
+            return sum(map(float, losses)) / count  # read at the end only: a device may lag behind
 
-    def _batch(self, arrays: Sequence[Any], count: int) -> float:
-        """The summed loss of a batch; its summed gradient is left in `gradient`."""
-        if count <= self.chunk:
-            return self._evaluated(arrays, count)
-        total, gradient = 0.0, np.zeros_like(self.gradient)
-        for start in range(0, count, self.chunk):
-            part = [array[start : start + self.chunk] for array in arrays]
-            total += self._evaluated(part, min(self.chunk, count - start))
-            gradient += self.gradient
-        self.gradient[:] = gradient
-        return total
-
-    def _evaluated(self, arrays: Sequence[Any], count: int) -> float:
-        library, rolled = self.library, self.rolled
-        given = [library.array(self.numbers), *map(library.rows, arrays)] if arrays else [self.numbers, count]
-        results = self.function(library.xp, *given)
-        loss = count * rolled.fixed.get(0, 0.0)
-        for i, outputs, target in self.targets:
-            result = library.numbers(results[i])
-            if target is None:
-                loss += float(result.flat[outputs])
-            else:
-                self.gradient[target] = (result if outputs is None else result[outputs]).reshape(-1)
-        for i, x in rolled.fixed.items():
-            if i:
-                self.gradient[rolled.slots[i - 1]] = count * x
-        return loss
-
-    def _step(self, count: int, rate: float) -> None:
+    def _step(self, arrays: Sequence[Any], count: int, rate: float) -> Any:
+        """The summed loss of a batch, with a step of the optimizer after it."""
         self.optimizer.steps += 1
         self.last = count
-        if type(self.optimizer) is SGD and not self.memory and not self.optimizer.weight_decay:
-            np.multiply(self.gradient, rate / count, out=self.change)
-            self.numbers -= self.change
+        shared = self.steps.prepare.run((1 / count, float(self.optimizer.steps), rate, *self.settings[1:]))
+        xp, parameters = self.library.xp, self.state[0]
+        self.gradients = []  # gives way to the next
+        if count <= self.chunk:
+            loss, self.gradients, self.state = self.batch.all(xp, self.state, shared, *self._given(arrays, count))
+            return loss
+        loss, gradients = 0.0, [0.0] * len(self.batch.parts)
+        for start in range(0, count, self.chunk):
+            some = [array[start : start + self.chunk] for array in arrays]
+            given = self._given(some, min(self.chunk, count - start))
+            more, found = self.batch.backward(xp, parameters, *given)
+            loss, gradients = loss + more, [x + y for x, y in zip(gradients, found, strict=True)]
+        self.gradients, self.state = gradients, self.batch.step(xp, self.state, gradients, shared)
+        return loss
+
+    def _given(self, arrays: Sequence[Any], count: int) -> list[Any]:
+        return [self.library.rows(array) for array in arrays] or [count]
+
+
+class _Part(NamedTuple):
+    """Gradients of the flat parameters at `target`: those at `outputs` of one result, or numbers `fixed` a sample."""
+
+    target: Any
+    result: int
+    outputs: Any
+    fixed: Any = None
+
+
+class _Batch:
+    """A minibatch as functions of arrays: `backward` and `step`, and `all` that does both at once."""
+
+    def __init__(self, rolled: Rolled, function: Callable[..., Any], library: Library, optimizer: Optimizer) -> None:
+        self.rolled = rolled
+        self.function = function
+        self.library = library
+        self.parts: list[_Part] = []
+        self.loss = (-1, 0)
+        for i, piece in enumerate(rolled.source.pieces):
+            self._add(i, piece.outputs.ravel())
+        if fixed := [i for i in rolled.fixed if i]:
+            numbers = library.array([rolled.fixed[i] for i in fixed])
+            self.parts.append(_Part(rolled.slots[np.array(fixed) - 1], -1, None, numbers))
+        taken = steps(optimizer)
+        assert taken is not None
+        functions = {operation.name: getattr(library.xp, name, None) for operation, name in NUMPY_NAMES.items()}
+        self.formula = python_source("step", taken.step, "A step.", [len(taken.step.outputs)]).compiled(functions)
+        self.is_plain = type(optimizer) is SGD and not taken.memory and not optimizer.weight_decay
+        self.backward = library.compiled(self._backward)
+        self.step = library.compiled(self._step)
+        self.all = library.compiled(self._all)
+
+    def _add(self, result: int, outputs: Any) -> None:
+        """Note which outputs a result has, of which the first of all is the loss."""
+        others = np.flatnonzero(outputs)
+        if len(others) < len(outputs):
+            self.loss = (result, int(np.flatnonzero(outputs == 0)[0]))
+        if not len(others):
             return
-        settings = (rate, *self.settings[1:])
-        shared = self.steps.prepare.run((1 / count, float(self.optimizer.steps), *settings))
-        values: list[Any] = [self.gradient, self.numbers, *self.memory, *shared]
-        for operation, operands in self.steps.step.instructions:
-            values.append(operation(*[values[x] if isinstance(x, int) else x for x in operands]))
-        found = [values[x] if isinstance(x, int) else x for x in self.steps.step.outputs]
-        for column, result in zip((self.numbers, *self.memory), found, strict=True):
-            column[:] = result
-
-
-def _targets(rolled: Any) -> list[tuple[int, Any, Any]]:
-    """For each result: which of it, and where in the flat gradient it goes; None for the loss."""
-    found: list[tuple[int, Any, Any]] = []
-    for i, piece in enumerate(rolled.source.pieces):
-        outputs = piece.outputs.ravel()
-        if 0 in outputs:
-            place = int(np.flatnonzero(outputs == 0)[0])
-            found.append((i, place, None))
-            others = np.flatnonzero(outputs != 0)
-            if len(others):
-                found.append((i, others, rolled.slots[outputs[others] - 1]))
-            continue
-        slots = rolled.slots[outputs - 1]
+        slots = self.rolled.slots[outputs[others] - 1]
         start, end = int(slots[0]), int(slots[-1]) + 1
-        regular = end - start == len(slots) and np.array_equal(slots, np.arange(start, end))
-        found.append((i, None, slice(start, end) if regular else slots))
-    return found
+        regular = np.array_equal(slots, np.arange(start, end))
+        chosen = None if len(others) == len(outputs) else others
+        self.parts.append(_Part(slice(start, end) if regular else slots, result, chosen))
+
+    def _backward(self, xp: Any, parameters: Any, *given: Any) -> tuple[Any, list[Any]]:
+        """The loss and its gradients in parts, summed over the samples."""
+        results = [result.reshape(-1) for result in self.function(xp, parameters, *given)]
+        count = given[0].shape[0] if self.rolled.has_inputs else given[0]
+        result, place = self.loss
+        loss = results[result][place] if result >= 0 else count * self.rolled.fixed[0]
+        gradients = []
+        for part in self.parts:
+            found = count * part.fixed if part.fixed is not None else results[part.result]
+            gradients.append(found if part.outputs is None else found[part.outputs])
+        return loss, gradients
+
+    def _step(self, xp: Any, state: list[Any], gradients: Sequence[Any], shared: Sequence[Any]) -> list[Any]:
+        """The parameters and the memory after a step."""
+        for part, gradient in zip(self.parts, gradients, strict=True):
+            target = part.target
+            if self.is_plain and self.library.in_place:  # what the formula says, but with fewer arrays on the way
+                share, rate = shared
+                state[0][target] -= share * rate * gradient
+                continue
+            found = self.formula(gradient, *[column[target] for column in state], *shared)
+            found = found if isinstance(found, tuple) else (found,)
+            state = [self._put(column, target, numbers) for column, numbers in zip(state, found, strict=True)]
+        return state
+
+    def _put(self, column: Any, target: Any, numbers: Any) -> Any:
+        if not self.library.in_place:
+            return column.at[target].set(numbers)
+        column[target] = numbers
+        return column
+
+    def _all(self, xp: Any, state: list[Any], shared: Sequence[Any], *given: Any) -> tuple[Any, list[Any], list[Any]]:
+        loss, gradients = self._backward(xp, state[0], *given)
+        return loss, gradients, self._step(xp, state, gradients, shared)

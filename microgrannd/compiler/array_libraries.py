@@ -21,8 +21,8 @@ class Library(NamedTuple):
 
     `array` makes an array of numbers of the library, `positions` one of positions and `rows` one with a row
     for each sample; `numbers` makes a NumPy array of one. `compiled` is what the library can do for a
-    function, and `mode` holds while it runs. `runs_operations` says that a user's own operations can be
-    called with its arrays.
+    function, and `mode` holds while it runs. `in_place` says that its arrays can be changed, and
+    `runs_operations` that a user's own operations can be called with them.
     """
 
     xp: Any
@@ -33,6 +33,7 @@ class Library(NamedTuple):
     numbers: Callable[[Any], Any]
     compiled: Callable[[Any], Any]
     mode: Callable[[], AbstractContextManager[Any]]
+    in_place: bool = True
     runs_operations: bool = False
 
 
@@ -52,9 +53,11 @@ def _numpy(float32: bool) -> Library:
         return np.asarray(thing, dtype=dtype)
 
     erf, erfc = (np.vectorize(f, otypes=[dtype]) for f in (math.erf, math.erfc))
+    xp = SimpleNamespace(**vars(np))
+    xp.sum, xp.max = np.add.reduce, np.maximum.reduce  # the same for an axis, without their wrappers' microseconds
     return Library(
-        xp=np,
-        names=_operations(np, erf, erfc),
+        xp=xp,
+        names=_operations(xp, erf, erfc),
         array=array,
         positions=np.asarray,
         rows=array,
@@ -81,18 +84,21 @@ def _jax(float32: bool) -> Library:
     def precise() -> AbstractContextManager[Any]:
         return nullcontext() if float32 else enable(True)
 
-    def array(thing: Any) -> Any:
-        with precise():
-            return xp.asarray(thing, dtype=dtype)
-
     devices, sharding = jax.devices(), cast(Any, jax.sharding)
-    split = sharding.NamedSharding(sharding.Mesh(np.array(devices), ("samples",)), sharding.PartitionSpec("samples"))
+    mesh = sharding.Mesh(np.array(devices), ("samples",))
+    split, whole = (sharding.NamedSharding(mesh, sharding.PartitionSpec(*axes)) for axes in (["samples"], []))
+
+    def placed(thing: Any, where: Any) -> Any:
+        with precise():
+            made = xp.asarray(thing, dtype=dtype)
+            return jax.device_put(made, where) if len(devices) > 1 else made
+
+    def array(thing: Any) -> Any:
+        return placed(thing, whole)
 
     def rows(thing: Any) -> Any:
         """The samples shared out among all devices where their number allows it."""
-        with precise():
-            made = array(thing)
-            return jax.device_put(made, split) if len(devices) > 1 and len(made) % len(devices) == 0 else made
+        return placed(thing, whole if len(thing) % len(devices) else split)
 
     return Library(
         xp=xp,
@@ -103,6 +109,7 @@ def _jax(float32: bool) -> Library:
         numbers=np.asarray,
         compiled=lambda function: jax.jit(function, static_argnums=0),
         mode=precise,
+        in_place=False,
     )
 
 
@@ -116,7 +123,7 @@ def _torch(float32: bool) -> Library:
     dtype = torch.float32 if float32 else torch.float64
 
     def array(thing: Any) -> Any:
-        return torch.from_numpy(np.ascontiguousarray(thing)).to(dtype)
+        return torch.tensor(np.asarray(thing), dtype=dtype)
 
     def tensors(function: Callable[..., Any]) -> Callable[..., Any]:
         """The function for tensors and numbers."""
@@ -125,7 +132,7 @@ def _torch(float32: bool) -> Library:
     xp = SimpleNamespace(**{name: getattr(torch, name) for name in dir(torch) if not name.startswith("_")})
     xp.sum = lambda x, axis=None, keepdims=False: torch.sum(x, dim=axis, keepdim=keepdims)
     xp.max = lambda x, axis, keepdims=False: torch.amax(x, dim=axis, keepdim=keepdims)
-    xp.concatenate = torch.cat
+    xp.concatenate, xp.copy = torch.cat, torch.clone
     xp.cbrt = lambda x: torch.sign(x) * torch.abs(x) ** (1 / 3)
     for name in ("where", "maximum", "minimum", "arctan2", "hypot", "remainder", "floor_divide"):
         setattr(xp, name, tensors(getattr(torch, name)))
