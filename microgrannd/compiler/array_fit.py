@@ -54,9 +54,10 @@ class ArrayTraining:
 
     def run(self, epochs: int, size: int, rate: float, order: Sequence[int] | None = None) -> list[float]:
         """Train for some epochs on batches of `size`, the samples in this order; the mean losses."""
-        for column, before in zip(self.state, self.before, strict=True) if self.library.in_place else ():
-            before[:] = column
-        steps_before, start = self.optimizer.steps, self.before if self.library.in_place else self.state
+        steps_before, start = self.optimizer.steps, self.state
+        if self.batch.in_place:
+            self.before[:] = self.state[0]
+            start = [self.before]
         losses = [self._epoch(size, rate, order) for _ in range(epochs)]
         if not self.guarded and np.isnan(self.library.numbers(self.state[0]).sum()):  # a NaN once there stays there
             self.optimizer.steps = steps_before
@@ -90,7 +91,7 @@ class ArrayTraining:
         self.rolled, function = kernel.compiled(over_batch=True)
         self.batch = _Batch(self.rolled, function, self.library, self.optimizer)
         self.state = [self.library.array(np.array(column, dtype=float)[self.rolled.layout]) for column in state]
-        self.before = [self.library.xp.copy(column) for column in self.state]
+        self.before = self.library.xp.copy(self.state[0])
         self.gradients: list[Any] = []
         self.chunk = max(1, CHUNK // max(1, self.rolled.width))
 
@@ -150,7 +151,7 @@ class _Batch:
         self.function = function
         self.library = library
         self.parts: list[_Part] = []
-        self.loss = (-1, 0)
+        self.loss = (-1, 0)  # which result, and where in it; -1 is a fixed number
         for i, piece in enumerate(rolled.source.pieces):
             self._add(i, piece.outputs.ravel())
         if fixed := [i for i in rolled.fixed if i]:
@@ -160,7 +161,10 @@ class _Batch:
         assert taken is not None
         functions = {operation.name: getattr(library.xp, name, None) for operation, name in NUMPY_NAMES.items()}
         self.formula = python_source("step", taken.step, "A step.", [len(taken.step.outputs)]).compiled(functions)
-        self.is_plain = type(optimizer) is SGD and not taken.memory and not optimizer.weight_decay
+        order = np.argsort(np.concatenate([np.arange(rolled.layout.size)[part.target] for part in self.parts]))
+        self.order = None if (np.diff(order) == 1).all() else library.positions(order)
+        plain = type(optimizer) is SGD and not taken.memory and not optimizer.weight_decay
+        self.in_place = plain and library.in_place  # the formula's p - lr * g without new arrays
         self.backward = library.compiled(self._backward)
         self.step = library.compiled(self._step)
         self.all = library.compiled(self._all)
@@ -192,22 +196,14 @@ class _Batch:
 
     def _step(self, xp: Any, state: list[Any], gradients: Sequence[Any], shared: Sequence[Any]) -> list[Any]:
         """The parameters and the memory after a step."""
-        for part, gradient in zip(self.parts, gradients, strict=True):
-            target = part.target
-            if self.is_plain and self.library.in_place:  # what the formula says, but with fewer arrays on the way
-                share, rate = shared
-                state[0][target] -= share * rate * gradient
-                continue
-            found = self.formula(gradient, *[column[target] for column in state], *shared)
-            found = found if isinstance(found, tuple) else (found,)
-            state = [self._put(column, target, numbers) for column, numbers in zip(state, found, strict=True)]
-        return state
-
-    def _put(self, column: Any, target: Any, numbers: Any) -> Any:
-        if not self.library.in_place:
-            return column.at[target].set(numbers)
-        column[target] = numbers
-        return column
+        if self.in_place:
+            share, rate = shared
+            for part, gradient in zip(self.parts, gradients, strict=True):
+                state[0][part.target] -= share * rate * gradient
+            return state
+        flat = xp.concatenate(gradients)
+        found = self.formula(flat if self.order is None else flat[self.order], *state, *shared)
+        return list(found) if isinstance(found, tuple) else [found]
 
     def _all(self, xp: Any, state: list[Any], shared: Sequence[Any], *given: Any) -> tuple[Any, list[Any], list[Any]]:
         loss, gradients = self._backward(xp, state[0], *given)

@@ -90,8 +90,7 @@ def _jax(float32: bool) -> Library:
 
     def placed(thing: Any, where: Any) -> Any:
         with precise():
-            made = xp.asarray(thing, dtype=dtype)
-            return jax.device_put(made, where) if len(devices) > 1 else made
+            return jax.device_put(np.asarray(thing, dtype), where if len(devices) > 1 else None)
 
     def array(thing: Any) -> Any:
         return placed(thing, whole)
