@@ -28,11 +28,17 @@ from types import ModuleType
 OURS = "microgrannd"
 COMPILED = f"{OURS}, compiled build"
 RESULTS = Path(__file__).parent / "results"
+WORKLOADS = ("ops", "moons", "iris", "small", "hessian", "growth", "gpt", "mnist", "digits", "draw", "player", "import")
 STARTED = time.perf_counter()
 smoke = False
 versions: dict[str, str] = {}  # of the peers that were found
 missing: list[str] = []
 omitted: list[str] = []  # peers that cannot do a workload, and why
+
+
+def module_of(workload: str) -> str:
+    """The module of a workload: of its name, but for the one whose name is a keyword of the language."""
+    return f"benchmarks.{'startup' if workload == 'import' else workload}"
 
 
 def interleaved(
@@ -204,9 +210,10 @@ def save_rows(workload: str, rows: list[dict[str, object]], path: Path) -> None:
         "omitted": omitted,
         "threads": os.environ.get("OMP_NUM_THREADS", "as the libraries choose"),
         "seconds": round(time.perf_counter() - STARTED, 1),
-        "command": f"python -m benchmarks {workload}",
+        "command": f"python -m benchmarks {workload}{' --smoke' * smoke}",
     }
     saved = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     saved[workload] = {"measured": measured, "rows": rows}
+    saved = {name: saved[name] for name in WORKLOADS if name in saved}
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(dict(sorted(saved.items())), indent=1, ensure_ascii=False), encoding="utf-8")
+    path.write_text(json.dumps(saved, indent=1, ensure_ascii=False), encoding="utf-8")

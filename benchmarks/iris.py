@@ -1,34 +1,82 @@
-"""The training of the iris program: a 2-2-1 sigmoid network, 70 samples, 1000 full batches."""
+"""The training of the iris program: a 2-2-1 sigmoid network, 70 samples, full batches, 1000 epochs.
+
+Every peer goes from the same weights; the weights after 40 epochs are compared before anything is timed.
+Engines of scalars build a graph in each epoch; compiled code and code by hand run.
+"""
 
 from __future__ import annotations
 
-import ctypes
 import math
+import time
+from importlib import import_module
 
-from benchmarks.harness import COMPILED, OURS, c_library, compiled_build, installed, interleaved, print_rows, row
+import numpy as np
+
+from benchmarks import harness
+from benchmarks.harness import COMPILED, OURS, compiled_build, has_cc, installed, interleaved, left_out, loaded
+from benchmarks.iris_by_hand import c_by_hand, numba_by_hand, numpy_by_hand
+from benchmarks.peers import casadi_call, casadi_through_c, jax_in_double, torch_on_one_thread
 from microgrannd.datasets import iris
-from microgrannd.losses import half_squared_error
-from microgrannd.nn import MLP
-from microgrannd.optim import SGD
-from microgrannd.training import fit
 
 NAME = "iris"
-EPOCHS = 1000
+EPOCHS, RATE, CHECKED = 1000, 0.1, 40
 DATA = iris().train
+X, Y = np.array(DATA.x), np.array(DATA.y, float)
 START = (1e-5, 3e-5, 0.0, -2e-5, 4e-5, 0.0, -5e-5, 2.5e-5, 0.0)
 
 
-def ours(epochs, compiled="auto"):
-    model = MLP(2, [2, 1], activation="sigmoid")
+def model_of(nn):
+    """Our network with the first weights."""
+    model = nn.MLP(2, [2, 1], activation="sigmoid")
     for parameter, number in zip(model.parameters(), START, strict=True):
         parameter.data = number
-    optimizer = SGD(model.parameters(), lr=0.1)
-    fit(lambda x, y: half_squared_error(model(x), y), DATA, optimizer, epochs=epochs, compiled=compiled)
-    return [parameter.data for parameter in model.parameters()]
+    return model
+
+
+def engine(package):
+    """The loop by hand on our engine, as it is or as the compiled build."""
+    optim, losses, operations = (package[f"microgrannd.{room}"] for room in ("optim", "losses", "operations"))
+
+    def train(epochs):
+        model = model_of(package["microgrannd.nn"])
+        optimizer = optim.SGD(model.parameters(), lr=RATE)
+        for _ in range(epochs):
+            optimizer.zero_grad()
+            losses_of_all = [losses.half_squared_error(model(x), y) for x, y in zip(DATA.x, DATA.y, strict=True)]
+            operations.mean(losses_of_all).backward()
+            optimizer.step()
+        return [parameter.data for parameter in model.parameters()]
+
+    return train
+
+
+def loss_of_scalars(p, sigmoid, number):
+    """The mean loss in small additions and products."""
+    total = number(0.0)
+    for (x0, x1), y in zip(DATA.x, DATA.y, strict=True):
+        x0, x1 = number(x0), number(x1)
+        h, k = sigmoid(p[0] * x0 + p[1] * x1 + p[2]), sigmoid(p[3] * x0 + p[4] * x1 + p[5])
+        e = p[6] * h + p[7] * k + p[8] + number(-float(y))
+        total = total + number(0.5) * (e * e)
+    return total * number(1.0 / len(DATA.y))
+
+
+def of_scalars(leaf, sigmoid, number=float):
+    """An engine of scalars whose leaves have a gradient after backward()."""
+
+    def train(epochs):
+        weights = START
+        for _ in range(epochs):
+            p = [leaf(w) for w in weights]
+            loss_of_scalars(p, sigmoid, number).backward()
+            weights = [w - RATE * float(x.grad) for w, x in zip(weights, p, strict=True)]
+        return weights
+
+    return train
 
 
 def micrograd(epochs):
-    """The same by micrograd, which has no sigmoid: added in its own manner, a closure at the node."""
+    """With its own neurons. It has no sigmoid: added in its own manner, a closure at the node."""
     from micrograd.engine import Value
     from micrograd.nn import Neuron
 
@@ -56,114 +104,233 @@ def micrograd(epochs):
             parameter.grad = 0
         loss.backward()
         for parameter in parameters:
-            parameter.data -= 0.1 * parameter.grad
+            parameter.data -= RATE * parameter.grad
     return [parameter.data for parameter in parameters]
 
 
-def compiled_engine(epochs):
-    """The loop by hand on the compiled build of the same files."""
-    build = compiled_build()
-    model = build["microgrannd.nn"].MLP(2, [2, 1], activation="sigmoid")
-    for parameter, number in zip(model.parameters(), START, strict=True):
-        parameter.data = number
-    optimizer = build["microgrannd.optim"].SGD(model.parameters(), lr=0.1)
-    half_squared, mean = build["microgrannd.losses"].half_squared_error, build["microgrannd.operations"].mean
+def xad(epochs):
+    from xad import math
+    from xad.adj_1st import Real, Tape
+
+    weights = START
+    with Tape() as tape:
+        for _ in range(epochs):
+            p = [Real(w) for w in weights]
+            tape.registerInputs(p)
+            tape.newRecording()
+            loss = loss_of_scalars(p, lambda x: 1.0 / (1.0 + math.exp(-x)), float)
+            tape.registerOutput(loss)
+            loss.setDerivative(1.0)
+            tape.computeAdjoints()
+            weights = [w - RATE * x.getDerivative() for w, x in zip(weights, p, strict=True)]
+    return weights
+
+
+def mean_loss(p, x, y, exp):
+    """The same on arrays: the weights p of a column of samples each."""
+    h = 1 / (1 + exp(-(p[0] * x[:, 0] + p[1] * x[:, 1] + p[2])))
+    k = 1 / (1 + exp(-(p[3] * x[:, 0] + p[4] * x[:, 1] + p[5])))
+    e = p[6] * h + p[7] * k + p[8] - y
+    return 0.5 * (e * e).mean()
+
+
+def autograd(epochs):
+    import autograd
+    import autograd.numpy as numpy
+
+    slopes, p = autograd.grad(lambda p: mean_loss(p, X, Y, numpy.exp)), np.array(START)
     for _ in range(epochs):
-        optimizer.zero_grad()
-        mean([half_squared(model(x), y) for x, y in zip(DATA.x, DATA.y, strict=True)]).backward()
-        optimizer.step()
-    return [parameter.data for parameter in model.parameters()]
+        p = p - RATE * slopes(p)
+    return p.tolist()
 
 
 def torch(epochs):
-    """On matrices, full batch."""
-    import torch
-
-    torch.set_num_threads(1)
-    w, v = (torch.tensor(START, dtype=torch.float64)[part].reshape(-1, 3) for part in (slice(0, 6), slice(6, 9)))
-    parameters = [w.clone().requires_grad_(), v.clone().requires_grad_()]
-    x, y = (torch.tensor(numbers, dtype=torch.float64) for numbers in (DATA.x, DATA.y))
+    torch = torch_on_one_thread()
+    w, v = torch.tensor(START[:6]).reshape(2, 3), torch.tensor(START[6:])
+    parameters = [w.requires_grad_(), v.requires_grad_()]
+    x, y = torch.tensor(X), torch.tensor(Y)
     for _ in range(epochs):
-        w, v = parameters
         hidden = torch.sigmoid(x @ w[:, :2].T + w[:, 2])
-        loss = 0.5 * (((hidden @ v[:, :2].T + v[:, 2])[:, 0] - y) ** 2).mean()
-        for p in parameters:
-            p.grad = None
-        loss.backward()
+        loss = 0.5 * ((hidden @ v[:2] + v[2] - y) ** 2).mean()
+        slopes = torch.autograd.grad(loss, parameters)
         with torch.no_grad():
-            for p in parameters:
-                p -= 0.1 * p.grad
+            for p, g in zip(parameters, slopes, strict=True):
+                p -= RATE * g
     return [number for p in parameters for number in p.flatten().tolist()]
 
 
-C = """
-#include <math.h>
-void train(double *p, const double *x, const double *y, long samples, long epochs) {
-    while (epochs-- > 0) {
-        double g[9] = {0};
-        for (long i = 0; i < samples; i++) {
-            double a = x[2 * i], b = x[2 * i + 1];
-            double h = 1 / (1 + exp(-(p[0] * a + p[1] * b + p[2]))), k = 1 / (1 + exp(-(p[3] * a + p[4] * b + p[5])));
-            double e = p[6] * h + p[7] * k + p[8] - y[i];
-            double dh = e * p[6] * h * (1 - h), dk = e * p[7] * k * (1 - k);
-            g[0] += dh * a; g[1] += dh * b; g[2] += dh;
-            g[3] += dk * a; g[4] += dk * b; g[5] += dk;
-            g[6] += e * h; g[7] += e * k; g[8] += e;
-        }
-        for (int j = 0; j < 9; j++) p[j] -= 0.1 * g[j] / samples;
-    }
-}
-"""
+# ---- compiled
 
 
-def by_hand(library):
-    """Written out in C."""
-    x = (ctypes.c_double * (2 * len(DATA.x)))(*[number for point in DATA.x for number in point])
-    y = (ctypes.c_double * len(DATA.y))(*DATA.y)
+def ours(backend="auto"):
+    """One sample's loss compiled; all epochs in one call of `fit`."""
+    import microgrannd as mg
+
+    model = model_of(import_module("microgrannd.nn"))
+    program = mg.compile(lambda x, y: 0.5 * mg.square(model(x) - y), backend=backend)
 
     def train(epochs):
-        parameters = (ctypes.c_double * 9)(*START)
-        library.train(parameters, x, y, ctypes.c_long(len(DATA.y)), ctypes.c_long(epochs))
-        return list(parameters)
+        for parameter, number in zip(model.parameters(), START, strict=True):
+            parameter.data = number
+        program.fit((X, Y), mg.optim.SGD(model.parameters(), lr=RATE), epochs=epochs)
+        return [parameter.data for parameter in model.parameters()]
 
     return train
 
 
-def run():
-    peers = {OURS: ours, f"{OURS}, eager": lambda epochs: ours(epochs, compiled=False)}
+def as_it_comes(epochs):
+    """`mg.fit` from the plain loss, which compiles it each time."""
+    import microgrannd as mg
+
+    model = model_of(import_module("microgrannd.nn"))
+    optimizer = mg.optim.SGD(model.parameters(), lr=RATE)
+    mg.fit(lambda x, y: mg.losses.half_squared_error(model(x), y), DATA, optimizer, epochs=epochs)
+    return [parameter.data for parameter in model.parameters()]
+
+
+def jax():
+    """All epochs as one scan of a compiled step; another number of epochs is another compilation."""
+    library = jax_in_double()
+    xp, slopes = library.numpy, library.grad(lambda p: mean_loss(p, X, Y, library.numpy.exp))
+
+    def scan(p, epochs):
+        return library.lax.scan(lambda p, _: (p - RATE * slopes(p), None), p, None, length=epochs)[0]
+
+    compiled = library.jit(scan, static_argnums=1)
+    return lambda epochs: compiled(xp.array(START), epochs).tolist()
+
+
+def casadi(through_c=False):
+    """An epoch as an expression of scalars, mapped over the samples; a call an epoch."""
+    import casadi as ca
+
+    p, x, y = ca.SX.sym("p", 9), ca.SX.sym("x", 2), ca.SX.sym("y")
+    loss = mean_loss_of_one(p, x, y, ca.exp)
+    of_one = ca.Function("of_one", [p, x, y], [ca.gradient(loss, p)])
+    weights = ca.MX.sym("weights", 9)
+    slopes = ca.sum2(of_one.map(len(Y))(weights, X.T, Y[None])) / len(Y)
+    epoch = ca.Function("epoch", [weights], [weights - RATE * slopes])
+    call = casadi_call(casadi_through_c(epoch) if through_c else epoch, [9], [9])
+
+    def train(epochs):
+        weights = START
+        for _ in range(epochs):
+            [weights] = call(weights)
+        return weights.tolist()
+
+    return train
+
+
+def mean_loss_of_one(p, x, y, exp):
+    h = 1 / (1 + exp(-(p[0] * x[0] + p[1] * x[1] + p[2])))
+    k = 1 / (1 + exp(-(p[3] * x[0] + p[4] * x[1] + p[5])))
+    return 0.5 * (p[6] * h + p[7] * k + p[8] - y) ** 2
+
+
+def engines():
+    """Those that build a graph in each epoch."""
+    for room in ("nn", "optim", "losses", "operations"):
+        import_module(f"{OURS}.{room}")
+    import sys
+
+    found = {OURS: engine(sys.modules)}
+    if build := compiled_build():
+        found[COMPILED] = engine(build)
     if installed("micrograd"):
-        peers["micrograd"] = micrograd
-    if compiled_build():
-        peers[COMPILED] = compiled_engine
-    if installed("torch"):
-        peers["torch, batched"] = torch
-    in_c = {
-        "C by hand, cc -O3": ("-O3",),
-        "C by hand, cc -O3 -ffast-math -march=native": ("-O3", "-ffast-math", "-march=native"),
-    }
-    for name, flags in in_c.items():
-        if library := c_library(C, *flags):
-            peers[name] = by_hand(library)
-    found = {name: train(40) for name, train in peers.items()}
+        found["micrograd"] = micrograd
+    if installed("minigrad"):
+        left_out(NAME, "minigrad", "it has no exp, and its core takes no new operations")
+    if installed("micrograd-rust"):
+        value = import_module("micrograd_rust").Value
+        found["micrograd-rust"] = of_scalars(value, lambda x: value(1.0) / (value(1.0) + (-x).exp()), value)
+    if installed("oxigrad"):
+        room = import_module("oxigrad")
+        found["oxigrad"] = of_scalars(room.Value, room.Activation.Sigmoid, room.Value)
+    if installed("xad"):
+        found["xad"] = xad
+    if loaded("torch"):
+        library = torch_on_one_thread()
+        found["torch, scalars"] = of_scalars(lambda w: library.tensor(w, requires_grad=True), library.sigmoid)
+        found["torch, batched"] = torch
+    if loaded("autograd"):
+        found["autograd, batched"] = autograd
+    return found
+
+
+def compiled():
+    """What makes the peers that run code which was compiled or written before."""
+    makers = {OURS: ours, f"{OURS}, printed Python": lambda: ours("python")}
+    makers["NumPy by hand"] = lambda: numpy_by_hand(START, X, Y, RATE)
+    if loaded("jax"):
+        makers["JAX, jit and scan"] = jax
+    if loaded("casadi"):
+        makers["CasADi"] = casadi
+        if has_cc() and not harness.smoke:
+            makers["CasADi, cc -O3"] = lambda: casadi(through_c=True)
+    if loaded("numba"):
+        makers["numba by hand"] = lambda: numba_by_hand(START, X, Y, RATE)
+    return makers | c_by_hand(START, X, Y, RATE)
+
+
+def check(found):
     for name, parameters in found.items():
-        assert all(abs(a - b) < 1e-12 for a, b in zip(parameters, found[OURS], strict=True)), (name, parameters)
-    timed = {
-        name: EPOCHS if name == OURS or name.startswith("C ") else 20 for name in peers
-    }  # of the slow ones a part stands for all
-    medians = interleaved({name: lambda name=name: peers[name](timed[name]) for name in peers}, rounds=7)
-    notes = {OURS: "fit as it comes, compiling included"}
-    return [
-        row(
-            NAME,
-            name,
-            "a run of 1000 epochs",
-            seconds * EPOCHS / timed[name],
-            "s",
-            notes.get(name, f"from {timed[name]} epochs"),
-        )
-        for name, seconds in medians.items()
+        assert np.allclose(parameters, found[OURS], rtol=0, atol=1e-12), (name, parameters)
+
+
+def one_sample():
+    """The loss and the gradients of one sample: a graph, and the program that the compiler prints for it."""
+    import microgrannd as mg
+
+    model = model_of(import_module("microgrannd.nn"))
+    x, y = DATA.x[0], DATA.y[0]
+
+    def loss(x, y):
+        return 0.5 * mg.square(model(x) - y)
+
+    def eager():
+        for p in model.parameters():
+            p.grad = 0.0
+        loss(x, y).backward()
+        return [p.grad for p in model.parameters()]
+
+    program = mg.compile(loss, backend="python").trace(x, y)
+    names: dict = {}
+    exec(program.python_source, names)
+    printed = names[program.python_source.split("def ")[-1].split("(")[0]]
+    numbers = [*x, y, *[p.data for p in model.parameters()]]
+    assert np.allclose(printed(*numbers)[1], eager(), rtol=1e-12, atol=0)
+    peers = {OURS: eager, f"{OURS}, printed Python": lambda: printed(*numbers)}
+    medians = interleaved({name: harness.many(call, 1000) for name, call in peers.items()}, clock=time.process_time)
+    return harness.timed_rows(NAME, "one sample: loss and gradients", medians, "µs", 1 if harness.smoke else 1000)
+
+
+def run():
+    epochs, few = (1, 1) if harness.smoke else (EPOCHS, 20)
+    graphs = engines()
+    runs, _, first = harness.made(compiled(), epochs)
+    check(
+        {name: train(CHECKED) for name, train in runs.items()}
+        | {f"{name}, eager": train(CHECKED) for name, train in graphs.items()}
+        | {f"{OURS}, as it comes": as_it_comes(CHECKED)}
+    )
+    timed = {name: lambda train=train: train(few) for name, train in graphs.items()}
+    medians = interleaved(timed, rounds=5, clock=time.process_time)
+    note = f"from {few} epochs"
+    rows = harness.timed_rows(NAME, "1000 epochs, a new graph each time", medians, "s", few / EPOCHS, note)
+    lengths = dict.fromkeys(runs, epochs) | {f"{OURS}, printed Python": few}
+    timed = {name: lambda train=train, k=lengths[name]: train(k) for name, train in runs.items()}
+    medians = interleaved(timed, rounds=15, warmups=2)
+    medians = {name: seconds * EPOCHS / lengths[name] for name, seconds in medians.items()}
+    rows += harness.timed_rows(NAME, "1000 epochs, compiled before or by hand", medians, "ms")
+    whole = interleaved({OURS: lambda: as_it_comes(epochs)}, rounds=5)
+    rows += harness.timed_rows(NAME, "1000 epochs by mg.fit, compiling included", whole, "ms")
+    note = "trace, compile, 1000 epochs; the import is apart"
+    rows += [
+        harness.row(NAME, name, "compiled: from the loss to the result", seconds * 1e3, "ms", note)
+        for name, seconds in first.items()
     ]
+    return rows + one_sample()
 
 
 if __name__ == "__main__":
-    print_rows(run())
+    harness.print_rows(run())

@@ -6,7 +6,6 @@ before anything is timed. Engines of scalars build a graph in each epoch; compil
 
 from __future__ import annotations
 
-import ctypes
 import random
 import time
 from importlib import import_module
@@ -15,11 +14,8 @@ from itertools import pairwise
 import numpy as np
 
 from benchmarks import harness
-from benchmarks.harness import (
-    C_FLAGS, COMPILED, OURS, c_library, compiled_build, has_cc, installed, interleaved, left_out, loaded, made, print_rows,
-    row, timed_rows,
-)  # fmt: skip
-from benchmarks.moons_by_hand import C, numba_by_hand, numpy_by_hand
+from benchmarks.harness import COMPILED, OURS, compiled_build, has_cc, installed, interleaved, left_out, loaded
+from benchmarks.moons_by_hand import c_by_hand, numba_by_hand, numpy_by_hand
 from benchmarks.peers import casadi_call, casadi_through_c, jax_in_double, torch_on_one_thread
 from microgrannd.datasets import moons
 
@@ -73,13 +69,13 @@ def demo(mlp):
     return train
 
 
-def loss_of_scalars(p, relu, number=lambda x: x, points=range(len(POINTS.x)), l2=L2):
+def loss_of_scalars(p, relu, number):
     """The demo's loss in small additions and products, for whatever has + and *."""
     weights, total, layers = iter(p), number(0.0), []
     for inputs, outputs in pairwise(SIZES):
         layers.append([[next(weights) for _ in range(inputs + 1)] for _ in range(outputs)])
-    for i in points:
-        a = [number(x) for x in POINTS.x[i]]
+    for point, sign in zip(POINTS.x, SIGN.tolist(), strict=True):
+        a = [number(x) for x in point]
         for layer in layers:
             z = []
             for *w, b in layer:
@@ -87,14 +83,14 @@ def loss_of_scalars(p, relu, number=lambda x: x, points=range(len(POINTS.x)), l2
                     b = b + wj * aj
                 z.append(b)
             a = [relu(x) for x in z] if layer is not layers[-1] else z
-        total = total + relu(number(1.0) + number(-SIGN[i]) * a[0])
-    total = total * number(1.0 / len(points))
-    for w in p if l2 else ():
-        total = total + number(l2) * (w * w)
+        total = total + relu(number(1.0) + number(-sign) * a[0])
+    total = total * number(1.0 / len(SIGN))
+    for w in p:
+        total = total + number(L2) * (w * w)
     return total
 
 
-def of_scalars(leaf, relu, number=lambda x: x):
+def of_scalars(leaf, relu, number=float):
     """Epochs by an engine without such a network, or whose numbers have to be wrapped."""
 
     def train(epochs, rate):
@@ -118,7 +114,7 @@ def xad(epochs, rate):
             p = [Real(w) for w in weights]
             tape.registerInputs(p)
             tape.newRecording()
-            loss = loss_of_scalars(p, lambda x: math.max(x, 0.0))
+            loss = loss_of_scalars(p, lambda x: math.max(x, 0.0), float)
             tape.registerOutput(loss)
             loss.setDerivative(1.0)
             tape.computeAdjoints()
@@ -226,16 +222,6 @@ def casadi(through_c=False):
     return train
 
 
-def by_hand_in_c(library):
-    def train(epochs, rate):
-        p, x, s = np.array(START), X.copy(), SIGN.copy()
-        counts = ctypes.c_long(len(s)), ctypes.c_long(epochs), ctypes.c_double(rate), ctypes.c_double(L2)
-        library.train(*[ctypes.c_void_p(array.ctypes.data) for array in (p, x, s)], *counts)
-        return p.tolist()
-
-    return train
-
-
 def engines():
     """Those that build a graph in each epoch."""
     found = {OURS: demo(import_module("microgrannd.nn").MLP)}
@@ -277,9 +263,7 @@ def compiled():
             makers["CasADi, cc -O3"] = lambda: casadi(through_c=True)
     if loaded("numba"):
         makers["numba by hand"] = lambda: numba_by_hand(START, X, SIGN, L2)
-    if has_cc():
-        makers |= {name: lambda flags=flags: by_hand_in_c(c_library(C, *flags)) for name, flags in C_FLAGS.items()}
-    return makers
+    return makers | c_by_hand(START, X, SIGN, L2)
 
 
 def check(found):
@@ -295,18 +279,18 @@ def run():
     timed = {name: lambda train=train, k=epochs[name]: train(k, 0.1) for name, train in graphs.items()}
     medians = interleaved(timed, rounds=5, clock=time.process_time)
     medians = {name: seconds / epochs[name] for name, seconds in medians.items()}
-    rows = timed_rows(NAME, "an epoch, a new graph each time", medians, "ms")
+    rows = harness.timed_rows(NAME, "an epoch, a new graph each time", medians, "ms")
     notes = {"minigrad": "every number wrapped: a plain one it reads as a Value, and crashes"}
     for r in rows:
         r["note"] = notes.get(r["peer"], "")
-    runs, ended, first = made(compiled(), 3, 1.0)
+    runs, ended, first = harness.made(compiled(), 3, 1.0)
     check({**ended, OURS + ", eager": graphs[OURS](3, 1.0)})
     epochs = 3 if harness.smoke else MANY
     medians = interleaved({n: lambda train=train: train(epochs, 0.1) for n, train in runs.items()}, rounds=11)
-    rows += timed_rows(NAME, "an epoch, compiled before or by hand", medians, "µs", epochs)
+    rows += harness.timed_rows(NAME, "an epoch, compiled before or by hand", medians, "µs", epochs)
     note = "trace, compile, three epochs; the import is apart"
-    return rows + [row(NAME, n, "compiled: to the first result", s * 1e3, "ms", note) for n, s in first.items()]
+    return rows + [harness.row(NAME, n, "compiled: to the first result", s * 1e3, "ms", note) for n, s in first.items()]
 
 
 if __name__ == "__main__":
-    print_rows(run())
+    harness.print_rows(run())

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
+
 import numpy as np
+
+from benchmarks.harness import C_FLAGS, c_library, has_cc
 
 
 def numpy_by_hand(matrices, start, x, sign, l2):
@@ -115,3 +119,20 @@ void train(double *restrict p, const double *restrict x, const double *restrict 
     }
 }
 """
+
+
+def c_by_hand(start, x, sign, l2):
+    """What makes the C program, with each choice of flags."""
+
+    def maker(flags):
+        library = c_library(C, *flags)
+
+        def train(epochs, rate):
+            p = np.array(start)
+            counts = ctypes.c_long(len(sign)), ctypes.c_long(epochs), ctypes.c_double(rate), ctypes.c_double(l2)
+            library.train(*[ctypes.c_void_p(array.ctypes.data) for array in (p, x, sign)], *counts)
+            return p.tolist()
+
+        return train
+
+    return {name: lambda flags=flags: maker(flags) for name, flags in C_FLAGS.items()} if has_cc() else {}
