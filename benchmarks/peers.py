@@ -22,12 +22,18 @@ def casadi_call(function, sizes_in, sizes_out):
     for i, array in enumerate(found):
         buffer.set_res(i, memoryview(array))
 
+    def call_with_one(numbers):
+        only[:] = numbers
+        run()
+        return found
+
     def call(*arrays):
         for array, numbers in zip(given, arrays, strict=True):
             array[:] = numbers
         run()
         return found
 
+    only, call = given[0], call_with_one if len(given) == 1 else call
     call.keeps = function, buffer
     return call
 

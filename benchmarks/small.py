@@ -1,31 +1,38 @@
-"""Small functions with all their derivatives: Rosenbrock in 10 dimensions, Black-Scholes with five sensitivities."""
+"""Small functions with all their derivatives: Rosenbrock in 10 dimensions, Black-Scholes with five sensitivities.
+
+A call from Python with numbers, and a batch of 20,000 in one call. Every peer's value and derivatives are
+compared with ours before anything is timed.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import math
-import os
-import subprocess
 import tempfile
+from importlib import import_module
 from pathlib import Path
-from shutil import which
+from types import SimpleNamespace
 
 import numpy as np
 
-from benchmarks.harness import OURS, installed, interleaved, print_rows, timed_rows
-from microgrannd import operations as mg
-from microgrannd.compiler import compile
+from benchmarks import harness
+from benchmarks.harness import C_FLAGS, COMPILED, OURS, c_library, compiled_build, has_cc, interleaved, loaded
+from benchmarks.peers import casadi_call, casadi_through_c, jax_in_double, torch_on_one_thread
+from benchmarks.small_by_hand import C, numba_by_hand, numpy_by_hand
 
 NAME = "small"
-CALLS, BATCH = 2000, 20_000
+BATCH = 20_000
 SQRT_HALF = math.sqrt(0.5)
 
 
-def rosenbrock(*x):
-    total = 0
-    for i in range(9):
-        total = total + 100 * (x[i + 1] - x[i] * x[i]) * (x[i + 1] - x[i] * x[i]) + (1 - x[i]) * (1 - x[i])
-    return total
+def rosenbrock(library):
+    def f(*x):
+        total = 0
+        for i in range(9):
+            total = total + 100 * (x[i + 1] - x[i] * x[i]) * (x[i + 1] - x[i] * x[i]) + (1 - x[i]) * (1 - x[i])
+        return total
+
+    return f
 
 
 def black_scholes(library):
@@ -43,86 +50,144 @@ def black_scholes(library):
 
 RANDOM = np.random.default_rng(0)
 FUNCTIONS = {
-    "Rosenbrock-10": (lambda library: rosenbrock, RANDOM.normal(size=(10, BATCH))),
+    "Rosenbrock-10": (rosenbrock, RANDOM.normal(size=(10, BATCH))),
     "Black-Scholes": (
         black_scholes,
         np.array([RANDOM.uniform(*bounds, BATCH) for bounds in ((80, 120), (80, 120), (0, 0.1), (0.1, 0.5), (0.1, 2))]),
     ),
 }
 
+# A peer is made of a function and its number of arguments, and gives what takes one sample and what takes a
+# batch, a column for each argument; None where it has no such way. Both return the value and the derivatives.
+
 
 def ours(function, size):
-    program = compile(function(mg), backend="native")
+    import microgrannd as mg
+
+    program = mg.compile(function(mg.operations), backend="native")
     return program.value_and_gradients, program.value_and_gradients
 
 
-def casadi(function, size, compiled=False):
-    """With its buffers, the fastest way that it has from Python: numbers in, run, numbers out."""
-    import casadi as ca
+def engine(operations, value):
+    def make(function, size):
+        def call(*numbers):
+            x = [value(number) for number in numbers]
+            y = function(operations)(*x)
+            y.backward()
+            return y.data, [leaf.grad for leaf in x]
 
-    class Library:
-        sqrt, log, exp = staticmethod(ca.sqrt), staticmethod(ca.log), staticmethod(ca.exp)
+        return call, None
 
-        @staticmethod
-        def erfc(z):
-            return 1 - ca.erf(z)
+    return make
 
-    x = ca.SX.sym("x", size)
-    value = function(Library)(*ca.vertsplit(x))
-    made = ca.Function("f", [x], [value, ca.gradient(value, x)])
-    if compiled:
-        made = by_the_c_compiler(made)
-    buffer, run = made.buffer()
-    given, found, slopes = np.zeros(size), np.zeros(1), np.zeros(size)
-    buffer.set_arg(0, memoryview(given))
-    buffer.set_res(0, memoryview(found))
-    buffer.set_res(1, memoryview(slopes))
+
+def micrograd_operations():
+    """micrograd has + - * / and powers: the others are added in its own manner, a closure at the node."""
+    from micrograd.engine import Value
+
+    def operation(forward, derivative):
+        def apply(x):
+            out = Value(forward(x.data), (x,))
+
+            def backward():
+                x.grad += derivative(x.data, out.data) * out.grad
+
+            out._backward = backward
+            return out
+
+        return apply
+
+    return SimpleNamespace(
+        sqrt=lambda x: x**0.5,
+        exp=operation(math.exp, lambda x, out: out),
+        log=operation(math.log, lambda x, out: 1 / x),
+        erfc=operation(math.erfc, lambda x, out: -2 / math.sqrt(math.pi) * math.exp(-x * x)),
+    )
+
+
+def xad(function, size):
+    from xad import math
+    from xad.adj_1st import Real, Tape
+
+    tape = Tape()
 
     def call(*numbers):
-        given[:] = numbers
-        run()
-        return found.item(), slopes.tolist()
+        with tape:
+            x = [Real(number) for number in numbers]
+            tape.registerInputs(x)
+            tape.newRecording()
+            y = function(math)(*x)
+            tape.registerOutput(y)
+            y.setDerivative(1.0)
+            tape.computeAdjoints()
+            return y.getValue(), [leaf.getDerivative() for leaf in x]
 
-    call.keeps = made, buffer
     return call, None
 
 
-def by_the_c_compiler(made):
-    import casadi as ca
+def autograd(function, size):
+    import autograd.numpy as numpy
+    from autograd import elementwise_grad, value_and_grad
+    from autograd.scipy.special import erfc
 
-    folder, here = tempfile.mkdtemp(), os.getcwd()
-    os.chdir(folder)
-    try:
-        made.generate("f.c")
-        subprocess.run(["cc", "-O3", "-march=native", "-shared", "-fPIC", "f.c", "-o", "f.so", "-lm"], check=True)
-    finally:
-        os.chdir(here)
-    return ca.external("f", str(Path(folder) / "f.so"))
+    library = SimpleNamespace(sqrt=numpy.sqrt, log=numpy.log, exp=numpy.exp, erfc=erfc)
+    one = value_and_grad(lambda x: function(library)(*x))
+    many = elementwise_grad(lambda x: function(library)(*x))
+
+    def batch(*columns):
+        return function(library)(*columns), many(np.array(columns))
+
+    return lambda *x: one(np.array(x)), batch
+
+
+def torch(function, size):
+    library = torch_on_one_thread()
+    names = SimpleNamespace(sqrt=library.sqrt, log=library.log, exp=library.exp, erfc=library.special.erfc)
+
+    def call(*numbers):
+        x = [library.tensor(number, requires_grad=True) for number in numbers]
+        y = function(names)(*x)
+        y.sum().backward()
+        return y.detach().numpy(), [leaf.grad.numpy() for leaf in x]
+
+    return call, call
 
 
 def jax(function, size):
-    import jax as library
-
-    library.config.update("jax_enable_x64", True)
-
-    class Library:
-        sqrt, log, exp = library.numpy.sqrt, library.numpy.log, library.numpy.exp
-        erfc = library.scipy.special.erfc
-
-    f = library.value_and_grad(function(Library), argnums=tuple(range(size)))
+    library = jax_in_double()
+    xp = library.numpy
+    names = SimpleNamespace(sqrt=xp.sqrt, log=xp.log, exp=xp.exp, erfc=library.scipy.special.erfc)
+    f = library.value_and_grad(function(names), argnums=tuple(range(size)))
     one, many = library.jit(f), library.jit(library.vmap(f))
     return lambda *x: library.block_until_ready(one(*x)), lambda *x: library.block_until_ready(many(*x))
 
 
-def c(function, size):
-    """What `to_c` writes, compiled by the system's compiler and called over a batch."""
+def casadi(function, size, through_c=False):
+    import casadi as ca
+
+    names = SimpleNamespace(sqrt=ca.sqrt, log=ca.log, exp=ca.exp, erfc=lambda z: 1 - ca.erf(z))
+    x = ca.SX.sym("x", size)
+    value = function(names)(*ca.vertsplit(x))
+    made = ca.Function("f", [x], [value, ca.gradient(value, x)])
+    run = casadi_call(casadi_through_c(made) if through_c else made, [size], [1, size])
+
+    def call(*numbers):
+        value, slopes = run(numbers)
+        return value.item(), slopes.tolist()
+
+    return call, None
+
+
+def to_c(function, size):
+    """What our `to_c` writes, compiled by the system's compiler and called over a batch."""
+    import microgrannd as mg
+
     folder = Path(tempfile.mkdtemp())
-    program = compile(function(mg), backend="native").trace(*[0.5] * size)
+    program = mg.compile(function(mg.operations), backend="native").trace(*[0.5] * size)
     program.to_c(folder / "f.c")
     name = program._traced().trace.name
-    (folder / "batch.c").write_text(f"""\
-#include "f.h"
-#include "f.c"
+    source = (folder / "f.h").read_text() + (folder / "f.c").read_text().replace('#include "f.h"', "")
+    batch = f"""
 void batch(const double **columns, double **results, long count) {{
     double x[{size}], g[{size}];
     for (long i = 0; i < count; i++) {{
@@ -131,21 +196,12 @@ void batch(const double **columns, double **results, long count) {{
         for (int j = 0; j < {size}; j++) results[j + 1][i] = g[j];
     }}
 }}
-""")
-    command = [
-        "cc",
-        "-std=c99",
-        "-O3",
-        "-march=native",
-        "-shared",
-        "-fPIC",
-        "-I",
-        str(folder),
-        "-o",
-        str(folder / "f.so"),
-    ]
-    subprocess.run([*command, str(folder / "batch.c"), "-lm"], check=True)
-    run = ctypes.CDLL(str(folder / "f.so")).batch
+"""
+    return None, over_batch(c_library(source + batch, "-std=c99", "-O3", "-march=native").batch, size)
+
+
+def over_batch(run, size):
+    """A C function of columns, result columns and their length."""
 
     def batch(*columns):
         results = np.empty((size + 1, len(columns[0])))
@@ -153,40 +209,46 @@ void batch(const double **columns, double **results, long count) {{
         run(*tables, ctypes.c_long(len(columns[0])))
         return results[0], results[1:]
 
-    return None, batch
+    return batch
 
 
-def micrograd(function, size):
-    """Only for what it has operations for."""
-    from micrograd.engine import Value
+def by_hand_in_c(name, *flags):
+    def make(function, size):
+        return None, over_batch(getattr(c_library(C, *flags), name.lower().replace("-", "_")), size)
 
-    def call(*numbers):
-        x = [Value(number) for number in numbers]
-        y = function(None)(*x)
-        y.backward()
-        return y.data, [value.grad for value in x]
-
-    return call, None
+    return make
 
 
-def peers(name, function, size):
-    found = {OURS: ours(function, size)}
-    if installed("casadi"):
-        found["CasADi"] = casadi(function, size)
-        if which("cc"):
-            found["CasADi, cc -O3"] = casadi(function, size, compiled=True)
-    if installed("jax"):
-        found["JAX"] = jax(function, size)
-    if which("cc"):
-        found["C by to_c, cc -O3"] = c(function, size)
-    if name == "Rosenbrock-10" and installed("micrograd"):
-        found["micrograd"] = micrograd(function, size)
+def makers(name):
+    from microgrannd import Value, operations
+
+    found = {OURS: ours, f"{OURS}, eager": engine(operations, Value)}
+    if build := compiled_build():
+        found[COMPILED + ", eager"] = engine(build["microgrannd.operations"], build["microgrannd.engine"].Value)
+    if loaded("micrograd"):
+        found["micrograd"] = engine(micrograd_operations(), import_module("micrograd.engine").Value)
+    if loaded("xad"):
+        found["xad"] = xad
+    if loaded("autograd"):
+        found["autograd"] = autograd
+    if loaded("torch"):
+        found["torch"] = torch
+    if loaded("jax"):
+        found["JAX, jit"] = jax
+    if loaded("casadi"):
+        found["CasADi"] = casadi
+        if has_cc():
+            found["CasADi, cc -O3"] = lambda function, size: casadi(function, size, through_c=True)
+    found["NumPy by hand"] = lambda function, size: numpy_by_hand(name)
+    if loaded("numba"):
+        found["numba by hand"] = lambda function, size: numba_by_hand(name)
+    if has_cc():
+        found["C by to_c, cc -O3"] = to_c
+        found |= {label: by_hand_in_c(name, *flags) for label, flags in C_FLAGS.items()}
     return found
 
 
-def times_of(peer):
-    """How many calls in a round."""
-    return 50 if peer == "micrograd" else CALLS
+SLOW = ("micrograd", "autograd", "torch", "xad", f"{OURS}, eager", f"{COMPILED}, eager")
 
 
 def agree(found, wanted):
@@ -194,28 +256,34 @@ def agree(found, wanted):
 
 
 def measured(name, function, columns):
-    sample, batch = [float(column[0]) for column in columns], list(columns)
-    every = peers(name, function, len(columns))
-    one, many = every[OURS]
-    calls, batches = {}, {}
-    for peer, (call, over_batch) in every.items():
+    if harness.smoke:
+        columns = columns[:, :100]
+    sample, batch, size = [float(column[0]) for column in columns], list(columns), len(columns)
+
+    def first_call(make):
+        one, many = make(function, size)
+        return lambda: (one(*sample) if one else many(*batch), one, many)
+
+    _, answers, first = harness.made({peer: lambda m=m: first_call(m) for peer, m in makers(name).items()})
+    one, many = answers[OURS][1:]
+    calls, batches, counts = {}, {}, {}
+    for peer, (_, call, over) in answers.items():
         if call:
-            assert agree(call(*sample), one(*sample)), peer
-            calls[peer] = repeated(call, sample, times_of(peer))
-        if over_batch:
-            assert agree(over_batch(*batch), many(*batch)), peer
-            batches[peer] = repeated(over_batch, batch, 1)
-    times = {peer: seconds / times_of(peer) for peer, seconds in interleaved(calls).items()}
-    rows = timed_rows(NAME, f"{name}, a call from Python", times, "ns")
-    return rows + timed_rows(NAME, f"{name}, each of {BATCH}", interleaved(batches, rounds=31, warmups=3), "ns", BATCH)
-
-
-def repeated(function, arguments, times):
-    def run():
-        for _ in range(times):
-            function(*arguments)
-
-    return run
+            assert agree(call(*sample), one(*sample)), (name, peer)
+            counts[peer] = 1 if harness.smoke else 50 if peer in SLOW else 2000
+            calls[peer] = harness.many(call, counts[peer], *sample)
+        if over:
+            assert agree(over(*batch), many(*batch)), (name, peer)
+            batches[peer] = lambda over=over: over(*batch)
+    times = {peer: seconds / counts[peer] for peer, seconds in interleaved(calls, rounds=9).items()}
+    rows = harness.timed_rows(NAME, f"{name}, a call from Python", times, "ns")
+    rows += harness.timed_rows(
+        NAME, f"{name}, each of {BATCH:,}", interleaved(batches, rounds=21, warmups=2), "ns", columns.shape[1]
+    )
+    note = "trace, compile, one call; the import is apart"
+    return rows + [
+        harness.row(NAME, peer, f"{name}, to the first result", s * 1e3, "ms", note) for peer, s in first.items()
+    ]
 
 
 def run():
@@ -223,4 +291,4 @@ def run():
 
 
 if __name__ == "__main__":
-    print_rows(run())
+    harness.print_rows(run())
