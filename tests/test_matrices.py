@@ -8,6 +8,7 @@ import pytest
 
 from microgrannd import Value
 from microgrannd import operations as mg
+from microgrannd.compiler import native
 from microgrannd.compiler.array_run import ArrayKernel
 from microgrannd.compiler.tracing import differentiate, trace
 from microgrannd.losses import half_squared_error, mean_squared_error, softmax_cross_entropy
@@ -38,12 +39,14 @@ def rolled_and_unrolled(function, arguments, backend="numpy"):
         yield np.array(kernel.one(list(samples[0]), parameters)), want[0]
 
 
-def check(function, arguments, backend="numpy", tolerance=1e-12):
-    cases = rolled_and_unrolled(function, arguments, backend)
-    for got, want in cases if backend == "numpy" else list(itertools.islice(cases, 2)):
-        scale = max(1.0, np.abs(want).max())
-        assert got.shape == want.shape
-        assert np.abs(got - want).max() <= tolerance * scale
+def check(function, arguments, backend="", tolerance=1e-12):
+    """Rolled against unrolled; on NumPy and in native code unless another backend is named."""
+    for name in [backend] if backend else ["numpy", *["native"] * native.available()]:
+        cases = rolled_and_unrolled(function, arguments, name)
+        for got, want in list(itertools.islice(cases, 2)) if backend in ("jax", "torch") else cases:
+            scale = max(1.0, np.abs(want).max())
+            assert got.shape == want.shape
+            assert np.abs(got - want).max() <= tolerance * scale
 
 
 def source(function, arguments):

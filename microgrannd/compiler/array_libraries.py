@@ -57,7 +57,7 @@ def _numpy(float32: bool) -> Library:
     xp.sum, xp.max = np.add.reduce, np.maximum.reduce  # the same for an axis, without their wrappers' microseconds
     return Library(
         xp=xp,
-        names=_operations(xp, erf, erfc),
+        names=operations_of(xp, erf, erfc),
         array=array,
         positions=np.asarray,
         rows=array,
@@ -101,7 +101,7 @@ def _jax(float32: bool) -> Library:
 
     return Library(
         xp=xp,
-        names=_operations(xp, jax.scipy.special.erf, jax.scipy.special.erfc),
+        names=operations_of(xp, jax.scipy.special.erf, jax.scipy.special.erfc),
         array=array,
         positions=np.asarray,
         rows=rows,
@@ -139,7 +139,7 @@ def _torch(float32: bool) -> Library:
     xp.power = tensors(torch.pow)
     return Library(
         xp=xp,
-        names=_operations(xp, torch.erf, torch.erfc),
+        names=operations_of(xp, torch.erf, torch.erfc),
         array=array,
         positions=torch.from_numpy,
         rows=array,
@@ -149,7 +149,7 @@ def _torch(float32: bool) -> Library:
     )
 
 
-def _operations(xp: Any, erf: Callable[[Any], Any], erfc: Callable[[Any], Any]) -> dict[str, Any]:
+def operations_of(xp: Any, erf: Callable[[Any], Any], erfc: Callable[[Any], Any]) -> dict[str, Any]:
     """The operations without a name in NumPy, right at infinities too."""
 
     def softplus(x: Any) -> Any:

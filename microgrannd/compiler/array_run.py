@@ -81,7 +81,7 @@ class ArrayKernel:
         self, trace: Trace, leaves: Sequence[int] = (), *, guarded: bool = False, backend: str = "numpy",
         float32: bool = False,
     ) -> None:  # fmt: skip
-        self.library = library(backend, float32=float32)
+        self.library = _native() if backend == "native" else library(backend, float32=float32)
         self.name = trace.name
         self.inputs = [(name, shape.size) for name, shape in zip(trace.names, trace.shapes, strict=True)]
         self.leaves = leaves
@@ -171,6 +171,12 @@ class ArrayKernel:
             rolled = Rolled(self.name, self.tape, self.inputs, self.leaves, self.labels, over_batch=over_batch)
             self._rolled[over_batch] = rolled, self.library.compiled(rolled.function(self.library))
         return self._rolled[over_batch]
+
+
+def _native() -> Library:
+    from microgrannd.compiler.loops import loops_library  # which needs llvmlite
+
+    return loops_library()
 
 
 def _in_one(columns: Sequence[Any]) -> Any:

@@ -7,12 +7,12 @@ room may import the emitter, the vector mathematics, the tape and the operations
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from microgrannd import operations as ops
 from microgrannd.compiler import vector_math
-from microgrannd.compiler.emitter import LIBRARY, Emitter
+from microgrannd.compiler.emitter import LANES, LIBRARY, Emitter
 from microgrannd.compiler.tape import Instruction, Operand, Rewriter, Tape, rewrite
 from microgrannd.operations import Operation
 
@@ -21,6 +21,40 @@ ON_VECTORS: Final[dict[str, Callable[[Emitter, str], str]]] = {
     name: getattr(vector_math, name)
     for name in ("exp", "log", "log1p", "tanh", "sigmoid", "softplus", "erf", "erfc", "sin", "cos")
 }
+
+
+class Functions:
+    """The operations for one module; those that are long on vectors are functions that it calls."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.declared: set[str] = set()
+        self.written: dict[str, str] = {}
+
+    def apply(self, e: Emitter, operation: Operation, operands: Sequence[str], *, inline: bool = False) -> str:
+        """The operation's result; `inline` writes it out on the spot."""
+        name = operation.name
+        if e.lanes == 1 or name not in ON_VECTORS:
+            return NATIVE[operation](e, *operands)
+        if inline and name not in ("sin", "cos"):
+            return ON_VECTORS[name](e, operands[0])
+        if name not in self.written:
+            self.written[name] = self._function(name)
+        return e.line(f"call {e.number} @{self.name}.{name}({e.number} {operands[0]})")
+
+    def _function(self, name: str) -> str:
+        f = Emitter(LANES)
+        if name in ("sin", "cos"):
+            size = f.intrinsic("fabs", "%x")
+            far = f.line(f"bitcast {f.flag} {f.compare('ogt', size, f.constant(vector_math.SINE_LIMIT))} to i{LANES}")
+            f.do(f"br i1 {f.line(f'icmp eq i{LANES} {far}, 0')}, label %near, label %far")
+            f.lines.append("far:")
+            f.do(f"ret {f.number} {f.library(name, '%x')}")
+            f.lines.append("near:")
+        f.do(f"ret {f.number} {ON_VECTORS[name](f, '%x')}")
+        self.declared |= f.declared
+        head = f"define internal {f.number} @{self.name}.{name}({f.number} %x)"
+        return "\n".join([f"{head} {{", "entry:", *f.lines, "}"])
 
 
 def unsupported(tape: Tape) -> list[Operation]:

@@ -8,14 +8,12 @@ This room may import the emitter, the operations in assembly, and the tape.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final, Literal, NamedTuple
 
-from microgrannd.compiler import vector_math
 from microgrannd.compiler.emitter import LANES, Emitter
-from microgrannd.compiler.llvm_operations import NATIVE, ON_VECTORS, narrowed
+from microgrannd.compiler.llvm_operations import ON_VECTORS, Functions, narrowed
 from microgrannd.compiler.tape import Operand, Tape
-from microgrannd.operations import Operation
 
 Kind = Literal["one", "each", "rows", "total"]
 SECTION: Final = 400  # arithmetic in a function, where a tape is cut
@@ -71,7 +69,7 @@ class _Writer:
         self.lanes = 1 if kind == "one" else LANES
         self.declared: set[str] = set()
         self.functions: list[str] = []
-        self.called: dict[str, str] = {}
+        self.operations = Functions(name)
         self.cut = work(tape) > 20 * SECTION or len(tape.inputs) > SECTION
         calls = sum(operation.name in ON_VECTORS for operation, _ in tape.instructions)
         self.inline = calls <= INLINED
@@ -84,7 +82,8 @@ class _Writer:
     def assembly(self) -> Assembly:
         """The functions, the kernel itself the last."""
         main = self._one() if self.kind == "one" else self._batch()
-        return Assembly(frozenset(self.declared), (*self.called.values(), *self.functions, main))
+        declared = self.declared | self.operations.declared
+        return Assembly(frozenset(declared), (*self.operations.written.values(), *self.functions, main))
 
     # ---- kernels
 
@@ -264,33 +263,8 @@ class _Writer:
                 passing.clear()
                 done = len(operands)
             v = leaves + k
-            local[v] = self._apply(e, operation, [operand(x) for x in operands])
+            local[v] = self.operations.apply(e, operation, [operand(x) for x in operands], inline=self.inline)
             keep(v, local[v])
-
-    def _apply(self, e: Emitter, operation: Operation, operands: Sequence[str]) -> str:
-        name = operation.name
-        if self.lanes > 1 and name in ON_VECTORS:
-            if self.inline and name not in ("sin", "cos"):
-                return ON_VECTORS[name](e, operands[0])
-            return self._call(e, name, operands[0])
-        return NATIVE[operation](e, *operands)
-
-    def _call(self, e: Emitter, name: str, x: str) -> str:
-        """A call to vector mathematics as a function of the module."""
-        if name not in self.called:
-            f = Emitter(LANES)
-            if name in ("sin", "cos"):
-                size = f.intrinsic("fabs", "%x")
-                far = f.line(
-                    f"bitcast {f.flag} {f.compare('ogt', size, f.constant(vector_math.SINE_LIMIT))} to i{LANES}"
-                )
-                f.do(f"br i1 {f.line(f'icmp eq i{LANES} {far}, 0')}, label %near, label %far")
-                f.lines.append("far:")
-                f.do(f"ret {f.number} {f.library(name, '%x')}")
-                f.lines.append("near:")
-            f.do(f"ret {f.number} {ON_VECTORS[name](f, '%x')}")
-            self.called[name] = self._function(f"define internal {f.number} @{self.name}.{name}({f.number} %x)", f)
-        return e.line(f"call {e.number} @{self.name}.{name}({e.number} {x})")
 
     def _in_sections(self, e: Emitter, read: Callable[[int], str], sink: Callable[[int, str], None]) -> None:
         """Functions of `SECTION` instructions, which pass on in memory what later ones or the outputs need."""

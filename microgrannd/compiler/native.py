@@ -43,7 +43,7 @@ class Library:
             module.triple = machine.triple
             self._engine = llvm.create_mcjit_compiler(module, machine)
             if cache is not None:
-                kept = _Kept(cache, "\n".join([source, str(level), *_processor(), str(llvm.llvm_version_info)]))
+                kept = _Kept(cache, "\n".join([source, str(level), *processor(), str(llvm.llvm_version_info)]))
                 self._engine.set_object_cache(kept.write, kept.read)
             self._engine.finalize_object()
 
@@ -209,11 +209,12 @@ def optimisation(tape: Tape) -> int:
 def _machine(level: int) -> Any:
     """This processor, as LLVM knows it: a new one each time, since an engine takes possession of it."""
     llvm = _llvm()
-    cpu, features = _processor()
+    cpu, features = processor()
     return llvm.Target.from_default_triple().create_target_machine(cpu=cpu, features=features, opt=level)
 
 
 @functools.cache
-def _processor() -> tuple[str, str]:
+def processor() -> tuple[str, str]:
+    """This processor's name and what it can do, as LLVM has them."""
     llvm = _llvm()
     return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()

@@ -1,0 +1,444 @@
+"""Symbolic arrays: array code is run once on arrays that only write down what is asked of them.
+
+What they write down is a recording: arrays by their making, in the order in which they can be made. An array
+is a view of another, numbers put together element by element, a sum or a maximum along an axis, a product of
+matrices, or parts joined. Sizes are whole numbers but for the samples' axis, whose size is known only when
+the code runs. `Namespace` stands in for an array library. This room may import the operations.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+
+from microgrannd import operations as ops
+from microgrannd.operations import Operation
+
+SAMPLES: Final = -1  # stands for the size of the samples' axis
+HEIGHT: Final = 24  # operations that are done in one go; a longer chain is put down in between
+
+Shape: TypeAlias = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Given:
+    """An argument of the program, its numbers in a row."""
+
+    index: int
+
+
+@dataclass(frozen=True)
+class Table:
+    """Numbers that are known."""
+
+    numbers: Any
+
+
+@dataclass(frozen=True)
+class Number:
+    """One number for all."""
+
+    number: float
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many samples there are, as a number."""
+
+
+@dataclass(frozen=True)
+class View:
+    """Numbers of an array in memory: start + Σ index · stride or, with `offsets`, more by that table's entry.
+
+    The table is a row of whole numbers and has strides of its own.
+    """
+
+    source: Array
+    start: int
+    strides: tuple[int, ...]
+    offsets: Any = None
+    table_strides: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Apply:
+    """An operation, element by element; the operands are repeated to a common shape."""
+
+    operation: Operation
+    operands: tuple[Array, ...]
+
+
+@dataclass(frozen=True)
+class Reduce:
+    """The sum or the maximum along one axis."""
+
+    operation: Operation
+    operand: Array
+    axis: int
+
+
+@dataclass(frozen=True)
+class Product:
+    """Of matrices along the last two axes; `summed` over the samples where it says so."""
+
+    left: Array
+    right: Array
+    summed: bool = False
+
+
+@dataclass(frozen=True)
+class Join:
+    """Arrays one behind the other along an axis."""
+
+    parts: tuple[Array, ...]
+    axis: int
+
+
+Making: TypeAlias = Given | Table | Number | Count | View | Apply | Reduce | Product | Join
+
+
+class Recording:
+    """The arrays that were made, in order."""
+
+    def __init__(self) -> None:
+        self.arrays: list[Array] = []
+
+    def array(self, shape: Shape, making: Making) -> Array:
+        """A new array."""
+        self.arrays.append(Array(self, shape, making))
+        return self.arrays[-1]
+
+    def of(self, thing: Any) -> Array:
+        """An array itself, or one of numbers that are known."""
+        if isinstance(thing, Array):
+            return thing
+        if isinstance(thing, np.ndarray) and thing.ndim:
+            return self.array(thing.shape, Table(np.ascontiguousarray(thing, dtype=float)))
+        return self.array((), Number(float(thing)))
+
+
+class Array:
+    """One array. `stands` tells whether it is put down in memory, rather than made where it is needed."""
+
+    __array_ufunc__ = None  # NumPy's arrays leave arithmetic with this one to it
+
+    def __init__(self, recording: Recording, shape: Shape, making: Making) -> None:
+        self.recording = recording
+        self.sizes = shape
+        self.making = making
+        self.stands = isinstance(making, Given | Table | Reduce | Product | Join)
+        self.height = 0
+
+    def __bool__(self) -> bool:
+        raise NotImplementedError("The code of a program on arrays does not look at numbers.")
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """The sizes as the code asks for them: of the samples' axis a number that is known later."""
+        return tuple(self.recording.array((), Count()) if size == SAMPLES else size for size in self.sizes)
+
+    # ---- views
+
+    def view(self) -> View:
+        """The array as it lies in memory, where it is put if it is not there."""
+        if isinstance(self.making, View) and not self.stands and self.making.offsets is None:
+            return self.making
+        self.stands = True
+        return View(self, 0, row_major(self.sizes))
+
+    @property
+    def T(self) -> Array:  # noqa: N802
+        """The axes in the opposite order."""
+        view = self.view()
+        return self.recording.array(self.sizes[::-1], View(view.source, view.start, view.strides[::-1]))
+
+    def swapped(self, i: int, j: int) -> Array:
+        """Two axes exchanged."""
+        view, order = self.view(), list(range(len(self.sizes)))
+        order[i], order[j] = order[j], order[i]
+        strides = tuple(view.strides[k] for k in order)
+        return self.recording.array(tuple(self.sizes[k] for k in order), View(view.source, view.start, strides))
+
+    def copied(self) -> Array:
+        """The array, put down in memory row by row."""
+        copy = self.recording.array(self.sizes, Apply(ops.stop_gradient, (self,)))
+        copy.stands = True
+        return copy
+
+    def reshape(self, *shape: int) -> Array:
+        """The same numbers in another shape; of a samples' axis the size is written as -1."""
+        if self.sizes[:1] != (SAMPLES,):
+            known = math.prod(size for size in shape if size >= 0)
+            shape = tuple(size if size >= 0 else math.prod(self.sizes) // known for size in shape)
+        elif shape[0] != SAMPLES:
+            raise NotImplementedError(f"An array of shape {self.sizes} has no shape {shape}.")
+        view = self.view()
+        strides = regrouped(self.sizes, view.strides, shape)
+        if strides is None:
+            return self.copied().reshape(*shape)
+        return self.recording.array(shape, View(view.source, view.start, strides))
+
+    def __getitem__(self, key: Any) -> Array:
+        keys = list(key) if isinstance(key, tuple) else [key]
+        if Ellipsis in [k for k in keys if not isinstance(k, np.ndarray)]:
+            place = keys.index(Ellipsis)
+            missing = len(self.sizes) - sum(k is not None for k in keys) + 1
+            keys[place : place + 1] = [slice(None)] * missing
+        keys += [slice(None)] * (len(self.sizes) - sum(k is not None for k in keys))
+        view, axis, start = self.view(), 0, 0
+        shape: list[int] = []
+        strides: list[int] = []
+        offsets: Any = None
+        table_strides: tuple[int, ...] = ()
+        for k in keys:
+            if k is None:
+                shape.append(1)
+                strides.append(0)
+                continue
+            size, stride = self.sizes[axis], view.strides[axis]
+            axis += 1
+            if isinstance(k, slice):
+                first, count, step = (0, SAMPLES, 1) if size == SAMPLES else sliced(k, size)
+                start += first * stride
+                shape.append(count)
+                strides.append(step * stride)
+            elif isinstance(k, int):
+                start += k * stride
+            else:
+                offsets = np.ascontiguousarray(k, dtype=np.int64) * stride
+                table_strides = (*[0] * len(shape), *row_major(k.shape))
+                shape += k.shape
+                strides += [0] * k.ndim
+        if offsets is not None:
+            table_strides += (0,) * (len(shape) - len(table_strides))
+        return self.recording.array(
+            tuple(shape), View(view.source, view.start + start, tuple(strides), offsets, table_strides)
+        )
+
+    # ---- arithmetic
+
+    def __add__(self, other: Any) -> Any:
+        return applied(ops.add, self, other)
+
+    def __radd__(self, other: Any) -> Any:
+        return applied(ops.add, other, self)
+
+    def __sub__(self, other: Any) -> Any:
+        return applied(ops.sub, self, other)
+
+    def __rsub__(self, other: Any) -> Any:
+        return applied(ops.sub, other, self)
+
+    def __mul__(self, other: Any) -> Any:
+        return applied(ops.mul, self, other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return applied(ops.mul, other, self)
+
+    def __truediv__(self, other: Any) -> Any:
+        return applied(ops.div, self, other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return applied(ops.div, other, self)
+
+    def __neg__(self) -> Any:
+        return applied(ops.neg, self)
+
+    def __lt__(self, other: Any) -> Any:
+        return applied(ops.less, self, other)
+
+    def __le__(self, other: Any) -> Any:
+        return applied(ops.less_equal, self, other)
+
+    def __gt__(self, other: Any) -> Any:
+        return applied(ops.greater, self, other)
+
+    def __ge__(self, other: Any) -> Any:
+        return applied(ops.greater_equal, self, other)
+
+    def __eq__(self, other: Any) -> Any:
+        return applied(ops.equal, self, other)
+
+    def __ne__(self, other: Any) -> Any:
+        return applied(ops.not_equal, self, other)
+
+    __hash__ = object.__hash__
+
+    def __matmul__(self, other: Any) -> Array:
+        return multiplied(self, self.recording.of(other))
+
+    def __rmatmul__(self, other: Any) -> Array:
+        return multiplied(self.recording.of(other), self)
+
+
+def applied(operation: Operation, *things: Any) -> Any:
+    """An operation on arrays and numbers."""
+    recording = next((thing.recording for thing in things if isinstance(thing, Array)), None)
+    if recording is None:
+        return operation(*things)
+    operands = tuple(recording.of(thing) for thing in things)
+    shape = common_shape([operand.sizes for operand in operands])
+    made = recording.array(shape, Apply(operation, operands))
+    for operand in operands:
+        if isinstance(operand.making, Apply) and not operand.stands:
+            # Work is not done twice: not for a larger array, nor again when the chain grows too long.
+            operand.stands = operand.sizes != shape or operand.height >= HEIGHT
+    made.height = 1 + max((operand.height for operand in operands if not operand.stands), default=0)
+    return made
+
+
+def multiplied(left: Array, right: Array) -> Array:
+    """The product of matrices; where it has a single column, sums of products along rows."""
+    *batch, rows, _ = left.sizes
+    *other, _, columns = right.sizes
+    shape = (*common_shape([tuple(batch), tuple(other)]), rows, columns)
+    if columns == 1:
+        return reduced(ops.sum, left * right.swapped(-1 % len(right.sizes), -2 % len(right.sizes)), -1, True)
+    return left.recording.array(shape, Product(_readable(left), _rows_in_memory(right)))
+
+
+def reduced(operation: Operation, x: Array, axis: int, keepdims: bool) -> Array:
+    """The sum or the maximum along an axis."""
+    axis %= len(x.sizes)
+    shape = list(x.sizes)
+    shape[axis : axis + 1] = [1] if keepdims else []
+    return x.recording.array(tuple(shape), Reduce(operation, x, axis))
+
+
+def _readable(x: Array) -> Array:
+    """The array as a plain view."""
+    view = x.view()
+    return x.recording.array(x.sizes, view)
+
+
+def _rows_in_memory(x: Array) -> Array:
+    """The array as a view whose rows lie in memory number by number."""
+    readable = _readable(x)
+    view = readable.view()
+    return readable if view.strides[-1] == 1 else _readable(readable.copied())
+
+
+class Namespace:
+    """What array code calls, in place of a library."""
+
+    nan = math.nan
+    inf = math.inf
+
+    @staticmethod
+    def sum(x: Array, axis: int, keepdims: bool = False) -> Array:
+        """The sum along an axis."""
+        return reduced(ops.sum, x, axis, keepdims)
+
+    @staticmethod
+    def max(x: Array, axis: int, keepdims: bool = False) -> Array:
+        """The maximum along an axis."""
+        return reduced(ops.maximum, x, axis, keepdims)
+
+    @staticmethod
+    def isfinite(x: Array) -> Any:
+        """Where a number is neither infinite nor NaN."""
+        return applied(ops.less, applied(ops.abs, x), math.inf)
+
+    @staticmethod
+    def concatenate(parts: Sequence[Any], axis: int = 0) -> Array:
+        """Arrays one behind the other."""
+        recording = next(part.recording for part in parts if isinstance(part, Array))
+        arrays = tuple(recording.of(part) for part in parts)
+        shape = list(arrays[0].sizes)
+        shape[axis] = sum(array.sizes[axis] for array in arrays)
+        return recording.array(tuple(shape), Join(arrays, axis))
+
+    @staticmethod
+    def swapaxes(x: Array, i: int, j: int) -> Array:
+        """Two axes exchanged."""
+        return x.swapped(i, j)
+
+    @staticmethod
+    def einsum(pattern: str, vector: Array, rows: Array) -> Array:
+        """For each sample its matrix times its vector."""
+        assert pattern == "bk,bnk->bn"
+        return reduced(ops.sum, vector[:, None] * rows, -1, False)
+
+    @staticmethod
+    def tensordot(x: Array, y: Array, axes: Any) -> Array:
+        """The sum over the samples of matrices times transposed matrices."""
+        assert axes == ([0, 2], [0, 2])
+        right = _rows_in_memory(y.swapped(1, 2))
+        return x.recording.array((x.sizes[1], y.sizes[1]), Product(_readable(x), right, summed=True))
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        operation = _BY_NUMPY_NAME.get(name)
+        if operation is None:
+            raise NotImplementedError(f"No loops are known for {name}.")
+        return lambda *things: applied(operation, *things)
+
+
+_BY_NUMPY_NAME: Final = {name: operation for operation, name in ops.NUMPY_NAMES.items()}
+
+
+# ---- shapes and strides
+
+
+def row_major(shape: Shape) -> tuple[int, ...]:
+    """How far apart neighbours along each axis are where the numbers lie row by row."""
+    if SAMPLES in shape[1:]:
+        raise NotImplementedError("The samples' axis comes first.")
+    strides, step = [], 1
+    for size in reversed(shape):
+        strides.append(step)
+        step *= size
+    return tuple(reversed(strides))
+
+
+def common_shape(shapes: Sequence[Shape]) -> Shape:
+    """The shape to which arrays of these shapes are repeated."""
+    length = max(map(len, shapes))
+    full = [(1,) * (length - len(shape)) + shape for shape in shapes]
+    found = []
+    for sizes in zip(*full, strict=True):
+        others = {size for size in sizes if size != 1}
+        if len(others) > 1:
+            raise NotImplementedError(f"No common shape for {', '.join(map(str, shapes))}.")
+        found.append(others.pop() if others else 1)
+    return tuple(found)
+
+
+def sliced(key: slice, size: int) -> tuple[int, int, int]:
+    """The first, how many, and the step."""
+    positions = range(size)[key]
+    return positions.start, len(positions), positions.step
+
+
+def regrouped(shape: Shape, strides: tuple[int, ...], wanted: Shape) -> tuple[int, ...] | None:
+    """The strides in another shape; None where the numbers have to be moved for it."""
+    axes = list(zip(shape, strides, strict=True))
+    found: list[int] = []
+    if SAMPLES in (shape[:1] + wanted[:1]):
+        if shape[:1] != wanted[:1]:
+            raise NotImplementedError(f"An array of shape {shape} has no shape {wanted}.")
+        found.append(strides[0])
+        axes, wanted = axes[1:], wanted[1:]
+    axes = [(size, stride) for size, stride in axes if size != 1]
+    merged: list[tuple[int, int]] = []
+    for size, stride in axes:
+        if merged and merged[-1][1] == size * stride:
+            merged[-1] = (merged[-1][0] * size, stride)
+        else:
+            merged.append((size, stride))
+    merged.reverse()
+    left, stride = merged.pop() if merged else (1, 1)
+    for size in wanted:
+        if size == 1:
+            found.append(0)
+            continue
+        if left == 1 and merged:
+            left, stride = merged.pop()
+        if left % size:
+            return None
+        left //= size
+        found.append(left * stride)
+    return tuple(found)
