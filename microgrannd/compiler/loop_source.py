@@ -27,6 +27,7 @@ from microgrannd.compiler.symbolic_arrays import (
     Join,
     Number,
     Product,
+    Recording,
     Reduce,
     Shape,
     Table,
@@ -68,9 +69,9 @@ class LoopSource(NamedTuple):
     work: Room
 
 
-def loop_source(arrays: Sequence[Array], results: Sequence[Array]) -> LoopSource:
-    """The assembly that makes the results; `arrays` are all that were recorded."""
-    return _Writer(arrays, results).source()
+def loop_source(recording: Recording, results: Sequence[Array]) -> LoopSource:
+    """The assembly that makes the results and then writes over arguments, as it was recorded."""
+    return _Writer(recording, results).source()
 
 
 @dataclass
@@ -93,11 +94,14 @@ _ARGUMENTS: Final = (
 
 
 class _Writer:
-    def __init__(self, arrays: Sequence[Array], results: Sequence[Array]) -> None:
+    def __init__(self, recording: Recording, results: Sequence[Array]) -> None:
         self.e = LoopEmitter()
         self.functions = Functions("on")
         self.results = _apart(results)
-        self.needed = _needed(arrays, self.results)
+        self.writes = recording.writes
+        self.needed = _needed(
+            recording.arrays, [*self.results, *[x for pair in self.writes for x in (pair[0].source, pair[1])]]
+        )
         self.known: list[Any] = []
         self.pointers: dict[Array, str] = {}
         self.samples = ""
@@ -106,7 +110,7 @@ class _Writer:
         e = self.e
         self.samples = e.line("sitofp i64 %n to double")
         results, room = _in_a_row(self.results)
-        places, work = _placed(self.needed, self.results)
+        places, work = _placed(self.needed, self.results, [x for _, x in self.writes])
         for x in self.needed:
             if not x.stands:
                 continue
@@ -119,6 +123,8 @@ class _Writer:
             else:
                 self.pointers[x] = self._within("%work", places[x])
             self._make(x)
+        for place, x in self.writes:
+            self._nest(place, x.sizes, x, x.sizes)
         e.do("ret void")
         main = e.function(f"define void @run({_ARGUMENTS})")
         declared = sorted(e.declared | self.functions.declared)
@@ -220,6 +226,8 @@ class _Writer:
         """Fill the target, of this shape, with what is made over the axes of `over`."""
         leaves = _leaves(what)
         goal = _Reading(self._at(target), _goal_strides(target.strides, shape, over, reduce))
+        if target.offsets is not None:
+            goal.table, goal.table_strides = self._table(target.offsets), list(target.table_strides)
         readings = [goal, *[self._reading(leaf, over) for leaf in leaves]]
         sizes, kept = _simplified(over, readings, None if reduce is None else reduce.axis)
         inner = len(sizes) - 1
@@ -244,10 +252,7 @@ class _Writer:
                 self._advance(readings[1:], kept, down.index)
                 x = self._value(what, self._values(readings[1:], leaves, inner, mask))
                 [found] = self.e.end(down, [_combined(self.e, operation, down.carried[0], x)])
-            if goal.strides[inner] == 1:
-                self.e.store_where(mask, found, goal.pointer)
-            else:
-                self.e.scatter_where(mask, found, goal.pointer, _apart_by(goal.strides[inner]))
+            self._store(goal, inner, mask, found)
             self.e.end(block)
         for loop in reversed(loops):
             self.e.end(loop)
@@ -285,6 +290,15 @@ class _Writer:
 
     def _values(self, readings: Sequence[_Reading], leaves: Sequence[Array], axis: int, mask: str) -> dict[Array, str]:
         return {x: self._loaded(r, axis, mask) for x, r in zip(leaves, readings, strict=True)}
+
+    def _store(self, goal: _Reading, axis: int, mask: str, x: str) -> None:
+        """Put eight numbers where they belong along an axis."""
+        if goal.table:
+            self.e.scatter_where(mask, x, goal.pointer, self.e.load_where(mask, goal.table, "i64"))
+        elif goal.strides[axis] == 1:
+            self.e.store_where(mask, x, goal.pointer)
+        else:
+            self.e.scatter_where(mask, x, goal.pointer, _apart_by(goal.strides[axis]))
 
     def _loaded(self, reading: _Reading, axis: int, mask: str) -> str:
         """Eight numbers along an axis."""
@@ -395,16 +409,20 @@ def _room(fixed: int, varies: bool, start: int) -> Room:
     return Room(fixed, start) if varies else Room(start, 0)
 
 
-def _placed(needed: Sequence[Array], results: Container[Array]) -> tuple[dict[Array, Room], Room]:
+def _placed(
+    needed: Sequence[Array], results: Container[Array], written: Iterable[Array]
+) -> tuple[dict[Array, Room], Room]:
     """Where in the workspace each array begins.
 
-    A place is used again once nothing that comes later reads what is there.
+    A place is used again once nothing that comes later reads what is there, what is `written` last of all.
     """
     made = [x for x in needed if x.stands and not isinstance(x.making, Given | Table)]
     last: dict[Array, int] = {}
     for i, x in enumerate(made):
         for source in _sources(x):
             last[source] = i
+    for x in written:
+        last |= dict.fromkeys([x, *_sources(x)], len(made))
     ends = [0, 0]
     found: dict[Array, tuple[bool, int]] = {}
     free: dict[tuple[bool, int], list[int]] = {}

@@ -102,10 +102,11 @@ Making: TypeAlias = Given | Table | Number | Count | View | Apply | Reduce | Pro
 
 
 class Recording:
-    """The arrays that were made, in order."""
+    """The arrays that were made, in order, and what is written over arguments once all results are there."""
 
     def __init__(self) -> None:
         self.arrays: list[Array] = []
+        self.writes: list[tuple[View, Array]] = []
 
     def array(self, shape: Shape, making: Making) -> Array:
         """A new array."""
@@ -219,6 +220,13 @@ class Array:
             tuple(shape), View(view.source, view.start + start, tuple(strides), offsets, table_strides)
         )
 
+    def __setitem__(self, key: Any, other: Any) -> None:
+        place = self[key]
+        if not isinstance(self.making, Given) or not isinstance(other, Array) or other.sizes != place.sizes:
+            raise NotImplementedError("Only parts of arguments are written over, by arrays of their shape.")
+        assert isinstance(place.making, View)
+        self.recording.writes.append((place.making, other))
+
     # ---- arithmetic
 
     def __add__(self, other: Any) -> Any:
@@ -281,6 +289,9 @@ def applied(operation: Operation, *things: Any) -> Any:
     if recording is None:
         return operation(*things)
     operands = tuple(recording.of(thing) for thing in things)
+    joined = next((x for x in operands if isinstance(x.making, Join) and len(x.sizes) == 1), None)
+    if joined is not None and all(x.sizes in ((), joined.sizes) for x in operands):
+        return _part_by_part(operation, operands, joined)
     shape = common_shape([operand.sizes for operand in operands])
     made = recording.array(shape, Apply(operation, operands))
     for operand in operands:
@@ -289,6 +300,22 @@ def applied(operation: Operation, *things: Any) -> Any:
             operand.stands = operand.sizes != shape or operand.height >= HEIGHT
     made.height = 1 + max((operand.height for operand in operands if not operand.stands), default=0)
     return made
+
+
+def _part_by_part(operation: Operation, operands: Sequence[Array], joined: Array) -> Array:
+    """An operation on parts that are joined, as the parts of its results: so that none is put down before."""
+    sizes = [part.sizes[0] for part in joined.making.parts]  # type: ignore[union-attr]
+    parts, start = [], 0
+    for k, size in enumerate(sizes):
+        here = [
+            x if not x.sizes
+            else x.making.parts[k] if isinstance(x.making, Join) and [part.sizes[0] for part in x.making.parts] == sizes
+            else x[start : start + size]
+            for x in operands
+        ]  # fmt: skip
+        parts.append(applied(operation, *here))
+        start += size
+    return joined.recording.array(joined.sizes, Join(tuple(parts), 0))
 
 
 def multiplied(left: Array, right: Array) -> Array:
@@ -351,6 +378,11 @@ class Namespace:
         shape = list(arrays[0].sizes)
         shape[axis] = sum(array.sizes[axis] for array in arrays)
         return recording.array(tuple(shape), Join(arrays, axis))
+
+    @staticmethod
+    def copy(x: Any) -> Any:
+        """A copy of numbers that are known."""
+        return np.array(x)
 
     @staticmethod
     def swapaxes(x: Array, i: int, j: int) -> Array:
