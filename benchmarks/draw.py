@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import random
-import resource
 import shlex
 import shutil
 import statistics
@@ -14,7 +13,7 @@ import time
 from collections.abc import Callable
 from itertools import pairwise
 
-from benchmarks.harness import OURS, interleaved, print_rows, row
+from benchmarks.harness import OURS, interleaved, peak_memory, print_rows, row
 from microgrannd import Value, operations
 from microgrannd.drawing import Drawing, draw
 from microgrannd.engine import topological_order
@@ -219,7 +218,7 @@ def million() -> None:
     start, processor = time.perf_counter(), time.process_time()
     draw(loss).svg  # noqa: B018
     seconds, processor = time.perf_counter() - start, time.process_time() - processor
-    print(seconds, processor, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3, nodes)
+    print(seconds, processor, peak_memory(), nodes)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import gc
 import json
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
@@ -71,6 +72,15 @@ def interleaved(
     finally:
         gc.unfreeze()
     return {name: statistics.median(seconds) for name, seconds in times.items()}
+
+
+def peak_memory() -> float:
+    """The most that this process ever held of the machine's memory, in MB."""
+    status = Path("/proc/self/status")
+    if status.exists():  # what getrusage tells is, on Linux, at least what the process that started this one held
+        [line] = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]
+        return int(line.split()[1]) / 1e3
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 
 
 def row(workload: str, peer: str, measure: str, median: float, unit: str, note: str = "") -> dict[str, object]:

@@ -1,16 +1,17 @@
 """A minibatch of 64 through the 196-100-50-10 network: forward, backward and update, as the book trains it.
 
-The network is built of scalars; the peers are written with matrices by hand. Every peer's weights after
-twenty steps are held against NumPy's before anything is timed.
+The network is built of scalars; the peers on arrays are written with matrices by hand. Every peer's weights
+after twenty steps are held against NumPy's before anything is timed. Engines of scalars do one sample, whose
+gradients are held against NumPy's, and a minibatch is 64 times that.
 """
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 
-from benchmarks.harness import OURS, installed, interleaved, print_rows, row, timed_rows
+from benchmarks import harness, mnist_costs, mnist_in_scalars
+from benchmarks.harness import OURS, has_cc, interleaved, loaded, row, timed_rows
+from benchmarks.mnist_by_hand import c_by_hand, numba_by_hand
 
 NAME = "mnist"
 SIZES, BATCH, RATE, STEPS = (196, 100, 50, 10), 64, 1.0, 20
@@ -67,9 +68,8 @@ class Ours:
             lambda guarded: compiled._kernel(plan, "parameters", guarded=guarded),
             plan,
             SGD(self.network.parameters(), lr=RATE),
-            (x, y),
-            len(x),
         )
+        self.training.take((x, y))
 
     def __call__(self):
         self.training.run(1, BATCH, RATE)
@@ -159,35 +159,75 @@ class Torch:
         return [w.detach().numpy() for w in self.parameters[::2]]
 
 
-def first_step(expand):
-    """Seconds from the scalar code to the first minibatch done: trace, gradients, matrices, run."""
-    from microgrannd.optim import SGD
+class Autograd:
+    def __init__(self):
+        import autograd
+        import autograd.numpy as xp
 
-    x, y = batches()[0]
-    compiled, network = program(expand)
-    start = time.perf_counter()
-    compiled.fit((x, y), SGD(network.parameters(), lr=RATE), epochs=1, batch_size=BATCH)
-    return time.perf_counter() - start
+        def loss(parameters, x, y):
+            a = x
+            for w, b in parameters:
+                a = 1 / (1 + xp.exp(-(xp.dot(a, w) + b)))
+            return 0.5 * xp.sum((a - y) ** 2) / BATCH
+
+        self.slopes, self.parameters, self.batches = autograd.grad(loss), first_weights(), batches()
+
+    def __call__(self):
+        for x, y in self.batches:
+            found = self.slopes(self.parameters, x, y)
+            for pair, slopes in zip(self.parameters, found, strict=True):
+                for p, g in zip(pair, slopes, strict=True):
+                    p -= RATE * g
+
+    def weights(self):
+        return [w for w, _ in self.parameters]
+
+
+class SampleBySample(NumpyByHand):
+    """As the book's layers do it: a row at a time through matrices, the gradients added up."""
+
+    def __call__(self):
+        for x, y in self.batches:
+            sums = [[np.zeros_like(p) for p in pair] for pair in self.parameters]
+            for i in range(BATCH):
+                outputs = [x[i : i + 1]]
+                for w, b in self.parameters:
+                    outputs.append(1 / (1 + np.exp(-(outputs[-1] @ w + b))))
+                d = (outputs[-1] - y[i]) * outputs[-1] * (1 - outputs[-1])
+                for layer in (2, 1, 0):
+                    a = outputs[layer]
+                    sums[layer][0] += a.T @ d
+                    sums[layer][1] += d[0]
+                    if layer:
+                        d = d @ self.parameters[layer][0].T * a * (1 - a)
+            for pair, slopes in zip(self.parameters, sums, strict=True):
+                for p, g in zip(pair, slopes, strict=True):
+                    p -= RATE / BATCH * g
 
 
 def run():
-    peers = {OURS: Ours(), "NumPy by hand": NumpyByHand()}
-    names = {"jax": ("JAX jit", Jax), "torch": ("PyTorch", Torch)}
-    peers |= {name: make() for name, make in (names[package] for package in installed("jax", "torch"))}
-    for peer in peers.values():
-        peer()
+    started = mnist_costs.first_step_rows()  # before the peers are imported, whose modules would be on the bill
+    makers = {OURS: Ours, "NumPy by hand": NumpyByHand, "NumPy by hand, sample by sample": SampleBySample}
+    names = {"jax": ("JAX jit", Jax), "torch": ("PyTorch", Torch), "autograd": ("autograd", Autograd)}
+    makers |= dict(names[package] for package in loaded("jax", "torch", "autograd"))
+    if loaded("numba"):
+        makers["numba by hand"] = lambda: numba_by_hand(first_weights, batches, RATE / BATCH)
+    if has_cc():
+        makers |= c_by_hand(first_weights, batches, RATE / BATCH)
+    peers, _, first = harness.made(makers)
     want = peers["NumPy by hand"].weights()
     for name, peer in peers.items():
         assert all(np.abs(a - b).max() < 1e-9 for a, b in zip(peer.weights(), want, strict=True)), name
     rows = timed_rows(NAME, "a minibatch of 64", interleaved(peers, rounds=15), "µs", per=STEPS)
-    for expand, nodes in ((False, "26,252 nodes, with dot"), (True, "95,263 nodes, sums of products")):
-        seconds = sorted(first_step(expand) for _ in range(3))[1]
-        rows.append(row(NAME, OURS, f"to the first step, {nodes}", seconds, "s", "trace, gradients, matrices, run"))
+    rows += mnist_in_scalars.rows(first_weights(), *[array[0] for array in batches()[0]], BATCH)
+    note = "made, compiled, and twenty minibatches; the import is apart"
+    rows += [row(NAME, name, "to the first twenty minibatches", s, "s", note) for name, s in first.items()]
     compiled, _ = program()
     compiled.trace([0.5] * SIZES[0], [0.0] * SIZES[-1])
     lines = sum(" = " in line for line in compiled.matrix_source.splitlines())
-    return [*rows, row(NAME, OURS, "array statements found", lines, "", "")]
+    rows.append(row(NAME, OURS, "array statements found", lines, "", ""))
+    return rows + started + mnist_costs.memory_rows({OURS: "Ours", "NumPy by hand": "NumpyByHand"})
 
 
 if __name__ == "__main__":
-    print_rows(run())
+    harness.print_rows(run())

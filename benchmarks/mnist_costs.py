@@ -1,0 +1,86 @@
+"""What the matrix program costs before and beside its arithmetic: the time to the first step, and the memory."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+import tracemalloc
+from itertools import pairwise
+
+import numpy as np
+
+from benchmarks import harness
+from benchmarks.harness import OURS, row
+
+NAME = "mnist"
+SIZES, BATCH = (196, 100, 50, 10), 64
+
+
+def first_step(sizes, expand, softmax=False):
+    """Seconds from the scalar code to the first minibatch done: trace, gradients, matrices, run."""
+    import microgrannd as mg
+    from microgrannd.losses import half_squared_error, softmax_cross_entropy
+
+    inputs, *outputs = sizes
+    kinds = ("relu", "linear") if softmax else ("sigmoid", "sigmoid")
+    network = mg.MLP(inputs, outputs, *kinds, seed=0, init=(0.5, 0.5), expand=expand)
+    loss = softmax_cross_entropy if softmax else half_squared_error
+    x, y = np.random.default_rng(0).random((BATCH, inputs)), np.eye(sizes[-1])[np.arange(BATCH) % sizes[-1]]
+    start = time.perf_counter()
+    compiled = mg.compile(lambda x, y: loss(network(x), y), backend="numpy")
+    compiled.fit((x, y), mg.optim.SGD(network.parameters(), lr=1.0), epochs=1, batch_size=BATCH)
+    return time.perf_counter() - start
+
+
+STEPS_TO = {
+    "to the first step, 26,252 nodes, with dot": (SIZES, False),
+    "to the first step, 95,263 nodes, sums of products": (SIZES, True),
+    "to the first step, 784-50-10, ReLU and softmax": ((784, 50, 10), False, True),
+}
+SIZES_TO_COMPARE = ((49, 25, 13, 10), (98, 50, 25, 10), SIZES)
+
+
+def first_step_rows():
+    rounds = 1 if harness.smoke else 3
+    rows = []
+    for measure, arguments in list(STEPS_TO.items())[: 1 if harness.smoke else None]:
+        seconds = sorted(first_step(*arguments) for _ in range(rounds))[rounds // 2]
+        rows.append(row(NAME, OURS, measure, seconds, "s", "trace, gradients, matrices, run"))
+    if harness.smoke:
+        return rows
+    weights = [sum((n + 1) * m for n, m in pairwise(sizes)) for sizes in SIZES_TO_COMPARE]
+    seconds = [min(first_step(sizes, True) for _ in range(2)) for sizes in SIZES_TO_COMPARE]
+    slope = np.polyfit(np.log(weights), np.log(seconds), 1)[0]
+    note = "time ~ size to this power, over " + ", ".join("-".join(map(str, sizes)) for sizes in SIZES_TO_COMPARE)
+    return [*rows, row(NAME, OURS, "to the first step, the exponent of growth", slope, "", note)]
+
+
+def memory_of(peer):
+    """Print the peak of this process in MB, and that of Python's and NumPy's blocks while it does the work again."""
+    from benchmarks import mnist
+
+    if peer != "Ours":  # whose weights come from no model: scalars of ours would be on its bill
+        numbers = np.random.default_rng(0)
+        layers = [(numbers.uniform(-0.5, 0.5, (n, m)), numbers.uniform(-0.5, 0.5, m)) for n, m in pairwise(SIZES)]
+        mnist.first_weights = lambda: layers
+    work = getattr(mnist, peer)()
+    work()
+    peak = harness.peak_memory()
+    tracemalloc.start()
+    work()
+    print(peak, tracemalloc.get_traced_memory()[1] / 1e6)
+
+
+def memory_rows(peers):
+    """Of classes of `benchmarks.mnist`, each in a process of its own."""
+    rows = []
+    for name, peer in peers.items():
+        code = f"from benchmarks import mnist_costs; mnist_costs.memory_of({peer!r})"
+        output = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout
+        peak, training = map(float, output.split())
+        rows += [
+            row(NAME, name, "memory, peak of the process", peak, "MB", "import, trace and twenty minibatches"),
+            row(NAME, name, "memory, taken while it trains", training, "MB", "what a minibatch needs beside the data"),
+        ]
+    return rows
