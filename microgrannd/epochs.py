@@ -1,12 +1,11 @@
 """The epochs of a training: which samples, in which order, a step for each batch, and the `History` of it.
 
 How a batch's gradients come about is not its business: sample by sample, or by a compiled program. This room
-may import the optimizers and progress.
+may import the data, the optimizers and progress.
 """
 
 from __future__ import annotations
 
-import operator
 import os
 import random
 import time
@@ -14,11 +13,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from microgrannd.data import Column, Data, batch_size_of, columns_of, stream_of
 from microgrannd.optim import Optimizer
 from microgrannd.progress import reporting
 
 Callback: TypeAlias = "Callable[[int, History], object]"
-Column: TypeAlias = Any  # an array or a list, samples along the first axis
 
 
 @dataclass
@@ -81,7 +80,7 @@ class History:
 
 def train(
     backward: Callable[..., float],
-    data: Sequence[Column],
+    data: Data,
     optimizer: Optimizer,
     *,
     epochs: int,
@@ -93,10 +92,11 @@ def train(
     progress: bool,
 ) -> History:
     """Train as `training.fit` does, with `backward(*batch)` to give a batch's mean loss and add its mean gradients."""
-    columns, count = columns_of(data)
+    stream = stream_of(data, epochs, batch_size=batch_size, replace=replace, seed=seed)
+    columns, count = ([], 0) if stream else columns_of(data)
     if epochs < 0:
         raise ValueError(f"epochs is at least 0, got {epochs}.")
-    size = batch_size_of(batch_size, count)
+    size = 0 if stream else batch_size_of(batch_size, count)
     generator = random if seed is None else random.Random(seed)
     callbacks = list(callbacks)
     history = History()
@@ -106,7 +106,8 @@ def train(
                 start = time.perf_counter()
                 if schedule:
                     optimizer.lr = schedule(epoch)
-                mean_loss = _epoch(backward, optimizer, _batches(columns, count, size, replace, generator))
+                batches = stream or _batches(columns, count, size, replace, generator)
+                mean_loss = _epoch(backward, optimizer, batches)
                 history.losses.append(mean_loss)
                 history.rates.append(optimizer.lr)
                 history.seconds.append(time.perf_counter() - start)
@@ -124,11 +125,18 @@ def _epoch(backward: Callable[..., float], optimizer: Optimizer, batches: Iterab
     total, count = 0.0, 0
     for batch in batches:
         size = len(batch[0])
-        optimizer.zero_grad()
-        total += size * backward(*batch)
-        optimizer.step()
+        total += size * step(backward, optimizer, batch)
         count += size
+        del batch  # before the next is made
     return total / count
+
+
+def step(backward: Callable[..., float], optimizer: Optimizer, batch: Sequence[Column]) -> float:
+    """A step of the optimizer on one batch; its mean loss."""
+    optimizer.zero_grad()
+    loss = backward(*batch)
+    optimizer.step()
+    return loss
 
 
 def _batches(
@@ -146,26 +154,3 @@ def _batches(
 
 def _rows(column: Column, chosen: list[int]) -> Column:
     return column[chosen] if hasattr(column, "shape") else [column[i] for i in chosen]
-
-
-def columns_of(data: Sequence[Column]) -> tuple[list[Column], int]:
-    """The data's columns, checked, and how many samples they have."""
-    if not isinstance(data, tuple | list) or not all(hasattr(column, "__len__") for column in data):
-        raise TypeError(
-            "data is a tuple with an array or list for each argument of the loss, such as (X, Y); "
-            f"got {type(data).__name__}."
-        )
-    lengths = [len(column) for column in data]
-    if len(set(lengths)) != 1 or not lengths[0]:
-        raise ValueError(f"The data has arrays of one length, at least 1; got lengths {lengths}.")
-    return list(data), lengths[0]
-
-
-def batch_size_of(batch_size: int | None, count: int) -> int:
-    """The number of samples in a batch, checked; None means all."""
-    if batch_size is None:
-        return count
-    size = operator.index(batch_size)
-    if not 1 <= size <= count:
-        raise ValueError(f"batch_size is {size}, but the data has {count} samples: it is from 1 to {count}.")
-    return size

@@ -7,12 +7,14 @@ are. This room may import the compiler and the floors beneath it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
+from microgrannd.data import Column, Data, columns_of, stream_of
 from microgrannd.engine import Value
-from microgrannd.epochs import Callback, Column, History, columns_of, train
+from microgrannd.epochs import Callback, History, train
 from microgrannd.evaluation import ConfusionMatrix, accuracy, argmax, one_hot, threshold
 from microgrannd.optim import Optimizer
 
@@ -21,7 +23,7 @@ __all__ = ["ConfusionMatrix", "History", "accuracy", "argmax", "fit", "one_hot",
 
 def fit(
     loss: Callable[..., Value],
-    data: Sequence[Column],
+    data: Data,
     optimizer: Optimizer,
     *,
     epochs: int = 100,
@@ -35,12 +37,19 @@ def fit(
 ) -> History:
     """Lower the mean of `loss` over the data, one step of the optimizer for each batch.
 
-    `loss(x, y, ...)` takes one sample and gives a Value. `data` has an array or list for each of its
-    arguments, samples along the first axis. Each epoch goes through all samples: at once, or shuffled and
-    in batches of `batch_size`, the last perhaps smaller; with `replace` each batch is drawn anew from all
-    samples, with repetition. `seed` makes the order repeatable. `schedule(epoch)`, counted from 0, gives
-    the learning rate. Each of the `callbacks` is called with the epoch and the history after an epoch; one
-    that returns True ends the training. Ctrl-C ends it too, and what was learned stays.
+    `loss(x, y, ...)` takes one sample and gives a Value. `data` is a tuple with an array or list for each of
+    its arguments, samples along the first axis; of a memory-mapped array no more than a batch is copied, or
+    a few megabytes. Each epoch goes through all samples: at once, or shuffled and in batches of `batch_size`,
+    the last perhaps smaller; with `replace` each batch is drawn anew from all samples, with repetition.
+    `seed` makes the order repeatable.
+
+    Data that are in no array come in batches: `data` is an iterable of such tuples, or a function that gives
+    one, such as a generator function. Each is a batch, and each pass an epoch. One batch is in memory at a
+    time. An iterator that cannot begin anew is for a single epoch.
+
+    `schedule(epoch)`, counted from 0, gives the learning rate. Each of the `callbacks` is called with the
+    epoch and the history after an epoch; one that returns True ends the training. Ctrl-C ends it too, and
+    what was learned stays.
 
     The loss is compiled where that pays and changes nothing but the time it takes: `compiled="auto"`. With
     True it is compiled in any case, or the error says why it cannot be; with False it is not.
@@ -50,19 +59,28 @@ def fit(
     >>> history = fit(lambda x, y: (w * x - y) ** 2, ([1, 2, 3], [2, 4, 6]), SGD([w], lr=0.1), epochs=20)
     >>> round(w.data, 6)
     2.0
+    >>> def batches():
+    ...     yield [1, 2], [4, 8]
+    ...     yield [3], [12]
+    >>> history = fit(lambda x, y: (w * x - y) ** 2, batches, SGD([w], lr=0.1), epochs=20)
+    >>> round(w.data, 6)
+    4.0
     """
     options: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "replace": replace, "seed": seed}
     options |= {"schedule": schedule, "callbacks": callbacks, "progress": progress}
-    columns, count = columns_of(data)
     if compiled not in (True, False, "auto"):
         raise ValueError(f"compiled is True, False or 'auto', got {compiled!r}.")
-    if compiled:
+    stream = stream_of(data, epochs, batch_size=batch_size, replace=replace, seed=seed)
+    if compiled and epochs > 0:
         from microgrannd.compiler import for_training  # here, because eager training needs no compiler
 
-        program = for_training(loss, columns, epochs * count, insist=compiled is True)
+        columns, count = columns_of(stream.first() if stream else data)
+        samples = math.inf if stream else epochs * count  # nobody knows how long a stream is
+        program = for_training(loss, columns, samples, insist=compiled is True)
+        del columns
         if program is not None:
-            return program.fit(columns, optimizer, **options)
-    return train(partial(_backward_by_sample, loss), columns, optimizer, **options)
+            return program.fit(stream or data, optimizer, **options)
+    return train(partial(_backward_by_sample, loss), stream or data, optimizer, **options)
 
 
 def _backward_by_sample(loss: Callable[..., Value], *batch: Column) -> float:

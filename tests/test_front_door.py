@@ -71,7 +71,7 @@ def test_a_script_for_micrograd_needs_another_import_only():  # X-01
 
 
 FLOORS = [
-    {"ieee", "errors", "files", "images", "modes", "version", "progress", "terminal"},
+    {"data", "ieee", "errors", "files", "images", "modes", "version", "progress", "terminal"},
     {"operations"},
     {"notation"},
     {"engine"},

@@ -50,7 +50,9 @@ def training_on_arrays(error, columns, optimizer, backend, float32=False):
     def kernel(guarded):
         return array_kernel(plan, "parameters", backend, guarded=guarded, float32=float32)
 
-    return array_training(kernel, plan, optimizer, columns, len(columns[0]))
+    training = array_training(kernel, plan, optimizer)
+    training.take(columns)
+    return training
 
 
 def run(training, *, epochs, batch_size=None, replace=False, seed=None):

@@ -282,7 +282,7 @@ def test_no_epochs_are_no_history():
         ((), {}, ValueError, "at least 1; got lengths"),
         (3.0, {}, TypeError, r"data is a tuple .* such as \(X, Y\); got float"),
         ((1.0, 2.0), {}, TypeError, "data is a tuple"),
-        (zip([1.0], [2.0], strict=True), {}, TypeError, "data is a tuple .* got zip"),
+        (zip([1.0], [2.0], strict=True), {"epochs": 1}, TypeError, "Batch 1 of the data is a tuple"),
     ],
 )
 def test_data_and_batches_that_do_not_fit_are_errors_before_anything_happens(data, options, error, message):

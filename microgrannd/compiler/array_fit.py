@@ -15,42 +15,46 @@ import numpy as np
 
 from microgrannd.compiler.array_libraries import Library
 from microgrannd.compiler.array_run import CHUNK, ArrayKernel, Rolled
+from microgrannd.compiler.batches import rows_of
 from microgrannd.compiler.python_source import python_source
 from microgrannd.compiler.steps import settings_of, steps
-from microgrannd.engine import Value
+from microgrannd.compiler.tracing import Trace
 from microgrannd.operations import NUMPY_NAMES
 from microgrannd.optim import SGD, Optimizer
 
 
 class ArrayTraining:
-    """One training under way. `arrays` have a row for each sample, one array for each argument with numbers.
+    """One training under way, of the parameters of a trace.
 
     `kernel(guarded)` gives the program, with or without the guards that infinite numbers need. `state` are
     the parameters and the optimizer's memory, `gradients` those of the last batch, summed over it.
     """
 
-    def __init__(
-        self,
-        kernel: Callable[[bool], ArrayKernel],
-        parameters: Sequence[Value],
-        optimizer: Optimizer,
-        arrays: Sequence[Any],
-        count: int,
-    ) -> None:
+    def __init__(self, kernel: Callable[[bool], ArrayKernel], trace: Trace, optimizer: Optimizer) -> None:
         self.kernel = kernel
-        self.parameters = parameters
+        self.parameters = trace.parameters
+        self.shapes = trace.shapes
         self.optimizer = optimizer
-        self.arrays = arrays
-        self.count = count
         taken = steps(optimizer)
         assert taken is not None
         self.steps = taken
         self.settings = settings_of(optimizer)
         self.last = 1
         place = {parameter: i for i, parameter in enumerate(optimizer.parameters)}
-        self.places = [place[parameter] for parameter in parameters]
-        memory = [[optimizer._remembered(name)[i] for i in self.places] for name in taken.memory]
-        self._enter(guarded=False, state=[[parameter._data for parameter in parameters], *memory])
+        self.places = [place[parameter] for parameter in self.parameters]
+        self._enter(guarded=False)
+        self.load()
+        self.take([])
+
+    def load(self) -> None:
+        """Go on from the parameters and the optimizer's memory as they stand."""
+        memory = [[self.optimizer._remembered(name)[i] for i in self.places] for name in self.steps.memory]
+        self._set([[parameter._data for parameter in self.parameters], *memory])
+
+    def take(self, columns: Sequence[Any]) -> None:
+        """Train on these data from now on; arrays are read batch by batch."""
+        self.count = len(columns[0]) if columns else 0
+        self.arrays = rows_of(columns, self.shapes) if columns else []
 
     def run(self, epochs: int, size: int, rate: float, order: Sequence[int] | None = None) -> list[float]:
         """Train for some epochs on batches of `size`, the samples in this order; the mean losses."""
@@ -59,9 +63,11 @@ class ArrayTraining:
             self.before[:] = self.state[0]
             start = [self.before]
         losses = [self._epoch(size, rate, order) for _ in range(epochs)]
-        if not self.guarded and np.isnan(self.library.numbers(self.state[0]).sum()):  # a NaN once there stays there
+        if not self.guarded and np.isnan(self.library.numbers(self.state[0]).max()):  # a NaN once there stays there
             self.optimizer.steps = steps_before
-            self._enter(guarded=True, state=[self._ordered(self.library.numbers(column)) for column in start])
+            columns = [self._ordered(self.library.numbers(column)) for column in start]
+            self._enter(guarded=True)
+            self._set(columns)
             losses = [self._epoch(size, rate, order) for _ in range(epochs)]
         return losses
 
@@ -83,17 +89,20 @@ class ArrayTraining:
             for column, target in zip(memory, kept, strict=True):
                 target[place] = column[i]
 
-    def _enter(self, *, guarded: bool, state: Sequence[Any]) -> None:
-        """Begin with these numbers, which are in the order of the parameters."""
+    def _enter(self, *, guarded: bool) -> None:
+        """Go on with the program that has the guards, or with the one without."""
         kernel = self.kernel(guarded)
         self.guarded = guarded
         self.library = kernel.library
         self.rolled, function = kernel.compiled(over_batch=True)
         self.batch = _Batch(self.rolled, function, self.library, self.optimizer)
-        self.state = [self.library.array(np.array(column, dtype=float)[self.rolled.layout]) for column in state]
-        self.before = self.library.xp.copy(self.state[0])
         self.gradients: list[Any] = []
         self.chunk = max(1, CHUNK // max(1, self.rolled.width))
+
+    def _set(self, columns: Sequence[Any]) -> None:
+        """Begin with these numbers, which are in the order of the parameters."""
+        self.state = [self.library.array(np.array(column, dtype=float)[self.rolled.layout]) for column in columns]
+        self.before = self.library.xp.copy(self.state[0])
 
     def _ordered(self, column: Any) -> Any:
         """The numbers of a flat array in the order of the parameters."""

@@ -5,11 +5,10 @@ NumPy is imported only when it does. This room may import the array kernels and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from microgrannd.compiler.batches import samples
 from microgrannd.compiler.plan import Aim, Plan, without_collection
 from microgrannd.compiler.steps import steps
 from microgrannd.compiler.tape import Tape
@@ -45,30 +44,13 @@ def array_kernel(plan: Plan, aim: Aim, backend: str, *, guarded: bool = False, f
         return ArrayKernel(plan.trace, plan.leaves(aim), guarded=guarded, backend=backend, float32=float32)
 
 
-def array_training(
-    kernels: Any, plan: Plan, optimizer: Optimizer, columns: Sequence[Any], count: int
-) -> ArrayTraining | None:
+def array_training(kernels: Callable[[bool], ArrayKernel], plan: Plan, optimizer: Optimizer) -> ArrayTraining | None:
     """A training on arrays of exactly the plan's parameters; None for an optimizer of the user's own.
 
-    `kernels(guarded)` gives the kernel; `columns` are the data, for each argument an array or a list.
+    `kernels(guarded)` gives the kernel.
     """
     if steps(optimizer) is None or set(optimizer.parameters) != set(plan.trace.parameters):
         return None
     from microgrannd.compiler.array_fit import ArrayTraining
 
-    return ArrayTraining(kernels, plan.trace.parameters, optimizer, _rows(plan, columns, count), count)
-
-
-def _rows(plan: Plan, columns: Sequence[Any], count: int) -> list[Any]:
-    """For each argument with numbers an array with a row for each sample. Arrays are taken as they are."""
-    import numpy
-
-    rows = []
-    for column, shape in zip(columns, plan.trace.shapes, strict=True):
-        if not shape.size:
-            continue
-        if hasattr(column, "dtype") and column.dtype.kind in "fiub":
-            rows.append(column.reshape(count, shape.size))
-        else:
-            rows.append(numpy.stack([numpy.asarray(one, dtype=float) for one in samples([column]).columns], axis=1))
-    return rows
+    return ArrayTraining(kernels, plan.trace, optimizer)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NamedTuple
 
 from microgrannd.compiler.shapes import SCALAR, Shape, builder, shape_of
 from microgrannd.nests import is_array
@@ -17,6 +17,7 @@ from microgrannd.nests import leaves as flatten
 from microgrannd.operations import as_float
 
 Column = Any  # a list of floats or a NumPy array
+PART: Final = 1 << 22  # of so many numbers at a time a copy as floats may be made: 32 MB
 
 
 class Batch(NamedTuple):
@@ -111,6 +112,45 @@ def samples(arguments: Sequence[Any]) -> Batch:
         shapes.append(shape)
         columns += [list(column) for column in zip(*rows, strict=True)] if rows else [[]]
     return Batch(tuple(shapes), columns, count, tuple(is_array(argument) for argument in arguments))
+
+
+def ends(columns: Sequence[Any]) -> list[Any]:
+    """The first and the last sample of each column. Lists are looked through, that all their samples have one shape."""
+    for column in columns:
+        if not is_array(column):
+            samples([column])
+    return [column[[0, -1]] if is_array(column) else [column[0], column[-1]] for column in columns]
+
+
+def sample_shapes(columns: Sequence[Any]) -> list[Shape]:
+    """The shape of the first sample of each column."""
+    return [nested(column.shape[1:]) if is_array(column) else shape_of(_as_nest(column[0])) for column in columns]
+
+
+def rows_of(columns: Sequence[Any], shapes: Sequence[Shape]) -> list[Any]:
+    """For each argument with numbers an array with a row for each sample. Arrays are taken as they are."""
+    import numpy
+
+    rows = []
+    for column, shape in zip(columns, shapes, strict=True):
+        if not shape.size:
+            continue
+        if is_array(column) and column.dtype.kind in "fiub":
+            rows.append(column.reshape(len(column), shape.size))
+        else:
+            rows.append(numpy.stack([numpy.asarray(one, dtype=float) for one in samples([column]).columns], axis=1))
+    return rows
+
+
+def in_parts(columns: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """The samples in turn, in parts of PART numbers where all columns are arrays; else all at once."""
+    if not all(is_array(column) and column.ndim for column in columns) or len(set(map(len, columns))) != 1:
+        yield columns
+        return
+    count = len(columns[0])
+    size = max(1, PART * count // max(1, sum(column.size for column in columns)))
+    for start in range(0, max(1, count), size):
+        yield [column[start : start + size] for column in columns]
 
 
 def room(shapes: Sequence[Shape], as_arrays: Sequence[bool], length: int) -> tuple[list[Any], list[Column]]:

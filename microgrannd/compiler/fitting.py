@@ -11,17 +11,21 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from microgrannd.compiler.batches import Batch
+from microgrannd.compiler.batches import PART, rows_of, sample_shapes
 from microgrannd.compiler.emitter import LANES
 from microgrannd.compiler.llvm_fit import fit_source
-from microgrannd.compiler.native import Library, contiguous, optimisation, padded, pointers
+from microgrannd.compiler.native import Library, optimisation, padded, pointers
 from microgrannd.compiler.steps import Steps, settings_of
 from microgrannd.compiler.tape import Tape
-from microgrannd.engine import Value
-from microgrannd.epochs import History
+from microgrannd.compiler.tracing import Trace
+from microgrannd.data import Stream
+from microgrannd.epochs import History, step
 from microgrannd.optim import Optimizer
+
+if TYPE_CHECKING:
+    from microgrannd.compiler.array_fit import ArrayTraining
 
 _SLICE: Final = 0.05  # seconds between two looks at Ctrl-C
 _POINTER = ctypes.c_void_p
@@ -65,43 +69,77 @@ class NativeFit:
 class Training:
     """One training under way: the numbers in flat arrays, and the Values they come from and go back to."""
 
-    def __init__(self, native: NativeFit, parameters: Sequence[Value], optimizer: Optimizer, data: Batch) -> None:
+    def __init__(self, native: NativeFit, trace: Trace, optimizer: Optimizer) -> None:
         import numpy
 
         self.native = native
         self.settings = settings_of(optimizer)
-        self.parameters = parameters
+        self.parameters = trace.parameters
+        self.shapes = trace.shapes
         self.optimizer = optimizer
-        self.count = data.length
-        columns, self.limit = padded(data.columns, data.length)
-        self.columns = [contiguous(column) for column in columns]
-        self.width = -(-max(len(parameters), 1) // LANES) * LANES
-        self.numbers = numpy.zeros(self.width)
-        self.numbers[: len(parameters)] = [parameter._data for parameter in parameters]
-        self.sums = numpy.zeros(1 + self.width)
         self.place = {parameter: i for i, parameter in enumerate(optimizer.parameters)}
+        self.width = -(-max(len(self.parameters), 1) // LANES) * LANES
+        self.numbers = numpy.zeros(self.width)
         self.memory = [numpy.zeros(self.width) for _ in native.steps.memory]
-        for column, name in zip(self.memory, native.steps.memory, strict=True):
-            kept = optimizer._remembered(name)
-            column[: len(parameters)] = [kept[self.place[parameter]] for parameter in parameters]
+        self.sums = numpy.zeros(1 + self.width)
         self.guarded = False
         self.last = 1
+        self.load()
+        self.take([])
+
+    def load(self) -> None:
+        """Go on from the parameters and the optimizer's memory as they stand."""
+        size = len(self.parameters)
+        self.numbers[:size] = [parameter._data for parameter in self.parameters]
+        for column, name in zip(self.memory, self.native.steps.memory, strict=True):
+            kept = self.optimizer._remembered(name)
+            column[:size] = [kept[self.place[parameter]] for parameter in self.parameters]
+
+    def take(self, columns: Sequence[Any]) -> None:
+        """Train on these data from now on. Few are made columns of floats at once, many part by part."""
+        self.count = len(columns[0]) if columns else 0
+        self.rows = rows_of(columns, self.shapes) if columns else []
+        self.part = max(1, PART // max(1, sum(shape.size for shape in self.shapes)))
+        self.columns = self._columns(slice(None)) if self.count <= self.part else None
 
     def run(self, epochs: int, size: int, rate: float, order: Sequence[int] | None = None) -> list[float]:
         """Train for some epochs on batches of `size`, the samples in this order; the mean losses."""
-        columns, limit = self.columns, self.limit
-        if order is not None:
-            columns, limit = padded([column[order] for column in columns], self.count)  # copies without gaps
+        self.last = self.count - (self.count - 1) // size * size
+        import numpy
+
+        samples = None if order is None else numpy.asarray(order)
+        if self.columns is None:
+            return [self._in_parts(size, rate, samples) for _ in range(epochs)]
+        columns = self.columns if samples is None else [column[samples] for column in self.columns]
+        return self._run(columns, self.count, epochs, size, rate)
+
+    def _in_parts(self, size: int, rate: float, samples: Any) -> float:
+        """The mean loss of an epoch through data of which a part at a time is made columns."""
+        total, part = 0.0, max(size, self.part // size * size)
+        for start in range(0, self.count, part):
+            chosen = slice(start, start + part) if samples is None else samples[start : start + part]
+            count = min(part, self.count - start)
+            [loss] = self._run(self._columns(chosen), count, 1, size, rate)
+            total += count * loss
+        return total / self.count
+
+    def _columns(self, chosen: Any) -> list[Any]:
+        """Samples as a column of floats for each scalar."""
+        import numpy
+
+        return [column for rows in self.rows for column in numpy.ascontiguousarray(rows[chosen].T, dtype=float)]
+
+    def _run(self, columns: Sequence[Any], count: int, epochs: int, size: int, rate: float) -> list[float]:
+        columns, limit = padded(columns, count)
         start = [column.copy() for column in self._state()]
-        losses = self._call(columns, limit, epochs, size, rate)
+        losses = self._call(columns, limit, epochs, count, size, rate)
         if losses is None:  # a NaN: from here on with the guards
             for column, before in zip(self._state(), start, strict=True):
                 column[:] = before
             self.guarded = True
-            losses = self._call(columns, limit, epochs, size, rate)
+            losses = self._call(columns, limit, epochs, count, size, rate)
             assert losses is not None
-        self.optimizer.steps += epochs * -(-self.count // size)
-        self.last = self.count - (self.count - 1) // size * size
+        self.optimizer.steps += epochs * -(-count // size)
         return losses
 
     def moment(self, seconds: float) -> int:
@@ -122,7 +160,9 @@ class Training:
     def _state(self) -> list[Any]:
         return [self.numbers, *self.memory]
 
-    def _call(self, columns: Sequence[Any], limit: int, epochs: int, size: int, rate: float) -> list[float] | None:
+    def _call(
+        self, columns: Sequence[Any], limit: int, epochs: int, count: int, size: int, rate: float
+    ) -> list[float] | None:
         """The mean losses of the epochs; None where it stopped at a NaN."""
         import numpy
 
@@ -133,9 +173,60 @@ class Training:
         done = self.native.function(self.guarded)(
             *(pointers(columns), self.numbers.ctypes.data, self.sums.ctypes.data, given, numbers),
             *(pointers([self.sums[1:], *self._state()]), pointers(self._state()), losses.ctypes.data),
-            *(self.optimizer.steps, epochs, self.count, size, limit, self.width),
+            *(self.optimizer.steps, epochs, count, size, limit, self.width),
         )
-        return losses.tolist() if done == epochs * -(-self.count // size) else None
+        return losses.tolist() if done == epochs * -(-count // size) else None
+
+
+class Streaming:
+    """A training on batches that come one after the other.
+
+    `backward` serves a batch whose samples have another structure than those of the first.
+    """
+
+    def __init__(self, stream: Stream, training: Training | ArrayTraining, backward: Callable[..., float]) -> None:
+        self.stream = stream
+        self.shapes = sample_shapes(stream.first())
+        self.training = training
+        self.backward = backward
+        self.optimizer = training.optimizer
+        self.count = 0  # which nobody knows
+
+    def run(self, epochs: int, size: int, rate: float, order: Sequence[int] | None = None) -> list[float]:
+        """Train for some epochs on the batches as they are; the mean losses."""
+        return [self._epoch(rate) for _ in range(epochs)]
+
+    def moment(self, seconds: float) -> int:
+        """An epoch: nobody knows how long it takes."""
+        return 1
+
+    def write_back(self) -> None:
+        """Put the parameters, their last gradients and the optimizer's memory where they belong."""
+        self.training.write_back()
+
+    def _epoch(self, rate: float) -> float:
+        total, count = 0.0, 0
+        for batch in self.stream:
+            size = len(batch[0])
+            try:
+                total += size * self._step(batch, size, rate)
+            except (TypeError, ValueError) as error:
+                error.add_note(f"It is about batch {self.stream.place} of the data.")
+                raise
+            count += size
+            del batch  # before the next is made
+        return total / count
+
+    def _step(self, batch: Sequence[Any], size: int, rate: float) -> float:
+        if sample_shapes(batch) != self.shapes:
+            self.training.write_back()
+            loss = step(self.backward, self.optimizer, batch)
+            self.training.load()
+            return loss
+        self.training.take(batch)
+        [loss] = self.training.run(1, size, rate)
+        self.training.take([])
+        return loss
 
 
 def train_natively(

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from microgrannd.compiler.arrays import array_kernel
-from microgrannd.compiler.batches import Batch, holds_array, room, samples
+from microgrannd.compiler.batches import PART, Batch, ends, holds_array, in_parts, room, samples
 from microgrannd.compiler.c_source import c_source
 from microgrannd.compiler.fastcall import fast_function
-from microgrannd.compiler.fitting import train_natively
+from microgrannd.compiler.fitting import Run, Streaming, train_natively
 from microgrannd.compiler.llvm_source import kernel_source, work
 from microgrannd.compiler.plan import Aim, Plan
 from microgrannd.compiler.profiles import ProgramProfile, profiled
@@ -23,8 +23,9 @@ from microgrannd.compiler.runtime import Runtime, numbers_of
 from microgrannd.compiler.shapes import SCALAR, builder
 from microgrannd.compiler.tape import Tape
 from microgrannd.compiler.tracing import trace_graph
+from microgrannd.data import Data, Stream, batch_size_of, columns_of, stream_of
 from microgrannd.engine import Value
-from microgrannd.epochs import History, batch_size_of, columns_of, train
+from microgrannd.epochs import History, train
 from microgrannd.nests import is_array
 from microgrannd.optim import Optimizer
 from microgrannd.progress import reporting
@@ -78,7 +79,7 @@ def compile(
     return program
 
 
-def for_training(loss: Callable[..., Any], columns: Sequence[Any], count: int, *, insist: bool) -> Program | None:
+def for_training(loss: Callable[..., Any], columns: Sequence[Any], count: float, *, insist: bool) -> Program | None:
     """A program for a loss that is worth compiling for training on so many samples; None for another one.
 
     A loss that looks at a number, or that does not do the same twice, such as one that draws random numbers,
@@ -90,8 +91,8 @@ def for_training(loss: Callable[..., Any], columns: Sequence[Any], count: int, *
         return None
     program = compile(loss)
     try:
-        given = samples(columns)
-        first, last = ([column[i] for column in given.columns] for i in (0, -1))
+        given = samples(ends(columns))
+        first, last = ([column[i] for column in given.columns] for i in (0, 1))
         plan = program._plan(given.shapes, first)
         again = compile(loss)._plan(given.shapes, last)
         backend = program._library(plan) or program._backend_for(plan.tape("parameters"))
@@ -157,18 +158,23 @@ class Program(Runtime):
 
     def backward(self, *batch: Any) -> float:
         """The mean value over a batch; the mean gradient is added to each parameter's `.grad`."""
-        given = samples(batch)
-        if not given.length:
-            raise ValueError("backward takes the mean over a batch of at least one sample, got none.")
-        plan = self._plan(given.shapes, given.first())
-        total, *gradients = self._run(plan, "parameters", "total", given.columns, given.length)
-        for parameter, gradient in zip(plan.trace.parameters, gradients, strict=True):
-            parameter._grad += gradient / given.length
-        return float(total / given.length)
+        sums: list[float] = []
+        count = 0
+        for part in in_parts(batch):
+            given = samples(part)
+            if not given.length:
+                raise ValueError("backward takes the mean over a batch of at least one sample, got none.")
+            plan = self._plan(given.shapes, given.first())
+            found = self._run(plan, "parameters", "total", given.columns, given.length)
+            sums = [x + y for x, y in zip(sums, found, strict=True)] if sums else list(found)
+            count += given.length
+        for parameter, gradient in zip(plan.trace.parameters, sums[1:], strict=True):
+            parameter._grad += gradient / count
+        return float(sums[0] / count)
 
     def fit(
         self,
-        data: Sequence[Any],
+        data: Data,
         optimizer: Optimizer,
         *,
         epochs: int = 100,
@@ -184,17 +190,29 @@ class Program(Runtime):
         With SGD, Adam or AdamW on exactly the program's parameters all epochs run in native code, or on flat
         arrays; another optimizer gets its gradients from the program.
         """
-        columns, count = columns_of(data)
-        first = samples([column[:1] if is_array(column) else [column[0]] for column in columns])
-        plan = self._plan(first.shapes, first.first())
-        started = self._training(plan, optimizer, columns, count)
-        options: dict[str, Any] = {"epochs": epochs, "replace": replace, "seed": seed, "schedule": schedule}
-        if started is None or epochs < 0:
-            options |= {"batch_size": batch_size, "callbacks": callbacks, "progress": progress}
-            return train(self.backward, columns, optimizer, **options)
-        options |= {"size": batch_size_of(batch_size, count), "callbacks": list(callbacks)}
+        drawn: dict[str, Any] = {"batch_size": batch_size, "replace": replace, "seed": seed}
+        options: dict[str, Any] = {"epochs": epochs, "schedule": schedule, "callbacks": list(callbacks)}
+        stream = stream_of(data, epochs, **drawn)
+        started = self._started(stream, data, optimizer, batch_size) if epochs > 0 else None
+        if started is None:
+            return train(self.backward, stream or data, optimizer, **drawn, **options, progress=progress)
+        options |= {"size": batch_size_of(batch_size, started.count), "replace": replace, "seed": seed}
         with reporting(epochs, progress) as report:
             return train_natively(started, report=report if progress else None, **options)
+
+    def _started(self, stream: Stream | None, data: Any, optimizer: Optimizer, batch_size: int | None) -> Run | None:
+        """A training on these data; None where a step needs the program's gradients and the optimizer itself."""
+        columns, count = columns_of(stream.first() if stream else data)
+        first = samples([column[:1] if is_array(column) else [column[0]] for column in columns])
+        plan = self._plan(first.shapes, first.first())
+        if not stream and not self._library(plan) and batch_size_of(batch_size, count) * len(first.columns) > PART:
+            return None  # native code needs a whole batch as columns of floats
+        training = self._training(plan, optimizer)
+        if training and stream:
+            return Streaming(stream, training, self.backward)
+        if training:
+            training.take(columns)
+        return training
 
     # ---- looking
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from microgrannd.compiler.arrays import ARRAY_BACKENDS, array_kernel, array_training, suits_arrays
-from microgrannd.compiler.batches import Batch, batch, is_sample, samples, whole_shape
+from microgrannd.compiler.batches import Batch, batch, is_sample, whole_shape
 from microgrannd.compiler.fitting import NativeFit, Training
 from microgrannd.compiler.interpreted import Kernel, PythonKernel
 from microgrannd.compiler.llvm_operations import unsupported
@@ -149,18 +149,16 @@ class Runtime:
             )
         return self.backend
 
-    def _training(
-        self, plan: Plan, optimizer: Optimizer, columns: Sequence[Any], count: int
-    ) -> Training | ArrayTraining | None:
+    def _training(self, plan: Plan, optimizer: Optimizer) -> Training | ArrayTraining | None:
         """A training on arrays or in native code; None where neither can be had."""
         if self._library(plan):
 
             def kernel(guarded: bool) -> Any:
                 return self._kernel(plan, "parameters", guarded=guarded)
 
-            return array_training(kernel, plan, optimizer, columns, count)
+            return array_training(kernel, plan, optimizer)
         native = self._native_fit(plan, optimizer)
-        return Training(native, plan.trace.parameters, optimizer, samples(columns)) if native else None
+        return Training(native, plan.trace, optimizer) if native else None
 
     def _native_fit(self, plan: Plan, optimizer: Optimizer) -> NativeFit | None:
         """The native training loop; None where it cannot be had."""

@@ -1,0 +1,124 @@
+"""Data to train on: columns side by side, or a stream of batches of which one at a time is in memory.
+
+An array of another library, such as a tensor, becomes NumPy's. This room imports nothing of the package.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeAlias
+
+Column: TypeAlias = Any  # an array or a list, samples along the first axis
+Data: TypeAlias = "Sequence[Column] | Iterable[Sequence[Column]] | Callable[[], Iterable[Sequence[Column]]]"
+
+
+def columns_of(data: Any, what: str = "The data") -> tuple[list[Column], int]:
+    """The data's columns, checked, and how many samples they have."""
+    if not isinstance(data, tuple | list) or not all(hasattr(column, "__len__") for column in data):
+        raise TypeError(
+            f"{what} is a tuple with an array or list for each argument of the loss, such as (X, Y); "
+            f"got {_shown(data)}."
+        )
+    lengths = [len(column) for column in data]
+    if len(set(lengths)) != 1 or not lengths[0]:
+        raise ValueError(f"{what} has arrays of one length, at least 1; got lengths {lengths}.")
+    return [_as_numpy(column) for column in data], lengths[0]
+
+
+def batch_size_of(batch_size: int | None, count: int) -> int:
+    """The number of samples in a batch, checked; None means all."""
+    if batch_size is None:
+        return count
+    size = operator.index(batch_size)
+    if not 1 <= size <= count:
+        raise ValueError(f"batch_size is {size}, but the data has {count} samples: it is from 1 to {count}.")
+    return size
+
+
+class Stream:
+    """Batches that come one after the other, anew for each epoch; `begin` starts an epoch.
+
+    A batch is let go of before the next one is made.
+    """
+
+    def __init__(self, begin: Callable[[], Iterator[Any]]) -> None:
+        self._begin = begin
+        self._ahead: tuple[list[Column], Iterator[list[Column]]] | None = None
+        self._epochs = 0
+        self.place = 0  # which batch of its epoch is the last that was given, counted from 1
+
+    def first(self) -> list[Column]:
+        """The first batch, which stays the first of the epoch to come."""
+        if self._ahead is None:
+            batches = self._epoch()
+            self._ahead = next(batches), batches
+        return self._ahead[0]
+
+    def __iter__(self) -> Iterator[list[Column]]:
+        if self._ahead is None:
+            return self._epoch()
+        return self._continued()
+
+    def _continued(self) -> Iterator[list[Column]]:
+        assert self._ahead is not None
+        (first, batches), self._ahead = self._ahead, None
+        yield first
+        del first
+        yield from batches
+
+    def _epoch(self) -> Iterator[list[Column]]:
+        self._epochs += 1
+        self.place = 0
+        batches, width = self._begin(), 0
+        while True:
+            try:
+                batch: Any = next(batches)
+            except StopIteration:
+                break
+            self.place += 1
+            columns, _ = columns_of(batch, f"Batch {self.place} of the data")
+            width = width or len(columns)
+            if len(columns) != width:
+                raise ValueError(f"Batch {self.place} of the data has {len(columns)} arrays, the first has {width}.")
+            del batch
+            yield columns
+            del columns
+        if not self.place:
+            raise ValueError(f"The data gave no batch in epoch {self._epochs}: it is spent, or was empty.")
+
+
+def stream_of(data: Any, epochs: int, *, batch_size: int | None, replace: bool, seed: int | None) -> Stream | None:
+    """The data as a stream; None where they are columns, or nothing that can be trained on."""
+    if isinstance(data, Stream):
+        return data
+    if isinstance(data, tuple | list | dict | str) or hasattr(data, "shape"):
+        return None
+    if not callable(data) and not isinstance(data, Iterable):
+        return None
+    if batch_size is not None or replace or seed is not None:
+        raise ValueError(
+            "batch_size, replace and seed say how batches are drawn from arrays; data that come in batches "
+            "have their own sizes and order: leave them out."
+        )
+    if isinstance(data, Iterator) and epochs > 1:
+        raise ValueError(
+            f"An iterator gives its batches once, so epochs is 1, got {epochs}. For more, give a function that "
+            "makes an iterator: it is called for each epoch."
+        )
+    return Stream(lambda: iter(data if isinstance(data, Iterable) else data()))
+
+
+def _as_numpy(column: Column) -> Column:
+    if not hasattr(column, "__array__"):
+        return column
+    import numpy
+
+    return numpy.asarray(column)
+
+
+def _shown(data: Any) -> str:
+    kind = type(data).__name__
+    if not isinstance(data, tuple | list):
+        return kind
+    return f"a {kind} with a {next(type(column).__name__ for column in data if not hasattr(column, '__len__'))} in it"
