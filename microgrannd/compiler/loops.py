@@ -19,11 +19,14 @@ import numpy as np
 
 from microgrannd import operations as ops
 from microgrannd.compiler.array_libraries import Library, operations_of
-from microgrannd.compiler.loop_source import Result, loop_source
+from microgrannd.compiler.loop_plan import Result
+from microgrannd.compiler.loop_source import loop_source
 from microgrannd.compiler.native import Library as Compiled
 from microgrannd.compiler.native import pointers, processor
 from microgrannd.compiler.product_source import product_source
-from microgrannd.compiler.symbolic_arrays import SAMPLES, Array, Count, Given, Namespace, Recording, View, applied
+from microgrannd.compiler.strides import SAMPLES
+from microgrannd.compiler.symbolic_arrays import Array, Count, Given, Recording, View, applied
+from microgrannd.compiler.symbolic_namespace import Namespace
 
 
 def loops_library(cache: Path | None = None) -> Library:

@@ -3,25 +3,23 @@
 What they write down is a recording: arrays by their making, in the order in which they can be made. An array
 is a view of another, numbers put together element by element, a sum or a maximum along an axis, a product of
 matrices, or parts joined. Sizes are whole numbers but for the samples' axis, whose size is known only when
-the code runs. `Namespace` stands in for an array library. This room may import the operations.
+the code runs. This room may import the strides and the operations.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 
 from microgrannd import operations as ops
+from microgrannd.compiler.strides import SAMPLES, Shape, common_shape, regrouped, row_major, sliced
 from microgrannd.operations import Operation
 
-SAMPLES: Final = -1  # stands for the size of the samples' axis
 HEIGHT: Final = 24  # operations that are done in one go; a longer chain is put down in between
-
-Shape: TypeAlias = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -283,6 +281,20 @@ class Array:
         return multiplied(self.recording.of(other), self)
 
 
+def operands(x: Array) -> tuple[Array, ...]:
+    """What an array is made of."""
+    made = x.making
+    if isinstance(made, View):
+        return (made.source,)
+    if isinstance(made, Apply):
+        return made.operands
+    if isinstance(made, Reduce):
+        return (made.operand,)
+    if isinstance(made, Product):
+        return (made.left, made.right)
+    return made.parts if isinstance(made, Join) else ()
+
+
 def applied(operation: Operation, *things: Any) -> Any:
     """An operation on arrays and numbers."""
     recording = next((thing.recording for thing in things if isinstance(thing, Array)), None)
@@ -325,7 +337,7 @@ def multiplied(left: Array, right: Array) -> Array:
     shape = (*common_shape([tuple(batch), tuple(other)]), rows, columns)
     if columns == 1:
         return reduced(ops.sum, left * right.swapped(-1 % len(right.sizes), -2 % len(right.sizes)), -1, True)
-    return left.recording.array(shape, Product(_readable(left), _rows_in_memory(right)))
+    return left.recording.array(shape, Product(readable(left), rows_in_memory(right)))
 
 
 def reduced(operation: Operation, x: Array, axis: int, keepdims: bool) -> Array:
@@ -336,141 +348,13 @@ def reduced(operation: Operation, x: Array, axis: int, keepdims: bool) -> Array:
     return x.recording.array(tuple(shape), Reduce(operation, x, axis))
 
 
-def _readable(x: Array) -> Array:
+def readable(x: Array) -> Array:
     """The array as a plain view."""
     view = x.view()
     return x.recording.array(x.sizes, view)
 
 
-def _rows_in_memory(x: Array) -> Array:
+def rows_in_memory(x: Array) -> Array:
     """The array as a view whose rows lie in memory number by number."""
-    readable = _readable(x)
-    view = readable.view()
-    return readable if view.strides[-1] == 1 else _readable(readable.copied())
-
-
-class Namespace:
-    """What array code calls, in place of a library."""
-
-    nan = math.nan
-    inf = math.inf
-
-    @staticmethod
-    def sum(x: Array, axis: int, keepdims: bool = False) -> Array:
-        """The sum along an axis."""
-        return reduced(ops.sum, x, axis, keepdims)
-
-    @staticmethod
-    def max(x: Array, axis: int, keepdims: bool = False) -> Array:
-        """The maximum along an axis."""
-        return reduced(ops.maximum, x, axis, keepdims)
-
-    @staticmethod
-    def isfinite(x: Array) -> Any:
-        """Where a number is neither infinite nor NaN."""
-        return applied(ops.less, applied(ops.abs, x), math.inf)
-
-    @staticmethod
-    def concatenate(parts: Sequence[Any], axis: int = 0) -> Array:
-        """Arrays one behind the other."""
-        recording = next(part.recording for part in parts if isinstance(part, Array))
-        arrays = tuple(recording.of(part) for part in parts)
-        shape = list(arrays[0].sizes)
-        shape[axis] = sum(array.sizes[axis] for array in arrays)
-        return recording.array(tuple(shape), Join(arrays, axis))
-
-    @staticmethod
-    def copy(x: Any) -> Any:
-        """A copy of numbers that are known."""
-        return np.array(x)
-
-    @staticmethod
-    def swapaxes(x: Array, i: int, j: int) -> Array:
-        """Two axes exchanged."""
-        return x.swapped(i, j)
-
-    @staticmethod
-    def einsum(pattern: str, vector: Array, rows: Array) -> Array:
-        """For each sample its matrix times its vector."""
-        assert pattern == "bk,bnk->bn"
-        return reduced(ops.sum, vector[:, None] * rows, -1, False)
-
-    @staticmethod
-    def tensordot(x: Array, y: Array, axes: Any) -> Array:
-        """The sum over the samples of matrices times transposed matrices."""
-        assert axes == ([0, 2], [0, 2])
-        right = _rows_in_memory(y.swapped(1, 2))
-        return x.recording.array((x.sizes[1], y.sizes[1]), Product(_readable(x), right, summed=True))
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        operation = _BY_NUMPY_NAME.get(name)
-        if operation is None:
-            raise NotImplementedError(f"No loops are known for {name}.")
-        return lambda *things: applied(operation, *things)
-
-
-_BY_NUMPY_NAME: Final = {name: operation for operation, name in ops.NUMPY_NAMES.items()}
-
-
-# ---- shapes and strides
-
-
-def row_major(shape: Shape) -> tuple[int, ...]:
-    """How far apart neighbours along each axis are where the numbers lie row by row."""
-    if SAMPLES in shape[1:]:
-        raise NotImplementedError("The samples' axis comes first.")
-    strides, step = [], 1
-    for size in reversed(shape):
-        strides.append(step)
-        step *= size
-    return tuple(reversed(strides))
-
-
-def common_shape(shapes: Sequence[Shape]) -> Shape:
-    """The shape to which arrays of these shapes are repeated."""
-    length = max(map(len, shapes))
-    full = [(1,) * (length - len(shape)) + shape for shape in shapes]
-    found = []
-    for sizes in zip(*full, strict=True):
-        others = {size for size in sizes if size != 1}
-        if len(others) > 1:
-            raise NotImplementedError(f"No common shape for {', '.join(map(str, shapes))}.")
-        found.append(others.pop() if others else 1)
-    return tuple(found)
-
-
-def sliced(key: slice, size: int) -> tuple[int, int, int]:
-    """The first, how many, and the step."""
-    positions = range(size)[key]
-    return positions.start, len(positions), positions.step
-
-
-def regrouped(shape: Shape, strides: tuple[int, ...], wanted: Shape) -> tuple[int, ...] | None:
-    """The strides in another shape; None where the numbers have to be moved for it."""
-    axes = list(zip(shape, strides, strict=True))
-    found: list[int] = []
-    if SAMPLES in (shape[:1] + wanted[:1]):
-        if shape[:1] != wanted[:1]:
-            raise NotImplementedError(f"An array of shape {shape} has no shape {wanted}.")
-        found.append(strides[0])
-        axes, wanted = axes[1:], wanted[1:]
-    axes = [(size, stride) for size, stride in axes if size != 1]
-    merged: list[tuple[int, int]] = []
-    for size, stride in axes:
-        if merged and merged[-1][1] == size * stride:
-            merged[-1] = (merged[-1][0] * size, stride)
-        else:
-            merged.append((size, stride))
-    merged.reverse()
-    left, stride = merged.pop() if merged else (1, 1)
-    for size in wanted:
-        if size == 1:
-            found.append(0)
-            continue
-        if left == 1 and merged:
-            left, stride = merged.pop()
-        if left % size:
-            return None
-        left //= size
-        found.append(left * stride)
-    return tuple(found)
+    plain = readable(x)
+    return plain if plain.view().strides[-1] == 1 else readable(plain.copied())
