@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -74,14 +75,14 @@ class ArrayKernel:
     """A backend: a tape's outputs by array code.
 
     It is made of a trace and what is asked: the gradients by `leaves`, none for the values alone.
-    `guarded` gradients hold for infinite numbers too.
+    `guarded` gradients hold for infinite numbers too. The backend "native" keeps machine code in `cache`.
     """
 
     def __init__(
         self, trace: Trace, leaves: Sequence[int] = (), *, guarded: bool = False, backend: str = "numpy",
-        float32: bool = False,
+        float32: bool = False, cache: Path | None = None,
     ) -> None:  # fmt: skip
-        self.library = _native() if backend == "native" else library(backend, float32=float32)
+        self.library = _loops(cache) if backend == "native" else library(backend, float32=float32)
         self.name = trace.name
         self.inputs = [(name, shape.size) for name, shape in zip(trace.names, trace.shapes, strict=True)]
         self.leaves = leaves
@@ -173,10 +174,10 @@ class ArrayKernel:
         return self._rolled[over_batch]
 
 
-def _native() -> Library:
+def _loops(cache: Path | None) -> Library:
     from microgrannd.compiler.loops import loops_library  # which needs llvmlite
 
-    return loops_library()
+    return loops_library(cache)
 
 
 def _in_one(columns: Sequence[Any]) -> Any:

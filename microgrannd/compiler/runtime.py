@@ -63,7 +63,7 @@ class Runtime:
         self._kernels: dict[tuple[int, Aim, bool], Kernel] = {}
         self._fits: dict[Any, NativeFit] = {}
         self._libraries: list[Any] = []
-        self._suited: dict[int, bool] = {}
+        self._suited: dict[int, str] = {}
         self._tried: set[tuple[int, Aim]] = set()
         self._lock = threading.RLock()
         self._latest: Plan | None = None
@@ -118,7 +118,7 @@ class Runtime:
 
     def _made(self, plan: Plan, aim: Aim, guarded: bool) -> Kernel:
         if library := self._library(plan):
-            return array_kernel(plan, aim, library, guarded=guarded, float32=self.float32)
+            return array_kernel(plan, aim, library, guarded=guarded, float32=self.float32, cache=self.cache)
         tape = plan.tape(aim, guarded=guarded)
         if self._backend_for(tape) == "native":
             return NativeKernel(tape, self.threads, self.cache)
@@ -128,14 +128,21 @@ class Runtime:
         )
 
     def _library(self, plan: Plan) -> str:
-        """The array library that runs a plan: the one asked for, or NumPy where that suits; else ""."""
+        """What runs a plan on arrays: the library asked for, or native loops or NumPy where that suits; else ""."""
         if self.backend in ARRAY_BACKENDS:
             return self.backend
-        if self.backend != "auto":
+        if self.backend == "python":
             return ""
         if id(plan) not in self._suited:
-            self._suited[id(plan)] = suits_arrays(plan.trace.tape)
-        return "numpy" if self._suited[id(plan)] else ""
+            self._suited[id(plan)] = self._suitable(plan.trace.tape)
+        return self._suited[id(plan)]
+
+    def _suitable(self, tape: Tape) -> str:
+        if not suits_arrays(tape):
+            return ""
+        if native_available() and not unsupported(tape):
+            return "native"
+        return "numpy" if self.backend == "auto" else ""
 
     def _backend_for(self, tape: Tape) -> str:
         """The backend that runs a tape: native where it is installed and knows all operations, unless told."""
