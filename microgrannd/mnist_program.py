@@ -117,7 +117,8 @@ def train(
     history = program.fit((digits.x, targets), optimizer, epochs=epochs, progress=progress, **options)
     losses = history.losses
     if rest and not history.interrupted:
-        generator = random.Random(seed)
+        options["seed"] = None if seed is None else seed + 1  # or the first epoch's draws would come again
+        generator = random.Random(options["seed"])
         count = rest * recipe.batch_size
         draw = generator.choices if recipe.replace else generator.sample
         some = draw(range(len(targets)), k=min(count, len(targets)))

@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import random
 import struct
 import sys
 import zlib
@@ -15,6 +16,7 @@ from microgrannd import persistence
 from microgrannd.compiler import compile
 from microgrannd.datasets import mnist
 from microgrannd.datasets.mnist import FILES, Digits
+from microgrannd.epochs import History
 from microgrannd.losses import half_squared_error
 from microgrannd.mnist_program import RECIPES, classes_of, confusion, network, predict, run, train
 from microgrannd.nn import MLP
@@ -86,6 +88,29 @@ def test_minibatches_are_counted():
     recipe = RECIPES["book"]._replace(sizes=(196, 2, 10), batch_size=16)
     model = network(recipe, 0)
     assert len(train(model, recipe, digits(14), 7, 1.0, seed=0)) == 3  # two epochs of three, and one minibatch more
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_the_minibatches_after_the_last_epoch_are_not_the_first_ones_again(replace, monkeypatch):
+    seen = []
+
+    class Noting:
+        def fit(self, data, optimizer, **options):
+            seen.append((data, options))
+            return History()
+
+    monkeypatch.setattr("microgrannd.mnist_program.compile", lambda loss: Noting())
+    recipe = RECIPES["book"]._replace(sizes=(196, 2, 10), batch_size=16, replace=replace)
+    data = digits(14, count=64)
+    train(network(recipe, 0), recipe, data, 5, 1.0, seed=3)
+    (whole, first), (part, last) = seen
+    assert (len(whole[0]), first["epochs"], len(part[0]), last["epochs"]) == (64, 1, 16, 1)
+    numbers = {image.tobytes(): i for i, image in enumerate(data.x)}
+    drawn = [numbers[image.tobytes()] for image in part[0]]
+    generator = random.Random(3)
+    draws = generator.choices(range(64), k=64) if replace else generator.sample(range(64), 64)
+    assert drawn != draws[:16]
+    assert len(set(drawn)) == 16 or replace
 
 
 @pytest.fixture
