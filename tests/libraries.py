@@ -8,6 +8,11 @@ import math
 import pytest
 
 
+def needs(backend):
+    """Skip the test where what the backend runs on is not installed."""
+    pytest.importorskip("llvmlite" if backend == "native" else backend)
+
+
 def torch_functions():
     """The operations in PyTorch."""
     torch = pytest.importorskip("torch")

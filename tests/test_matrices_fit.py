@@ -11,6 +11,7 @@ from microgrannd.compiler.tracing import trace
 from microgrannd.losses import half_squared_error, softmax_cross_entropy
 from microgrannd.nn import MLP
 from microgrannd.optim import SGD, Adam, AdamW
+from tests.libraries import needs
 
 OPTIMIZERS = [
     lambda p: SGD(p, lr=0.5),
@@ -74,9 +75,9 @@ def test_it_ends_at_the_weights_of_eager_training(make, options):
 
 
 @pytest.mark.parametrize("make", OPTIMIZERS)
-@pytest.mark.parametrize("backend", ["jax", "torch"])
+@pytest.mark.parametrize("backend", ["native", "jax", "torch"])
 def test_other_libraries_end_there_too(backend, make):
-    pytest.importorskip(backend)
+    needs(backend)
     options = {"epochs": 3, "batch_size": 8, "seed": 1, "output": "linear", "loss": softmax_cross_entropy}
     want, steps = trained(make, **options)
     got, taken = trained(make, backend, **options)
@@ -84,7 +85,7 @@ def test_other_libraries_end_there_too(backend, make):
     assert got == pytest.approx(want, rel=1e-10, abs=1e-12)
 
 
-@pytest.mark.parametrize("backend", ["numpy", "jax", "torch"])
+@pytest.mark.parametrize("backend", ["numpy", "native", "jax", "torch"])
 def test_parameters_and_memory_stay_in_the_library_with_the_bits_asked_for(backend):
     module = pytest.importorskip(backend)
     model = MLP(3, [4, 2], "sigmoid", "sigmoid", seed=0)
@@ -101,16 +102,16 @@ def test_parameters_and_memory_stay_in_the_library_with_the_bits_asked_for(backe
     assert (got != want[: len(got)]).any()
 
 
-@pytest.mark.parametrize("backend", ["numpy", "jax", "torch"])
+@pytest.mark.parametrize("backend", ["numpy", "native", "jax", "torch"])
 def test_batches_in_chunks_give_the_same(backend, monkeypatch):
-    pytest.importorskip(backend)
+    needs(backend)
     want, _ = trained(OPTIMIZERS[3], epochs=4, batch_size=20, seed=1)
     monkeypatch.setattr("microgrannd.compiler.array_fit.CHUNK", 100)
     got, _ = trained(OPTIMIZERS[3], backend, epochs=4, batch_size=20, seed=1)
     assert got == pytest.approx(want, rel=1e-10, abs=1e-12)
 
 
-@pytest.mark.parametrize("backend", ["numpy", "jax", "torch"])
+@pytest.mark.parametrize("backend", ["numpy", "native", "jax", "torch"])
 def test_where_infinite_numbers_meet_a_gradient_of_zero_the_guards_take_over(backend):
     from microgrannd.operations import exp, where
 
@@ -120,7 +121,7 @@ def test_where_infinite_numbers_meet_a_gradient_of_zero_the_guards_take_over(bac
         return where(x > 0, x * w, exp(-x * 1000.0) * w * 0.0 + exp(-1000.0 * x * w))
 
     columns = (np.array([2.0, 1.0, 0.5, 3.0]),)
-    pytest.importorskip(backend)
+    needs(backend)
     fit_on_arrays(error, columns, SGD([w], lr=0.1), backend, epochs=2)
     assert w.data == pytest.approx(1.0 - 2 * 0.1 * columns[0].mean(), rel=1e-12)
 
@@ -158,9 +159,9 @@ def test_arrays_suit_wide_tapes_and_not_long_ones(expand):
     assert not suits_arrays(trace(lambda x: small(x), ([0.5, 0.5],)).tape)
 
 
-@pytest.mark.parametrize("backend", ["numpy", "jax", "torch"])
+@pytest.mark.parametrize("backend", ["numpy", "native", "jax", "torch"])
 def test_a_gradient_that_is_a_number(backend):
-    pytest.importorskip(backend)
+    needs(backend)
     w, v = Value(0.5), Value(0.25)
     columns = (np.array([1.0, 2.0, 4.0, 8.0, 16.0]),)
     history = fit_on_arrays(lambda x: w * 3.0 + v * x, columns, SGD([w, v], lr=0.1), backend, epochs=1, batch_size=2)
@@ -169,10 +170,10 @@ def test_a_gradient_that_is_a_number(backend):
     assert (w.grad, v.grad in columns[0]) == (3.0, True)
 
 
-@pytest.mark.parametrize("backend", ["numpy", "jax", "torch"])
+@pytest.mark.parametrize("backend", ["numpy", "native", "jax", "torch"])
 def test_gradients_that_are_the_other_parameters(backend):
     """A step may not change what the next gradient is."""
-    pytest.importorskip(backend)
+    needs(backend)
     w, v = Value(0.5), Value(0.25)
     fit_on_arrays(lambda x: w * v, (np.array([1.0]),), SGD([w, v], lr=0.1), backend, epochs=1)
     assert (w.data, v.data) == (0.5 - 0.1 * 0.25, 0.25 - 0.1 * 0.5)

@@ -17,6 +17,7 @@ from microgrannd.layers import ActivationLayer, Affine, Network
 from microgrannd.losses import half_squared_error, softmax_cross_entropy
 from microgrannd.nn import MLP
 from microgrannd.optim import SGD, Optimizer
+from tests.libraries import needs
 from tests.oracles import agrees, example
 from tests.random_graphs import AWKWARD_NUMBERS, awkward_graph
 
@@ -60,9 +61,9 @@ def test_the_hand_written_matrix_layers_give_the_same(seed):
             assert np.abs(np.asarray(want) / 7 - got).max() < 1e-12
 
 
-@pytest.mark.parametrize("backend", ["numpy", "jax", "torch"])
+@pytest.mark.parametrize("backend", ["numpy", "native", "jax", "torch"])
 def test_a_program_on_an_array_library(backend):
-    pytest.importorskip(backend)
+    needs(backend)
     w = Value(2.0)
     program = compile(lambda x, y: mg.tanh(w * x[0]) * x[1] + y, backend=backend)
     want = [math.tanh(2 * 0.5) * 3.0 + 1.0, math.tanh(2 * 0.25) * 4.0 - 1.0]
@@ -191,10 +192,10 @@ def test_a_function_that_is_a_number():
     assert program(np.zeros(3)).tolist() == [2.5, 2.5, 2.5]
 
 
-@pytest.mark.parametrize("backend", ["numpy", "jax", "torch"])
+@pytest.mark.parametrize("backend", ["numpy", "native", "jax", "torch"])
 def test_the_worked_example_of_the_four_equations(backend):
     """N-03 and N-04: a 2-3-2 sigmoid network with quadratic cost."""
-    pytest.importorskip(backend)
+    needs(backend)
     given, want = example("N-03")["inputs"], example("N-03")
     model = MLP(2, [3, 2], "sigmoid", "sigmoid", init=0)
     for layer, (w, b) in zip(model.layers, [(given["w2"], given["b2"]), (given["w3"], given["b3"])], strict=True):
@@ -243,9 +244,9 @@ def test_jax_shares_a_batch_out_among_four_devices():
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("backend", ["numpy", "jax", "torch"])
+@pytest.mark.parametrize("backend", ["numpy", "native", "jax", "torch"])
 def test_whole_numbers_are_numbers(backend):
-    pytest.importorskip(backend)
+    needs(backend)
     program = compile(lambda x, y: x**-2.0 / y, backend=backend)
     assert program(np.array([2, 4]), np.array([1, 2], dtype=np.uint8)).tolist() == [0.25, 0.03125]
     w = Value(1.0)

@@ -95,7 +95,9 @@ class ArrayTraining:
         self.guarded = guarded
         self.library = kernel.library
         self.rolled, function = kernel.compiled(over_batch=True)
-        self.batch = _Batch(self.rolled, function, self.library, self.optimizer)
+        if id(self.steps) not in kernel.steps:  # compiled once for all trainings with such an optimizer
+            kernel.steps[id(self.steps)] = _Batch(self.rolled, function, self.library, self.optimizer)
+        self.batch = kernel.steps[id(self.steps)]
         self.gradients: list[Any] = []
         self.chunk = max(1, CHUNK // max(1, self.rolled.width))
 

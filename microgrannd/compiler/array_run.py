@@ -94,6 +94,7 @@ class ArrayKernel:
             if not guarded:
                 self.tape = _unguarded(self.tape)
         self._rolled: dict[bool, tuple[Rolled, Any]] = {}
+        self.steps: dict[int, Any] = {}  # what training has compiled, by the optimizer's steps
 
     def rolled(self, *, over_batch: bool) -> Rolled:
         """The program that sums over the batch, or the one that keeps the samples apart."""
