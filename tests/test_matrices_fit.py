@@ -85,7 +85,7 @@ def test_other_libraries_end_there_too(backend, make):
     assert got == pytest.approx(want, rel=1e-10, abs=1e-12)
 
 
-@pytest.mark.parametrize("backend", ["numpy", "native", "jax", "torch"])
+@pytest.mark.parametrize("backend", ["numpy", "jax", "torch"])
 def test_parameters_and_memory_stay_in_the_library_with_the_bits_asked_for(backend):
     module = pytest.importorskip(backend)
     model = MLP(3, [4, 2], "sigmoid", "sigmoid", seed=0)

@@ -80,7 +80,7 @@ class Nest:
         if target.offsets is not None:
             self.goal.table, self.goal.table_strides = memory.table(target.offsets), list(target.table_strides)
         self.readings = [self._reading(leaf, over) for leaf in self.leaves]
-        axis = None if reduction is None else reduction.axis
+        axis = None if reduction is None or over[reduction.axis] == 1 else reduction.axis
         self.sizes, self.reduced = _simplified(over, [self.goal, *self.readings], axis)
         self.operation = ops.sum if reduction is None else reduction.operation
 

@@ -82,8 +82,7 @@ class _Writer:
         elif isinstance(made, Product):
             self._multiply(made, target)
         elif isinstance(made, Reduce):
-            over = made.operand.sizes
-            self.fill(target, x.sizes, made.operand, over, made if over[made.axis] != 1 else None)
+            self.fill(target, x.sizes, made.operand, made.operand.sizes, made)
         elif isinstance(made, Join):
             start = 0
             for part in made.parts:
