@@ -100,6 +100,16 @@ def test_the_lines_run_on_the_program_s_own_library(library):
     assert found.lines[-1].code.startswith("return")
 
 
+def test_the_lines_of_native_loops_run_on_numpy():
+    np = pytest.importorskip("numpy")
+    pytest.importorskip("llvmlite")
+    model = MLP(60, [100, 2], "tanh", seed=0)
+    program = mg.compile(lambda x: mg.sum(model(x)), backend="native")
+    found = program.profile(np.ones((3, 60)))
+    assert found.backend == "native"
+    assert any("@ W1.T" in line.code for line in found.lines)
+
+
 def test_one_sample_and_a_batch_are_taken_and_none_is_refused():
     np = pytest.importorskip("numpy")
     program = mg.compile(lambda x: mg.sin(x), backend="python")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from types import CodeType
 from typing import Any, NamedTuple
 
+from microgrannd.compiler.array_libraries import library as array_library
 from microgrannd.compiler.batches import Batch
 from microgrannd.compiler.plan import Aim, Plan
 from microgrannd.compiler.tape import Tape
@@ -39,11 +40,12 @@ class Line(NamedTuple):
 class ProgramProfile:
     """What a program is made of and what that takes; prints as tables.
 
-    A program on arrays has `lines`: those of `matrix_source`, each run on its own by the array library. Any
-    other has `parts`: its instructions, counted by operation and scope, forward and backward, and the time of
-    each operation's Python function on the numbers that it gets. Native code runs them all as one piece, in
-    which no instruction has a time of its own, so there the parts say how much work there is, and of which
-    kind. `call` is the measured time of one call of what does run, by `backend`.
+    A program on arrays has `lines`: those of `matrix_source`, each run on its own by the array library, or by
+    NumPy where `call` is one of native loops. Any other has `parts`: its instructions, counted by operation and
+    scope, forward and backward, and the time of each operation's Python function on the numbers that it gets.
+    Native code runs them all as one piece, in which no instruction has a time of its own, so there the parts
+    say how much work there is, and of which kind. `call` is the measured time of one call of what does run, by
+    `backend`.
     """
 
     def __init__(self, backend: str, call: float, parts: Iterable[Part] = (), lines: Iterable[Line] = ()) -> None:
@@ -96,7 +98,8 @@ def profiled(
     parameters = [parameter.data for parameter in plan.trace.parameters]
     if not hasattr(kernel, "rolled"):
         return ProgramProfile(backend, seconds, parts_of(plan.tape(aim), given.first(), parameters, repeats))
-    over_batch, library = aim == "parameters", kernel.library
+    over_batch = aim == "parameters"
+    library = array_library("numpy") if backend == "native" else kernel.library  # loops have no lines to stop at
     arguments = kernel.arguments(given.columns, parameters, given.length, over_batch=over_batch)
     rolled = kernel.rolled(over_batch=over_batch)
     with library.mode():
