@@ -307,6 +307,20 @@ def test_a_memory_mapped_file_is_not_copied_whole(way, replace, tmp_path, small_
     assert peak < 8000 * 600  # bytes, one for each number: as floats of 64 bits they have eight times as many
 
 
+@pytest.mark.parametrize("way", ["eager", "native", "numpy", "jax", "torch"])
+def test_columns_with_gaps_are_not_copied_whole_either(way, small_parts):
+    numbers = np.random.default_rng(0).integers(0, 255, size=(8000, 1200)).astype(np.uint8)
+    options = {"epochs": 1, "batch_size": 80, "seed": 3}
+    y = numbers[:, 0].astype(float)
+    want = regression("eager", numbers[:, [0, 1198]].astype(float), y, **options)
+    tracemalloc.start()
+    got = regression(way, numbers[:, ::2], y, **options)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert got == pytest.approx(want, rel=1e-12)
+    assert peak < 8000 * 600
+
+
 @every_way
 def test_a_batch_of_all_samples_may_be_large(way, small_parts):
     x, y = GENERATOR.normal(size=(15_000, 3)), GENERATOR.normal(size=(15_000, 2))

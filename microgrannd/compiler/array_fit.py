@@ -15,7 +15,7 @@ import numpy as np
 
 from microgrannd.compiler.array_libraries import Library
 from microgrannd.compiler.array_run import CHUNK, ArrayKernel, Rolled
-from microgrannd.compiler.batches import rows_of
+from microgrannd.compiler.batches import chosen, rows_of
 from microgrannd.compiler.python_source import python_source
 from microgrannd.compiler.steps import settings_of, steps
 from microgrannd.compiler.tracing import Trace
@@ -119,7 +119,9 @@ class ArrayTraining:
         with self.library.mode():
             for start in range(0, count, size):
                 rows = slice(start, start + size) if samples is None else samples[start : start + size]
-                losses.append(self._step([array[rows] for array in self.arrays], min(size, count - start), rate))
+                losses.append(
+                    self._step([chosen(array, rows) for array in self.arrays], min(size, count - start), rate)
+                )
             return sum(map(float, losses)) / count  # read at the end only: a device may lag behind
 
     def _step(self, arrays: Sequence[Any], count: int, rate: float) -> Any:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from microgrannd.compiler.batches import PART, rows_of, sample_shapes
+from microgrannd.compiler.batches import PART, chosen, rows_of, sample_shapes
 from microgrannd.compiler.emitter import LANES
 from microgrannd.compiler.llvm_fit import fit_source
 from microgrannd.compiler.native import Library, optimisation, padded, pointers
@@ -117,17 +117,17 @@ class Training:
         """The mean loss of an epoch through data of which a part at a time is made columns."""
         total, part = 0.0, max(size, self.part // size * size)
         for start in range(0, self.count, part):
-            chosen = slice(start, start + part) if samples is None else samples[start : start + part]
+            which = slice(start, start + part) if samples is None else samples[start : start + part]
             count = min(part, self.count - start)
-            [loss] = self._run(self._columns(chosen), count, 1, size, rate)
+            [loss] = self._run(self._columns(which), count, 1, size, rate)
             total += count * loss
         return total / self.count
 
-    def _columns(self, chosen: Any) -> list[Any]:
+    def _columns(self, which: Any) -> list[Any]:
         """Samples as a column of floats for each scalar."""
         import numpy
 
-        return [column for rows in self.rows for column in numpy.ascontiguousarray(rows[chosen].T, dtype=float)]
+        return [column for rows in self.rows for column in numpy.ascontiguousarray(chosen(rows, which).T, dtype=float)]
 
     def _run(self, columns: Sequence[Any], count: int, epochs: int, size: int, rate: float) -> list[float]:
         columns, limit = padded(columns, count)
