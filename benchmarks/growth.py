@@ -1,19 +1,37 @@
-"""How it grows: a chain of operations, compiled with its gradient, and run."""
+"""How it grows: a chain of operations from 1,000 to 1,000,000, eager and compiled, in time and in memory.
+
+The exponent is the slope of the logarithm of the time against that of the size: 1 is linear. Every size is run
+in a process of its own, so that the memory is its own; the gradients are compared with those of a recurrence.
+"""
 
 from __future__ import annotations
 
+import gc
+import json
+import statistics
+import subprocess
+import sys
 import time
 
 import numpy as np
 
-from benchmarks.harness import OURS, installed, interleaved, print_rows, row
-from microgrannd.compiler import compile
+from benchmarks import harness
+from benchmarks.harness import OURS, has_cc, installed, left_out, row
 
 NAME = "growth"
-LENGTHS = (1_000, 10_000, 100_000)
+LENGTHS = (1_000, 10_000, 100_000, 1_000_000)
+SHORTER = {"micrograd": 1_000, "CasADi, cc -O3": 1_000, "JAX, jit": 1_000}
+WHY = {
+    "micrograd": "its backward() calls itself for each operation",
+    "CasADi, cc -O3": "the compiler takes a third of a minute for 10,000",
+    "JAX, jit": "its compiler takes most of a minute and gigabytes for 10,000",
+}
+POINT = (0.3, 0.7)
 
 
 def chain(length):
+    """A function of so many operations, four in each round."""
+
     def function(x, w):
         y = x
         for i in range(length // 4):
@@ -23,71 +41,178 @@ def chain(length):
     return function
 
 
+def expected(length):
+    """The value and both derivatives, by a recurrence that a person writes down."""
+    x, w = POINT
+    y, by_x, by_w = x, 1.0, 0.0
+    for i in range(length // 4):
+        y, by_x, by_w = (y * w + x) * 0.5 - 0.25 * (i % 3), (by_x * w + 1) * 0.5, (by_w * w + y) * 0.5
+    return y, by_x, by_w
+
+
 def ours(length):
-    start = time.perf_counter()
-    program = compile(chain(length), backend="native")
-    program.value_and_gradients(0.3, 0.7)
-    return program.value_and_gradients, time.perf_counter() - start
+    import microgrannd as mg
+
+    return mg.compile(chain(length), backend="native").value_and_gradients
 
 
-def casadi(length):
-    """Its virtual machine, without a C compiler, which takes seconds for a thousand operations."""
+def casadi(length, through_c=False):
     import casadi as ca
 
-    start = time.perf_counter()
+    from benchmarks.peers import casadi_call, casadi_through_c
+
     x = ca.SX.sym("x", 2)
     value = chain(length)(x[0], x[1])
     made = ca.Function("f", [x], [value, ca.gradient(value, x)])
-    seconds = time.perf_counter() - start
-    buffer, run = made.buffer()
-    given, found, slopes = np.zeros(2), np.zeros(1), np.zeros(2)
-    buffer.set_arg(0, memoryview(given))
-    buffer.set_res(0, memoryview(found))
-    buffer.set_res(1, memoryview(slopes))
+    call = casadi_call(casadi_through_c(made) if through_c else made, [2], [1, 2])
 
-    def call(*numbers):
-        given[:] = numbers
-        run()
-        return found.item(), tuple(slopes.tolist())
+    def run(*numbers):
+        value, slopes = call(numbers)
+        return value.item(), slopes.tolist()
 
-    call.keeps = made, buffer
-    return call, seconds
+    return run
 
 
-def micrograd(length):
-    from micrograd.engine import Value
+def jax(length):
+    from benchmarks.peers import jax_in_double
 
-    def call(*numbers):
-        x, w = map(Value, numbers)
-        y = chain(length)(x, w)
+    library = jax_in_double()
+    f = library.jit(library.value_and_grad(chain(length), argnums=(0, 1)))
+    return lambda *x: library.block_until_ready(f(*x))
+
+
+def eager(value):
+    def make(length):
+        def call(*numbers):
+            x, w = map(value, numbers)
+            y = chain(length)(x, w)
+            y.backward()
+            return y.data, (x.grad, w.grad)
+
+        return call
+
+    return make
+
+
+def eager_sum(length):
+    """One sum of so many terms."""
+    import microgrannd as mg
+
+    def call(*_):
+        x = mg.Value(1.0)
+        y = mg.operations.sum([x * 0.5 for _ in range(length)])
         y.backward()
-        return y.data, (x.grad, w.grad)
+        return y.data, x.grad
 
-    return call, None
+    return call
+
+
+def maker(name):
+    if name.startswith(OURS) and "eager" in name:
+        import microgrannd as mg
+
+        return eager_sum if "sum" in name else eager(mg.Value)
+    if name == "micrograd":
+        from micrograd.engine import Value
+
+        sys.setrecursionlimit(100_000)
+        return eager(Value)
+    if name == "CasADi, cc -O3":
+        return lambda length: casadi(length, through_c=True)
+    return {OURS: ours, "CasADi": casadi, "JAX, jit": jax}[name]
+
+
+def measured(name, length):
+    """Print the seconds to the first result, those of a further call, and the MB that the process grew by."""
+    make = maker(name)
+    warm = make(8)
+    warm(*POINT)  # what is imported and set up once is not the size's
+    gc.collect()
+    before, start = harness.peak_memory(), time.perf_counter()
+    call = make(length)
+    found = call(*POINT)
+    first, grown = time.perf_counter() - start, harness.peak_memory() - before
+    if "sum" in name:
+        assert np.allclose(found, (0.5 * length, 0.5 * length), rtol=1e-9)
+    else:
+        assert np.allclose([found[0], *found[1]], expected(length), rtol=1e-9), (name, length)
+    times = []
+    for _ in range(3 if length >= 100_000 else 11):
+        gc.collect()
+        start = time.perf_counter()
+        call(*POINT)
+        times.append(time.perf_counter() - start)
+    print(json.dumps([first, statistics.median(times), grown]))
+
+
+def figures(name, length):
+    code = f"from benchmarks import growth; growth.measured({name!r}, {length})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def exponent(sizes, seconds):
+    return float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
+
+
+def compiled_rows():
+    names = [OURS]
+    names += ["CasADi"] * bool(installed("casadi")) + ["CasADi, cc -O3"] * bool(installed("casadi") and has_cc())
+    names += ["JAX, jit"] * bool(installed("jax"))
+    rows = []
+    for name in names:
+        sizes = [n for n in lengths() if n <= SHORTER.get(name, LENGTHS[-1])]
+        found = [figures(name, n) for n in sizes]
+        for n, (first, again, grown) in zip(sizes, found, strict=True):
+            rows += [
+                row(NAME, name, f"compile {n:,}, to the first result", first, "s"),
+                row(NAME, name, f"run {n:,} compiled, each operation", again / n * 1e9, "ns"),
+                row(NAME, name, f"compile {n:,}, memory of each operation", grown * 1e6 / n, "B"),
+            ]
+        if len(sizes) > 2:
+            note = f"from {sizes[1]:,} to {sizes[-1]:,}; below that it is the set-up"
+            times = [first for first, _, _ in found]
+            rows.append(row(NAME, name, "compile, exponent of the time", exponent(sizes[1:], times[1:]), "", note))
+    return rows
+
+
+def eager_rows():
+    rows = []
+    for name, label in ((f"{OURS}, eager", "chain"), (f"{OURS}, eager sum", "sum"), ("micrograd", "chain")):
+        if name == "micrograd" and not installed("micrograd"):
+            continue
+        peer = name.removesuffix(" sum").replace(", eager", "")
+        sizes = [n for n in lengths() if n <= SHORTER.get(name, LENGTHS[-1])]
+        found = [figures(name, n) for n in sizes]
+        for n, (_, again, grown) in zip(sizes, found, strict=True):
+            what = f"eager {label} of {n:,}"
+            rows += [
+                row(NAME, peer, f"{what}, each operation", again / n * 1e9, "ns", "build, backward and free"),
+                row(NAME, peer, f"{what}, memory of each operation", grown * 1e6 / n, "B", "peak of the process"),
+            ]
+        if len(sizes) > 2:
+            times, memory = [again for _, again, _ in found], [grown for _, _, grown in found]
+            span = f"from {sizes[0]:,} to {sizes[-1]:,}"
+            rows.append(row(NAME, peer, f"eager {label}, exponent of the time", exponent(sizes, times), "", span))
+            span = f"from {sizes[2]:,} to {sizes[-1]:,}; smaller graphs fit in what the process has"
+            if len(sizes) > 3:
+                value = exponent(sizes[2:], memory[2:])
+                rows.append(row(NAME, peer, f"eager {label}, exponent of the memory", value, "", span))
+    return rows
+
+
+def lengths():
+    return LENGTHS[:1] if harness.smoke else LENGTHS
 
 
 def run():
-    rows = []
-    for length in LENGTHS:
-        peers = {OURS: ours(length)}
-        if installed("casadi"):
-            peers["CasADi"] = casadi(length)
-        if length <= 1_000 and installed("micrograd"):  # its backward() calls itself for each operation
-            peers["micrograd"] = micrograd(length // 10)
-        wanted = {name: peers[OURS][0](0.3, 0.7) for name in peers}
-        for name, (call, seconds) in peers.items():
-            if name != "micrograd":
-                value, slopes = call(0.3, 0.7)
-                assert np.allclose([value, *slopes], [wanted[name][0], *wanted[name][1]], rtol=1e-12), name
-            if seconds is not None:
-                rows.append(row(NAME, name, f"compile {length:,} operations", seconds, "s"))
-        medians = interleaved({name: lambda call=call: call(0.3, 0.7) for name, (call, _) in peers.items()})
-        for name, seconds in medians.items():
-            operations = length // 10 if name == "micrograd" else length
-            note = "of 100 operations, each time anew" if name == "micrograd" else ""
-            rows.append(row(NAME, name, f"run {length:,}, each operation", seconds / operations * 1e9, "ns", note))
+    rows = eager_rows() + compiled_rows()
+    present = {r["peer"] for r in rows}
+    for name, size in SHORTER.items():
+        if name in present:
+            left_out(NAME, name, f"more than {size:,} operations: {WHY[name]}")
     return rows
 
 
 if __name__ == "__main__":
-    print_rows(run())
+    harness.print_rows(run())

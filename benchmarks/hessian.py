@@ -1,26 +1,34 @@
-"""The Hessian of Rosenbrock's function in ten dimensions: eager, compiled, and the tools made for it."""
+"""The Hessian of Rosenbrock's function in ten dimensions: eager, compiled, the tools made for it, and by hand.
+
+Every peer's matrix is compared with the one by hand before anything is timed.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import math
 from collections.abc import Callable
 
-from benchmarks.harness import OURS, installed, interleaved, print_rows, row, timed_rows
+import numpy as np
+
+from benchmarks import harness
+from benchmarks.harness import C_FLAGS, OURS, c_library, has_cc, interleaved, left_out, loaded
+from benchmarks.peers import casadi_call, casadi_through_c, jax_in_double, torch_on_one_thread
 
 NAME = "hessian"
-POINT = [0.3 * math.sin(1.7 * i) + 0.8 for i in range(10)]
+SIZE = 10
+POINT = [0.3 * math.sin(1.7 * i) + 0.8 for i in range(SIZE)]
 
 
 def rosenbrock(x):
     """Written for anything that has + - * and can be indexed."""
-    return sum(100 * (x[i + 1] - x[i] ** 2) ** 2 + (1 - x[i]) ** 2 for i in range(len(x) - 1))
+    return sum(100 * (x[i + 1] - x[i] ** 2) ** 2 + (1 - x[i]) ** 2 for i in range(SIZE - 1))
 
 
 def by_hand(x):
     """The matrix that all have to find."""
-    size = len(x)
-    found = [[0.0] * size for _ in range(size)]
-    for i in range(size - 1):
+    found = [[0.0] * SIZE for _ in range(SIZE)]
+    for i in range(SIZE - 1):
         found[i][i] += 1200 * x[i] ** 2 - 400 * x[i + 1] + 2
         found[i + 1][i + 1] += 200
         found[i][i + 1] = found[i + 1][i] = -400 * x[i]
@@ -42,76 +50,125 @@ def compiled():
 
 
 def with_jax():
-    import jax
-
-    jax.config.update("jax_enable_x64", True)
-    hessian, point = jax.jit(jax.hessian(rosenbrock)), jax.numpy.array(POINT)
+    library = jax_in_double()
+    hessian, point = library.jit(library.hessian(rosenbrock)), library.numpy.array(POINT)
     return lambda: hessian(point).block_until_ready()
 
 
-def with_casadi():
+def with_casadi(through_c=False):
     import casadi
 
-    x = casadi.SX.sym("x", len(POINT))
-    matrix, _ = casadi.hessian(rosenbrock([x[i] for i in range(len(POINT))]), x)
+    x = casadi.SX.sym("x", SIZE)
+    matrix, _ = casadi.hessian(rosenbrock([x[i] for i in range(SIZE)]), x)
     function = casadi.Function("hessian", [x], [casadi.densify(matrix)])
-    return lambda: function(POINT).full()
+    call = casadi_call(casadi_through_c(function) if through_c else function, [SIZE], [SIZE * SIZE])
+    return lambda: call(POINT)[0].reshape(SIZE, SIZE)
 
 
 def with_autograd():
     import autograd
-    import numpy as np
 
     hessian, point = autograd.hessian(rosenbrock), np.array(POINT)
     return lambda: hessian(point)
 
 
 def with_torch():
-    import torch
+    library = torch_on_one_thread()
+    point = library.tensor(POINT)
+    return lambda: library.autograd.functional.hessian(rosenbrock, point)
 
-    point = torch.tensor(POINT, dtype=torch.float64)
-    return lambda: torch.autograd.functional.hessian(rosenbrock, point)
+
+def with_numpy():
+    point = np.array(POINT)
+    inner = np.arange(SIZE - 1)
+
+    def call():
+        found = np.zeros((SIZE, SIZE))
+        diagonal = found.ravel()[:: SIZE + 1]
+        diagonal[:-1] = 1200 * point[:-1] ** 2 - 400 * point[1:] + 2
+        diagonal[1:] += 200
+        found[inner, inner + 1] = found[inner + 1, inner] = -400 * point[:-1]
+        return found
+
+    return call
 
 
-PEERS: dict[str, Callable[[], Callable[[], object]]] = {
-    "jax": with_jax,
-    "casadi": with_casadi,
-    "autograd": with_autograd,
-    "torch": with_torch,
+def with_numba():
+    import numba
+
+    @numba.njit
+    def fill(x, found):
+        found[:] = 0.0
+        for i in range(SIZE - 1):
+            found[i, i] += 1200 * x[i] * x[i] - 400 * x[i + 1] + 2
+            found[i + 1, i + 1] += 200
+            found[i, i + 1] = found[i + 1, i] = -400 * x[i]
+
+    point, found = np.array(POINT), np.empty((SIZE, SIZE))
+
+    def call():
+        fill(point, found)
+        return found
+
+    return call
+
+
+C = """
+#include <string.h>
+void hessian(const double *x, double (*found)[10]) {
+    memset(found, 0, 100 * sizeof(double));
+    for (int i = 0; i < 9; i++) {
+        found[i][i] += 1200 * x[i] * x[i] - 400 * x[i + 1] + 2;
+        found[i + 1][i + 1] += 200;
+        found[i][i + 1] = found[i + 1][i] = -400 * x[i];
+    }
 }
-OURS_COMPILED = f"{OURS} compiled"
+"""
+
+
+def with_c(*flags):
+    """Through ctypes, whose call is most of it."""
+    point, found = np.array(POINT), np.empty((SIZE, SIZE))
+    run, given = c_library(C, *flags).hessian, [ctypes.c_void_p(array.ctypes.data) for array in (point, found)]
+
+    def call():
+        run(*given)
+        return found
+
+    return call
+
+
+COMPILED = f"{OURS}, compile"
+SLOW = (OURS, "autograd", "torch")
+
+
+def makers() -> dict[str, Callable[[], Callable[[], object]]]:
+    found = {OURS: eager, COMPILED: compiled, "NumPy by hand": with_numpy}
+    known = {"autograd": with_autograd, "torch": with_torch, "numba": with_numba, "casadi": with_casadi}
+    labels = {"numba": "numba by hand", "casadi": "CasADi", "jax": "JAX, jit"}
+    known["jax"] = with_jax
+    found |= {labels.get(name, name): known[name] for name in loaded(*known)}
+    if "CasADi" in found and has_cc():
+        found["CasADi, cc -O3"] = lambda: with_casadi(through_c=True)
+    if has_cc():
+        found |= {name: lambda flags=flags: with_c(*flags) for name, flags in C_FLAGS.items()}
+    for name in loaded("micrograd", "minigrad", "xad"):
+        left_out(NAME, name, "it has no second derivatives")
+    return found
 
 
 def run() -> list[dict[str, object]]:
-    """One call of each, checked against the matrix by hand; and the time until the first answer."""
-    import time
-
-    makers = {OURS: eager, OURS_COMPILED: compiled} | {name: PEERS[name] for name in installed(*PEERS)}
-    peers, first = {}, {}
-    for name, make in makers.items():
-        start = time.perf_counter()
-        peers[name] = make()
-        answer = peers[name]()
-        first[name] = time.perf_counter() - start
-        for found, expected in zip(answer, by_hand(POINT), strict=True):
-            assert all(abs(f - e) <= 1e-9 * max(1, abs(e)) for f, e in zip(found, expected, strict=True)), name
-    quick = {name: many(peer, 100) for name, peer in peers.items() if name not in ("autograd", "torch")}
-    slow = {name: many(peer, 2) for name, peer in peers.items() if name in ("autograd", "torch")}
-    medians = {name: seconds / 100 for name, seconds in interleaved(quick).items()}
-    medians |= {name: seconds / 2 for name, seconds in interleaved(slow).items()}
-    rows = timed_rows(NAME, "one Hessian", medians, "µs")
-    return rows + [row(NAME, name, "import, build and first answer", s * 1e3, "ms") for name, s in first.items()]
-
-
-def many(function, times):
-    """The function so many times, for a clock that is coarse."""
-
-    def repeat():
-        for _ in range(times):
-            function()
-
-    return repeat
+    """One call of each, and the time until the first answer."""
+    peers, answers, first = harness.made(makers())
+    for name, answer in answers.items():
+        assert np.allclose(np.array(answer, float), by_hand(POINT), rtol=1e-9, atol=1e-9), name
+    counts = {name: 1 if harness.smoke else 3 if name in SLOW else 200 for name in peers}
+    timed = {name: harness.many(peer, counts[name]) for name, peer in peers.items()}
+    medians = {name: seconds / counts[name] for name, seconds in interleaved(timed).items()}
+    note = "trace, compile, one call; the import is apart"
+    rows = harness.timed_rows(NAME, "one Hessian", medians, "µs")
+    return rows + [harness.row(NAME, n, "to the first Hessian", s * 1e3, "ms", note) for n, s in first.items()]
 
 
 if __name__ == "__main__":
-    print_rows(run())
+    harness.print_rows(run())

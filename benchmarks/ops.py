@@ -1,10 +1,16 @@
-"""Mixed operations: build a graph, run backward, drop it; bytes a node; what the collector finds."""
+"""Mixed operations: build a graph, run backward, drop it; bytes a node; what the collector finds.
+
+Every peer's gradients are compared with ours before anything is timed.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import gc
 import random
+import shlex
+import statistics
+import subprocess
 import sys
 import time
 import tracemalloc
@@ -13,12 +19,15 @@ from importlib import import_module
 
 from benchmarks import harness
 from benchmarks.harness import (
+    C_FLAGS,
     COMPILED,
     OURS,
     c_library,
     compiled_build,
     installed,
     interleaved,
+    left_out,
+    loaded,
     print_rows,
     row,
     timed_rows,
@@ -127,6 +136,42 @@ def by_hand(size, *flags):
     return call
 
 
+def with_numba(size):
+    """The loops of the C program, compiled by numba at the first call."""
+    import numba
+    import numpy as np
+
+    @numba.njit
+    def loops(leaf, kept, slope):
+        y, g, rounds = leaf[0], 1.0, len(kept)
+        for i in range(rounds):
+            a, b = leaf[i % 50], leaf[(7 * i + 3) % 50]
+            kept[i, 0] = y
+            kept[i, 1] = (y * a + b) / a
+            y = a - (kept[i, 1] - max(b, 0.0))
+        for i in range(rounds - 1, -1, -1):
+            ia, ib = i % 50, (7 * i + 3) % 50
+            a, b = leaf[ia], leaf[ib]
+            slope[ia] += g
+            g = -g
+            slope[ib] -= g if b > 0 else 0.0
+            slope[ia] -= g * kept[i, 1] / a
+            g = g / a
+            slope[ib] += g
+            slope[ia] += g * kept[i, 0]
+            g = g * a
+        slope[0] += g
+
+    leaves = np.array(LEAVES)
+
+    def call():
+        slope = np.zeros(50)
+        loops(leaves, np.empty((size // 6, 2)), slope)
+        return slope.tolist()
+
+    return call
+
+
 def engines():
     """The classes that are called as micrograd's is."""
     found = {OURS: import_module("microgrannd").Value}
@@ -135,30 +180,100 @@ def engines():
     for package, module in (("micrograd", "micrograd.engine"), ("minigrad", "minigrad"), ("oxigrad", "oxigrad")):
         if installed(package):
             found[package] = import_module(module).Value
+    if installed("micrograd-rust"):
+        found["micrograd-rust"] = import_module("micrograd_rust").Value
+    for name in [name for name, value in found.items() if not hasattr(value, "relu")]:
+        left_out(NAME, name, "its Value has no relu")
+        del found[name]
     return found
 
 
 def peers(size):
     found = {name: partial(scalar_engine, value, size) for name, value in engines().items()}
     others = {"xad": xad, "torch": torch, "autograd": autograd}
-    for name in installed(*others):
+    for name in loaded(*others):
         if name == "xad" or size <= SLOW:
             found[f"{name}, scalars" if name == "torch" else name] = partial(others[name], size)
-    if size <= SLOW and installed("casadi"):
-        found["casadi, made before"] = casadi(size)
-    for flags in (("-O3",), ("-O3", "-ffast-math")):
+    if size <= SLOW and loaded("casadi"):
+        found["CasADi, made before"] = casadi(size)
+    if loaded("numba"):
+        found["numba by hand"] = with_numba(size)
+    for name, flags in C_FLAGS.items():
         if call := by_hand(size, *flags):
-            found[f"C by hand, cc {' '.join(flags)}"] = call
+            found[name] = call
     return found
 
 
 def check(every, name):
     wanted = every[OURS]()
+    scale = max(map(abs, wanted))
     for peer, gradients in every.items():
-        tolerance = 1e-3 if peer == "minigrad" else 1e-9  # its numbers are single precision
         found = gradients()
-        scale = max(map(abs, wanted))
-        assert all(abs(a - b) <= tolerance * scale for a, b in zip(found, wanted, strict=True)), (name, peer)
+        assert all(abs(a - b) <= 1e-9 * scale for a, b in zip(found, wanted, strict=True)), (name, peer)
+
+
+def build_and_backward(name, values, size):
+    """The two halves of one pass of an engine: what builds a graph, and what runs backward through it."""
+    if name == "xad":
+        from xad import math
+        from xad.adj_1st import Real, Tape
+
+        def build_on_tape():
+            tape = Tape()
+            tape.activate()
+            leaves = [Real(number) for number in LEAVES]
+            tape.registerInputs(leaves)
+            tape.newRecording()
+            return tape, build(leaves, size, lambda x: math.max(x, 0.0)), leaves
+
+        def backward_on_tape(state):
+            tape, y, _ = state
+            tape.registerOutput(y)
+            y.setDerivative(1.0)
+            tape.computeAdjoints()
+            tape.deactivate()
+
+        return build_on_tape, backward_on_tape
+    if name == "torch, scalars":
+        import torch
+
+        leaves = [torch.tensor(number, dtype=torch.float64, requires_grad=True) for number in LEAVES]
+        return lambda: build(leaves, size, torch.relu), lambda y: y.backward()
+    leaves = [values[name](number) for number in LEAVES]
+    return lambda: build(leaves, size, lambda x: x.relu()), lambda y: y.backward()
+
+
+def parts(size):
+    """Building, backward and freeing, each by itself; an engine that leaves cycles has the collector free them."""
+    values = engines()
+    halves = {name: build_and_backward(name, values, size) for name in values}
+    others = {"xad": "xad", "torch": "torch, scalars"}
+    halves |= {others[name]: build_and_backward(others[name], {}, size) for name in loaded(*others)}
+    cyclic = {name: garbage(value, 600) > 0 for name, value in values.items()}
+    times = {name: [] for name in halves}
+    gc.collect()
+    gc.freeze()
+    for _ in range(1 if harness.smoke else 5):
+        for name, (build_it, backward) in halves.items():
+            gc.collect()
+            start = time.process_time()
+            state = build_it()
+            built = time.process_time()
+            backward(state)
+            done = time.process_time()
+            del state
+            if cyclic.get(name):
+                gc.collect()
+            times[name].append((built - start, done - built, time.process_time() - done))
+    gc.unfreeze()
+    rows = []
+    for i, part in enumerate(("build", "backward", "free")):
+        medians = {name: statistics.median(taken[i] for taken in found) for name, found in times.items()}
+        for row_of_peer in timed_rows(NAME, f"{part}, {size:,} operations", medians, "ns", size, "each operation"):
+            if part == "free" and cyclic.get(row_of_peer["peer"]):
+                row_of_peer["note"] += ", by a full collection"
+            rows.append(row_of_peer)
+    return rows
 
 
 def bytes_per_operation(value, size):
@@ -173,6 +288,19 @@ def bytes_per_operation(value, size):
     tracemalloc.stop()
     del y
     return built / size, peak / size
+
+
+def memory_of_process(name, size):
+    """Print what this process grows by with the graph, and at the height of its backward pass, per operation."""
+    sys.setrecursionlimit(1_000_000)
+    values = engines() if name not in ("xad", "torch, scalars") else {}
+    build_it, backward = build_and_backward(name, values, size)
+    backward(build_and_backward(name, values, 600)[0]())
+    before = harness.peak_memory()
+    state = build_it()
+    built = harness.peak_memory()
+    backward(state)
+    print((built - before) * 1e6 / size, (harness.peak_memory() - before) * 1e6 / size)
 
 
 def garbage(value, size):
@@ -197,14 +325,34 @@ def measure():
         medians = interleaved(every, rounds=11 if size <= SLOW else 3, clock=time.process_time)
         rows += timed_rows(NAME, f"forward + backward, {size:,} operations", medians, "ns", size, "each operation")
     size = 600 if harness.smoke else 20_000
+    rows += parts(size)
     for name, value in engines().items():
-        if name == "minigrad":
-            continue  # its memory is not Python's, so that tracemalloc does not see it
-        built, peak = bytes_per_operation(value, size)
+        rows.append(row(NAME, name, "objects left to the collector", garbage(value, size), "", "each operation"))
+        if name != "minigrad":  # its memory is not Python's, so that tracemalloc does not see it
+            built, peak = bytes_per_operation(value, size)
+            rows += [
+                row(NAME, name, f"memory built, {size:,} operations", built, "B", "each operation, Python's blocks"),
+                row(NAME, name, "memory at backward's peak", peak, "B", "each operation, Python's blocks"),
+            ]
+    return rows + ([] if harness.smoke else memory_rows())
+
+
+def memory_rows():
+    """As the machine sees it, for those too whose memory is not Python's."""
+    rows, size = [], 200_000
+    for package in (OURS, *installed("micrograd", "minigrad", "xad", "torch")):
+        name = "torch, scalars" if package == "torch" else package
+        code = f"from benchmarks import ops; ops.memory_of_process({name!r}, {size})"
+        command = ["bash", "-c", f"ulimit -s unlimited; exec {shlex.quote(sys.executable)} -c {shlex.quote(code)}"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            left_out(NAME, name, f"memory of {size:,} operations: it ended with status {done.returncode}")
+            continue
+        built, peak = map(float, done.stdout.split()[-2:])
+        note = f"each of {size:,} operations, by the growth of the process"
         rows += [
-            row(NAME, name, "memory built, 20,000 operations", built, "B", "each operation"),
-            row(NAME, name, "memory at backward's peak", peak, "B", "each operation"),
-            row(NAME, name, "objects left to the collector", garbage(value, size), "", "each operation"),
+            row(NAME, name, "memory of the process, built", built, "B", note),
+            row(NAME, name, "memory of the process, backward's peak", peak, "B", note),
         ]
     return rows
 

@@ -1,4 +1,7 @@
-"""`import microgrannd` in a fresh interpreter, above an empty one; and what it loads."""
+"""`import microgrannd` in a fresh interpreter, above an empty one; and what it loads.
+
+Timed by the processor: what the interpreters that have ended took of it.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +27,11 @@ def time_of_children():
 def run():
     imports = {OURS: "import microgrannd"}
     imports |= {name: f"import {name}.engine" for name in installed("micrograd")}
-    imports |= {name: f"import {name}" for name in installed("autograd", "casadi", "torch", "jax")}
+    imports |= {name: f"import {name}" for name in installed("minigrad", "oxigrad", "xad", "autograd", "casadi")}
+    imports |= {name: f"import {name}" for name in installed("numba", "torch", "jax")}
+    imports |= dict.fromkeys(installed("micrograd-rust"), "import micrograd_rust")
     peers = {"an empty interpreter": interpreter("pass")} | {n: interpreter(c) for n, c in imports.items()}
-    medians = interleaved(peers, clock=time_of_children)
+    medians = interleaved(peers, rounds=5, clock=time_of_children)
     empty = medians.pop("an empty interpreter")
     rows = [row(NAME, name, "import", max(seconds - empty, 0.0) * 1e3, "ms", "") for name, seconds in medians.items()]
     outside = (
