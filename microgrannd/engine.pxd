@@ -6,53 +6,61 @@ from microgrannd.operations cimport Operation
 cdef extern from *:
     """
     /* What a Python class has and a C type must be told, just before it is made ready. A Value hashes by
-       identity, as its class body says. A long chain is freed without recursion. And the cyclic collector
-       need not walk the nodes: they refer to their parents only, so that they are part of no cycle. */
+       identity, as its class body says. The cyclic collector need not know of it: nodes refer to their
+       parents only, so that they are part of no cycle. And a long chain is freed without recursion: while a
+       node is being freed, those that it was the last to refer to wait, linked by what was their count. */
     static destructor plain_free;
+    static PyObject *waiting;
+    static int freeing;
 
     static void chain_free(PyObject *node) {
-        PyObject_GC_UnTrack(node);
-        Py_TRASHCAN_BEGIN(node, chain_free)
-        plain_free(node);
-        Py_TRASHCAN_END
-    }
-
-    static PyObject *untracked(PyTypeObject *type, Py_ssize_t items) {
-        PyObject *node = PyObject_GC_New(PyObject, type);
-        if (node) memset(node + 1, 0, type->tp_basicsize - sizeof(PyObject));
-        return node;
+        if (Py_TYPE(node)->tp_flags & Py_TPFLAGS_HEAPTYPE) plain_free(node);  /* of a user's subclass */
+        else if (freeing) { node->ob_refcnt = (Py_ssize_t)waiting; waiting = node; }
+        else {
+            freeing = 1;
+            plain_free(node);
+            while ((node = waiting)) {
+                waiting = (PyObject *)node->ob_refcnt;
+                node->ob_refcnt = 0;
+                plain_free(node);
+            }
+            freeing = 0;
+        }
     }
 
     static int ready(PyTypeObject *type) {
         int is_value = type->tp_richcompare != NULL;
-        if (is_value || (type->tp_base && type->tp_base->tp_alloc == untracked)) {
+        if (is_value || (type->tp_base && type->tp_base->tp_dealloc == chain_free)) {
             if (is_value) plain_free = type->tp_dealloc;
             else type->tp_richcompare = type->tp_base->tp_richcompare;
             type->tp_hash = PyBaseObject_Type.tp_hash;
-            type->tp_alloc = untracked;
             type->tp_dealloc = chain_free;
+            type->tp_flags &= ~Py_TPFLAGS_HAVE_GC;
+            type->tp_traverse = NULL;
+            type->tp_clear = NULL;
         }
         return PyType_Ready(type);
     }
     #define PyType_Ready ready
+    #define PyObject_GC_UnTrack(o) if (PyObject_IS_GC((PyObject *)(o))) PyObject_GC_UnTrack(o)
     """
+
+cdef list opened
 
 
 cdef class Value:
     cdef object __weakref__
-    cdef public object label, _origin, _data, _x, _y
+    cdef public object _origin, _data, _x, _y
     cdef public Operation op
     cdef public Value _first, _second
-    cdef public tuple _many
     cdef public double _grad
+    cdef public long _pass
 
     @cython.locals(
-        gradient=double, to_first=double, to_second=double, slope=double, routes=bint, parents=tuple,
-        node=Value, first=Value, second=Value, parent=Value, operation=Operation
+        gradient=double, to_first=double, to_second=double, node=Value, first=Value, second=Value, operation=Operation
     )
     cpdef backward(self, upstream=*)
 
-    @cython.locals(node=Value)
     cpdef list _start(self, upstream)
 
 
@@ -67,7 +75,7 @@ cpdef Value _unary(Operation operation, Value first)
 cdef _binary(Operation operation, left, right)
 
 @cython.locals(node=Value)
-cpdef Value _node(Operation operation, data, tuple numbers, tuple parents)
+cpdef Value _node(Operation operation, data, tuple arguments, tuple parents)
 
 cdef Value _operand(thing)
 
@@ -75,3 +83,12 @@ cdef _compared(Operation operation, holds, Value first, other)
 
 @cython.locals(order=list, seen=set, node=Value, first=Value, second=Value, parents=tuple)
 cdef list _ordered(list stack, bint leaves)
+
+@cython.locals(
+    this_pass=long, order=list, unfinished=list, waiting=list, unseen=list,
+    first=Value, following=Value, last=Value, parent=Value
+)
+cpdef list _cleared(Value node)
+
+@cython.locals(operation=Operation, parents=tuple, local_gradients=tuple, parent=Value, local=double)
+cdef _distribute(Value node, double gradient)

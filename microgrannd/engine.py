@@ -13,6 +13,7 @@ import math
 import operator
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import chain, count
 from typing import Any, NamedTuple, TypeAlias
 
 from microgrannd import modes, notation, operations
@@ -21,6 +22,8 @@ from microgrannd.modes import opened
 from microgrannd.operations import Number, Operation, add, as_float, div, floordiv, is_number, mod, mul, neg, sub
 
 Operand: TypeAlias = "Value | Number"
+
+_passes = count(1)  # a backward pass leaves its number on every node that it comes by
 
 
 def _method(operation: Operation) -> Callable[[Value], Value]:
@@ -55,29 +58,28 @@ class Value:
     (10.0, 6.0)
     """
 
-    __slots__ = ("__weakref__", "_data", "_first", "_grad", "_many", "_origin", "_second", "_x", "_y", "label", "op")
+    __slots__ = ("__weakref__", "_data", "_first", "_grad", "_origin", "_pass", "_second", "_x", "_y", "op")
 
-    label: str
     op: Operation | None
     _data: float
     _grad: float
-    _origin: modes.Origin | None
+    _pass: int  # the last backward pass that came by
+    _origin: modes.Origin | None  # the label, the scope, the line
     # The parents, and their numbers when the node was made: a node is differentiated at these, whatever
-    # becomes of the leaves afterwards. Nearly all nodes have one parent or two, which have places of their
-    # own; where there are more, all the parents are in `_many` and all the numbers in `_x`.
+    # becomes of the leaves afterwards. Nearly all nodes have one parent or two. Where there are more, or the
+    # operation takes vectors, `_x` has the arguments and `_y` the parents, as tuples.
     _first: Any  # Value | None
     _second: Any
     _x: Any
-    _y: float
-    _many: tuple[Any, ...]
+    _y: Any
 
     def __init__(self, data: Number, label: str = "") -> None:
-        self._data = data if data.__class__ is float else as_float(data)
+        self._data = data if type(data) is float else as_float(data)
         self._grad = 0.0
-        self.label = label
         self.op = None
         self._first = self._second = None
-        self._origin = None
+        self._origin = modes.Origin("", "", label) if label else None
+        self._pass = 0
 
     @property
     def data(self) -> float:
@@ -93,7 +95,7 @@ class Value:
                 f"The data of {self!r} is computed by {self.op.name!r}; set a leaf's data and compute again, "
                 "or take .detach() for a leaf of its own."
             )
-        self._data = number if number.__class__ is float else as_float(number)
+        self._data = number if type(number) is float else as_float(number)
 
     @property
     def grad(self) -> float:
@@ -102,7 +104,7 @@ class Value:
 
     @grad.setter
     def grad(self, number: Number) -> None:
-        self._grad = number if number.__class__ is float else as_float(number)
+        self._grad = number if type(number) is float else as_float(number)
 
     @property
     def parents(self) -> tuple[Value, ...]:
@@ -111,7 +113,7 @@ class Value:
             return (self._first, self._second)
         if self._first is not None:
             return (self._first,)
-        return self._many if self.op else ()
+        return self._y if self.op else ()
 
     @property
     def inputs(self) -> tuple[float, ...]:
@@ -120,7 +122,10 @@ class Value:
             return (self._x, self._y)
         if self._first is not None:
             return (self._x,)
-        return self._x if self.op else ()
+        if self.op is None:
+            return ()
+        vectors = self.op.vectors
+        return (*chain.from_iterable(self._x[:vectors]), *self._x[vectors:])
 
     @property
     def local_gradients(self) -> tuple[Callable[[], float], ...]:
@@ -137,13 +142,22 @@ class Value:
         return float(self.op.local_gradients(*self.inputs, self._data)[index])
 
     @property
+    def label(self) -> str:
+        """The name that messages and drawings call it by."""
+        return self._origin.label if self._origin else ""
+
+    @label.setter
+    def label(self, label: str) -> None:
+        self._origin = modes.Origin(self.scope, self.line, label)
+
+    @property
     def scope(self) -> str:
         """Where the node was made, as named by `mg.scope` and by modules: `layer1.neuron0`."""
         return self._origin.scope if self._origin else ""
 
     @scope.setter
     def scope(self, name: str) -> None:
-        self._origin = modes.Origin(name, self.line)
+        self._origin = modes.Origin(name, self.line, self.label)
 
     @property
     def line(self) -> str:
@@ -168,26 +182,24 @@ class Value:
             if gradient == 0.0:
                 continue
             operation: Operation = node.op  # type: ignore[assignment]  # a node in this order has one
-            routes, first, second = operation.routes, node._first, node._second
+            rule, first, second = operation.on_floats, node._first, node._second
             try:
-                if second is not None:
-                    to_first, to_second = operation.local_gradients(node._x, node._y, node._data)
-                    if to_first or not routes:
-                        first._grad += gradient * to_first
-                    if to_second or not routes:
-                        second._grad += gradient * to_second
-                elif first is not None:
-                    (to_first,) = operation.local_gradients(node._x, node._data)
-                    if to_first or not routes:
+                if first is None:
+                    _distribute(node, gradient)
+                elif second is None:
+                    (to_first,) = rule(node._x, node._data)
+                    if to_first or not operation.routes:
                         first._grad += gradient * to_first
                 else:
-                    local_gradients = operation.local_gradients(*node._x, node._data)
-                    parents = node._many
-                    if len(local_gradients) != len(parents):  # a check that costs less than zip's own
-                        raise ValueError
-                    for parent, local in zip(parents, local_gradients):  # noqa: B905
-                        if local or not routes:
-                            parent._grad += gradient * local
+                    to_first, to_second = rule(node._x, node._y, node._data)
+                    if operation.routes:
+                        if to_first:
+                            first._grad += gradient * to_first
+                        if to_second:
+                            second._grad += gradient * to_second
+                    else:
+                        first._grad += gradient * to_first
+                        second._grad += gradient * to_second
             except ValueError:
                 _check_count(node)
                 raise
@@ -218,9 +230,7 @@ class Value:
     def _start(self, upstream: Number) -> list[Value]:
         """The nodes in topological order, their gradients cleared, and this Value's set to `upstream`."""
         upstream = as_float(upstream)
-        nodes = topological_order(self, leaves=False)
-        for node in nodes:
-            node._grad = 0.0
+        nodes = _cleared(self)
         self._grad += upstream
         return nodes
 
@@ -236,7 +246,8 @@ class Value:
         """The node for an operation on Values and numbers; numbers become constants."""
         parents = [x if isinstance(x, Value) else Constant(x) for x in arguments]
         inputs = [parent._data for parent in parents]
-        return _node(operation, float(operation.forward(*inputs)), tuple(inputs), tuple(parents))
+        data = float(operation.forward(*inputs))
+        return _node(operation, data, operation._split(tuple(inputs)), tuple(parents))
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.op is not None:
@@ -244,7 +255,7 @@ class Value:
                 f"{self!r} has parents, and a graph is not copied or pickled: take .detach() for a leaf with "
                 "its number, or save the model with mg.save."
             )
-        return _restored, (type(self), self._data, self._grad, self.label, self._origin)
+        return _restored, (type(self), self._data, self._grad, self._origin)
 
     # ---- numbers compare; identity is the object's, so that nodes live in sets and dicts
 
@@ -475,12 +486,70 @@ def _ordered(stack: list[Value | None], leaves: bool) -> list[Value]:
             if second is not None and (leaves or second.op is not None) and second not in seen:
                 stack.append(second)  # before the first, so that the first is visited first
             if first is None:
-                parents = node._many
+                parents = node._y
                 if not seen.issuperset(parents):
                     stack += [parent for parent in reversed(parents) if parent not in seen]
             elif (leaves or first.op is not None) and first not in seen:
                 stack.append(first)
     return order
+
+
+def _cleared(node: Value) -> list[Value]:
+    """The nodes of `topological_order(node, leaves=False)`, in the same order, with their gradients set to 0.
+
+    This is for `backward()`, which writes on the nodes anyway: a mark on each that was visited costs half as
+    much as a set of them.
+    """
+    this_pass = next(_passes)
+    order: list[Value] = []
+    unfinished: list[Value] = []  # the path from the output to where we are
+    waiting: list[list[Value]] = []  # for each node on it with many parents, those to visit yet, the first one last
+    while True:
+        node._pass = this_pass
+        if node.op is not None:
+            node._grad = 0.0
+            unfinished.append(node)
+            first = node._first
+            if first is None:
+                unseen: list[Value] = []
+                for parent in node._y:
+                    if parent._pass != this_pass:
+                        unseen.append(parent)
+                unseen.reverse()
+                waiting.append(unseen)
+            elif first._pass != this_pass:
+                node = first
+                continue
+        while unfinished:
+            last = unfinished[-1]
+            following = last._second
+            if following is None and last._first is None:
+                unseen = waiting[-1]
+                while unseen and (following is None or following._pass == this_pass):
+                    following = unseen.pop()
+                if following is None or following._pass == this_pass:
+                    waiting.pop()
+            if following is not None and following._pass != this_pass:
+                node = following
+                break
+            order.append(unfinished.pop())  # all that it depends on is in place
+        else:
+            return order
+
+
+def _distribute(node: Value, gradient: float) -> None:
+    """What `backward()` does at a node with many parents."""
+    operation: Operation = node.op  # type: ignore[assignment]
+    parents, local_gradients = node._y, operation.on_floats(*node._x, node._data)
+    if len(local_gradients) != len(parents):  # a check that costs less than zip's own
+        raise ValueError
+    if operation.routes:
+        for parent, local in zip(parents, local_gradients):  # noqa: B905
+            if local:
+                parent._grad += gradient * local
+    else:
+        for parent, local in zip(parents, local_gradients):  # noqa: B905
+            parent._grad += gradient * local
 
 
 def zero_grad(values: Iterable[Value]) -> None:
@@ -493,16 +562,16 @@ def zero_grad(values: Iterable[Value]) -> None:
     0.0
     """
     for value in values:
-        value.grad = 0.0
+        value._grad = 0.0
 
 
 def _unary(operation: Operation, first: Value) -> Value:
     """The node for an operation on one Value."""
-    x = first._data
+    x, forward = first._data, operation.forward
     node = Value.__new__(Value)
-    node._data = operation.forward(x)
+    node._data = forward(x)
     node._grad = 0.0
-    node.label = ""
+    node._pass = 0
     node.op = operation
     node._x = x
     node._first = first
@@ -513,15 +582,15 @@ def _unary(operation: Operation, first: Value) -> Value:
 
 def _binary(operation: Operation, left: Operand, right: Operand) -> Value:
     """The node for an operator; NotImplemented for what is no number, so that arrays take over."""
-    first = left if left.__class__ is Value else _operand(left)
-    second = right if right.__class__ is Value else _operand(right)
+    first = left if type(left) is Value else _operand(left)
+    second = right if type(right) is Value else _operand(right)
     if first is None or second is None:
         return NotImplemented  # type: ignore[no-any-return]
-    x, y = first._data, second._data
+    x, y, forward = first._data, second._data, operation.forward
     node = Value.__new__(Value)
-    node._data = operation.forward(x, y)
+    node._data = forward(x, y)
     node._grad = 0.0
-    node.label = ""
+    node._pass = 0
     node.op = operation
     node._x = x
     node._y = y
@@ -531,21 +600,21 @@ def _binary(operation: Operation, left: Operand, right: Operand) -> Value:
     return node if not opened else _observed(node)
 
 
-def _node(operation: Operation, data: float, numbers: tuple[float, ...], parents: tuple[Value, ...]) -> Value:
-    """The node for an operation on any number of Values, and these Values' numbers."""
+def _node(operation: Operation, data: float, arguments: tuple[Any, ...], parents: tuple[Value, ...]) -> Value:
+    """The node for any operation, given its result, its arguments as numbers and vectors of them, and the Values."""
     node = Value.__new__(Value)
     node._data = data
     node._grad = 0.0
-    node.label = ""
+    node._pass = 0
     node.op = operation
     node._first = node._second = None
-    if len(parents) == 2:
-        node._x, node._y = numbers
+    if operation.vectors or len(parents) > 2:
+        node._x, node._y = arguments, parents
+    elif len(parents) == 2:
+        node._x, node._y = arguments
         node._first, node._second = parents
-    elif len(parents) == 1:
-        node._x, node._first = numbers[0], parents[0]
     else:
-        node._x, node._many = numbers, parents
+        (node._x,), (node._first,) = arguments, parents
     node._origin = None
     return node if not opened else _observed(node)
 
@@ -617,8 +686,8 @@ def _check_count(node: Value) -> None:
         )
 
 
-def _restored(kind: type[Value], data: float, grad: float, label: str, origin: modes.Origin | None) -> Value:
-    leaf = kind(data, label)
+def _restored(kind: type[Value], data: float, grad: float, origin: modes.Origin | None) -> Value:
+    leaf = kind(data)
     leaf._grad = grad
     leaf._origin = origin
     return leaf

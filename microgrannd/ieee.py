@@ -43,10 +43,6 @@ def _logarithm(function: Callable[[float], float], pole: float = 0.0) -> Callabl
     return forward
 
 
-def _comparison(holds: Callable[[float, float], bool]) -> Callable[[float, float], float]:
-    return lambda x, y: 1.0 if holds(x, y) else 0.0
-
-
 exp = _or_inf(math.exp)
 exp2 = _or_inf(math.exp2)
 expm1 = _or_inf(math.expm1)
@@ -65,12 +61,29 @@ log2 = _logarithm(math.log2)
 log10 = _logarithm(math.log10)
 log1p = _logarithm(math.log1p, pole=-1.0)
 
-less = _comparison(operator.lt)
-less_equal = _comparison(operator.le)
-greater = _comparison(operator.gt)
-greater_equal = _comparison(operator.ge)
-equal = _comparison(operator.eq)
-not_equal = _comparison(operator.ne)
+
+def less(x: float, y: float) -> float:
+    return 1.0 if x < y else 0.0
+
+
+def less_equal(x: float, y: float) -> float:
+    return 1.0 if x <= y else 0.0
+
+
+def greater(x: float, y: float) -> float:
+    return 1.0 if x > y else 0.0
+
+
+def greater_equal(x: float, y: float) -> float:
+    return 1.0 if x >= y else 0.0
+
+
+def equal(x: float, y: float) -> float:
+    return 1.0 if x == y else 0.0
+
+
+def not_equal(x: float, y: float) -> float:
+    return 1.0 if x != y else 0.0
 
 
 def div(x: float, y: float) -> float:

@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 
 
 class Origin(NamedTuple):
-    """Where a node was made: in which scope, and at which line of the user's code (each may be "")."""
+    """Where a node was made, in which scope and at which line of the user's code, and its label (each may be "")."""
 
     scope: str
     line: str
+    label: str = ""
 
 
 class _Modes(threading.local):

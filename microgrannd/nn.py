@@ -166,7 +166,7 @@ class MLP(Module):
         """A Value where there is one output, else a list. Raises ValueError for a wrong number of inputs."""
         values = _inputs(self, x, self.inputs)
         for layer in self.layers:
-            values = _outputs(layer.neurons, values) if layer.__class__ is Layer else layer(values)
+            values = _outputs(layer.neurons, values) if type(layer) is Layer else layer(values)
         return values[0] if len(values) == 1 else values
 
     def __repr__(self) -> str:
@@ -180,7 +180,7 @@ def _inputs(module: Module, x: Iterable[Operand], expected: int) -> list[Value]:
     """The inputs as Values, checked; what records operations in its own way stays as it is."""
     kind = type(module).__name__
     try:
-        inputs = [value if value.__class__ is Value or hasattr(value, "record") else Constant(value) for value in x]
+        inputs = [value if type(value) is Value or hasattr(value, "record") else Constant(value) for value in x]
     except TypeError:
         if hasattr(x, "__iter__"):
             raise
@@ -190,7 +190,7 @@ def _inputs(module: Module, x: Iterable[Operand], expected: int) -> list[Value]:
     return inputs  # type: ignore[return-value]
 
 
-_PLAIN: Final = {Value, Constant}
+_PLAIN: Final = frozenset([Value, Constant])
 
 
 def _outputs(neurons: Sequence[Neuron], inputs: list[Value]) -> list[Value]:
@@ -199,26 +199,22 @@ def _outputs(neurons: Sequence[Neuron], inputs: list[Value]) -> list[Value]:
     This is where training spends its time, so it makes the nodes without the ways of a general operation
     and takes the inputs' numbers once for all neurons.
     """
-    plain = not modes.opened and {value.__class__ for value in inputs} <= _PLAIN
-    numbers = [value._data for value in inputs] if plain else []
+    plain = not modes.opened and _PLAIN.issuperset(map(type, inputs))
+    numbers = tuple([value._data for value in inputs]) if plain else ()
     dot, mul = operations.dot, operator.mul
     outputs = []
     for neuron in neurons:
-        if neuron.__class__ is not Neuron and type(neuron).__call__ is not Neuron.__call__:
+        if type(neuron) is not Neuron and type(neuron).__call__ is not Neuron.__call__:
             outputs.append(neuron(inputs))  # a subclass that computes something else
             continue
         activation = neuron.activation
-        if (
-            not plain
-            or neuron.expand
-            or (activation and (activation.__class__ is not Operation or activation.defaults))
-        ):
+        if not plain or neuron.expand or (activation and (type(activation) is not Operation or activation.defaults)):
             outputs.append(neuron._compose(inputs))
             continue
         weights, bias = neuron.w, neuron.b
-        w, b = [weight._data for weight in weights], bias._data
+        w, b = tuple([weight._data for weight in weights]), bias._data
         z = sum(map(mul, w, numbers), b)
-        node = _node(dot, z, (*w, *numbers, b), (*weights, *inputs, bias))
+        node = _node(dot, z, (w, numbers, b), (*weights, *inputs, bias))
         node._origin = neuron._origin
         if activation:
             node = _unary(activation, node)

@@ -17,6 +17,7 @@ import operator
 import sys
 from collections.abc import Callable, Iterable
 from numbers import Real
+from types import FunctionType
 from typing import Any, Final
 
 from microgrannd import ieee
@@ -44,7 +45,7 @@ class Operation:
     0.75
     """
 
-    __slots__ = ("defaults", "forward", "local_gradients", "name", "routes", "symbol")
+    __slots__ = ("defaults", "forward", "local_gradients", "name", "on_floats", "routes", "symbol", "vectors")
 
     def __init__(
         self,
@@ -61,11 +62,13 @@ class Operation:
         self.local_gradients = local_gradients
         self.defaults = defaults
         self.routes = routes
+        self.vectors = 0  # how many of its arguments are vectors
+        self.on_floats = local_gradients  # for the arguments as they were given: what eager backward() calls
 
     def __call__(self, *arguments: Any) -> Any:
         """A float for numbers, a node for Values, an array for NumPy arrays."""
         for argument in arguments:
-            if argument.__class__ is not float:
+            if type(argument) is not float:
                 break
         else:
             if not self.defaults:
@@ -83,6 +86,10 @@ class Operation:
         if recorder is not None:
             return recorder.record(self, arguments)
         return self.forward(*[as_float(argument) for argument in arguments])
+
+    def _split(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The arguments that these are the inputs of: the same, where there are no vectors."""
+        return inputs
 
     def __repr__(self) -> str:
         return f"Operation({self.symbol!r})"
@@ -105,7 +112,7 @@ class FusedOperation(Operation):
     32.5
     """
 
-    __slots__ = ("vectors",)
+    __slots__ = ()
 
     def __init__(
         self,
@@ -115,18 +122,21 @@ class FusedOperation(Operation):
         *,
         vectors: int = 1,
     ) -> None:
-        def split(inputs: tuple[Any, ...], count: int) -> tuple[Any, ...]:
-            size = count // vectors
-            if vectors == 2:  # dot, the innermost loop of every network
-                return (inputs[:size], inputs[size : 2 * size], *inputs[2 * size :])
-            return (*[inputs[i * size : (i + 1) * size] for i in range(vectors)], *inputs[vectors * size :])
-
         super().__init__(
             symbol,
-            lambda *inputs: forward(*split(inputs, len(inputs))),
-            lambda *inputs: local_gradients(*split(inputs, len(inputs) - 1)),
+            lambda *inputs: forward(*self._split(inputs)),
+            lambda *inputs: local_gradients(*self._split(inputs[:-1]), inputs[-1]),
         )
         self.vectors = vectors
+        self.on_floats = local_gradients
+
+    def _split(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The vectors, and the number after them if there is one, that these are the elements of."""
+        size = len(inputs) // self.vectors
+        if self.vectors == 2:  # dot, the innermost loop of every network
+            return (inputs[:size], inputs[size : 2 * size], *inputs[2 * size :])
+        vectors = [inputs[i * size : (i + 1) * size] for i in range(self.vectors)]
+        return (*vectors, *inputs[self.vectors * size :])
 
     def __call__(self, *arguments: Any) -> Any:
         """A float for vectors of numbers, a node where any element is a Value."""
@@ -324,8 +334,13 @@ def softmax(xs: Iterable[Any]) -> list[Any]:
 TABLE: Final[dict[str, Operation]] = {
     name: thing for name, thing in list(globals().items()) if isinstance(thing, Operation)
 }
+_FLOAT_FUNCTIONS: Final = {**globals(), **{name: operation.forward for name, operation in TABLE.items()}}
 for _name, _operation in TABLE.items():
     _operation.name = _name
+    # Where all are floats, a row's `div` may as well be ieee.div itself, which saves the way through Operation.
+    _row = _operation.on_floats
+    if isinstance(_row, FunctionType):
+        _operation.on_floats = FunctionType(_row.__code__, _FLOAT_FUNCTIONS, _name)
 
 # NumPy's names for the same functions: `np.arcsin(array_of_values)` calls the method `arcsin` of each.
 NUMPY_NAMES: Final[dict[Operation, str]] = {

@@ -8,6 +8,7 @@ import threading
 import weakref
 from decimal import Decimal
 from fractions import Fraction
+from random import Random
 
 import pytest
 
@@ -218,6 +219,28 @@ def test_backward_steps_are_what_backward_does():
     last = {id(step.parent): step.after for step in steps}
     assert last[id(x2)] == x1.grad
     assert len(steps) == sum(len(node.parents) for node in topological_order(z2))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_backward_goes_through_the_topological_order_in_reverse(seed):
+    random = Random(seed)
+    nodes = [Value(random.uniform(0.5, 1.5)) for _ in range(3)]
+    for _ in range(60):
+        x, y, z = random.choices(nodes[-12:], k=3)  # the same one several times, too
+        nodes.append(random.choice([x + y, x - 2.0, 3.0 * y, -z, z.sin(), mg.where(x, y, z), mg.sum([x, y, z]),
+                                    mg.sum([x]), mg.dot([x, y], [z, x]), mg.dot([x, y], [y, z], 2.0)]))  # fmt: skip
+    y = mg.sum(nodes[-20:])
+    visited = list(dict.fromkeys(step.node for step in y.backward_steps()))
+    assert list(map(id, visited)) == [id(node) for node in reversed(topological_order(y)) if node.parents]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_vectors_of_any_length_hand_their_gradients_back(size):
+    xs, ys = [Value(k + 1.0) for k in range(size)], [Value(10.0 * k) for k in range(size)]
+    (mg.dot(xs, ys, 5.0) + mg.dot(xs, ys) + mg.sum(xs) + mg.mean(xs)).backward()
+    assert [x.grad for x in xs] == pytest.approx([20.0 * k + 1 + 1 / size for k in range(size)])
+    assert [y.grad for y in ys] == [2 * (k + 1.0) for k in range(size)]
+    assert mg.dot(xs, ys, 5.0).inputs == (*[x.data for x in xs], *[y.data for y in ys], 5.0)
 
 
 def test_a_step_tells_its_rule_in_the_parents_labels():

@@ -5,6 +5,7 @@ of IEEE 754, of PyTorch or of the definition, written out.
 """
 
 import inspect
+import itertools
 import math
 import pickle
 from math import inf, nan
@@ -14,6 +15,7 @@ import pytest
 import microgrannd as mg
 from microgrannd import Value, operations
 from microgrannd.operations import TABLE, FusedOperation, Operation
+from tests.random_graphs import INPUTS
 
 SPECIAL = [
     ("log", (0.0,), -inf),
@@ -166,6 +168,16 @@ def test_a_row_is_polymorphic_and_closes_over_nothing(operation):
     on_values = operation.local_gradients(*map(Value, inputs), Value(out))
     assert len(on_floats) == len(inputs)
     assert [repr(float(x)) for x in on_floats] == [repr(float(getattr(x, "data", x))) for x in on_values]
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_what_backward_calls_is_the_row_bit_for_bit(name):
+    operation = TABLE[name]
+    for first in itertools.product([0.0, -0.0, 1.0, -2.5, 800.0, inf, -inf, nan], repeat=min(INPUTS[name], 3)):
+        inputs = (*first, *(0.75, -1.5)[: INPUTS[name] - len(first)])
+        out = operation.forward(*inputs)
+        found = operation.on_floats(*operation._split(inputs), out)
+        assert [*map(repr, map(float, found))] == [*map(repr, map(float, operation.local_gradients(*inputs, out)))]
 
 
 @pytest.mark.parametrize(("name", "operation"), TABLE.items())
