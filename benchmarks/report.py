@@ -10,7 +10,8 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks.harness import OURS
+from benchmarks import marks
+from benchmarks.harness import OURS, module_of
 
 START = """\
 # Performance
@@ -22,10 +23,14 @@ below 1 the peer is faster; `to C` is the multiple of the fastest C. "Compiled b
 installed with `MICROGRANND_COMPILED=1 pip install .`, which compiles the engine's own files.
 """
 
+GOALS = """\
+What the package set out to reach, from the same figures. `a ÷ b` is the time of a as a multiple of that of b.
+"""
+
 LOSSES = """\
-Every measure in which some peer is ahead of the best of our builds. minigrad's core is written in C and computes
-in single precision. CasADi and `torch, batched` do other work than an engine of scalars does step by step: an
-expression made beforehand is run, or the scalars are matrices from the start.
+Every measure in which some peer is ahead of the best of our builds. Graph by graph, the batched peers do other work
+than an engine of scalars: there the scalars are matrices from the start, or an expression made beforehand is run.
+What a person writes by hand is named as a peer, C as the limit only, in the column `to C`.
 """
 
 
@@ -33,7 +38,10 @@ def write(figures: Path, page: Path) -> None:
     """The page, from the saved figures."""
     saved = json.loads(figures.read_text(encoding="utf-8"))
     sections = [section(name, saved[name]) for name in saved]
-    text = "\n".join([START, measured_on(saved), "## Where we lose, and to whom\n", LOSSES, losses(saved), *sections])
+    goals = ["## The goals\n", GOALS, marks.table(saved)]
+    text = "\n".join(
+        [START, measured_on(saved), *goals, "## Where we lose, and to whom\n", LOSSES, losses(saved), *sections]
+    )
     page.write_text(text, encoding="utf-8")
 
 
@@ -43,11 +51,18 @@ def measured_on(saved: dict) -> str:
     missing = sorted({name for run in runs for name in run["missing"]} - set(versions))
     days = sorted({run["date"] for run in runs})
     loads = [run["load"] for run in runs]
+    omitted = list(
+        dict.fromkeys(f"{name}, {why}" for name, entry in saved.items() for why in entry["measured"]["omitted"])
+    )
+    took = sum(run["seconds"] for run in runs)
+    threads = ", ".join(sorted({run["threads"] for run in runs}))
     listed = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
     return (
         f"Measured {' and '.join(days)} with Python {runs[0]['python']} on {runs[0]['machine']}, the load between "
         f"{min(loads)} and {max(loads)} (above the number of cores, other programs took time from wall clocks). "
-        f"Peers: {listed}.{f' Not installed: {chr(44).join(missing)}.' if missing else ''}\n"
+        f"All took {took / 60:.0f} minutes, with OMP_NUM_THREADS: {threads}.\n\n"
+        f"Peers: {listed}.{' Not installed: ' + ', '.join(missing) + '.' if missing else ''}\n"
+        + ("\nLeft out, though installed:\n\n" + "".join(f"- {line}\n" for line in omitted) if omitted else "")
     )
 
 
@@ -108,7 +123,7 @@ def shown(row: dict) -> str:
 
 def purpose(workload: str) -> str:
     """The first paragraph of the workload's file."""
-    source = Path(__file__).with_name(f"{workload}.py").read_text(encoding="utf-8")
+    source = Path(__file__).with_name(f"{module_of(workload).rpartition('.')[2]}.py").read_text(encoding="utf-8")
     return " ".join((ast.get_docstring(ast.parse(source)) or "").split("\n\n")[0].split())
 
 
