@@ -143,20 +143,21 @@ def test_bytes_are_taken_as_they_are():
     assert [p.data for p in model.parameters()] == pytest.approx([p.data for p in other.parameters()], rel=1e-12)
 
 
+@pytest.mark.parametrize("backend", ["numpy", "native"])
 @pytest.mark.parametrize("expand", [False, True])
-def test_arrays_suit_wide_tapes_and_not_long_ones(expand):
+def test_arrays_suit_wide_tapes_and_not_long_ones(expand, backend):
     model = MLP(100, [60, 10], "sigmoid", "sigmoid", seed=0, expand=expand)
     wide = trace(lambda x, y: half_squared_error(model(x), y), ([0.5] * 100, [0.0] * 10)).tape
-    assert suits_arrays(wide)
+    assert suits_arrays(wide, backend)
 
     def chain(x):
         for _ in range(6000):
             x = x * 0.999 + 0.001
         return x
 
-    assert not suits_arrays(trace(chain, (0.5,)).tape)
+    assert not suits_arrays(trace(chain, (0.5,)).tape, backend)
     small = MLP(2, [16, 16, 1], seed=0)
-    assert not suits_arrays(trace(lambda x: small(x), ([0.5, 0.5],)).tape)
+    assert not suits_arrays(trace(lambda x: small(x), ([0.5, 0.5],)).tape, backend)
 
 
 @pytest.mark.parametrize("backend", ["numpy", "native", "jax", "torch"])

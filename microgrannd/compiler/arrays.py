@@ -20,14 +20,15 @@ if TYPE_CHECKING:
     from microgrannd.compiler.array_run import ArrayKernel
 
 ARRAY_BACKENDS: Final = ("numpy", "jax", "torch")
-_LARGE: Final = 10_000  # operands: from here on straight-line native code takes long to compile
+# Operands: from here on native loops are the faster to compile and to run, and NumPy where there is no native code.
+_LARGE: Final = {"native": 2_000, "numpy": 10_000}
 _WIDE: Final = 50  # operands for each step of the longest way through: for fewer there is little to put side by side
 
 
-def suits_arrays(tape: Tape) -> bool:
+def suits_arrays(tape: Tape, backend: str) -> bool:
     """Whether a tape is so large and so wide that array code is the way to run it, and NumPy is installed."""
     size = sum(len(instruction.operands) for instruction in tape.instructions)
-    if size < _LARGE or find_spec("numpy") is None:
+    if size < _LARGE[backend] or find_spec("numpy") is None:
         return False
     depth = [0] * (tape.leaves + len(tape.instructions))
     for v, (_, operands) in enumerate(tape.instructions, tape.leaves):

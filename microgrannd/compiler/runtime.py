@@ -138,11 +138,9 @@ class Runtime:
         return self._suited[id(plan)]
 
     def _suitable(self, tape: Tape) -> str:
-        if not suits_arrays(tape):
-            return ""
         if native_available() and not unsupported(tape):
-            return "native"
-        return "numpy" if self.backend == "auto" else ""
+            return "native" if suits_arrays(tape, "native") else ""
+        return "numpy" if self.backend == "auto" and suits_arrays(tape, "numpy") else ""
 
     def _backend_for(self, tape: Tape) -> str:
         """The backend that runs a tape: native where it is installed and knows all operations, unless told."""
