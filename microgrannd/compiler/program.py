@@ -56,8 +56,10 @@ def compile(
     constants. Or else `graph=y, inputs=[...]` compiles a graph that stands already. `reassociate` allows
     sums to be added in another order.
 
-    `backend` is "python" or "native" for one scalar after the other, or the array library on which the matrix
-    program runs: "numpy", "jax" or "torch", there with `float32` if asked for; "auto" takes what suits.
+    `backend` is "python"; "native" for machine code, which is straight lines or, for large wide programs,
+    loops over arrays; or the array library on which the matrix program runs: "numpy", "jax" or "torch", there
+    with `float32` if asked for. "auto" takes what is installed and suits. Programs on arrays add up in the
+    order that suits them.
     Native code runs large batches in so many `threads`, and is kept in the directory `cache` if there is one
     for the next time; a file there that has been altered is not used.
 
