@@ -113,16 +113,14 @@ class ArrayTraining:
         return ordered
 
     def _epoch(self, size: int, rate: float, order: Sequence[int] | None) -> float:
-        losses = []
-        count = self.count if order is None else len(order)
+        total: Any = 0.0
         samples = None if order is None else np.asarray(order)
         with self.library.mode():
-            for start in range(0, count, size):
+            for start in range(0, self.count, size):
                 rows = slice(start, start + size) if samples is None else samples[start : start + size]
-                losses.append(
-                    self._step([chosen(array, rows) for array in self.arrays], min(size, count - start), rate)
-                )
-            return sum(map(float, losses)) / count  # read at the end only: a device may lag behind
+                arrays = [chosen(array, rows) for array in self.arrays]
+                total = total + self._step(arrays, min(size, self.count - start), rate)
+            return float(total) / self.count  # read at the end only: a device may lag behind
 
     def _step(self, arrays: Sequence[Any], count: int, rate: float) -> Any:
         """The summed loss of a batch, with a step of the optimizer after it."""
