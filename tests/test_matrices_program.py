@@ -282,3 +282,18 @@ def test_operations_of_one_s_own_run_on_numpy_and_are_refused_elsewhere():
     pytest.importorskip("torch")
     with pytest.raises(TypeError, match="not your own: elu"):
         compile(function, backend="torch")([3.0, -1.0])
+
+
+def test_native_loops_take_a_batch_in_chunks_and_threads_that_change_nothing(monkeypatch):
+    needs("native")
+    monkeypatch.setattr("microgrannd.compiler.array_run.NATIVE_CHUNK", 5_000)
+    model = MLP(60, [40, 3], "tanh", seed=0)
+    x = np.random.default_rng(0).normal(size=(300, 60))
+    found = []
+    for options in ({"backend": "numpy"}, {"backend": "native"}, {"backend": "native", "threads": 3}):
+        program = compile(lambda x: mg.sum(model(x)), **options)
+        for parameter in model.parameters():
+            parameter.grad = 0.0
+        found.append([program.backward(x), *[p.grad for p in model.parameters()], *program(x)])
+    assert found[1] == pytest.approx(found[0], rel=1e-12)
+    assert found[2] == found[1]

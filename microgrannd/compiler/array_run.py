@@ -7,7 +7,7 @@ chunks, so that memory stays bounded. This room may import the matrix source and
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -17,11 +17,13 @@ import numpy as np
 from microgrannd.compiler.array_libraries import Library, library
 from microgrannd.compiler.matrix_program import matrix_program
 from microgrannd.compiler.matrix_source import MatrixSource, matrix_source
+from microgrannd.compiler.native import in_threads
 from microgrannd.compiler.tape import Instruction, Tape
 from microgrannd.compiler.tracing import Trace, differentiate
 from microgrannd.operations import contribution, mul
 
 CHUNK: Final = 1 << 22  # how many numbers the arrays of one chunk may have together
+NATIVE_CHUNK: Final = 1 << 18  # for loops, which are fastest where these stay near to the processor
 
 
 class Rolled:
@@ -75,14 +77,18 @@ class ArrayKernel:
     """A backend: a tape's outputs by array code.
 
     It is made of a trace and what is asked: the gradients by `leaves`, none for the values alone.
-    `guarded` gradients hold for infinite numbers too. The backend "native" keeps machine code in `cache`.
+    `guarded` gradients hold for infinite numbers too. The backend "native" runs chunks in so many
+    `threads`, and keeps machine code in `cache`.
     """
 
     def __init__(
         self, trace: Trace, leaves: Sequence[int] = (), *, guarded: bool = False, backend: str = "numpy",
-        float32: bool = False, cache: Path | None = None,
+        float32: bool = False, threads: int = 1, cache: Path | None = None,
     ) -> None:  # fmt: skip
-        self.library = _loops(cache) if backend == "native" else library(backend, float32=float32)
+        native = backend == "native"
+        self.threads = threads if native else 1  # the libraries have threads of their own
+        self.chunk = NATIVE_CHUNK if native else CHUNK
+        self.library = _loops(cache) if native else library(backend, float32=float32)
         self.name = trace.name
         self.inputs = [(name, shape.size) for name, shape in zip(trace.names, trace.shapes, strict=True)]
         self.leaves = leaves
@@ -108,27 +114,39 @@ class ArrayKernel:
 
     def each(self, columns: Sequence[Any], parameters: Sequence[float], count: int, into: Sequence[Any]) -> bool:
         """Fill a column of numbers for each output; whether any but the first got a NaN."""
-        rolled = self.compiled(over_batch=False)[0]
         found_nan = False
-        for chunk in self._chunks(rolled, count):
-            found = self.outputs(self._stacked(columns, chunk), parameters, False, chunk.stop - chunk.start)
-            for column, numbers in zip(into, found, strict=True):
+        for chunk, outputs in self._in_chunks(columns, parameters, count, over_batch=False):
+            for column, numbers in zip(into, outputs, strict=True):
                 column[chunk] = numbers
-            found_nan = found_nan or bool(np.isnan(found[1:]).any())
+            found_nan = found_nan or bool(np.isnan(outputs[1:]).any())
         return found_nan
 
     def total(self, columns: Sequence[Any], parameters: Sequence[float], count: int) -> Sequence[float]:
         """The sum over the samples of each output."""
-        rolled = self.compiled(over_batch=True)[0]
-        found = np.zeros(rolled.outputs_count)
-        for chunk in self._chunks(rolled, count):
-            found += self.outputs(self._stacked(columns, chunk), parameters, True, chunk.stop - chunk.start)
+        found = np.zeros(len(self.tape.outputs))
+        for _, sums in self._in_chunks(columns, parameters, count, over_batch=True):
+            found += sums
         return found.tolist()
 
-    def outputs(self, arrays: Sequence[Any], parameters: Any, over_batch: bool, count: int) -> Any:
+    def _in_chunks(
+        self, columns: Sequence[Any], parameters: Sequence[float], count: int, *, over_batch: bool
+    ) -> Iterator[tuple[slice, Any]]:
+        """The samples in chunks, in order, with the outputs of each; several at a time in threads."""
+        rolled = self.compiled(over_batch=over_batch)[0]
+        flat = self._flat(rolled, parameters)
+
+        def run(chunk: slice) -> tuple[slice, Any]:
+            given = [*flat, *self._rows(rolled, self._stacked(columns, chunk), chunk.stop - chunk.start)]
+            return chunk, self._outputs(given, over_batch, chunk.stop - chunk.start)
+
+        chunks = self._chunks(rolled, count)
+        if self.threads == 1 or len(chunks) == 1:
+            return map(run, chunks)
+        return in_threads(self.threads).map(run, chunks)
+
+    def _outputs(self, given: Sequence[Any], over_batch: bool, count: int) -> Any:
         """All outputs: one array or, with the samples apart, a row for each output."""
         rolled, function = self.compiled(over_batch=over_batch)
-        given = self._given(rolled, arrays, parameters, count)
         with self.library.mode():
             results = [np.asarray(self.library.numbers(result)) for result in function(self.library.xp, *given)]
         found = np.empty(rolled.outputs_count if over_batch else (rolled.outputs_count, count))
@@ -145,12 +163,16 @@ class ArrayKernel:
         """What the function is called with after the namespace, for the first chunk of these samples."""
         rolled = self.compiled(over_batch=over_batch)[0]
         chunk = self._chunks(rolled, count)[0]
-        return self._given(rolled, self._stacked(columns, chunk), parameters, chunk.stop)
+        return [*self._flat(rolled, parameters), *self._rows(rolled, self._stacked(columns, chunk), chunk.stop)]
 
-    def _given(self, rolled: Rolled, arrays: Sequence[Any], parameters: Any, count: int) -> list[Any]:
-        asarray = self.library.array
-        given = [asarray(np.asarray(parameters, dtype=float)[rolled.layout])] if rolled.has_parameters else []
-        return given + ([self.library.rows(array) for array in arrays] if rolled.has_inputs else [count])
+    def _flat(self, rolled: Rolled, parameters: Any) -> list[Any]:
+        """The parameters as the one array that the code takes; none where there are none."""
+        if not rolled.has_parameters:
+            return []
+        return [self.library.array(np.asarray(parameters, dtype=float)[rolled.layout])]
+
+    def _rows(self, rolled: Rolled, arrays: Sequence[Any], count: int) -> list[Any]:
+        return [self.library.rows(array) for array in arrays] if rolled.has_inputs else [count]
 
     def _stacked(self, columns: Sequence[Any], chunk: slice) -> list[Any]:
         """The columns as an array for each argument, a row for each sample."""
@@ -164,7 +186,7 @@ class ArrayKernel:
         return arrays
 
     def _chunks(self, rolled: Rolled, count: int) -> list[slice]:
-        size = max(1, CHUNK // max(1, rolled.width))
+        size = max(1, self.chunk // max(1, rolled.width))
         return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
     def compiled(self, *, over_batch: bool) -> tuple[Rolled, Any]:
@@ -179,17 +201,6 @@ def _loops(cache: Path | None) -> Library:
     from microgrannd.compiler.loops import loops_library  # which needs llvmlite
 
     return loops_library(cache)
-
-
-def _in_one(columns: Sequence[Any]) -> Any:
-    """The array whose columns, all of them in order, these are; None where there is none."""
-    array = getattr(columns[0], "base", None) if len(columns) > 1 else None
-    if array is None or array.ndim != 2 or array.shape != (len(columns[0]), len(columns)):
-        return None
-    starts = [column.__array_interface__["data"][0] for column in (columns[0], columns[-1])]
-    first = array.__array_interface__["data"][0]
-    regular = starts == [first, first + array.strides[1] * (len(columns) - 1)]
-    return array if regular and columns[0].strides == array.strides[:1] else None
 
 
 def _labelled(tape: Tape) -> Tape:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.util import find_spec
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from microgrannd.compiler.plan import Aim, Plan, without_collection
 from microgrannd.compiler.steps import steps
@@ -36,16 +35,14 @@ def suits_arrays(tape: Tape, backend: str) -> bool:
     return size > _WIDE * max(depth)
 
 
-def array_kernel(
-    plan: Plan, aim: Aim, backend: str, *, guarded: bool = False, float32: bool = False, cache: Path | None = None
-) -> ArrayKernel:
-    """The kernel of a plan for one aim, on an array library or, for "native", in loops."""
+def array_kernel(plan: Plan, aim: Aim, backend: str, *, guarded: bool = False, **options: Any) -> ArrayKernel:
+    """The kernel of a plan for one aim, on an array library or, for "native", in loops; `options` are the kernel's."""
     from microgrannd.compiler.array_run import ArrayKernel
 
     if aim != "values" and plan.trace.result.kind is not None:
         plan.tape(aim)  # which says why there is no gradient
     with without_collection():
-        return ArrayKernel(plan.trace, plan.leaves(aim), guarded=guarded, backend=backend, float32=float32, cache=cache)
+        return ArrayKernel(plan.trace, plan.leaves(aim), guarded=guarded, backend=backend, **options)
 
 
 def array_training(kernels: Callable[[bool], ArrayKernel], plan: Plan, optimizer: Optimizer) -> ArrayTraining | None:

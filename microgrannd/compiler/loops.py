@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import math
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -69,7 +70,9 @@ class LoopFunction:
         if leaves[0].__class__ is Array:  # it is part of a function that is being compiled
             return self.function(xp, *given)
         if self._run is None:
-            self._compile(xp, given)
+            with _lock:
+                if self._run is None:
+                    self._compile(xp, given)
         arrays, numbers, samples = [], [], 1
         for x in leaves:
             if isinstance(x, np.ndarray):
@@ -86,7 +89,7 @@ class LoopFunction:
         row = np.empty(self._room.of(samples) + 1)
         scalars = (ctypes.c_double * len(numbers))(*numbers)
         addresses = (ctypes.c_void_p * (1 + len(arrays)))(ctypes.addressof(scalars), *map(_address, arrays))
-        self._run(addresses, self._tables, _address(row), at_work, *_products()[:2], samples)
+        self._run(addresses, self._tables, _address(row), at_work, *self._products[:2], samples)
         self._spare.append((work, at_work))
         made = iter([row[plain] if plain else _part(row, result, samples) for plain, result in self._results])
         found = iter([next(made) if origin < 0 else arrays[origin] for origin in self._origins])
@@ -118,6 +121,7 @@ class LoopFunction:
         self._known = source.known
         self._tables = pointers(self._known)
         self._library = Compiled(source.text, 1, self.cache)
+        self._products = _products()
         self._run = _SIGNATURE(self._library.address("run"))
 
 
@@ -166,7 +170,8 @@ def _address(array: Any) -> int:
 _BYTE: Final = ctypes.c_char
 
 
-_SIGNATURE = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 6, ctypes.c_int64)
+_lock: Final = threading.Lock()  # one thread compiles, the others wait for it
+_SIGNATURE: Final = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 6, ctypes.c_int64)
 
 
 @functools.cache

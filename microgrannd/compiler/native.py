@@ -135,7 +135,7 @@ class NativeKernel:
         bounds = [(begin, min(begin + size, count)) for begin in range(0, count, size)]
         if self.threads == 1:
             return [run(*bound) for bound in bounds]
-        return list(_pool(self.threads).map(lambda bound: run(*bound), bounds))
+        return list(in_threads(self.threads).map(lambda bound: run(*bound), bounds))
 
     def source(self, kind: Kind) -> str:
         """LLVM's assembly for one of the kernels."""
@@ -161,7 +161,8 @@ _SIGNATURES: Final[dict[Kind, Any]] = {
 
 
 @functools.cache
-def _pool(threads: int) -> ThreadPoolExecutor:
+def in_threads(threads: int) -> ThreadPoolExecutor:
+    """The one pool of so many threads."""
     return ThreadPoolExecutor(threads, thread_name_prefix="microgrannd")
 
 

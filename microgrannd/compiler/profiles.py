@@ -9,6 +9,7 @@ import ast
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from types import CodeType
 from typing import Any, NamedTuple
 
@@ -118,9 +119,14 @@ def parts_of(tape: Tape, inputs: Sequence[float], parameters: Sequence[float], r
     parts = []
     for (operation, scope), found in groups.items():
         forward = sum(k < tape.forward for k, _ in found)
-        seconds = quickest(lambda op=operation, given=found: [op.forward(*numbers) for _, numbers in given], repeats)
+        seconds = quickest(partial(_forward, operation, [numbers for _, numbers in found]), repeats)
         parts.append(Part(operation.name, scope, forward, len(found) - forward, seconds))
     return parts
+
+
+def _forward(operation: Operation, given: Iterable[tuple[float, ...]]) -> None:
+    for numbers in given:
+        operation.forward(*numbers)
 
 
 def scopes(tape: Tape) -> list[str]:

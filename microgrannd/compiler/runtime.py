@@ -118,7 +118,8 @@ class Runtime:
 
     def _made(self, plan: Plan, aim: Aim, guarded: bool) -> Kernel:
         if library := self._library(plan):
-            return array_kernel(plan, aim, library, guarded=guarded, float32=self.float32, cache=self.cache)
+            options = {"float32": self.float32, "threads": self.threads, "cache": self.cache}
+            return array_kernel(plan, aim, library, guarded=guarded, **options)
         tape = plan.tape(aim, guarded=guarded)
         if self._backend_for(tape) == "native":
             return NativeKernel(tape, self.threads, self.cache)
