@@ -42,7 +42,7 @@ cdef extern from *:
         return PyType_Ready(type);
     }
     #define PyType_Ready ready
-    #define PyObject_GC_UnTrack(o) if (PyObject_IS_GC((PyObject *)(o))) PyObject_GC_UnTrack(o)
+    #define PyObject_GC_UnTrack(o) if (PyType_IS_GC(Py_TYPE(o))) PyObject_GC_UnTrack(o)
     """
 
 cdef list opened
@@ -76,6 +76,9 @@ cdef _binary(Operation operation, left, right)
 
 @cython.locals(node=Value)
 cpdef Value _node(Operation operation, data, tuple arguments, tuple parents)
+
+@cython.locals(node=Value, output=Value)
+cpdef Value _neuron(z, tuple arguments, tuple parents, Operation activation, origin)
 
 cdef Value _operand(thing)
 

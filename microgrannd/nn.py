@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final, TypeAlias
 
 from microgrannd import modes, operations
-from microgrannd.engine import Constant, Operand, Value, _node, _unary
+from microgrannd.engine import Constant, Operand, Value, _neuron
 from microgrannd.initialisation import Initialisation, Seed, draws, generator_of, within_layer
 from microgrannd.modules import Module
 from microgrannd.operations import Operation
@@ -201,7 +201,7 @@ def _outputs(neurons: Sequence[Neuron], inputs: list[Value]) -> list[Value]:
     """
     plain = not modes.opened and _PLAIN.issuperset(map(type, inputs))
     numbers = tuple([value._data for value in inputs]) if plain else ()
-    dot, mul = operations.dot, operator.mul
+    mul = operator.mul
     outputs = []
     for neuron in neurons:
         if type(neuron) is not Neuron and type(neuron).__call__ is not Neuron.__call__:
@@ -214,12 +214,7 @@ def _outputs(neurons: Sequence[Neuron], inputs: list[Value]) -> list[Value]:
         weights, bias = neuron.w, neuron.b
         w, b = tuple([weight._data for weight in weights]), bias._data
         z = sum(map(mul, w, numbers), b)
-        node = _node(dot, z, (w, numbers, b), (*weights, *inputs, bias))
-        node._origin = neuron._origin
-        if activation:
-            node = _unary(activation, node)
-            node._origin = neuron._origin
-        outputs.append(node)
+        outputs.append(_neuron(z, (w, numbers, b), (*weights, *inputs, bias), activation, neuron._origin))
     return outputs
 
 
