@@ -6,6 +6,7 @@ in a process of its own, so that the memory is its own; the gradients are compar
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import statistics
@@ -16,7 +17,7 @@ import time
 import numpy as np
 
 from benchmarks import harness
-from benchmarks.harness import OURS, has_cc, installed, left_out, row
+from benchmarks.harness import C_FLAGS, OURS, c_library, has_cc, installed, left_out, row
 
 NAME = "growth"
 LENGTHS = (1_000, 10_000, 100_000, 1_000_000)
@@ -81,6 +82,32 @@ def jax(length):
     return lambda *x: library.block_until_ready(f(*x))
 
 
+C = """
+#include <stdlib.h>
+void run(double x, double w, long rounds, double *found) {
+    double *kept = malloc(rounds * sizeof(double)), y = x, g = 1;
+    for (long i = 0; i < rounds; i++) { kept[i] = y; y = (y * w + x) * 0.5 - 0.25 * (i % 3); }
+    found[0] = y; found[1] = found[2] = 0;
+    for (long i = rounds; i-- > 0;) { g *= 0.5; found[1] += g; found[2] += g * kept[i]; g *= w; }
+    found[1] += g;
+    free(kept);
+}
+"""
+
+
+def by_hand_in_c(flags):
+    def make(length):
+        run, found = c_library(C, *flags).run, (ctypes.c_double * 3)()
+
+        def call(*numbers):
+            run(*map(ctypes.c_double, numbers), ctypes.c_long(length // 4), found)
+            return found[0], found[1:]
+
+        return call
+
+    return make
+
+
 def eager(value):
     def make(length):
         def call(*numbers):
@@ -119,6 +146,8 @@ def maker(name):
         return eager(Value)
     if name == "CasADi, cc -O3":
         return lambda length: casadi(length, through_c=True)
+    if name in C_FLAGS:
+        return by_hand_in_c(C_FLAGS[name])
     return {OURS: ours, "CasADi": casadi, "JAX, jit": jax}[name]
 
 
@@ -136,12 +165,13 @@ def measured(name, length):
         assert np.allclose(found, (0.5 * length, 0.5 * length), rtol=1e-9)
     else:
         assert np.allclose([found[0], *found[1]], expected(length), rtol=1e-9), (name, length)
-    times = []
-    for _ in range(3 if length >= 100_000 else 11):
+    times, calls = [], max(1, 100_000 // length)
+    for _ in range(3 if length >= 100_000 else 7):
         gc.collect()
         start = time.perf_counter()
-        call(*POINT)
-        times.append(time.perf_counter() - start)
+        for _ in range(calls):
+            call(*POINT)
+        times.append((time.perf_counter() - start) / calls)
     print(json.dumps([first, statistics.median(times), grown]))
 
 
@@ -158,7 +188,7 @@ def exponent(sizes, seconds):
 def compiled_rows():
     names = [OURS]
     names += ["CasADi"] * bool(installed("casadi")) + ["CasADi, cc -O3"] * bool(installed("casadi") and has_cc())
-    names += ["JAX, jit"] * bool(installed("jax"))
+    names += ["JAX, jit"] * bool(installed("jax")) + list(C_FLAGS) * has_cc()
     rows = []
     for name in names:
         sizes = [n for n in lengths() if n <= SHORTER.get(name, LENGTHS[-1])]
@@ -169,7 +199,7 @@ def compiled_rows():
                 row(NAME, name, f"run {n:,} compiled, each operation", again / n * 1e9, "ns"),
                 row(NAME, name, f"compile {n:,}, memory of each operation", grown * 1e6 / n, "B"),
             ]
-        if len(sizes) > 2:
+        if len(sizes) > 2 and name not in C_FLAGS:  # a loop, whose compiling does not grow
             note = f"from {sizes[1]:,} to {sizes[-1]:,}; below that it is the set-up"
             times = [first for first, _, _ in found]
             rows.append(row(NAME, name, "compile, exponent of the time", exponent(sizes[1:], times[1:]), "", note))

@@ -11,6 +11,7 @@ import ctypes
 import functools
 import gc
 import json
+import math
 import os
 import platform
 import resource
@@ -198,14 +199,24 @@ def left_out(workload: str, peer: str, why: str) -> None:
 
 
 def print_rows(rows: list[dict[str, object]]) -> None:
-    """A table: each measure with its peers, and how each stands to ours."""
-    ours = {(r["workload"], r["measure"]): r["median"] for r in rows if r["peer"] == OURS}
-    print(f"{'workload':10} {'measure':38} {'peer':26} {'median':>12}      {'to ours':>8}")
+    """A table: each measure with its peers, and how each stands to ours and to the fastest C."""
+    ours: dict[object, float] = {}
+    in_c: dict[object, float] = {}
     for r in rows:
-        mine = ours.get((r["workload"], r["measure"]))
-        ratio = f"{float(r['median']) / float(mine):8.2f}" if mine else " " * 8  # type: ignore[arg-type]
-        figure = f"{r['median']:12.4g} {r['unit']:4} {ratio}"
-        print(f"{r['workload']:10} {r['measure']:38} {r['peer']:26} {figure}  {r['note']}")
+        figure = float(r["median"])  # type: ignore[arg-type]
+        if r["peer"] == OURS:
+            ours[r["measure"]] = figure
+        elif str(r["peer"]).startswith("C "):
+            in_c[r["measure"]] = min(figure, in_c.get(r["measure"], math.inf))
+    print(f"{'workload':8} {'measure':42} {'peer':31} {'median':>12}      {'to ours':>9} {'to C':>9}")
+    for r in rows:
+        ratios = [_ratio(float(r["median"]), to.get(r["measure"])) for to in (ours, in_c)]  # type: ignore[arg-type]
+        figure_and_unit = f"{r['median']:12,.4g} {r['unit']:4}"
+        print(f"{r['workload']:8} {r['measure']:42} {r['peer']:31} {figure_and_unit} {' '.join(ratios)}  {r['note']}")
+
+
+def _ratio(figure: float, to: float | None) -> str:
+    return f"{figure / to:9,.2f}" if to else " " * 9
 
 
 def save_rows(workload: str, rows: list[dict[str, object]], path: Path) -> None:

@@ -14,6 +14,7 @@ from benchmarks.harness import OURS, has_cc, interleaved, loaded, row, timed_row
 from benchmarks.mnist_by_hand import c_by_hand, numba_by_hand
 
 NAME = "mnist"
+NATIVE = f"{OURS}, native"
 SIZES, BATCH, RATE, STEPS = (196, 100, 50, 10), 64, 1.0, 20
 
 
@@ -46,21 +47,23 @@ def first_weights():
     ]
 
 
-def program(expand=False):
+def program(expand=False, backend="numpy"):
     """Our program, traced, and its model."""
     import microgrannd as mg
     from microgrannd.losses import half_squared_error
 
     network = model(expand)
-    return mg.compile(lambda x, y: half_squared_error(network(x), y), backend="numpy"), network
+    return mg.compile(lambda x, y: half_squared_error(network(x), y), backend=backend), network
 
 
 class Ours:
+    backend = "numpy"
+
     def __init__(self):
         from microgrannd.compiler.arrays import array_training
         from microgrannd.optim import SGD
 
-        compiled, self.network = program()
+        compiled, self.network = program(backend=self.backend)
         x, y = data()
         compiled.trace([0.5] * SIZES[0], [0.0] * SIZES[-1])
         plan = compiled._latest
@@ -77,6 +80,12 @@ class Ours:
     def weights(self):
         self.training.write_back()
         return [np.array([[w.data for w in neuron.w] for neuron in layer.neurons]).T for layer in self.network.layers]
+
+
+class Native(Ours):
+    """The same program in loops of machine code."""
+
+    backend = "native"
 
 
 class NumpyByHand:
@@ -207,7 +216,12 @@ class SampleBySample(NumpyByHand):
 
 def run():
     started = mnist_costs.first_step_rows()  # before the peers are imported, whose modules would be on the bill
-    makers = {OURS: Ours, "NumPy by hand": NumpyByHand, "NumPy by hand, sample by sample": SampleBySample}
+    makers = {
+        OURS: Ours,
+        NATIVE: Native,
+        "NumPy by hand": NumpyByHand,
+        "NumPy by hand, sample by sample": SampleBySample,
+    }
     names = {"jax": ("JAX jit", Jax), "torch": ("PyTorch", Torch), "autograd": ("autograd", Autograd)}
     makers |= dict(names[package] for package in loaded("jax", "torch", "autograd"))
     if loaded("numba"):
@@ -226,7 +240,7 @@ def run():
     compiled.trace([0.5] * SIZES[0], [0.0] * SIZES[-1])
     lines = sum(" = " in line for line in compiled.matrix_source.splitlines())
     rows.append(row(NAME, OURS, "array statements found", lines, "", ""))
-    compared = {} if harness.smoke else {OURS: "Ours", "NumPy by hand": "NumpyByHand"}
+    compared = {} if harness.smoke else {OURS: "Ours", NATIVE: "Native", "NumPy by hand": "NumpyByHand"}
     return rows + started + mnist_costs.memory_rows(compared)
 
 

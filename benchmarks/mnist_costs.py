@@ -17,7 +17,7 @@ NAME = "mnist"
 SIZES, BATCH = (196, 100, 50, 10), 64
 
 
-def first_step(sizes, expand, softmax=False):
+def first_step(sizes, expand, softmax=False, backend="numpy"):
     """Seconds from the scalar code to the first minibatch done: trace, gradients, matrices, run."""
     import microgrannd as mg
     from microgrannd.losses import half_squared_error, softmax_cross_entropy
@@ -28,7 +28,7 @@ def first_step(sizes, expand, softmax=False):
     loss = softmax_cross_entropy if softmax else half_squared_error
     x, y = np.random.default_rng(0).random((BATCH, inputs)), np.eye(sizes[-1])[np.arange(BATCH) % sizes[-1]]
     start = time.perf_counter()
-    compiled = mg.compile(lambda x, y: loss(network(x), y), backend="numpy")
+    compiled = mg.compile(lambda x, y: loss(network(x), y), backend=backend)
     compiled.fit((x, y), mg.optim.SGD(network.parameters(), lr=1.0), epochs=1, batch_size=BATCH)
     return time.perf_counter() - start
 
@@ -45,8 +45,9 @@ def first_step_rows():
     rounds = 1 if harness.smoke else 3
     rows = []
     for measure, arguments in list(STEPS_TO.items())[: 1 if harness.smoke else None]:
-        seconds = sorted(first_step(*arguments) for _ in range(rounds))[rounds // 2]
-        rows.append(row(NAME, OURS, measure, seconds, "s", "trace, gradients, matrices, run"))
+        for name, backend in ((OURS, "numpy"), (f"{OURS}, native", "native")):
+            seconds = sorted(first_step(*arguments, backend=backend) for _ in range(rounds))[rounds // 2]
+            rows.append(row(NAME, name, measure, seconds, "s", "trace, gradients, matrices, run"))
     if harness.smoke:
         return rows
     weights = [sum((n + 1) * m for n, m in pairwise(sizes)) for sizes in SIZES_TO_COMPARE]

@@ -198,6 +198,8 @@ def peers(size):
         found["CasADi, made before"] = casadi(size)
     if loaded("numba"):
         found["numba by hand"] = with_numba(size)
+    if size <= SLOW and installed("jax"):
+        left_out(NAME, "JAX", "thousands of scalar operations take it long to compile: see growth")
     for name, flags in C_FLAGS.items():
         if call := by_hand(size, *flags):
             found[name] = call
