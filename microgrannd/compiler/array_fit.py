@@ -17,7 +17,7 @@ from microgrannd.compiler.array_libraries import Library
 from microgrannd.compiler.array_run import CHUNK, ArrayKernel, Rolled
 from microgrannd.compiler.batches import chosen, rows_of
 from microgrannd.compiler.python_source import python_source
-from microgrannd.compiler.steps import settings_of, steps
+from microgrannd.compiler.steps import places, settings_of, steps
 from microgrannd.compiler.tracing import Trace
 from microgrannd.operations import NUMPY_NAMES
 from microgrannd.optim import SGD, Optimizer
@@ -35,13 +35,13 @@ class ArrayTraining:
         self.parameters = trace.parameters
         self.shapes = trace.shapes
         self.optimizer = optimizer
-        taken = steps(optimizer)
+        taken, known = steps(optimizer), places(trace.parameters, optimizer)
         assert taken is not None
+        assert known is not None
         self.steps = taken
+        self.places = known
         self.settings = settings_of(optimizer)
         self.last = 1
-        place = {parameter: i for i, parameter in enumerate(optimizer.parameters)}
-        self.places = [place[parameter] for parameter in self.parameters]
         self._enter(guarded=False)
         self.load()
         self.take([])
@@ -78,16 +78,18 @@ class ArrayTraining:
 
     def write_back(self) -> None:
         """Put the parameters, their last gradients and the optimizer's memory where they belong."""
-        numbers, *memory = [self._ordered(self.library.numbers(column)).tolist() for column in self.state]
+        numbers, *memory = [self.library.numbers(column) for column in self.state]
         gradient = np.zeros(len(self.parameters))
         for part, found in zip(self.batch.parts, self.gradients, strict=False):  # there are none before the first
             gradient[part.target] = self.library.numbers(found)
-        gradients = (self._ordered(gradient) / self.last).tolist()
-        kept = [self.optimizer._remembered(name) for name in self.steps.memory]
-        for i, (parameter, place) in enumerate(zip(self.parameters, self.places, strict=True)):
-            parameter._data, parameter._grad = numbers[i], gradients[i]
-            for column, target in zip(memory, kept, strict=True):
-                target[place] = column[i]
+        for parameter, number in zip(self.parameters, self._ordered(numbers).tolist(), strict=True):
+            parameter._data = number
+        for parameter, number in zip(self.parameters, self._ordered(gradient / self.last).tolist(), strict=True):
+            parameter._grad = number
+        for column, name in zip(memory, self.steps.memory, strict=True):
+            kept = self.optimizer._remembered(name)
+            for place, number in zip(self.places, self._ordered(column).tolist(), strict=True):
+                kept[place] = number
 
     def _enter(self, *, guarded: bool) -> None:
         """Go on with the program that has the guards, or with the one without."""

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 from microgrannd.compiler.plan import Aim, Plan, without_collection
-from microgrannd.compiler.steps import steps
+from microgrannd.compiler.steps import places, steps
 from microgrannd.compiler.tape import Tape
 from microgrannd.optim import Optimizer
 
@@ -50,7 +50,7 @@ def array_training(kernels: Callable[[bool], ArrayKernel], plan: Plan, optimizer
 
     `kernels(guarded)` gives the kernel.
     """
-    if steps(optimizer) is None or set(optimizer.parameters) != set(plan.trace.parameters):
+    if steps(optimizer) is None or places(plan.trace.parameters, optimizer) is None:
         return None
     from microgrannd.compiler.array_fit import ArrayTraining
 

@@ -17,7 +17,7 @@ from microgrannd.compiler.batches import PART, chosen, rows_of, sample_shapes
 from microgrannd.compiler.emitter import LANES
 from microgrannd.compiler.llvm_fit import fit_source
 from microgrannd.compiler.native import Library, optimisation, padded, pointers
-from microgrannd.compiler.steps import Steps, settings_of
+from microgrannd.compiler.steps import Steps, places, settings_of
 from microgrannd.compiler.tape import Tape
 from microgrannd.compiler.tracing import Trace
 from microgrannd.data import Stream
@@ -77,7 +77,9 @@ class Training:
         self.parameters = trace.parameters
         self.shapes = trace.shapes
         self.optimizer = optimizer
-        self.place = {parameter: i for i, parameter in enumerate(optimizer.parameters)}
+        known = places(trace.parameters, optimizer)
+        assert known is not None
+        self.places = known
         self.width = -(-max(len(self.parameters), 1) // LANES) * LANES
         self.numbers = numpy.zeros(self.width)
         self.memory = [numpy.zeros(self.width) for _ in native.steps.memory]
@@ -93,7 +95,7 @@ class Training:
         self.numbers[:size] = [parameter._data for parameter in self.parameters]
         for column, name in zip(self.memory, self.native.steps.memory, strict=True):
             kept = self.optimizer._remembered(name)
-            column[:size] = [kept[self.place[parameter]] for parameter in self.parameters]
+            column[:size] = [kept[place] for place in self.places]
 
     def take(self, columns: Sequence[Any]) -> None:
         """Train on these data from now on. Few are made columns of floats at once, many part by part."""
@@ -154,8 +156,8 @@ class Training:
             parameter._grad = float(self.sums[1 + i]) / self.last
         for column, name in zip(self.memory, self.native.steps.memory, strict=True):
             kept = self.optimizer._remembered(name)
-            for i, parameter in enumerate(self.parameters):
-                kept[self.place[parameter]] = float(column[i])
+            for i, place in enumerate(self.places):
+                kept[place] = float(column[i])
 
     def _state(self) -> list[Any]:
         return [self.numbers, *self.memory]

@@ -20,7 +20,7 @@ from microgrannd.compiler.native import NativeKernel
 from microgrannd.compiler.native import available as native_available
 from microgrannd.compiler.plan import Aim, Plan, starts_of, without_collection
 from microgrannd.compiler.shapes import Shape, builder
-from microgrannd.compiler.steps import steps
+from microgrannd.compiler.steps import places, steps
 from microgrannd.compiler.tape import Tape
 from microgrannd.compiler.tracing import Trace, trace
 from microgrannd.errors import TracingError
@@ -174,7 +174,7 @@ class Runtime:
         taken = steps(optimizer)
         if taken is None or self._backend_for(tape) != "native":
             return None
-        if set(optimizer.parameters) != set(plan.trace.parameters):
+        if places(plan.trace.parameters, optimizer) is None:
             return None
         key = (id(plan), id(taken))
         with self._lock:

@@ -7,6 +7,7 @@ tracing, the simplifier and the floors beneath the compiler.
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -46,6 +47,15 @@ def steps(optimizer: Optimizer) -> Steps | None:
     if type(optimizer) in (Adam, AdamW):
         return _adam(isinstance(optimizer, AdamW))
     return None
+
+
+def places(parameters: Sequence[Value], optimizer: Optimizer) -> Sequence[int] | None:
+    """Where each of the parameters stands in the optimizer; None unless it has exactly these."""
+    if len(parameters) == len(optimizer.parameters) and all(map(operator.is_, parameters, optimizer.parameters)):
+        return range(len(parameters))
+    place = {parameter: i for i, parameter in enumerate(optimizer.parameters)}
+    found = [place.pop(parameter, -1) for parameter in parameters]
+    return None if place or -1 in found else found
 
 
 @functools.cache
