@@ -5,6 +5,7 @@ import os
 import random
 import struct
 import sys
+import tracemalloc
 import zlib
 from argparse import Namespace
 from pathlib import Path
@@ -20,6 +21,7 @@ from microgrannd.epochs import History
 from microgrannd.losses import half_squared_error
 from microgrannd.mnist_program import RECIPES, classes_of, confusion, network, predict, run, train
 from microgrannd.nn import MLP
+from microgrannd.optim import SGD
 from tests.oracles import example
 
 FOLDER = Path(os.environ["MICROGRANND_DATA"]) if "MICROGRANND_DATA" in os.environ else None
@@ -38,9 +40,8 @@ def weights(model):
     return [(np.array(layer)[:, :-1], np.array(layer)[:, -1]) for layer in rows]
 
 
-def one_step_by_hand(model, recipe, data, rate):
+def one_step_by_hand(parameters, recipe, data, rate):
     """The parameters after a step on all the data, by NumPy."""
-    parameters = weights(model)
     activations = [data.x / 255]
     for i, (w, b) in enumerate(parameters):
         z = activations[-1] @ w.T + b
@@ -70,7 +71,7 @@ def test_a_step_is_that_of_numpy_by_hand(name):
     recipe = RECIPES[name]._replace(batch_size=40, replace=False)
     model = network(recipe, 0)
     data = digits(14 if name == "book" else 28)
-    want = one_step_by_hand(model, recipe, data, rate=0.5)
+    want = one_step_by_hand(weights(model), recipe, data, rate=0.5)
     train(model, recipe, data, 1, 0.5, seed=0)
     for (w, b), (want_w, want_b) in zip(weights(model), want, strict=True):
         assert np.abs(w - want_w).max() < 1e-12
@@ -111,6 +112,38 @@ def test_the_minibatches_after_the_last_epoch_are_not_the_first_ones_again(repla
     draws = generator.choices(range(64), k=64) if replace else generator.sample(range(64), 64)
     assert drawn != draws[:16]
     assert len(set(drawn)) == 16 or replace
+
+
+def peak_of(work):
+    """How many bytes Python and NumPy take at most while the work is done, the second time."""
+    work()
+    tracemalloc.start()
+    work()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+@pytest.mark.parametrize("backend", ["numpy", "native"])
+def test_training_takes_no_more_than_three_times_the_memory_of_numpy_by_hand(backend):
+    pytest.importorskip("llvmlite" if backend == "native" else "numpy")
+    recipe, data = RECIPES["book"], digits(14, count=640)
+    targets = np.eye(10, dtype=np.uint8)[data.y]
+    model = network(recipe, 0)
+    order = random.Random(0).sample(range(640), 640)
+    first = weights(model)
+
+    def by_hand():
+        parameters = first
+        for start in range(0, 640, 64):
+            rows = order[start : start + 64]
+            parameters = one_step_by_hand(parameters, recipe, Digits(data.x[rows], data.y[rows]), 1.0)
+
+    program = compile(lambda x, y: half_squared_error(model([pixel / 255 for pixel in x]), y), backend=backend)
+    program.trace([0.5] * 196, [0.5] * 10)
+    training = program._training(program._latest, SGD(model.parameters(), lr=1.0))
+    training.take((data.x, targets))
+    assert peak_of(lambda: training.run(1, 64, 1.0, order)) < 3 * peak_of(by_hand)
 
 
 @pytest.fixture
@@ -197,9 +230,9 @@ def test_one_image_gives_the_gradients_of_the_worked_example():
 
 @with_the_files
 @pytest.mark.long
-@pytest.mark.parametrize(("name", "least"), [("book", 0.970), ("saito", 0.965)])
+@pytest.mark.parametrize(("name", "least"), [("book", 0.970), ("saito", 0.969)])
 def test_the_whole_training_reaches_the_accuracy_of_the_books(name, least):
-    """K-15 and S-22: 0.972 in the first book; 0.9694 to 0.9721 in the second, as measured there."""
+    """K-15 and S-22: 0.972 in the first book, 0.9694 to 0.9721 in the second; other seeds are apart as much."""
     recipe = RECIPES[name]
     data = mnist(FOLDER, small=name == "book")
     model = network(recipe, 0)
