@@ -27,7 +27,7 @@ from benchmarks.harness import (
     row,
     timed_rows,
 )
-from benchmarks.peers import jax_in_double
+from benchmarks.peers import casadi_call, jax_in_double, micrograd_operation, xad_gradients
 
 NAME = "gpt"
 WIDTH, HEADS, PLACES, LETTERS = 16, 4, 16, 27
@@ -134,22 +134,10 @@ def compiled():
 
 
 def micrograd():
-    """micrograd, which has no exp and no log: added in its own manner."""
     from micrograd.engine import Value
 
-    def operation(forward, derivative):
-        def apply(x):
-            out = Value(forward(x.data), (x,))
-
-            def backward():
-                x.grad += derivative(x.data, out.data) * out.grad
-
-            out._backward = backward
-            return out
-
-        return apply
-
-    return scalars(Value, plain(operation(math.exp, lambda x, out: out), operation(math.log, lambda x, out: 1 / x)))
+    exp = micrograd_operation(math.exp, lambda x, out: out)
+    return scalars(Value, plain(exp, micrograd_operation(math.log, lambda x, out: 1 / x)))
 
 
 def torch():
@@ -186,28 +174,23 @@ def torch():
     return step
 
 
+def nested(p):
+    """The weights by name, of all of them in a row."""
+    given = iter(p)
+    return {name: [[next(given) for _ in range(m)] for _ in range(n)] for name, (n, m) in SHAPES.items()}
+
+
 def xad():
     from xad import math as xm
-    from xad.adj_1st import Real, Tape
 
-    numbers_of_all = flat(numbers())
-    shape = {name: (len(matrix), len(matrix[0])) for name, matrix in numbers().items()}
+    p = flat(numbers())
     ops = plain(xm.exp, xm.log, lambda x: xm.max(x, 0.0))
 
     def step():
-        nonlocal numbers_of_all
-        with Tape() as tape:
-            p = [Real(number) for number in numbers_of_all]
-            tape.registerInputs(p)
-            tape.newRecording()
-            given = iter(p)
-            weights = {name: [[next(given) for _ in range(m)] for _ in range(n)] for name, (n, m) in shape.items()}
-            y = loss(weights, TOKENS, ops)
-            tape.registerOutput(y)
-            y.setDerivative(1.0)
-            tape.computeAdjoints()
-            numbers_of_all = [w - RATE * x.getDerivative() for w, x in zip(numbers_of_all, p, strict=True)]
-            return y.getValue()
+        nonlocal p
+        value, slopes = xad_gradients(lambda leaves: loss(nested(leaves), TOKENS, ops), p)
+        p = [w - RATE * g for w, g in zip(p, slopes, strict=True)]
+        return value
 
     return step
 
@@ -216,13 +199,9 @@ def casadi():
     """All scalars in one expression, run on its virtual machine; through C the compiler takes too long."""
     import casadi as ca
 
-    from benchmarks.peers import casadi_call
-
     start = np.array(flat(numbers()))
     p = ca.SX.sym("p", len(start))
-    given = iter(ca.vertsplit(p))
-    weights = {name: [[next(given) for _ in line] for line in matrix] for name, matrix in numbers().items()}
-    y = loss(weights, TOKENS, plain(ca.exp, ca.log, lambda x: ca.fmax(x, 0)))
+    y = loss(nested(ca.vertsplit(p)), TOKENS, plain(ca.exp, ca.log, lambda x: ca.fmax(x, 0)))
     call = casadi_call(ca.Function("f", [p], [y, ca.gradient(y, p)]), [len(start)], [1, len(start)])
 
     def step():

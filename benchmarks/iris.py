@@ -6,7 +6,6 @@ Engines of scalars build a graph in each epoch; compiled code and code by hand r
 
 from __future__ import annotations
 
-import math
 import time
 from importlib import import_module
 
@@ -15,7 +14,14 @@ import numpy as np
 from benchmarks import harness
 from benchmarks.harness import COMPILED, OURS, compiled_build, has_cc, installed, interleaved, left_out, loaded
 from benchmarks.iris_by_hand import c_by_hand, numba_by_hand, numpy_by_hand
-from benchmarks.peers import casadi_call, casadi_through_c, jax_in_double, torch_on_one_thread
+from benchmarks.peers import (
+    casadi_call,
+    casadi_through_c,
+    jax_in_double,
+    micrograd_sigmoid,
+    torch_on_one_thread,
+    xad_gradients,
+)
 from microgrannd.datasets import iris
 
 NAME = "iris"
@@ -76,20 +82,10 @@ def of_scalars(leaf, sigmoid, number=float):
 
 
 def micrograd(epochs):
-    """With its own neurons. It has no sigmoid: added in its own manner, a closure at the node."""
-    from micrograd.engine import Value
+    """With its own neurons and a sigmoid, which it lacks."""
     from micrograd.nn import Neuron
 
-    def sigmoid(x):
-        s = 1 / (1 + math.exp(-x.data))
-        out = Value(s, (x,), "sigmoid")
-
-        def backward():
-            x.grad += s * (1 - s) * out.grad
-
-        out._backward = backward
-        return out
-
+    sigmoid = micrograd_sigmoid()
     hidden, output = [Neuron(2, nonlin=False) for _ in range(2)], Neuron(2, nonlin=False)
     parameters = [p for neuron in [*hidden, output] for p in neuron.parameters()]
     for parameter, number in zip(parameters, START, strict=True):
@@ -110,19 +106,11 @@ def micrograd(epochs):
 
 def xad(epochs):
     from xad import math
-    from xad.adj_1st import Real, Tape
 
     weights = START
-    with Tape() as tape:
-        for _ in range(epochs):
-            p = [Real(w) for w in weights]
-            tape.registerInputs(p)
-            tape.newRecording()
-            loss = loss_of_scalars(p, lambda x: 1.0 / (1.0 + math.exp(-x)), float)
-            tape.registerOutput(loss)
-            loss.setDerivative(1.0)
-            tape.computeAdjoints()
-            weights = [w - RATE * x.getDerivative() for w, x in zip(weights, p, strict=True)]
+    for _ in range(epochs):
+        _, slopes = xad_gradients(lambda p: loss_of_scalars(p, lambda x: 1 / (1 + math.exp(-x)), float), weights)
+        weights = [w - RATE * g for w, g in zip(weights, slopes, strict=True)]
     return weights
 
 

@@ -5,7 +5,6 @@ A minibatch is 64 times that; none of these engines would be asked to do more th
 
 from __future__ import annotations
 
-import math
 import sys
 import time
 from importlib import import_module
@@ -14,6 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from benchmarks.harness import OURS, installed, interleaved, left_out, timed_rows
+from benchmarks.peers import micrograd_sigmoid, xad_gradients
 
 NAME = "mnist"
 SIZES = (196, 100, 50, 10)
@@ -49,38 +49,10 @@ def of_scalars(value, sigmoid):
     return gradients
 
 
-def with_micrograd():
-    from micrograd.engine import Value
+def with_xad(weights, x, y):
+    from xad import math
 
-    def sigmoid(x):
-        s = 1 / (1 + math.exp(-x.data))
-        out = Value(s, (x,), "sigmoid")
-
-        def backward():
-            x.grad += s * (1 - s) * out.grad
-
-        out._backward = backward
-        return out
-
-    return of_scalars(Value, sigmoid)
-
-
-def with_xad():
-    from xad import math as xm
-    from xad.adj_1st import Real, Tape
-
-    def gradients(weights, x, y):
-        with Tape() as tape:
-            p = [Real(w) for w in weights]
-            tape.registerInputs(p)
-            tape.newRecording()
-            loss = loss_of_scalars(p, x, y, lambda x: 1.0 / (1.0 + xm.exp(-x)))
-            tape.registerOutput(loss)
-            loss.setDerivative(1.0)
-            tape.computeAdjoints()
-            return [x.getDerivative() for x in p]
-
-    return gradients
+    return xad_gradients(lambda p: loss_of_scalars(p, x, y, lambda z: 1 / (1 + math.exp(-z))), weights)[1]
 
 
 def makers():
@@ -88,9 +60,9 @@ def makers():
 
     found = {f"{OURS}, eager": of_scalars(mg.Value, mg.sigmoid)}
     if installed("micrograd"):
-        found["micrograd"] = with_micrograd()
+        found["micrograd"] = of_scalars(import_module("micrograd.engine").Value, micrograd_sigmoid())
     if installed("xad"):
-        found["xad"] = with_xad()
+        found["xad"] = with_xad
     if installed("oxigrad"):
         room = import_module("oxigrad")
         found["oxigrad"] = of_scalars(room.Value, room.Activation.Sigmoid)

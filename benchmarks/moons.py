@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks import harness
 from benchmarks.harness import COMPILED, OURS, compiled_build, has_cc, installed, interleaved, left_out, loaded
 from benchmarks.moons_by_hand import c_by_hand, numba_by_hand, numpy_by_hand
-from benchmarks.peers import casadi_call, casadi_through_c, jax_in_double, torch_on_one_thread
+from benchmarks.peers import casadi_call, casadi_through_c, jax_in_double, torch_on_one_thread, xad_gradients
 from microgrannd.datasets import moons
 
 NAME = "moons"
@@ -106,19 +106,11 @@ def of_scalars(leaf, relu, number=float):
 
 def xad(epochs, rate):
     from xad import math
-    from xad.adj_1st import Real, Tape
 
     weights = START
-    with Tape() as tape:
-        for _ in range(epochs):
-            p = [Real(w) for w in weights]
-            tape.registerInputs(p)
-            tape.newRecording()
-            loss = loss_of_scalars(p, lambda x: math.max(x, 0.0), float)
-            tape.registerOutput(loss)
-            loss.setDerivative(1.0)
-            tape.computeAdjoints()
-            weights = [w - rate * x.getDerivative() for w, x in zip(weights, p, strict=True)]
+    for _ in range(epochs):
+        _, slopes = xad_gradients(lambda p: loss_of_scalars(p, lambda x: math.max(x, 0.0), float), weights)
+        weights = [w - rate * g for w, g in zip(weights, slopes, strict=True)]
     return weights
 
 

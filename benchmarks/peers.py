@@ -1,7 +1,8 @@
-"""What several workloads need of one peer: CasADi's quickest way to be called, and its C through the compiler."""
+"""What several workloads need of one peer: the quickest way to call it, and the operations that it lacks."""
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import tempfile
@@ -68,3 +69,38 @@ def torch_on_one_thread():
     torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64)
     return torch
+
+
+def xad_gradients(function, numbers):
+    """The value and the derivatives of a function of a list of xad's numbers, recorded anew."""
+    from xad.adj_1st import Real, Tape
+
+    with Tape() as tape:
+        leaves = [Real(number) for number in numbers]
+        tape.registerInputs(leaves)
+        tape.newRecording()
+        y = function(leaves)
+        tape.registerOutput(y)
+        y.setDerivative(1.0)
+        tape.computeAdjoints()
+        return y.getValue(), [leaf.getDerivative() for leaf in leaves]
+
+
+def micrograd_operation(forward, derivative):
+    """An operation that micrograd lacks, in its own manner: a closure at the node."""
+    from micrograd.engine import Value
+
+    def apply(x):
+        out = Value(forward(x.data), (x,))
+
+        def backward():
+            x.grad += derivative(x.data, out.data) * out.grad
+
+        out._backward = backward
+        return out
+
+    return apply
+
+
+def micrograd_sigmoid():
+    return micrograd_operation(lambda x: 1 / (1 + math.exp(-x)), lambda x, out: out * (1 - out))

@@ -17,7 +17,14 @@ import numpy as np
 
 from benchmarks import harness
 from benchmarks.harness import C_FLAGS, COMPILED, OURS, c_library, compiled_build, has_cc, interleaved, loaded
-from benchmarks.peers import casadi_call, casadi_through_c, jax_in_double, torch_on_one_thread
+from benchmarks.peers import (
+    casadi_call,
+    casadi_through_c,
+    jax_in_double,
+    micrograd_operation,
+    torch_on_one_thread,
+    xad_gradients,
+)
 from benchmarks.small_by_hand import C, numba_by_hand, numpy_by_hand
 
 NAME = "small"
@@ -82,47 +89,19 @@ def engine(operations, value):
 
 
 def micrograd_operations():
-    """micrograd has + - * / and powers: the others are added in its own manner, a closure at the node."""
-    from micrograd.engine import Value
-
-    def operation(forward, derivative):
-        def apply(x):
-            out = Value(forward(x.data), (x,))
-
-            def backward():
-                x.grad += derivative(x.data, out.data) * out.grad
-
-            out._backward = backward
-            return out
-
-        return apply
-
     return SimpleNamespace(
         sqrt=lambda x: x**0.5,
-        exp=operation(math.exp, lambda x, out: out),
-        log=operation(math.log, lambda x, out: 1 / x),
-        erfc=operation(math.erfc, lambda x, out: -2 / math.sqrt(math.pi) * math.exp(-x * x)),
+        exp=micrograd_operation(math.exp, lambda x, out: out),
+        log=micrograd_operation(math.log, lambda x, out: 1 / x),
+        erfc=micrograd_operation(math.erfc, lambda x, out: -2 / math.sqrt(math.pi) * math.exp(-x * x)),
     )
 
 
 def xad(function, size):
     from xad import math
-    from xad.adj_1st import Real, Tape
 
-    tape = Tape()
-
-    def call(*numbers):
-        with tape:
-            x = [Real(number) for number in numbers]
-            tape.registerInputs(x)
-            tape.newRecording()
-            y = function(math)(*x)
-            tape.registerOutput(y)
-            y.setDerivative(1.0)
-            tape.computeAdjoints()
-            return y.getValue(), [leaf.getDerivative() for leaf in x]
-
-    return call, None
+    f = function(math)
+    return lambda *numbers: xad_gradients(lambda x: f(*x), numbers), None
 
 
 def autograd(function, size):
