@@ -94,6 +94,8 @@ def div(x: float, y: float) -> float:
 
 
 def pow(x: float, y: float) -> float:
+    if y == 2.0:  # rounded once, as a product is in every program that is made of it
+        return x * x
     try:
         return math.pow(x, y)
     except OverflowError:

@@ -110,3 +110,8 @@ def test_long_sums_are_flattened_only_where_asked():
     assert steps(reassociate(tape)) == [("mul", (0, 1)), ("sum", (2, 0, 1, 2.5))]
     for x, y in itertools.product([0.5, -3.0], [2.0, 7.0]):
         assert reassociate(tape).run([x, y]) == pytest.approx(tape.run([x, y]), rel=1e-15)
+
+
+def test_a_square_is_a_product():
+    tape = Tape(("x",), (), (Instruction(ops.pow, (0, 2.0)),), (1,), 1)
+    assert simplify(tape).instructions == (Instruction(ops.mul, (0, 0)),)

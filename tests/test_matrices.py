@@ -328,3 +328,10 @@ def test_what_is_taken_off_stands_in_brackets():
 
     check(function, ([0.1] * 4, 0.5))
     assert "- (x[:, :1] + y)" in source(function, ([0.1] * 4, 0.5))
+
+
+def test_squares_and_their_slopes_are_written_without_powers():
+    [w] = values(1)
+    code = source(lambda x, y: (w * x - y) ** 2, (0.5, 0.2))
+    assert "v1 * v1" in code
+    assert "power" not in code

@@ -152,10 +152,13 @@ def _neg(writer: Rewriter, operands: Sequence[Operand]) -> Operand | None:
     return _negated(writer, operands[0])
 
 
-def _pow(writer: Rewriter, operands: Sequence[Operand]) -> Operand | None:
-    if _is(operands[1], 1.0):
-        return operands[0]
-    return 1.0 if operands[1] == 0.0 and isinstance(operands[1], float) else None
+def _pow(writer: Rewriter, operands: Sequence[Operand]) -> Operand | Instruction | None:
+    x, exponent = operands
+    if _is(exponent, 1.0):
+        return x
+    if _is(exponent, 2.0):
+        return Instruction(ops.mul, (x, x))
+    return 1.0 if exponent == 0.0 and isinstance(exponent, float) else None
 
 
 def _contribution(writer: Rewriter, operands: Sequence[Operand]) -> Operand | Instruction | None:

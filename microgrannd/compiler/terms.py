@@ -110,9 +110,9 @@ class _Flattener:
             return self._linear(operands[0], -1.0)
         if operation is ops.dot:
             return self._dot(operands)
-        if operation is ops.square:
+        if operation is ops.square or _is_power(operation, operands, 2.0):
             return self._product(1.0, (operands[0], operands[0]))
-        if operation is ops.stop_gradient:
+        if operation is ops.stop_gradient or _is_power(operation, operands, 1.0):
             return self._linear(operands[0], 1.0)
         if operation is ops.mean and operands:
             return self._scaled(self._added(operands), 1 / len(operands))
@@ -214,6 +214,10 @@ class _Flattener:
         if place == v:
             self.nodes[v] = node
         return place
+
+
+def _is_power(operation: Operation, operands: Sequence[Operand], exponent: float) -> bool:
+    return operation is ops.pow and isinstance(operands[1], float) and operands[1] == exponent
 
 
 def _collected(terms: list[Term]) -> tuple[Term, ...]:
