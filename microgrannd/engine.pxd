@@ -71,8 +71,10 @@ cdef class Constant(Value):
 @cython.locals(node=Value)
 cpdef Value _unary(Operation operation, Value first)
 
-@cython.locals(first=Value, second=Value, node=Value)
-cdef _binary(Operation operation, left, right)
+@cython.locals(second=Value, node=Value)
+cdef _binary(Operation operation, Value first, other)
+
+cdef _reflected(Operation operation, number, Value second)
 
 @cython.locals(node=Value)
 cpdef Value _node(Operation operation, data, tuple arguments, tuple parents)
@@ -88,7 +90,7 @@ cdef _compared(Operation operation, holds, Value first, other)
 cdef list _ordered(list stack, bint leaves)
 
 @cython.locals(
-    this_pass=long, order=list, unfinished=list, waiting=list, unseen=list,
+    this_pass=long, order=list, unfinished=list, waiting=list, unseen=list, parents=tuple,
     first=Value, following=Value, last=Value, parent=Value
 )
 cpdef list _cleared(Value node)

@@ -314,43 +314,43 @@ class Value:
         return _binary(add, self, other)
 
     def __radd__(self, other: Number) -> Value:
-        return _binary(add, other, self)
+        return _reflected(add, other, self)
 
     def __sub__(self, other: Operand) -> Value:
         return _binary(sub, self, other)
 
     def __rsub__(self, other: Number) -> Value:
-        return _binary(sub, other, self)
+        return _reflected(sub, other, self)
 
     def __mul__(self, other: Operand) -> Value:
         return _binary(mul, self, other)
 
     def __rmul__(self, other: Number) -> Value:
-        return _binary(mul, other, self)
+        return _reflected(mul, other, self)
 
     def __truediv__(self, other: Operand) -> Value:
         return _binary(div, self, other)
 
     def __rtruediv__(self, other: Number) -> Value:
-        return _binary(div, other, self)
+        return _reflected(div, other, self)
 
     def __floordiv__(self, other: Operand) -> Value:
         return _binary(floordiv, self, other)
 
     def __rfloordiv__(self, other: Number) -> Value:
-        return _binary(floordiv, other, self)
+        return _reflected(floordiv, other, self)
 
     def __mod__(self, other: Operand) -> Value:
         return _binary(mod, self, other)
 
     def __rmod__(self, other: Number) -> Value:
-        return _binary(mod, other, self)
+        return _reflected(mod, other, self)
 
     def __pow__(self, other: Operand) -> Value:
         return _binary(operations.pow, self, other)
 
     def __rpow__(self, other: Number) -> Value:
-        return _binary(operations.pow, other, self)
+        return _reflected(operations.pow, other, self)
 
     def __neg__(self) -> Value:
         return _unary(neg, self)
@@ -511,11 +511,10 @@ def _cleared(node: Value) -> list[Value]:
             unfinished.append(node)
             first = node._first
             if first is None:
-                unseen: list[Value] = []
-                for parent in node._y:
+                parents, unseen = node._y, []
+                for parent in reversed(parents):  # a loop, because a comprehension takes longer
                     if parent._pass != this_pass:
                         unseen.append(parent)
-                unseen.reverse()
                 waiting.append(unseen)
             elif first._pass != this_pass:
                 node = first
@@ -524,10 +523,11 @@ def _cleared(node: Value) -> list[Value]:
             last = unfinished[-1]
             following = last._second
             if following is None and last._first is None:
-                unseen = waiting[-1]
-                while unseen and (following is None or following._pass == this_pass):
-                    following = unseen.pop()
-                if following is None or following._pass == this_pass:
+                while waiting[-1]:
+                    following = waiting[-1].pop()
+                    if following._pass != this_pass:
+                        break
+                else:
                     waiting.pop()
             if following is not None and following._pass != this_pass:
                 node = following
@@ -580,11 +580,10 @@ def _unary(operation: Operation, first: Value) -> Value:
     return node if not opened else _observed(node)
 
 
-def _binary(operation: Operation, left: Operand, right: Operand) -> Value:
+def _binary(operation: Operation, first: Value, other: Operand) -> Value:
     """The node for an operator; NotImplemented for what is no number, so that arrays take over."""
-    first = left if type(left) is Value else _operand(left)
-    second = right if type(right) is Value else _operand(right)
-    if first is None or second is None:
+    second = other if type(other) is Value else _operand(other)
+    if second is None:
         return NotImplemented  # type: ignore[no-any-return]
     x, y, forward = first._data, second._data, operation.forward
     node = Value.__new__(Value)
@@ -598,6 +597,12 @@ def _binary(operation: Operation, left: Operand, right: Operand) -> Value:
     node._second = second
     node._origin = None
     return node if not opened else _observed(node)
+
+
+def _reflected(operation: Operation, number: Number, second: Value) -> Value:
+    """The node for an operator that has a number on the left."""
+    first = _operand(number)
+    return NotImplemented if first is None else _binary(operation, first, second)
 
 
 def _node(operation: Operation, data: float, arguments: tuple[Any, ...], parents: tuple[Value, ...]) -> Value:
