@@ -45,8 +45,8 @@ class ProgramProfile:
     NumPy where `call` is one of native loops. Any other has `parts`: its instructions, counted by operation and
     scope, forward and backward, and the time of each operation's Python function on the numbers that it gets.
     Native code runs them all as one piece, in which no instruction has a time of its own, so there the parts
-    say how much work there is, and of which kind. `call` is the measured time of one call of what does run, by
-    `backend`.
+    say how much work there is, and of which kind. `call` is the measured time of one run of what does run, by
+    `backend`; on arrays, of the array function.
     """
 
     def __init__(self, backend: str, call: float, parts: Iterable[Part] = (), lines: Iterable[Line] = ()) -> None:
@@ -91,18 +91,22 @@ class ProgramProfile:
 def profiled(
     plan: Plan, aim: Aim, kernel: Any, backend: str, call: Callable[[], object], given: Batch, repeats: int
 ) -> ProgramProfile:
-    """The profile of a kernel on a batch: what `parts_of` or `lines_of` tell, and the time of the whole call."""
+    """What `parts_of` or `lines_of` tell of a kernel on a batch, and the time of the whole: of `call`, or on arrays."""
     if not given.length:
         raise ValueError("profile runs the program on at least one sample, got none.")
-    call()  # what is made at the first call is not on the bill
-    seconds = quickest(call, repeats)
     parameters = [parameter.data for parameter in plan.trace.parameters]
     if not hasattr(kernel, "rolled"):
-        return ProgramProfile(backend, seconds, parts_of(plan.tape(aim), given.first(), parameters, repeats))
+        call()  # what is made at the first call is not on the bill
+        parts = parts_of(plan.tape(aim), given.first(), parameters, repeats)
+        return ProgramProfile(backend, quickest(call, repeats), parts)
     over_batch = aim == "parameters"
-    library = array_library("numpy") if backend == "native" else kernel.library  # loops have no lines to stop at
+    rolled, whole = kernel.compiled(over_batch=over_batch)
     arguments = kernel.arguments(given.columns, parameters, given.length, over_batch=over_batch)
-    rolled = kernel.rolled(over_batch=over_batch)
+    with kernel.library.mode():
+        run = partial(_run, whole, [kernel.library.xp, *arguments])
+        run()
+        seconds = quickest(run, repeats)
+    library = array_library("numpy") if backend == "native" else kernel.library  # loops have no lines to stop at
     with library.mode():
         lines = lines_of(rolled.function(library), rolled.source.code, [library.xp, *arguments], repeats)
     return ProgramProfile(backend, seconds, lines=lines)
@@ -181,6 +185,10 @@ def _runnable(statement: ast.Assign | ast.Return) -> CodeType:
     targets = [*(statement.targets if isinstance(statement, ast.Assign) else []), ast.Name("_", ast.Store())]
     made = ast.Assign(targets, statement.value or ast.Constant(None))
     return compile(ast.fix_missing_locations(ast.Module([made], [])), "<line>", "exec")
+
+
+def _run(function: Callable[..., Any], arguments: Sequence[Any]) -> None:
+    _finished(function(*arguments))
 
 
 def _finished(thing: Any) -> None:
