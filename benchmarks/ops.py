@@ -5,7 +5,6 @@ Every peer's gradients are compared with ours before anything is timed.
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import random
 import shlex
@@ -19,10 +18,8 @@ from importlib import import_module
 
 from benchmarks import harness
 from benchmarks.harness import (
-    C_FLAGS,
     COMPILED,
     OURS,
-    c_library,
     compiled_build,
     installed,
     interleaved,
@@ -32,6 +29,7 @@ from benchmarks.harness import (
     row,
     timed_rows,
 )
+from benchmarks.ops_by_hand import c_by_hand, numba_by_hand
 
 NAME = "ops"
 LEAVES = [random.Random(0).uniform(0.5, 1.5) for _ in range(50)]
@@ -98,80 +96,6 @@ def casadi(size):
     return lambda: function(LEAVES)[1].full().ravel().tolist()
 
 
-C = """
-#include <stdlib.h>
-void run(const double *leaf, double *slope, long rounds) {
-    double *kept = malloc((4 * rounds + 1) * sizeof(double)), y = leaf[0], g = 1;
-    for (int i = 0; i < 50; i++) slope[i] = 0;
-    for (long i = 0; i < rounds; i++) {
-        double a = leaf[i % 50], b = leaf[(7 * i + 3) % 50];
-        double *at = kept + 4 * i;
-        at[0] = y; y = y * a; at[1] = y; y = y + b; at[2] = y; y = y / a; at[3] = y;
-        y = y - (b > 0 ? b : 0); y = a - y;
-    }
-    for (long i = rounds; i-- > 0;) {
-        long ia = i % 50, ib = (7 * i + 3) % 50;
-        double a = leaf[ia], b = leaf[ib], *at = kept + 4 * i;
-        slope[ia] += g; g = -g; slope[ib] -= b > 0 ? g : 0;
-        slope[ia] -= g * at[3] / a; g = g / a; slope[ib] += g;
-        slope[ia] += g * at[0]; g = g * a;
-    }
-    slope[0] += g;
-    free(kept);
-}
-"""
-
-
-def by_hand(size, *flags):
-    """Written out in C, forward and backward: as fast as this machine goes."""
-    library = c_library(C, *flags)
-    if library is None:
-        return None
-    numbers, slopes = (ctypes.c_double * 50)(*LEAVES), (ctypes.c_double * 50)()
-
-    def call():
-        library.run(numbers, slopes, ctypes.c_long(size // 6))
-        return list(slopes)
-
-    return call
-
-
-def with_numba(size):
-    """The loops of the C program, compiled by numba at the first call."""
-    import numba
-    import numpy as np
-
-    @numba.njit
-    def loops(leaf, kept, slope):
-        y, g, rounds = leaf[0], 1.0, len(kept)
-        for i in range(rounds):
-            a, b = leaf[i % 50], leaf[(7 * i + 3) % 50]
-            kept[i, 0] = y
-            kept[i, 1] = (y * a + b) / a
-            y = a - (kept[i, 1] - max(b, 0.0))
-        for i in range(rounds - 1, -1, -1):
-            ia, ib = i % 50, (7 * i + 3) % 50
-            a, b = leaf[ia], leaf[ib]
-            slope[ia] += g
-            g = -g
-            slope[ib] -= g if b > 0 else 0.0
-            slope[ia] -= g * kept[i, 1] / a
-            g = g / a
-            slope[ib] += g
-            slope[ia] += g * kept[i, 0]
-            g = g * a
-        slope[0] += g
-
-    leaves = np.array(LEAVES)
-
-    def call():
-        slope = np.zeros(50)
-        loops(leaves, np.empty((size // 6, 2)), slope)
-        return slope.tolist()
-
-    return call
-
-
 def engines():
     """The classes that are called as micrograd's is."""
     found = {OURS: import_module("microgrannd").Value}
@@ -197,13 +121,10 @@ def peers(size):
     if size <= SLOW and loaded("casadi"):
         found["CasADi, made before"] = casadi(size)
     if loaded("numba"):
-        found["numba by hand"] = with_numba(size)
+        found["numba by hand"] = numba_by_hand(LEAVES, size)
     if size <= SLOW and installed("jax"):
         left_out(NAME, "JAX", "thousands of scalar operations take it long to compile: see growth")
-    for name, flags in C_FLAGS.items():
-        if call := by_hand(size, *flags):
-            found[name] = call
-    return found
+    return found | c_by_hand(LEAVES, size)
 
 
 def check(every, name):
