@@ -96,7 +96,9 @@ def _jax(float32: bool) -> Library:
         return placed(thing, whole)
 
     def rows(thing: Any) -> Any:
-        """The samples shared out among all devices where their number allows it."""
+        """The samples shared out among all devices where their number allows it; one device takes them as they are."""
+        if len(devices) == 1:
+            return np.asarray(thing, dtype)
         return placed(thing, whole if len(thing) % len(devices) else split)
 
     return Library(
