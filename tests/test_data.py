@@ -117,19 +117,24 @@ def test_tensors_in_a_loader_and_as_they_are():
     assert got == pytest.approx(want, rel=1e-11, abs=1e-12)
 
 
+TWO_LONG = [
+    ([[1.0, 2.0], [0.5, 1.0]], [1.0, 2.0]),
+    (np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([0.0, 1.0])),
+]
+THREE_LONG = ([[1.0, 2.0, 3.0]], [0.5])
+
+
+@pytest.mark.parametrize("place", [1, 2])
 @every_way
-def test_samples_may_have_another_structure_in_another_batch(way):
-    batches = [
-        ([[1.0, 2.0], [0.5, 1.0]], [1.0, 2.0]),
-        ([[1.0, 2.0, 3.0]], [0.5]),
-        (np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([0.0, 1.0])),
-    ]
+def test_samples_may_have_another_structure_in_another_batch(way, place):
+    batches = list(TWO_LONG)
+    batches.insert(place, THREE_LONG)
 
     def train(run):
         w, b = Value(0.25), Value(0.5)
         optimizer = Adam([w, b], lr=0.1)
         losses = run(lambda x, y: (mg.sum([w * number for number in x]) + b - y) ** 2, optimizer)
-        return [w.data, b.data, *losses, *optimizer.memory["mean"]]
+        return [w.data, b.data, w.grad, b.grad, *losses, *optimizer.memory["mean"]]
 
     want = train(lambda loss, optimizer: by_a_loop(loss, optimizer, batches, 3))
     got = train(lambda loss, optimizer: WAYS[way](loss, lambda: batches, optimizer, epochs=3).losses)

@@ -11,21 +11,17 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
-from microgrannd.compiler.batches import PART, chosen, rows_of, sample_shapes
+from microgrannd.compiler.batches import PART, chosen, rows_of
 from microgrannd.compiler.emitter import LANES
 from microgrannd.compiler.llvm_fit import fit_source
 from microgrannd.compiler.native import Library, optimisation, padded, pointers
 from microgrannd.compiler.steps import Steps, places, settings_of
 from microgrannd.compiler.tape import Tape
 from microgrannd.compiler.tracing import Trace
-from microgrannd.data import Stream
-from microgrannd.epochs import History, step
+from microgrannd.epochs import History
 from microgrannd.optim import Optimizer
-
-if TYPE_CHECKING:
-    from microgrannd.compiler.array_fit import ArrayTraining
 
 _SLICE: Final = 0.05  # seconds between two looks at Ctrl-C
 _POINTER = ctypes.c_void_p
@@ -106,9 +102,9 @@ class Training:
 
     def run(self, epochs: int, size: int, rate: float, order: Sequence[int] | None = None) -> list[float]:
         """Train for some epochs on batches of `size`, the samples in this order; the mean losses."""
-        self.last = self.count - (self.count - 1) // size * size
         import numpy
 
+        self.last = self.count - (self.count - 1) // size * size
         samples = None if order is None else numpy.asarray(order)
         if self.columns is None:
             return [self._in_parts(size, rate, samples) for _ in range(epochs)]
@@ -178,57 +174,6 @@ class Training:
             *(self.optimizer.steps, epochs, count, size, limit, self.width),
         )
         return losses.tolist() if done == epochs * -(-count // size) else None
-
-
-class Streaming:
-    """A training on batches that come one after the other.
-
-    `backward` serves a batch whose samples have another structure than those of the first.
-    """
-
-    def __init__(self, stream: Stream, training: Training | ArrayTraining, backward: Callable[..., float]) -> None:
-        self.stream = stream
-        self.shapes = sample_shapes(stream.first())
-        self.training = training
-        self.backward = backward
-        self.optimizer = training.optimizer
-        self.count = 0  # which nobody knows
-
-    def run(self, epochs: int, size: int, rate: float, order: Sequence[int] | None = None) -> list[float]:
-        """Train for some epochs on the batches as they are; the mean losses."""
-        return [self._epoch(rate) for _ in range(epochs)]
-
-    def moment(self, seconds: float) -> int:
-        """An epoch: nobody knows how long it takes."""
-        return 1
-
-    def write_back(self) -> None:
-        """Put the parameters, their last gradients and the optimizer's memory where they belong."""
-        self.training.write_back()
-
-    def _epoch(self, rate: float) -> float:
-        total, count = 0.0, 0
-        for batch in self.stream:
-            size = len(batch[0])
-            try:
-                total += size * self._step(batch, size, rate)
-            except (TypeError, ValueError) as error:
-                error.add_note(f"It is about batch {self.stream.place} of the data.")
-                raise
-            count += size
-            del batch  # before the next is made
-        return total / count
-
-    def _step(self, batch: Sequence[Any], size: int, rate: float) -> float:
-        if sample_shapes(batch) != self.shapes:
-            self.training.write_back()
-            loss = step(self.backward, self.optimizer, batch)
-            self.training.load()
-            return loss
-        self.training.take(batch)
-        [loss] = self.training.run(1, size, rate)
-        self.training.take([])
-        return loss
 
 
 def train_natively(

@@ -15,12 +15,13 @@ from microgrannd.compiler.arrays import array_kernel
 from microgrannd.compiler.batches import PART, Batch, ends, holds_array, in_parts, room, samples
 from microgrannd.compiler.c_source import c_source
 from microgrannd.compiler.fastcall import fast_function
-from microgrannd.compiler.fitting import Run, Streaming, train_natively
+from microgrannd.compiler.fitting import Run, train_natively
 from microgrannd.compiler.llvm_source import kernel_source, work
 from microgrannd.compiler.plan import Aim, Plan
 from microgrannd.compiler.profiles import ProgramProfile, profiled
 from microgrannd.compiler.runtime import Runtime, numbers_of
 from microgrannd.compiler.shapes import SCALAR, builder
+from microgrannd.compiler.streaming import Streaming
 from microgrannd.compiler.tape import Tape
 from microgrannd.compiler.tracing import trace_graph
 from microgrannd.data import Data, Stream, batch_size_of, columns_of, stream_of
