@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import OURS, print_rows, row
+from benchmarks.harness import OURS, installed, print_rows, row
 from microgrannd import step, topological_order
 from microgrannd.engine import Value
 from microgrannd.nn import MLP
@@ -62,8 +62,8 @@ def run() -> list[dict[str, Any]]:
         row(NAME, OURS, "recording and writing it", statistics.median(seconds) * 1e3, "ms", note),
     ]
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not (chromium and driver):
-        print("Chromium and its driver are not installed: skipped", file=sys.stderr)
+    if not (chromium and driver and installed("selenium")):
+        print("Chromium, its driver or selenium is not installed: skipped", file=sys.stderr)
         return rows
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "player.html"

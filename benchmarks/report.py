@@ -61,7 +61,7 @@ def measured_on(saved: dict) -> str:
         f"Measured {' and '.join(days)} with Python {runs[0]['python']} on {runs[0]['machine']}, the load between "
         f"{min(loads)} and {max(loads)} (above the number of cores, other programs took time from wall clocks). "
         f"All took {took / 60:.0f} minutes, with OMP_NUM_THREADS: {threads}.\n\n"
-        f"Peers: {listed}.{' Not installed: ' + ', '.join(missing) + '.' if missing else ''}\n"
+        f"Peers: {listed or 'none'}.{' Not installed: ' + ', '.join(missing) + '.' if missing else ''}\n"
         + ("\nLeft out, though installed:\n\n" + "".join(f"- {line}\n" for line in omitted) if omitted else "")
     )
 
