@@ -6,6 +6,7 @@ Engines of scalars build a graph in each epoch; compiled code and code by hand r
 
 from __future__ import annotations
 
+import sys
 import time
 from importlib import import_module
 
@@ -56,15 +57,19 @@ def engine(package):
     return train
 
 
-def loss_of_scalars(p, sigmoid, number):
-    """The mean loss in small additions and products."""
+def loss_of_one(p, x0, x1, y, sigmoid):
+    """The squared error of a sample, or of a column of samples each."""
+    h, k = sigmoid(p[0] * x0 + p[1] * x1 + p[2]), sigmoid(p[3] * x0 + p[4] * x1 + p[5])
+    e = p[6] * h + p[7] * k + p[8] - y
+    return e * e
+
+
+def loss_of_scalars(p, sigmoid, number=float):
+    """Half the mean of the squared errors in small additions and products."""
     total = number(0.0)
     for (x0, x1), y in zip(DATA.x, DATA.y, strict=True):
-        x0, x1 = number(x0), number(x1)
-        h, k = sigmoid(p[0] * x0 + p[1] * x1 + p[2]), sigmoid(p[3] * x0 + p[4] * x1 + p[5])
-        e = p[6] * h + p[7] * k + p[8] + number(-float(y))
-        total = total + number(0.5) * (e * e)
-    return total * number(1.0 / len(DATA.y))
+        total = total + loss_of_one(p, number(x0), number(x1), number(y), sigmoid)
+    return total * number(0.5 / len(DATA.y))
 
 
 def of_scalars(leaf, sigmoid, number=float):
@@ -109,24 +114,21 @@ def xad(epochs):
 
     weights = START
     for _ in range(epochs):
-        _, slopes = xad_gradients(lambda p: loss_of_scalars(p, lambda x: 1 / (1 + math.exp(-x)), float), weights)
+        _, slopes = xad_gradients(lambda p: loss_of_scalars(p, lambda x: 1 / (1 + math.exp(-x))), weights)
         weights = [w - RATE * g for w, g in zip(weights, slopes, strict=True)]
     return weights
 
 
-def mean_loss(p, x, y, exp):
-    """The same on arrays: the weights p of a column of samples each."""
-    h = 1 / (1 + exp(-(p[0] * x[:, 0] + p[1] * x[:, 1] + p[2])))
-    k = 1 / (1 + exp(-(p[3] * x[:, 0] + p[4] * x[:, 1] + p[5])))
-    e = p[6] * h + p[7] * k + p[8] - y
-    return 0.5 * (e * e).mean()
+def mean_loss(xp, p):
+    """The same on arrays."""
+    return 0.5 * xp.mean(loss_of_one(p, X[:, 0], X[:, 1], Y, lambda z: 1 / (1 + xp.exp(-z))))
 
 
 def autograd(epochs):
     import autograd
     import autograd.numpy as numpy
 
-    slopes, p = autograd.grad(lambda p: mean_loss(p, X, Y, numpy.exp)), np.array(START)
+    slopes, p = autograd.grad(lambda p: mean_loss(numpy, p)), np.array(START)
     for _ in range(epochs):
         p = p - RATE * slopes(p)
     return p.tolist()
@@ -179,7 +181,7 @@ def as_it_comes(epochs):
 def jax():
     """All epochs as one scan of a compiled step; another number of epochs is another compilation."""
     library = jax_in_double()
-    xp, slopes = library.numpy, library.grad(lambda p: mean_loss(p, X, Y, library.numpy.exp))
+    xp, slopes = library.numpy, library.grad(lambda p: mean_loss(library.numpy, p))
 
     def scan(p, epochs):
         return library.lax.scan(lambda p, _: (p - RATE * slopes(p), None), p, None, length=epochs)[0]
@@ -193,8 +195,8 @@ def casadi(through_c=False):
     import casadi as ca
 
     p, x, y = ca.SX.sym("p", 9), ca.SX.sym("x", 2), ca.SX.sym("y")
-    loss = mean_loss_of_one(p, x, y, ca.exp)
-    of_one = ca.Function("of_one", [p, x, y], [ca.gradient(loss, p)])
+    loss = loss_of_one(p, x[0], x[1], y, lambda z: 1 / (1 + ca.exp(-z)))
+    of_one = ca.Function("of_one", [p, x, y], [ca.gradient(0.5 * loss, p)])
     weights = ca.MX.sym("weights", 9)
     slopes = ca.sum2(of_one.map(len(Y))(weights, X.T, Y[None])) / len(Y)
     epoch = ca.Function("epoch", [weights], [weights - RATE * slopes])
@@ -209,18 +211,10 @@ def casadi(through_c=False):
     return train
 
 
-def mean_loss_of_one(p, x, y, exp):
-    h = 1 / (1 + exp(-(p[0] * x[0] + p[1] * x[1] + p[2])))
-    k = 1 / (1 + exp(-(p[3] * x[0] + p[4] * x[1] + p[5])))
-    return 0.5 * (p[6] * h + p[7] * k + p[8] - y) ** 2
-
-
 def engines():
     """Those that build a graph in each epoch."""
     for room in ("nn", "optim", "losses", "operations"):
         import_module(f"{OURS}.{room}")
-    import sys
-
     found = {OURS: engine(sys.modules)}
     if build := compiled_build():
         found[COMPILED] = engine(build)
