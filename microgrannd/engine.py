@@ -515,7 +515,10 @@ def _cleared(node: Value) -> list[Value]:
                 for parent in reversed(parents):  # a loop, because a comprehension takes longer
                     if parent._pass != this_pass:
                         unseen.append(parent)
-                waiting.append(unseen)
+                if unseen:
+                    waiting.append(unseen)
+                else:
+                    order.append(unfinished.pop())
             elif first._pass != this_pass:
                 node = first
                 continue
