@@ -242,13 +242,13 @@ def _goal_strides(strides: Sequence[int], shape: Shape, over: Shape, reduce: Red
 def _simplified(sizes: Sequence[int], readings: Sequence[Access], kept: int | None) -> tuple[list[int], int | None]:
     """The axes without those of one, and with neighbours as one where all that is read lies so; at least one axis.
 
-    `kept` is the axis that stays by itself; its new place is given too. A size of -3 stands for three times
-    the number of samples.
+    `kept` is the reduced axis, whose new place is given too; along it the target does not move, so that it never
+    joins its neighbours. A size of -3 stands for three times the number of samples.
     """
     axes: list[int] = []
     found: list[int] = []
     for k in [k for k, size in enumerate(sizes) if size != 1] or [len(sizes) - 1] * bool(sizes):
-        joins = bool(axes) and kept not in (k, axes[-1]) and sizes[k] != SAMPLES
+        joins = bool(axes) and sizes[k] != SAMPLES
         if joins and all(r.step(axes[-1]) == tuple(sizes[k] * step for step in r.step(k)) for r in readings):
             axes[-1] = k
             found[-1] *= sizes[k]
