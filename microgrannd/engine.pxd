@@ -8,20 +8,20 @@ cdef extern from *:
     /* What a Python class has and a C type must be told, just before it is made ready. A Value hashes by
        identity, as its class body says. The cyclic collector need not know of it: nodes refer to their
        parents only, so that they are part of no cycle. And a long chain is freed without recursion: while a
-       node is being freed, those that it was the last to refer to wait, linked by what was their count. */
+       node is being freed, those that it was the last to refer to wait, linked where they had their count. */
     static destructor plain_free;
     static PyObject *waiting;
     static int freeing;
 
     static void chain_free(PyObject *node) {
         if (Py_TYPE(node)->tp_flags & Py_TPFLAGS_HEAPTYPE) plain_free(node);  /* of a user's subclass */
-        else if (freeing) { node->ob_refcnt = (Py_ssize_t)waiting; waiting = node; }
+        else if (freeing) { memcpy(node, &waiting, sizeof waiting); waiting = node; }
         else {
             freeing = 1;
             plain_free(node);
             while ((node = waiting)) {
-                waiting = (PyObject *)node->ob_refcnt;
-                node->ob_refcnt = 0;
+                memcpy(&waiting, node, sizeof waiting);
+                memset(node, 0, sizeof waiting);
                 plain_free(node);
             }
             freeing = 0;
@@ -42,7 +42,7 @@ cdef extern from *:
         return PyType_Ready(type);
     }
     #define PyType_Ready ready
-    #define PyObject_GC_UnTrack(o) if (PyType_IS_GC(Py_TYPE(o))) PyObject_GC_UnTrack(o)
+    #define PyObject_GC_UnTrack(o) (PyType_IS_GC(Py_TYPE(o)) ? PyObject_GC_UnTrack(o) : (void)0)
     """
 
 cdef list opened
