@@ -95,5 +95,5 @@ cdef list _ordered(list stack, bint leaves)
 )
 cpdef list _cleared(Value node)
 
-@cython.locals(operation=Operation, parents=tuple, local_gradients=tuple, parent=Value, local=double)
+@cython.locals(operation=Operation, parents=tuple, parent=Value, local=double)
 cdef _distribute(Value node, double gradient)
