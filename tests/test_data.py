@@ -283,7 +283,7 @@ def test_columns_are_no_stream():
 @pytest.fixture
 def small_parts(monkeypatch):
     """What is done part by part is done so here too."""
-    for module in ("batches", "fitting", "program"):
+    for module in ("batches", "fitting", "runtime"):
         monkeypatch.setattr(f"microgrannd.compiler.{module}.PART", 1 << 16)
 
 

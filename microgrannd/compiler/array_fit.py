@@ -115,14 +115,15 @@ class ArrayTraining:
         return ordered
 
     def _epoch(self, size: int, rate: float, order: Sequence[int] | None) -> float:
-        total: Any = 0.0
+        total, last = 0.0, 0.0
         samples = None if order is None else np.asarray(order)
         with self.library.mode():
             for start in range(0, self.count, size):
                 rows = slice(start, start + size) if samples is None else samples[start : start + size]
                 arrays = [chosen(array, rows) for array in self.arrays]
-                total = total + self._step(arrays, min(size, self.count - start), rate)
-            return float(total) / self.count  # read at the end only: a device may lag behind
+                total += float(last)  # one behind: a device works meanwhile, and lags no further
+                last = self._step(arrays, min(size, self.count - start), rate)
+            return (total + float(last)) / self.count
 
     def _step(self, arrays: Sequence[Any], count: int, rate: float) -> Any:
         """The summed loss of a batch, with a step of the optimizer after it."""
@@ -139,7 +140,7 @@ class ArrayTraining:
             some = [array[start : start + self.chunk] for array in arrays]
             given = self._given(some, min(self.chunk, count - start))
             more, found = self.batch.backward(xp, parameters, *given)
-            loss, gradients = loss + more, [x + y for x, y in zip(gradients, found, strict=True)]
+            loss, gradients = loss + float(more), [x + y for x, y in zip(gradients, found, strict=True)]
         self.gradients, self.state = gradients, self.batch.step(xp, self.state, gradients, shared)
         return loss
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from microgrannd.compiler.arrays import array_kernel
-from microgrannd.compiler.batches import PART, Batch, ends, holds_array, in_parts, room, samples
+from microgrannd.compiler.batches import Batch, ends, holds_array, in_parts, room, samples
 from microgrannd.compiler.c_source import c_source
 from microgrannd.compiler.fastcall import fast_function
-from microgrannd.compiler.fitting import Run, train_natively
+from microgrannd.compiler.fitting import train_natively
 from microgrannd.compiler.llvm_source import kernel_source, work
 from microgrannd.compiler.plan import Aim, Plan
 from microgrannd.compiler.profiles import ProgramProfile, profiled
@@ -24,10 +24,9 @@ from microgrannd.compiler.shapes import SCALAR, builder
 from microgrannd.compiler.streaming import Streaming
 from microgrannd.compiler.tape import Tape
 from microgrannd.compiler.tracing import trace_graph
-from microgrannd.data import Data, Stream, batch_size_of, columns_of, stream_of
+from microgrannd.data import Data, batch_size_of, stream_of
 from microgrannd.engine import Value
 from microgrannd.epochs import History, train
-from microgrannd.nests import is_array
 from microgrannd.optim import Optimizer
 from microgrannd.progress import reporting
 
@@ -199,23 +198,10 @@ class Program(Runtime):
         started = self._started(stream, data, optimizer, batch_size) if epochs > 0 else None
         if started is None:
             return train(self.backward, stream or data, optimizer, **drawn, **options, progress=progress)
-        options |= {"size": batch_size_of(batch_size, started.count), "replace": replace, "seed": seed}
+        run = Streaming(stream, started, self.backward) if stream else started
+        options |= {"size": batch_size_of(batch_size, run.count), "replace": replace, "seed": seed}
         with reporting(epochs, progress) as report:
-            return train_natively(started, report=report if progress else None, **options)
-
-    def _started(self, stream: Stream | None, data: Any, optimizer: Optimizer, batch_size: int | None) -> Run | None:
-        """A training on these data; None where a step needs the program's gradients and the optimizer itself."""
-        columns, count = columns_of(stream.first() if stream else data)
-        first = samples([column[:1] if is_array(column) else [column[0]] for column in columns])
-        plan = self._plan(first.shapes, first.first())
-        if not stream and not self._library(plan) and batch_size_of(batch_size, count) * len(first.columns) > PART:
-            return None  # native code needs a whole batch as columns of floats
-        training = self._training(plan, optimizer)
-        if training and stream:
-            return Streaming(stream, training, self.backward)
-        if training:
-            training.take(columns)
-        return training
+            return train_natively(run, report=report if progress else None, **options)
 
     # ---- looking
 

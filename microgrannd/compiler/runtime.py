@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from microgrannd.compiler.arrays import ARRAY_BACKENDS, array_kernel, array_training, suits_arrays
-from microgrannd.compiler.batches import Batch, batch, is_sample, whole_shape
+from microgrannd.compiler.batches import PART, Batch, batch, is_sample, samples, whole_shape
 from microgrannd.compiler.fitting import NativeFit, Training
 from microgrannd.compiler.interpreted import Kernel, PythonKernel
 from microgrannd.compiler.llvm_operations import unsupported
@@ -23,7 +23,9 @@ from microgrannd.compiler.shapes import Shape, builder
 from microgrannd.compiler.steps import places, steps
 from microgrannd.compiler.tape import Tape
 from microgrannd.compiler.tracing import Trace, trace
+from microgrannd.data import Stream, batch_size_of, columns_of
 from microgrannd.errors import TracingError
+from microgrannd.nests import is_array
 from microgrannd.nests import leaves as flatten
 from microgrannd.operations import as_float
 from microgrannd.optim import Optimizer
@@ -154,6 +156,20 @@ class Runtime:
                 "Compose it of operations in a function, or take backend='python'."
             )
         return self.backend
+
+    def _started(
+        self, stream: Stream | None, data: Any, optimizer: Optimizer, batch_size: int | None
+    ) -> Training | ArrayTraining | None:
+        """A training on these data; None where a step needs the program's gradients and the optimizer itself."""
+        columns, count = columns_of(stream.first() if stream else data)
+        first = samples([column[:1] if is_array(column) else [column[0]] for column in columns])
+        plan = self._plan(first.shapes, first.first())
+        if not stream and not self._library(plan) and batch_size_of(batch_size, count) * len(first.columns) > PART:
+            return None  # native code needs a whole batch as columns of floats
+        training = self._training(plan, optimizer)
+        if training and not stream:
+            training.take(columns)
+        return training
 
     def _training(self, plan: Plan, optimizer: Optimizer) -> Training | ArrayTraining | None:
         """A training on arrays or in native code; None where neither can be had."""
