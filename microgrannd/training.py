@@ -43,9 +43,10 @@ def fit(
     the last perhaps smaller; with `replace` each batch is drawn anew from all samples, with repetition.
     `seed` makes the order repeatable.
 
-    Data that are in no array come in batches: `data` is an iterable of such tuples, or a function that gives
-    one, such as a generator function. Each is a batch, and each pass an epoch. One batch is in memory at a
-    time. An iterator that cannot begin anew is for a single epoch.
+    Data that are in no array come in batches: `data` is an iterable of such tuples, other than a list or
+    tuple, or a function that gives one, such as a generator function or `lambda: batches`. Each is a batch,
+    and each pass an epoch. One batch is in memory at a time. An iterator that cannot begin anew is for a
+    single epoch.
 
     `schedule(epoch)`, counted from 0, gives the learning rate. Each of the `callbacks` is called with the
     epoch and the history after an epoch; one that returns True ends the training. Ctrl-C ends it too, and
