@@ -106,7 +106,14 @@ def stream_of(data: Any, epochs: int, *, batch_size: int | None, replace: bool, 
             f"An iterator gives its batches once, so epochs is 1, got {epochs}. For more, give a function that "
             "makes an iterator: it is called for each epoch."
         )
-    return Stream(lambda: iter(data if isinstance(data, Iterable) else data()))
+    return Stream(lambda: _batches(data))
+
+
+def _batches(data: Any) -> Iterator[Any]:
+    batches = data if isinstance(data, Iterable) else data()
+    if not isinstance(batches, Iterable):
+        raise TypeError(f"A function that is the data gives batches, as a generator function does; got {batches!r}.")
+    return iter(batches)
 
 
 def _as_numpy(column: Column) -> Column:

@@ -271,6 +271,12 @@ def test_a_function_that_gives_a_spent_iterator_is_found_out():
         fit(lambda x, y: w * x[0], lambda: spent, SGD([w], lr=0.1), epochs=2)
 
 
+def test_a_function_that_gives_no_batches_is_found_out():
+    w = Value(0.0)
+    with pytest.raises(TypeError, match="gives batches, as a generator function does; got None"):
+        fit(lambda x: w * x, lambda: None, SGD([w], lr=0.1), epochs=1)
+
+
 def test_columns_are_no_stream():
     for data in (([1.0],), [[1.0]], np.ones((2, 2)), 3.0, {"x": [1.0]}, "text"):
         assert stream_of(data, 1, batch_size=None, replace=False, seed=None) is None
