@@ -5,7 +5,7 @@ This room may import the engine and the floors beneath it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from microgrannd import modes
@@ -53,7 +53,7 @@ class Module(metaclass=_Naming):
         `layer1`, `neuron.w[2]` is `w2`.
         """
         found: dict[int, tuple[str, Value]] = {}
-        for name, part in _parts(self, set()):
+        for name, part in _parts(self):
             if isinstance(part, Value):
                 found.setdefault(id(part), (name, part))
         return list(found.values())
@@ -74,34 +74,44 @@ class Module(metaclass=_Naming):
 
     def _place(self, scope: str) -> None:
         self._origin = modes.Origin(scope, "")
-        for name, part in _parts(self, set()):
+        for name, part in _parts(self):
             path = f"{scope}.{name}" if scope else name
             if isinstance(part, Module):
                 part._origin = modes.Origin(path, "")
             else:
-                part.scope, _, last = path.rpartition(".")
-                part.label = part.label or last
+                within, _, last = path.rpartition(".")
+                part._origin = modes.Origin(within, part.line, part.label or last)
 
 
-def _parts(thing: Any, seen: set[int], path: str = "") -> Iterator[tuple[str, Any]]:
+def _parts(module: Module) -> list[tuple[str, Any]]:
     """All parameters and modules inside, with the names that lead there."""
+    found: list[tuple[str, Any]] = []
+    _find(module, "", set(), found)
+    return found
+
+
+def _find(thing: Any, path: str, seen: set[int], found: list[tuple[str, Any]]) -> None:
+    if isinstance(thing, Value):
+        if thing.op is None:
+            found.append((path, thing))
+        return
     if isinstance(thing, Module):
         if id(thing) in seen:
             return
         seen.add(id(thing))
         if path:
-            yield path, thing
+            found.append((path, thing))
         children: Iterable[tuple[object, Any]] = vars(thing).items()
     elif isinstance(thing, dict):
         children = thing.items()
     elif isinstance(thing, list | tuple):
         children = enumerate(thing)
     else:
-        if isinstance(thing, Value) and thing.op is None:
-            yield path, thing
         return
+    named = f"{path}." if path else ""
+    numbered = f"{_singular(path)}{'.' * path[-1:].isdigit()}"
     for key, child in children:
-        yield from _parts(child, seen, _joined(path, key))
+        _find(child, f"{numbered if isinstance(key, int) else named}{key}", seen, found)
 
 
 def _gather(children: Iterable[Any], seen: set[int], found: dict[Value, None]) -> None:
@@ -118,12 +128,6 @@ def _gather(children: Iterable[Any], seen: set[int], found: dict[Value, None]) -
             _gather(child.values(), seen, found)
         elif isinstance(child, list | tuple):
             _gather(child, seen, found)
-
-
-def _joined(path: str, key: object) -> str:
-    if isinstance(key, int):
-        return f"{_singular(path)}{'.' * path[-1:].isdigit()}{key}"
-    return f"{path}.{key}" if path else str(key)
 
 
 def _singular(name: str) -> str:
