@@ -287,10 +287,10 @@ def test_columns_are_no_stream():
 
 
 @pytest.fixture
-def small_parts(monkeypatch):
+def small_parts(monkeypatch, request):
     """What is done part by part is done so here too."""
     for module in ("batches", "fitting", "runtime"):
-        monkeypatch.setattr(f"microgrannd.compiler.{module}.PART", 1 << 16)
+        monkeypatch.setattr(f"microgrannd.compiler.{module}.PART", getattr(request, "param", 1 << 16))
 
 
 def regression(way, x, y, **options):
@@ -332,9 +332,10 @@ def test_columns_with_gaps_are_not_copied_whole_either(way, small_parts):
     assert peak < 8000 * 600
 
 
+@pytest.mark.parametrize("small_parts", [1 << 11], indirect=True)
 @every_way
 def test_a_batch_of_all_samples_may_be_large(way, small_parts):
-    x, y = GENERATOR.normal(size=(15_000, 3)), GENERATOR.normal(size=(15_000, 2))
+    x, y = GENERATOR.normal(size=(1500, 3)), GENERATOR.normal(size=(1500, 2))
     want = trained(lambda loss, optimizer: by_a_loop(loss, optimizer, [(x, y)], 1))
     got = trained(lambda loss, optimizer: WAYS[way](loss, (x, y), optimizer, epochs=1).losses)
     assert got == pytest.approx(want, rel=1e-10, abs=1e-12)
