@@ -39,7 +39,7 @@ SHAPES = {
     "narrow": (WIDTH, 4 * WIDTH),
     "scores": (LETTERS, WIDTH),
 }
-TOKENS = [0, *(ord(letter) - 96 for letter in "isabella"), 0]
+TOKENS = [0, *(ord(letter) - 96 for letter in ("al" if harness.smoke else "isabella")), 0]
 RATE = 0.01
 
 

@@ -26,7 +26,7 @@ from benchmarks.peers import (
 from microgrannd.datasets import iris
 
 NAME = "iris"
-EPOCHS, RATE, CHECKED = 1000, 0.1, 40
+EPOCHS, RATE, CHECKED = 1000, 0.1, 3 if harness.smoke else 40
 DATA = iris().train
 X, Y = np.array(DATA.x), np.array(DATA.y, float)
 START = (1e-5, 3e-5, 0.0, -2e-5, 4e-5, 0.0, -5e-5, 2.5e-5, 0.0)

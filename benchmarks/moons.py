@@ -24,7 +24,7 @@ EPOCHS = 3  # in a row, as in training: what an epoch leaves to the garbage coll
 MANY = 300  # of compiled ones
 SIZES = (2, 16, 16, 1)
 L2 = 1e-4
-POINTS = moons(100, noise=0.1, seed=0)
+POINTS = moons(20 if harness.smoke else 100, noise=0.1, seed=0)
 X, SIGN = np.array(POINTS.x), 2.0 * np.array(POINTS.y) - 1
 
 

@@ -53,10 +53,10 @@ def measured_on(saved: dict) -> str:
     days = sorted({run["date"] for run in runs})
     loads = [run["load"] for run in runs]
     omitted = list(
-        dict.fromkeys(f"{name}, {why}" for name, entry in saved.items() for why in entry["measured"]["omitted"])
+        dict.fromkeys(f"{name}, {why}" for name, entry in saved.items() for why in entry["measured"].get("omitted", []))
     )
-    took = sum(run["seconds"] for run in runs)
-    threads = ", ".join(sorted({run["threads"] for run in runs}))
+    took = sum(run.get("seconds", 0.0) for run in runs)
+    threads = ", ".join(sorted({run.get("threads", "as the libraries choose") for run in runs}))
     listed = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
     return (
         f"Measured {' and '.join(days)} with Python {runs[0]['python']} on {runs[0]['machine']}, the load between "
