@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from microgrannd import Value, fit
+from microgrannd import Value, compile, fit
 from microgrannd.compiler.arrays import array_kernel, array_training, suits_arrays
 from microgrannd.compiler.fitting import train_natively
 from microgrannd.compiler.plan import Plan
@@ -178,3 +178,26 @@ def test_gradients_that_are_the_other_parameters(backend):
     w, v = Value(0.5), Value(0.25)
     fit_on_arrays(lambda x: w * v, (np.array([1.0]),), SGD([w, v], lr=0.1), backend, epochs=1)
     assert (w.data, v.data) == (0.5 - 0.1 * 0.25, 0.25 - 0.1 * 0.5)
+
+
+@pytest.mark.parametrize("make", OPTIMIZERS)
+@pytest.mark.parametrize("backend", ["numpy", "native", "python", "auto"])
+def test_parameters_that_the_loss_does_not_reach_are_left_as_eager_training_leaves_them(backend, make):
+    needs("numpy" if backend in ("python", "auto") else backend)
+    ends = []
+    for how in ("eager", backend):
+        model, spare = MLP(3, [4, 2], "tanh", seed=0), [Value(0.5), Value(-2.0)]
+        optimizer = make([spare[0], *model.parameters(), spare[1]])
+        spare[0].grad = 3.0
+        columns = data()
+
+        def loss(x, y, model=model):
+            return half_squared_error(model(x), y)
+
+        if how == "eager":
+            fit(loss, columns, optimizer, epochs=3, batch_size=8, seed=1, compiled=False)
+        else:
+            compile(loss, backend=how).fit(columns, optimizer, epochs=3, batch_size=8, seed=1)
+        everything = [*model.parameters(), *spare]
+        ends.append([*[p.data for p in everything], *[p.grad for p in spare]])
+    assert ends[1] == pytest.approx(ends[0], rel=1e-10, abs=1e-12)

@@ -17,7 +17,7 @@ from microgrannd.compiler.array_libraries import Library
 from microgrannd.compiler.array_run import CHUNK, ArrayKernel, Rolled
 from microgrannd.compiler.batches import chosen, rows_of
 from microgrannd.compiler.python_source import python_source
-from microgrannd.compiler.steps import places, settings_of, steps
+from microgrannd.compiler.steps import others, places, settings_of, steps
 from microgrannd.compiler.tracing import Trace
 from microgrannd.operations import NUMPY_NAMES
 from microgrannd.optim import SGD, Optimizer
@@ -40,6 +40,7 @@ class ArrayTraining:
         assert known is not None
         self.steps = taken
         self.places = known
+        self.others = others(trace.parameters, optimizer)
         self.settings = settings_of(optimizer)
         self.last = 1
         self._enter(guarded=False)
@@ -90,6 +91,8 @@ class ArrayTraining:
             kept = self.optimizer._remembered(name)
             for place, number in zip(self.places, self._ordered(column).tolist(), strict=True):
                 kept[place] = number
+        for parameter in self.others:
+            parameter._grad = 0.0
 
     def _enter(self, *, guarded: bool) -> None:
         """Go on with the program that has the guards, or with the one without."""

@@ -17,7 +17,7 @@ from microgrannd.compiler.batches import PART, chosen, rows_of
 from microgrannd.compiler.emitter import LANES
 from microgrannd.compiler.llvm_fit import fit_source
 from microgrannd.compiler.native import Library, optimisation, padded, pointers
-from microgrannd.compiler.steps import Steps, places, settings_of
+from microgrannd.compiler.steps import Steps, others, places, settings_of
 from microgrannd.compiler.tape import Tape
 from microgrannd.compiler.tracing import Trace
 from microgrannd.epochs import History
@@ -76,6 +76,7 @@ class Training:
         known = places(trace.parameters, optimizer)
         assert known is not None
         self.places = known
+        self.others = others(trace.parameters, optimizer)
         self.width = -(-max(len(self.parameters), 1) // LANES) * LANES
         self.numbers = numpy.zeros(self.width)
         self.memory = [numpy.zeros(self.width) for _ in native.steps.memory]
@@ -154,6 +155,8 @@ class Training:
             kept = self.optimizer._remembered(name)
             for i, place in enumerate(self.places):
                 kept[place] = float(column[i])
+        for parameter in self.others:
+            parameter._grad = 0.0
 
     def _state(self) -> list[Any]:
         return [self.numbers, *self.memory]

@@ -50,12 +50,25 @@ def steps(optimizer: Optimizer) -> Steps | None:
 
 
 def places(parameters: Sequence[Value], optimizer: Optimizer) -> Sequence[int] | None:
-    """Where each of the parameters stands in the optimizer; None unless it has exactly these."""
+    """Where each of the parameters stands in the optimizer, one of the package.
+
+    None unless it has them all, and no others that its step moves where their gradient is zero.
+    """
     if len(parameters) == len(optimizer.parameters) and all(map(operator.is_, parameters, optimizer.parameters)):
         return range(len(parameters))
     place = {parameter: i for i, parameter in enumerate(optimizer.parameters)}
     found = [place.pop(parameter, -1) for parameter in parameters]
-    return None if place or -1 in found else found
+    assert isinstance(optimizer, SGD | Adam)
+    moved = optimizer.weight_decay or any(column[i] for column in optimizer.memory.values() for i in place.values())
+    return None if -1 in found or (place and moved) else found
+
+
+def others(parameters: Sequence[Value], optimizer: Optimizer) -> list[Value]:
+    """What else the optimizer has: its gradient is zero in every batch."""
+    if len(parameters) == len(optimizer.parameters):
+        return []
+    known = set(parameters)
+    return [parameter for parameter in optimizer.parameters if parameter not in known]
 
 
 @functools.cache
