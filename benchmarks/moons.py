@@ -49,21 +49,24 @@ def matrices(flat):
 
 
 def demo(mlp):
-    """The epochs word for word as in the demo, by an engine that has micrograd's face."""
+    """Epochs word for word as in the demo, by an engine that has micrograd's face."""
+    model = mlp(2, [16, 16, 1])
+
+    def epoch(rate):
+        scores = [model(x) for x in POINTS.x]
+        losses = [(1 + -(2 * label - 1) * score).relu() for label, score in zip(POINTS.y, scores, strict=True)]
+        data_loss = sum(losses) * (1.0 / len(losses))
+        total_loss = data_loss + L2 * sum(p * p for p in model.parameters())
+        model.zero_grad()
+        total_loss.backward()
+        for p in model.parameters():
+            p.data -= rate * p.grad
 
     def train(epochs, rate):
-        model = mlp(2, [16, 16, 1])
         for p, number in zip(model.parameters(), START, strict=True):
             p.data = number
         for _ in range(epochs):
-            scores = [model(x) for x in POINTS.x]
-            losses = [(1 + -(2 * label - 1) * score).relu() for label, score in zip(POINTS.y, scores, strict=True)]
-            data_loss = sum(losses) * (1.0 / len(losses))
-            total_loss = data_loss + L2 * sum(p * p for p in model.parameters())
-            model.zero_grad()
-            total_loss.backward()
-            for p in model.parameters():
-                p.data -= rate * p.grad
+            epoch(rate)  # whose graph is dropped when it is done
         return [p.data for p in model.parameters()]
 
     return train
