@@ -278,6 +278,13 @@ def test_columns_are_no_stream():
 # ---- memory-mapped files
 
 
+@pytest.fixture(autouse=True)
+def untraced():
+    """Memory is not traced any more after a test that was skipped on the way."""
+    yield
+    tracemalloc.stop()
+
+
 @pytest.fixture
 def small_parts(monkeypatch, request):
     """What is done part by part is done so here too."""
