@@ -18,6 +18,7 @@ from microgrannd.compiler.array_libraries import Library, library
 from microgrannd.compiler.matrix_program import matrix_program
 from microgrannd.compiler.matrix_source import MatrixSource, matrix_source
 from microgrannd.compiler.native import in_threads
+from microgrannd.compiler.plan import without_collection
 from microgrannd.compiler.tape import Instruction, Tape
 from microgrannd.compiler.tracing import Trace, differentiate
 from microgrannd.operations import contribution, mul
@@ -192,7 +193,8 @@ class ArrayKernel:
     def compiled(self, *, over_batch: bool) -> tuple[Rolled, Any]:
         """The program for one of the two, and its function on the library's arrays."""
         if over_batch not in self._rolled:
-            rolled = Rolled(self.name, self.tape, self.inputs, self.leaves, self.labels, over_batch=over_batch)
+            with without_collection():
+                rolled = Rolled(self.name, self.tape, self.inputs, self.leaves, self.labels, over_batch=over_batch)
             self._rolled[over_batch] = rolled, self.library.compiled(rolled.function(self.library))
         return self._rolled[over_batch]
 
