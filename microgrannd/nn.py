@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final, TypeAlias
 
 from microgrannd import modes, operations
-from microgrannd.engine import Constant, Operand, Value, _neuron
+from microgrannd.engine import Constant, Operand, Value, fused
 from microgrannd.initialisation import Initialisation, Seed, draws, generator_of, within_layer
 from microgrannd.modules import Module
 from microgrannd.operations import Operation
@@ -214,7 +214,9 @@ def _outputs(neurons: Sequence[Neuron], inputs: list[Value]) -> list[Value]:
         weights, bias = neuron.w, neuron.b
         w, b = tuple([weight._data for weight in weights]), bias._data
         z = sum(map(mul, w, numbers), b)
-        outputs.append(_neuron(z, (w, numbers, b), (*weights, *inputs, bias), activation, neuron._origin))
+        origin = neuron._origin
+        node = fused(operations.dot, z, (w, numbers, b), (*weights, *inputs, bias), origin)
+        outputs.append(node._unary(activation, origin) if activation else node)
     return outputs
 
 

@@ -12,10 +12,10 @@ import the operations only.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 
 from microgrannd import operations
+from microgrannd.arithmetic import Arithmetic
 from microgrannd.operations import FusedOperation, Operation
 
 _ATOM, _POWER, _SIGN, _PRODUCT, _SUM, _COMPARISON = 5, 4, 3, 2, 1, 0
@@ -27,7 +27,7 @@ _INFIX: Final = {
 }
 
 
-class Formula:
+class Formula(Arithmetic):
     """A piece of text that takes part in arithmetic; operators and operations write it down."""
 
     __slots__ = ("precedence", "text")
@@ -42,22 +42,6 @@ class Formula:
 
     def __str__(self) -> str:
         return self.text
-
-    def __neg__(self) -> Formula:
-        return operations.neg(self)  # type: ignore[no-any-return]
-
-
-def _door(operation: Operation) -> tuple[Callable[..., Formula], Callable[..., Formula]]:
-    """The operator and its reflection."""
-    return lambda x, y: operation(x, y), lambda y, x: operation(x, y)
-
-
-for _name, _operation in [
-    *(("add", operations.add), ("sub", operations.sub), ("mul", operations.mul), ("truediv", operations.div)),
-    *(("pow", operations.pow), ("mod", operations.mod), ("floordiv", operations.floordiv)),
-]:
-    for _prefix, _method in zip(("__", "__r"), _door(_operation), strict=True):
-        setattr(Formula, f"{_prefix}{_name}__", _method)
 
 
 def formula(operation: Operation, *inputs: Any) -> Formula:

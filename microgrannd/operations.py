@@ -87,9 +87,17 @@ class Operation:
             return recorder.record(self, arguments)
         return self.forward(*[as_float(argument) for argument in arguments])
 
-    def _split(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    def split(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         """The arguments that these are the inputs of: the same, where there are no vectors."""
         return inputs
+
+    def check_count(self, inputs: tuple[float, ...], out: float) -> None:
+        """Raise ValueError where a user's rule has not one local gradient for each input."""
+        found = len(self.local_gradients(*inputs, out))
+        if found != len(inputs):
+            raise ValueError(
+                f"{self!r} gives {found} local gradients for {len(inputs)} inputs: it must give one for each."
+            )
 
     def __repr__(self) -> str:
         return f"Operation({self.symbol!r})"
@@ -124,13 +132,13 @@ class FusedOperation(Operation):
     ) -> None:
         super().__init__(
             symbol,
-            lambda *inputs: forward(*self._split(inputs)),
-            lambda *inputs: local_gradients(*self._split(inputs[:-1]), inputs[-1]),
+            lambda *inputs: forward(*self.split(inputs)),
+            lambda *inputs: local_gradients(*self.split(inputs[:-1]), inputs[-1]),
         )
         self.vectors = vectors
         self.on_floats = local_gradients
 
-    def _split(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    def split(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         """The vectors, and the number after them if there is one, that these are the elements of."""
         size = len(inputs) // self.vectors
         if self.vectors == 2:  # dot, the innermost loop of every network

@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 
 from microgrannd import modes
 from microgrannd import operations as ops
-from microgrannd.engine import Constant, Value, _check_count, topological_order
+from microgrannd.engine import Constant, Value, topological_order
 from microgrannd.errors import AnomalyError, GradientError
 from microgrannd.operations import Number, as_float
 
@@ -95,7 +95,7 @@ def all_slopes(y: Value) -> dict[Value, float]:
         operation = node.op
         local_gradients = operation.local_gradients(*node.inputs, node._data)  # type: ignore[union-attr]
         if len(local_gradients) != len(node.parents):
-            _check_count(node)
+            operation.check_count(node.inputs, node._data)  # type: ignore[union-attr]
         for parent, local in zip(node.parents, local_gradients, strict=True):
             if local or not operation.routes:  # type: ignore[union-attr]
                 found[parent] = found.get(parent, 0.0) + slope * local
@@ -193,7 +193,7 @@ def _local_gradients(node: Value, variables: Container[Value]) -> tuple[Operand,
     with modes.no_detection() if modes.opened and modes.current.detecting else nullcontext():
         found = node.op.local_gradients(*inputs, node)
     if len(found) != len(inputs):
-        _check_count(node)
+        node.op.check_count(node.inputs, node._data)
     return found
 
 

@@ -16,6 +16,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 
 from microgrannd import operations as ops
+from microgrannd.arithmetic import Arithmetic
 from microgrannd.compiler.strides import SAMPLES, Shape, common_shape, regrouped, row_major, sliced
 from microgrannd.operations import Operation
 
@@ -120,7 +121,7 @@ class Recording:
         return self.array((), Number(float(thing)))
 
 
-class Array:
+class Array(Arithmetic):
     """One array. `stands` tells whether it is put down in memory, rather than made where it is needed."""
 
     __array_ufunc__ = None  # NumPy's arrays leave arithmetic with this one to it
@@ -227,52 +228,17 @@ class Array:
 
     # ---- arithmetic
 
-    def __add__(self, other: Any) -> Any:
-        return applied(ops.add, self, other)
+    def _unary(self, operation: Operation) -> Any:
+        return applied(operation, self)
 
-    def __radd__(self, other: Any) -> Any:
-        return applied(ops.add, other, self)
+    def _binary(self, operation: Operation, other: Any) -> Any:
+        return applied(operation, self, other)
 
-    def __sub__(self, other: Any) -> Any:
-        return applied(ops.sub, self, other)
+    def _reflected(self, operation: Operation, other: Any) -> Any:
+        return applied(operation, other, self)
 
-    def __rsub__(self, other: Any) -> Any:
-        return applied(ops.sub, other, self)
-
-    def __mul__(self, other: Any) -> Any:
-        return applied(ops.mul, self, other)
-
-    def __rmul__(self, other: Any) -> Any:
-        return applied(ops.mul, other, self)
-
-    def __truediv__(self, other: Any) -> Any:
-        return applied(ops.div, self, other)
-
-    def __rtruediv__(self, other: Any) -> Any:
-        return applied(ops.div, other, self)
-
-    def __neg__(self) -> Any:
-        return applied(ops.neg, self)
-
-    def __lt__(self, other: Any) -> Any:
-        return applied(ops.less, self, other)
-
-    def __le__(self, other: Any) -> Any:
-        return applied(ops.less_equal, self, other)
-
-    def __gt__(self, other: Any) -> Any:
-        return applied(ops.greater, self, other)
-
-    def __ge__(self, other: Any) -> Any:
-        return applied(ops.greater_equal, self, other)
-
-    def __eq__(self, other: Any) -> Any:
-        return applied(ops.equal, self, other)
-
-    def __ne__(self, other: Any) -> Any:
-        return applied(ops.not_equal, self, other)
-
-    __hash__ = object.__hash__
+    def _compared(self, operation: Operation, holds: Any, other: Any) -> Any:
+        return applied(operation, self, other)
 
     def __matmul__(self, other: Any) -> Array:
         return multiplied(self, self.recording.of(other))
