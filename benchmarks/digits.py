@@ -10,8 +10,8 @@ import time
 
 from benchmarks import harness
 from benchmarks.harness import OURS
+from microgrannd.app.mnist_program import RECIPES, confusion, network, train
 from microgrannd.datasets.mnist import mnist
-from microgrannd.mnist_program import RECIPES, confusion, network, train
 
 NAME = "digits"
 SEEDS = (0, 1, 2)

@@ -60,7 +60,7 @@ class Ours:
     backend = "numpy"
 
     def __init__(self):
-        from microgrannd.compiler.arrays import array_training
+        from microgrannd.compiler.arrays.choice import array_training
         from microgrannd.optim import SGD
 
         compiled, self.network = program(backend=self.backend)

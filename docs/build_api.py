@@ -17,7 +17,7 @@ ROOMS = {
     "Checking gradients": ("checks", "check_gradients GradientCheck"),
     "Networks": ("nn", "MLP Layer Neuron"),
     "Modules": ("modules", "Module"),
-    "The layer view": ("views", "layer_view LayerView"),
+    "The layer view": ("layers.views", "layer_view LayerView"),
     "The textbooks' layers": ("layers", "*"),
     "Losses": ("losses", "*"),
     "Optimizers": ("optim", "SGD Adam AdamW"),
@@ -28,8 +28,8 @@ ROOMS = {
     "Data": ("datasets", "*"),
     "Seeing": ("drawing", "draw Drawing step Player"),
     "Compiling": ("compiler", "compile Program ProgramProfile Tape"),
-    "Where time goes": ("profiling", "profile Profile"),
-    "Errors": ("errors", "*"),
+    "Where time goes": ("calculus.profiling", "profile Profile"),
+    "Errors": ("ground.errors", "*"),
 }
 
 HEAD = """\

@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator
 from importlib.resources import files
 
-from microgrannd import Value, notation, operations
+from microgrannd import Value, operations
+from microgrannd.nodes import notation
 from microgrannd.operations import NUMPY_NAMES, FusedOperation, Operation
 
 # In words of elementary functions. The tests hold each against the operation.

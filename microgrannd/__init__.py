@@ -11,12 +11,14 @@ The front door: every public name, and nothing else. The engine and the operatio
 other rooms are entered when one of their names is first used, so that the import stays quick.
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from microgrannd import operations
 from microgrannd.engine import Constant, Step, Value, topological_order, zero_grad
-from microgrannd.errors import (
+from microgrannd.ground import modes
+from microgrannd.ground.errors import (
     AnomalyError,
     ExpressionError,
     GradientError,
@@ -25,7 +27,9 @@ from microgrannd.errors import (
     ModelFileError,
     TracingError,
 )
-from microgrannd.modes import detect_anomaly, no_grad, scope, source_lines
+from microgrannd.ground.modes import detect_anomaly, no_grad, scope, source_lines
+from microgrannd.ground.moved import Moved
+from microgrannd.ground.version import __version__
 from microgrannd.operations import (
     TABLE,
     FusedOperation,
@@ -90,8 +94,8 @@ from microgrannd.operations import (
     tanh,
     where,
 )
-from microgrannd.version import __version__
 
+sys.meta_path.append(Moved())  # type: ignore[arg-type]
 abs, pow, sum = operations.abs, operations.pow, operations.sum
 
 if TYPE_CHECKING:
@@ -105,31 +109,42 @@ if TYPE_CHECKING:
         expressions,
         layers,
         losses,
-        modes,
         nn,
         optim,
         plots,
         training,
     )
-    from microgrannd.calculus import grad, gradient_graph, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
-    from microgrannd.checks import GradientCheck, check_gradients
+    from microgrannd.calculus import (
+        GradientCheck,
+        Profile,
+        check_gradients,
+        grad,
+        gradient_graph,
+        gradients,
+        hessian,
+        hvp,
+        jacobian,
+        jvp,
+        profile,
+        value_and_grad,
+        vjp,
+    )
     from microgrannd.compiler import Program
     from microgrannd.compiler import compile as compile
     from microgrannd.drawing import Drawing, Player, draw, step
-    from microgrannd.modules import Module
+    from microgrannd.layers.views import layer_view
+    from microgrannd.learning.modules import Module
     from microgrannd.nn import MLP, Layer, Neuron
     from microgrannd.persistence import load, save
-    from microgrannd.profiling import Profile, profile
     from microgrannd.training import ConfusionMatrix, History, accuracy, fit
-    from microgrannd.views import layer_view
 
 # What is loaded when it is first used: each room with the names that it gives.
 _ROOMS = {
     "calculus": "grad gradient_graph gradients hessian hvp jacobian jvp value_and_grad vjp",
-    "checks": "GradientCheck check_gradients",
-    "views": "layer_view",
-    "profiling": "Profile profile",
-    "modules": "Module",
+    "calculus.checks": "GradientCheck check_gradients",
+    "layers.views": "layer_view",
+    "calculus.profiling": "Profile profile",
+    "learning.modules": "Module",
     "nn": "MLP Layer Neuron",
     "training": "ConfusionMatrix History accuracy fit",
     "persistence": "load save",
@@ -147,7 +162,6 @@ _MODULES = {
     "expressions",
     "layers",
     "losses",
-    "modes",
     "nn",
     "operations",
     "optim",

@@ -2,7 +2,7 @@
 
 import sys
 
-from microgrannd.cli import main
+from microgrannd.app.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -14,12 +14,13 @@ from functools import partial
 from itertools import chain
 from typing import Any, TypeAlias
 
-from microgrannd import modes, operations
-from microgrannd.arithmetic import Arithmetic
-from microgrannd.modes import opened
-from microgrannd.observing import ONE_BRANCH, Step, no_number, observed, refuse_while_tracing, stop_at_anomalies
+from microgrannd import operations
+from microgrannd.ground import modes
+from microgrannd.ground.modes import opened
+from microgrannd.nodes.arithmetic import Arithmetic
+from microgrannd.nodes.observing import ONE_BRANCH, Step, no_number, observed, refuse_while_tracing, stop_at_anomalies
+from microgrannd.nodes.order import started, topological_order
 from microgrannd.operations import Number, Operation, as_float, is_number
-from microgrannd.order import started, topological_order
 
 __all__ = ["Constant", "Operand", "Step", "Value", "topological_order", "zero_grad"]
 

@@ -17,8 +17,8 @@ from unicodedata import normalize
 
 from microgrannd import operations
 from microgrannd.engine import Constant, Operand, Value
-from microgrannd.errors import ExpressionError
-from microgrannd.notation import input_names
+from microgrannd.ground.errors import ExpressionError
+from microgrannd.nodes.notation import input_names
 from microgrannd.operations import TABLE, FusedOperation, Number, Operation, as_float
 
 CONSTANTS: Final = {"pi": 3.141592653589793, "e": 2.718281828459045}

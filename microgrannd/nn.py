@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final, TypeAlias
 
-from microgrannd import modes, operations
+from microgrannd import operations
 from microgrannd.engine import Constant, Operand, Value, fused
-from microgrannd.initialisation import Initialisation, Seed, draws, generator_of, within_layer
-from microgrannd.modules import Module
+from microgrannd.ground import modes
+from microgrannd.learning.initialisation import Initialisation, Seed, draws, generator_of, within_layer
+from microgrannd.learning.modules import Module
 from microgrannd.operations import Operation
 
 Activation: TypeAlias = "str | Operation | Callable[[Value], Value]"

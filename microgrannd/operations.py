@@ -20,7 +20,7 @@ from numbers import Real
 from types import FunctionType
 from typing import Any, Final
 
-from microgrannd import ieee
+from microgrannd.ground import ieee
 
 Number = float | int
 

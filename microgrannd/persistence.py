@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from microgrannd.errors import ModelFileError
-from microgrannd.files import write_whole
-from microgrannd.modules import Module
+from microgrannd.ground.errors import ModelFileError
+from microgrannd.ground.files import write_whole
+from microgrannd.learning.modules import Module
 from microgrannd.nn import ACTIVATIONS, MLP, Layer, Neuron
 
 FORMAT: Final = "microgrannd model"

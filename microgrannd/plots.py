@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import Any
 
-from microgrannd.modes import no_grad
+from microgrannd.ground.modes import no_grad
 
 
 def decision_boundary(

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from microgrannd.data import Column, Data, columns_of, stream_of
 from microgrannd.engine import Value
-from microgrannd.epochs import Callback, History, train
 from microgrannd.evaluation import ConfusionMatrix, accuracy, argmax, one_hot, threshold
+from microgrannd.ground.data import Column, Data, columns_of, stream_of
+from microgrannd.learning.epochs import Callback, History, train
 from microgrannd.optim import Optimizer
 
 __all__ = ["ConfusionMatrix", "History", "accuracy", "argmax", "fit", "one_hot", "threshold"]

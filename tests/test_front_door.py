@@ -1,16 +1,12 @@
 """The front door: the names of the design are there, and entering costs little."""
 
-import ast
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 import microgrannd as mg
-from tests.test_worked_examples import x01
-
-PACKAGE = Path(mg.__file__).parent
+from tests.heart.test_worked_examples import x01
 
 DESIGN = """
 Value zero_grad no_grad detect_anomaly scope gradients grad value_and_grad jacobian hessian hvp check_gradients
@@ -68,36 +64,3 @@ def test_a_script_for_micrograd_needs_another_import_only():  # X-01
     g.backward()
     assert (f"{g.data:.4f}", f"{a.grad:.4f}", f"{b.grad:.4f}") == ("24.7041", "138.8338", "645.5773")
     assert len(MLP(3, [4, 4, 1]).parameters()) == 41
-
-
-FLOORS = [
-    {"data", "ieee", "errors", "files", "images", "modes", "version", "progress", "terminal"},
-    {"operations"},
-    {"notation"},
-    {"engine"},
-    {"nests", "passes", "expressions", "modules", "initialisation", "evaluation"},
-    {"calculus", "nn", "losses", "optim", "plots", "gates", "views", "profiling"},
-    {"checks", "layers", "epochs", "persistence", "datasets"},
-    {"drawing"},
-    {"compiler"},
-    {"training"},
-    {"iris_program", "mnist_program"},
-    {"cli"},
-]
-
-
-def test_each_file_imports_only_from_the_floors_beneath_it():
-    floor = {room: i for i, rooms in enumerate(FLOORS) for room in rooms}
-    for path in sorted(PACKAGE.rglob("*.py")):
-        parts = path.relative_to(PACKAGE).with_suffix("").parts
-        room = parts[0]
-        if room in ("__init__", "__main__"):
-            continue
-        assert room in floor, f"{room}: give it a floor"
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("microgrannd"):
-                _, _, below = node.module.partition(".")
-                names = [below.partition(".")[0]] if below else [alias.name for alias in node.names]
-                for name in names:
-                    if name in floor and name != room:
-                        assert floor[name] < floor[room], f"{'/'.join(parts)} imports {name}, which is not beneath it"

@@ -6,6 +6,6 @@ instructions, made by the passes over graphs; no derivative is known here.
 
 from microgrannd.compiler.profiles import ProgramProfile
 from microgrannd.compiler.program import Program, compile, for_training
-from microgrannd.compiler.tape import Tape
+from microgrannd.compiler.tape.tape import Tape
 
 __all__ = ["Program", "ProgramProfile", "Tape", "compile", "for_training"]

@@ -11,9 +11,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from microgrannd.compiler.shapes import SCALAR, Shape, builder, shape_of
-from microgrannd.nests import is_array
-from microgrannd.nests import leaves as flatten
+from microgrannd.compiler.tape.shapes import SCALAR, Shape, builder, shape_of
+from microgrannd.ground.nests import is_array
+from microgrannd.ground.nests import leaves as flatten
 from microgrannd.operations import as_float
 
 Column = Any  # a list of floats or a NumPy array

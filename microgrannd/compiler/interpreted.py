@@ -13,7 +13,7 @@ from functools import reduce
 from typing import Any, Protocol
 
 from microgrannd import operations as ops
-from microgrannd.compiler.python_source import Source
+from microgrannd.compiler.text.python_source import Source
 
 Column = Any  # a list of floats or a NumPy array
 

@@ -16,11 +16,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
-from microgrannd.compiler.python_source import Source, python_source
-from microgrannd.compiler.shapes import Shape, builder
-from microgrannd.compiler.simplify import reassociate, simplify
-from microgrannd.compiler.tape import Tape
-from microgrannd.compiler.tracing import Trace, differentiate, differentiate_twice
+from microgrannd.compiler.tape.shapes import Shape, builder
+from microgrannd.compiler.tape.simplify import reassociate, simplify
+from microgrannd.compiler.tape.tape import Tape
+from microgrannd.compiler.tape.trace import Trace, differentiate, differentiate_twice
+from microgrannd.compiler.text.python_source import Source, python_source
 
 Aim = Literal["values", "inputs", "parameters", "all", "curvature"]
 

@@ -13,12 +13,12 @@ from functools import partial
 from types import CodeType
 from typing import Any, NamedTuple
 
-from microgrannd.compiler.array_libraries import library as array_library
+from microgrannd.compiler.arrays.libraries import library as array_library
 from microgrannd.compiler.batches import Batch
 from microgrannd.compiler.plan import Aim, Plan
-from microgrannd.compiler.tape import Tape
+from microgrannd.compiler.tape.tape import Tape
+from microgrannd.ground.terminal import table
 from microgrannd.operations import Operation
-from microgrannd.terminal import table
 
 
 class Part(NamedTuple):

@@ -11,27 +11,27 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from microgrannd.compiler.arrays import array_kernel
+from microgrannd.compiler.arrays.choice import array_kernel
 from microgrannd.compiler.batches import Batch, ends, holds_array, in_parts, room, samples
-from microgrannd.compiler.c_source import c_source
-from microgrannd.compiler.fastcall import fast_function
-from microgrannd.compiler.fitting import train_natively
-from microgrannd.compiler.llvm_source import kernel_source, work
+from microgrannd.compiler.native.direct_calls import fast_function
+from microgrannd.compiler.native.kernel_source import kernel_source, work
+from microgrannd.compiler.native.training import train_natively
 from microgrannd.compiler.plan import Aim, Plan
 from microgrannd.compiler.profiles import ProgramProfile, profiled
 from microgrannd.compiler.runtime import Runtime, numbers_of
-from microgrannd.compiler.shapes import SCALAR, builder
 from microgrannd.compiler.streaming import Streaming
-from microgrannd.compiler.tape import Tape
-from microgrannd.compiler.tracing import trace_graph
-from microgrannd.data import Data, batch_size_of, stream_of
+from microgrannd.compiler.tape.shapes import SCALAR, builder
+from microgrannd.compiler.tape.tape import Tape
+from microgrannd.compiler.tape.trace import trace_graph
+from microgrannd.compiler.text.c_source import c_source
 from microgrannd.engine import Value
-from microgrannd.epochs import History, train
+from microgrannd.ground.data import Data, batch_size_of, stream_of
+from microgrannd.ground.progress import reporting
+from microgrannd.learning.epochs import History, train
 from microgrannd.optim import Optimizer
-from microgrannd.progress import reporting
 
 if TYPE_CHECKING:
-    from microgrannd.compiler.matrix_source import MatrixSource
+    from microgrannd.compiler.matrix.matrix_source import MatrixSource
 
 _WORTHWHILE: Final = 2000  # samples to go through; for fewer eager mode is done before LLVM is loaded
 _LONGEST_DIRECT: Final = 8000  # operands; beyond them what ctypes takes for a call does not show

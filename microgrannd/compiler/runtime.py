@@ -11,27 +11,27 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from microgrannd.compiler.arrays import ARRAY_BACKENDS, array_kernel, array_training, suits_arrays
+from microgrannd.compiler.arrays.choice import ARRAY_BACKENDS, array_kernel, array_training, suits_arrays
 from microgrannd.compiler.batches import PART, Batch, batch, is_sample, samples, whole_shape
-from microgrannd.compiler.fitting import NativeFit, Training
 from microgrannd.compiler.interpreted import Kernel, PythonKernel
-from microgrannd.compiler.llvm_operations import unsupported
-from microgrannd.compiler.native import NativeKernel
-from microgrannd.compiler.native import available as native_available
+from microgrannd.compiler.llvm.operations import unsupported
+from microgrannd.compiler.native.kernels import NativeKernel
+from microgrannd.compiler.native.kernels import available as native_available
+from microgrannd.compiler.native.training import NativeFit, Training
 from microgrannd.compiler.plan import Aim, Plan, starts_of, without_collection
-from microgrannd.compiler.shapes import Shape, builder
 from microgrannd.compiler.steps import places, steps
-from microgrannd.compiler.tape import Tape
-from microgrannd.compiler.tracing import Trace, trace
-from microgrannd.data import Stream, batch_size_of, columns_of
-from microgrannd.errors import TracingError
-from microgrannd.nests import is_array
-from microgrannd.nests import leaves as flatten
+from microgrannd.compiler.tape.shapes import Shape, builder
+from microgrannd.compiler.tape.tape import Tape
+from microgrannd.compiler.tape.trace import Trace, trace
+from microgrannd.ground.data import Stream, batch_size_of, columns_of
+from microgrannd.ground.errors import TracingError
+from microgrannd.ground.nests import is_array
+from microgrannd.ground.nests import leaves as flatten
 from microgrannd.operations import as_float
 from microgrannd.optim import Optimizer
 
 if TYPE_CHECKING:
-    from microgrannd.compiler.array_fit import ArrayTraining
+    from microgrannd.compiler.arrays.training import ArrayTraining
 
 BACKENDS: Final = ("auto", "python", "native", *ARRAY_BACKENDS)
 

@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from microgrannd import operations as mg
-from microgrannd.compiler.simplify import simplify
-from microgrannd.compiler.tape import Tape
-from microgrannd.compiler.tracing import trace
+from microgrannd.compiler.tape.simplify import simplify
+from microgrannd.compiler.tape.tape import Tape
+from microgrannd.compiler.tape.trace import trace
 from microgrannd.engine import Value
 from microgrannd.optim import SGD, Adam, AdamW, Optimizer
 

@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from microgrannd.compiler.batches import sample_shapes
-from microgrannd.compiler.fitting import Training
-from microgrannd.data import Stream
-from microgrannd.epochs import step
+from microgrannd.compiler.native.training import Training
+from microgrannd.ground.data import Stream
+from microgrannd.learning.epochs import step
 
 if TYPE_CHECKING:
-    from microgrannd.compiler.array_fit import ArrayTraining
+    from microgrannd.compiler.arrays.training import ArrayTraining
 
 
 class Streaming:

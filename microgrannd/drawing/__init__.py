@@ -12,6 +12,6 @@
 from __future__ import annotations
 
 from microgrannd.drawing.drawing import Drawing, draw
-from microgrannd.drawing.player import Player, step
+from microgrannd.drawing.player.player import Player, step
 
 __all__ = ["Drawing", "Player", "draw", "step"]

@@ -13,15 +13,15 @@ from html import escape
 from pathlib import Path
 from typing import Any, Final
 
-from microgrannd.drawing import dot, svg
-from microgrannd.drawing.backward import backward_picture
-from microgrannd.drawing.folding import folded
-from microgrannd.drawing.graph import Picture, picture
-from microgrannd.drawing.layout import Layout, layered
-from microgrannd.drawing.lettering import escaped
-from microgrannd.drawing.tree import tree
+from microgrannd.drawing.layout.layout import Layout, layered
+from microgrannd.drawing.picture.backward import backward_picture
+from microgrannd.drawing.picture.folding import folded
+from microgrannd.drawing.picture.graph import Picture, picture
+from microgrannd.drawing.picture.lettering import escaped
+from microgrannd.drawing.write import dot, svg
+from microgrannd.drawing.write.tree import tree
 from microgrannd.engine import Value
-from microgrannd.files import write_whole
+from microgrannd.ground.files import write_whole
 
 LAYOUTS: Final = ("layered", "dot")
 DIRECTIONS: Final = ("LR", "RL", "TB", "BT")

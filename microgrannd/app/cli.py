@@ -1,0 +1,210 @@
+"""The `microgrannd` program: `iris` trains the 2-2-1 network, `draw` and `step` show an expression.
+
+Each subcommand is a function of the parsed arguments. Results go to standard output, progress and errors
+to standard error; an error is one line, and the exit status 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from microgrannd import __version__, engine
+from microgrannd.engine import Constant, Value, topological_order
+from microgrannd.ground.errors import MicrogranndError
+from microgrannd.ground.terminal import table
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program and give its exit status."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        parsed.run(parsed)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # whoever read our output has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (MicrogranndError, ValueError, TypeError, OSError, ModuleNotFoundError) as error:
+        print(f"microgrannd: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="microgrannd", description="A scalar autodiff engine: train, draw and step through backpropagation."
+    )
+    parser.add_argument("--version", action="version", version=f"microgrannd {__version__} ({_build()})")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    iris = commands.add_parser(
+        "iris",
+        help="train the 2-2-1 network on Fisher's iris data",
+        description="Train a small network on Fisher's iris data by full-batch gradient descent, print the "
+        "confusion matrix before and after, and write its graph, the steps of backpropagation and plots.",
+    )
+    iris.add_argument("--epochs", type=int, metavar="N", help="how many (default: 1000; with --one-hot 4000)")
+    iris.add_argument("--eta", type=float, default=0.1, metavar="RATE", help="the learning rate (default: 0.1)")
+    iris.add_argument("--seed", type=int, default=0, metavar="N", help="for the first weights (default: 0)")
+    iris.add_argument("--hidden", type=int, default=2, metavar="N", help="neurons in the hidden layer (default: 2)")
+    iris.add_argument("--one-hot", action="store_true", help="two outputs, one for each class")
+    iris.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="where to write (default: out)")
+    iris.add_argument("--data", type=Path, metavar="FILE", help="another iris.csv than the one that comes along")
+    iris.add_argument("--quiet", action="store_true", help="print the result only")
+    iris.set_defaults(run=_iris)
+
+    draw = commands.add_parser("draw", help="draw an expression's graph as SVG", description=_draw.__doc__)
+    _add_expression(draw, "circuit.svg")
+    draw.add_argument("--backward", action="store_true", help="draw the backward pass beside it")
+    draw.add_argument("--rules", action="store_true", help="write the local gradient on each edge")
+    draw.add_argument("--fold", choices=["auto", "none", "all"], default="auto", help="fold repeated structure")
+    draw.add_argument("--depth", type=int, metavar="N", help="fold the scopes below this depth")
+    draw.set_defaults(run=_draw)
+
+    step = commands.add_parser("step", help="step through backpropagation in a page", description=_step.__doc__)
+    _add_expression(step, "steps.html")
+    step.set_defaults(run=_step)
+
+    source = commands.add_parser("source", help="print an expression's compiled program", description=_source.__doc__)
+    _add_inputs(source)
+    form = source.add_mutually_exclusive_group()
+    form.add_argument("--c", action="store_true", help="as a C99 file rather than Python")
+    form.add_argument("--llvm", action="store_true", help="as LLVM's assembly (with the native extra)")
+    source.set_defaults(run=_source)
+
+    mnist = commands.add_parser(
+        "mnist",
+        help="train a network on MNIST's handwritten digits",
+        description="Train a network that is built of scalar neurons on MNIST, by the matrix program that the "
+        "compiler finds in it, and print the confusion matrix and the accuracy.",
+    )
+    mnist.add_argument("--network", choices=["book", "saito"], default="book", help="196-100-50-10 or 784-50-10")
+    mnist.add_argument("--data", type=Path, metavar="DIR", help="the folder of the four IDX files (default: fetched)")
+    mnist.add_argument("--minibatches", type=int, metavar="N", help="how many (default: 40,000; saito 10,000)")
+    mnist.add_argument("--eta", type=float, metavar="RATE", help="the learning rate (default: 1.0; saito 0.1)")
+    mnist.add_argument("--seed", type=int, default=0, metavar="N", help="for weights and batches (default: 0)")
+    mnist.add_argument("--save", type=Path, metavar="FILE", help="write the trained model there, as JSON")
+    mnist.add_argument("--quiet", action="store_true", help="print the result only")
+    mnist.set_defaults(run=_mnist)
+
+    predict = commands.add_parser("predict", help="recognise the digit in an image", description=_predict.__doc__)
+    predict.add_argument("model", type=Path, help="a model that `microgrannd mnist --save` wrote")
+    predict.add_argument("image", type=Path, help="a PNG of one digit, dark on light or light on dark")
+    predict.set_defaults(run=_predict)
+    return parser
+
+
+def _build() -> str:
+    """Whether the engine runs as it is written or compiled by setup.py."""
+    return "pure Python" if engine.__file__.endswith(".py") else "compiled"
+
+
+def _add_inputs(command: argparse.ArgumentParser) -> None:
+    command.add_argument("expression", help='such as "(x + y) * z" or "sigmoid(w0*x0 + w1)"')
+    command.add_argument("inputs", nargs="*", metavar="NAME=NUMBER", help="the number of each name, such as x=-2")
+
+
+def _add_expression(command: argparse.ArgumentParser, output: str) -> None:
+    _add_inputs(command)
+    command.add_argument("-o", "--output", type=Path, default=Path(output), metavar="FILE", help=f"default: {output}")
+
+
+def _iris(arguments: argparse.Namespace) -> None:
+    from microgrannd.app.iris_program import run
+
+    run(arguments)
+
+
+def _draw(arguments: argparse.Namespace) -> None:
+    """Evaluate an expression, run backward, print values and gradients, and draw the graph."""
+    from microgrannd.drawing import draw
+
+    y = _evaluated(arguments)
+    y.backward()
+    print(_values_and_gradients(y))
+    drawing = draw(y, backward=arguments.backward, rules=arguments.rules, fold=arguments.fold, depth=arguments.depth)
+    drawing.save(arguments.output)
+    print(f"wrote {arguments.output}")
+
+
+def _step(arguments: argparse.Namespace) -> None:
+    """Evaluate an expression and write a page that plays its forward and backward pass, step by step."""
+    from microgrannd.drawing import step
+
+    y = _evaluated(arguments)
+    player = step(y)
+    print(_values_and_gradients(y))
+    player.to_html(arguments.output)
+    print(f"wrote {arguments.output}")
+
+
+def _source(arguments: argparse.Namespace) -> None:
+    """Print the program that computes an expression and its derivatives, as a person would have derived it."""
+    from microgrannd.compiler import compile
+
+    y = _evaluated(arguments)
+    names = [node for node in topological_order(y) if node.op is None and not isinstance(node, Constant)]
+    program = compile(graph=y, inputs=names)
+    if arguments.c:
+        with TemporaryDirectory() as folder:
+            file = Path(folder, "graph.c")
+            program.to_c(file)
+            header = file.with_suffix(".h").read_text(encoding="utf-8")
+            print(file.read_text(encoding="utf-8").replace('#include "graph.h"\n', header))
+    else:
+        print(program.llvm_ir if arguments.llvm else program.python_source)
+
+
+def _mnist(arguments: argparse.Namespace) -> None:
+    from microgrannd.app.mnist_program import run
+
+    run(arguments)
+
+
+def _predict(arguments: argparse.Namespace) -> None:
+    """Recognise the handwritten digit in an image and print the three likeliest."""
+    from microgrannd.app.mnist_program import predict
+
+    predict(arguments)
+
+
+def _evaluated(arguments: argparse.Namespace) -> Value:
+    from microgrannd.expressions import evaluate
+
+    return evaluate(arguments.expression, _numbers(arguments.inputs))
+
+
+def _numbers(assignments: Sequence[str]) -> dict[str, float]:
+    numbers = {}
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        try:
+            numbers[name.strip()] = float(text)
+        except ValueError:
+            equals = ""
+        if not equals or not name.strip().isidentifier():
+            raise ValueError(f"Inputs are written NAME=NUMBER, such as x=-2; got {assignment!r}.")
+    return numbers
+
+
+def _values_and_gradients(y: Value) -> str:
+    """Each node with its number and its gradient, in the order of computation; constants are left out."""
+    from microgrannd.nodes.notation import Formula, formula
+
+    texts: dict[Value, Formula] = {}
+    rows = []
+    for node in topological_order(y):
+        if node.op is None:
+            texts[node] = Formula(node.label or f"{node.data:.6g}")
+        else:
+            texts[node] = formula(node.op, *[texts[parent] for parent in node.parents])
+        if not isinstance(node, Constant):
+            rows.append([str(texts[node]), f"{node.data:.6g}", f"{node.grad:.6g}"])
+    return table(["node", "value", "gradient"], rows)

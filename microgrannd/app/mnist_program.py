@@ -1,0 +1,154 @@
+"""Training on MNIST's handwritten digits, and recognising one: `microgrannd mnist` and `microgrannd predict`.
+
+Both networks are built of scalar neurons and a scalar loss, as the iris network is. The compiler finds the
+matrix program in them; nothing here multiplies matrices. `book` is that of Kneusel's Math for Deep
+Learning, chapter 10, `saito` the one of Saito's Deep Learning from Scratch, chapter 5. This room may import
+all but the command line.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+from microgrannd.app.images import read_gray, squared
+from microgrannd.compiler import Program, compile
+from microgrannd.datasets.mnist import Digits, Mnist, mnist
+from microgrannd.engine import Value
+from microgrannd.evaluation import ConfusionMatrix, argmax
+from microgrannd.ground.terminal import heading
+from microgrannd.losses import half_squared_error, softmax_cross_entropy
+from microgrannd.nn import MLP
+from microgrannd.operations import softmax
+from microgrannd.optim import SGD
+from microgrannd.persistence import load, save
+
+CLASSES: Final = 10
+BRIGHTEST: Final = 255
+
+
+class Recipe(NamedTuple):
+    """A network and how it is trained: `replace` draws each minibatch anew from all images."""
+
+    sizes: tuple[int, ...]
+    activation: str
+    output: str
+    init: Any
+    loss: Callable[..., Any]
+    batch_size: int
+    minibatches: int
+    rate: float
+    replace: bool
+
+
+RECIPES: Final = {
+    "book": Recipe((196, 100, 50, 10), "sigmoid", "sigmoid", (0.5, 0.5), half_squared_error, 64, 40_000, 1.0, False),
+    "saito": Recipe(
+        (784, 50, 10),
+        "relu",
+        "linear",
+        lambda generator, inputs, outputs: generator.gauss(0.0, 0.01),
+        softmax_cross_entropy,
+        100,
+        10_000,
+        0.1,
+        True,
+    ),
+}
+
+
+def run(arguments: Namespace) -> None:
+    """Train, print, save. `arguments` are those of `microgrannd mnist`."""
+    recipe = RECIPES[arguments.network]
+    data = mnist(arguments.data, small=recipe.sizes[0] == 14 * 14)
+    model = network(recipe, arguments.seed)
+    minibatches = recipe.minibatches if arguments.minibatches is None else arguments.minibatches
+    rate = recipe.rate if arguments.eta is None else arguments.eta
+    sizes = "-".join(map(str, recipe.sizes))
+    print(heading(f"mnist: a {sizes} network, {model.parameter_count} parameters, {minibatches} minibatches"))
+    start = time.perf_counter()
+    losses = train(model, recipe, data.train, minibatches, rate, seed=arguments.seed, progress=not arguments.quiet)
+    seconds = time.perf_counter() - start
+    matrix = confusion(model, data)
+    print(matrix.table())
+    mistakes = [f"{label} taken for {taken} ({count} times)" for label, taken, count in matrix.mistakes()[:3]]
+    if mistakes:
+        print(f"most often: {', '.join(mistakes)}")
+    right = round(matrix.accuracy * matrix.total)
+    print(heading(f"accuracy {right}/{matrix.total} = {matrix.accuracy:.4f}") + f", trained in {seconds:.3g} s")
+    if losses:
+        print(f"mean loss {losses[0]:.4g} → {losses[-1]:.4g}")
+    if arguments.save is not None:
+        save(model, arguments.save)
+        print(f"wrote {arguments.save}: the trained model")
+
+
+def network(recipe: Recipe, seed: int | None) -> MLP:
+    """The untrained network of a recipe."""
+    inputs, *sizes = recipe.sizes
+    return MLP(inputs, sizes, recipe.activation, recipe.output, seed=seed, init=recipe.init)
+
+
+def train(
+    model: MLP,
+    recipe: Recipe,
+    digits: Digits,
+    minibatches: int,
+    rate: float,
+    *,
+    seed: int | None = None,
+    progress: bool = False,
+) -> list[float]:
+    """Train on so many minibatches, epoch by epoch; the mean losses of the epochs, the last perhaps a part."""
+    import numpy
+
+    def loss(x: Sequence[Value], y: Sequence[Value]) -> Value:
+        return recipe.loss(model([pixel / BRIGHTEST for pixel in x]), y)  # type: ignore[no-any-return]
+
+    program = compile(loss)
+    optimizer = SGD(model.parameters(), lr=rate)
+    targets = numpy.eye(CLASSES, dtype=numpy.uint8)[digits.y]
+    in_epoch = -(-len(targets) // recipe.batch_size)
+    epochs, rest = divmod(minibatches, in_epoch)
+    options: dict[str, Any] = {"batch_size": recipe.batch_size, "replace": recipe.replace, "seed": seed}
+    history = program.fit((digits.x, targets), optimizer, epochs=epochs, progress=progress, **options)
+    losses = history.losses
+    if rest and not history.interrupted:
+        options["seed"] = None if seed is None else seed + 1  # or the first epoch's draws would come again
+        generator = random.Random(options["seed"])
+        count = rest * recipe.batch_size
+        draw = generator.choices if recipe.replace else generator.sample
+        some = draw(range(len(targets)), k=min(count, len(targets)))
+        options["replace"] = False
+        losses += program.fit((digits.x[some], targets[some]), optimizer, epochs=1, **options).losses
+    return losses
+
+
+def confusion(model: MLP, data: Mnist) -> ConfusionMatrix:
+    """How the trained network takes the test images."""
+    return ConfusionMatrix(data.test.y.tolist(), classes_of(model)(data.test.x), range(CLASSES))
+
+
+def classes_of(model: MLP) -> Callable[[Any], list[int]]:
+    """A function from rows of bytes to their classes."""
+    program: Program = compile(lambda x: model([pixel / BRIGHTEST for pixel in x]))
+    return lambda images: program(images).argmax(axis=1).tolist()
+
+
+def predict(arguments: Namespace) -> None:
+    """Recognise the digit in an image. `arguments` are those of `microgrannd predict`."""
+    model = load(arguments.model)
+    inputs = len(model.layers[0].neurons[0].w) if isinstance(model, MLP) else 0
+    side = {196: 14, 784: 28}.get(inputs, 0)
+    if not side:
+        raise ValueError(f"{arguments.model} is no network for digits of 14 × 14 or 28 × 28 pixels: it takes {inputs}.")
+    pixels = squared(read_gray(arguments.image), side)
+    outputs = [output.data for output in model([pixel / BRIGHTEST for pixel in pixels])]
+    shares = softmax(outputs) if model.layers[-1].neurons[0].activation is None else outputs
+    digit = argmax(outputs)
+    print(heading(f"{digit}"))
+    for k in sorted(range(len(shares)), key=lambda k: -shares[k])[:3]:
+        print(f"{k}  {shares[k]:.4f}  {'█' * round(40 * shares[k])}")

@@ -1,0 +1,281 @@
+"""The passes over a graph: backward as a graph, backward in numbers, and forward.
+
+`gradients` runs the operations' own local gradients on Values instead of floats, so the result is a
+graph like any other: to draw, to compile, to differentiate again. There is no second set of rules. This
+room may import `engine`, `operations`, `modes` and `errors`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Container, Sequence
+from contextlib import nullcontext
+from typing import Final, TypeAlias
+
+from microgrannd import operations as ops
+from microgrannd.engine import Constant, Value, topological_order
+from microgrannd.ground import modes
+from microgrannd.ground.errors import AnomalyError, GradientError
+from microgrannd.operations import Number, as_float
+
+Operand: TypeAlias = Value | float  # in a gradient graph a number stays a number until it meets a Value
+
+
+def gradients(y: Value, xs: Sequence[Value], upstream: Value | Number = 1.0) -> list[Value]:
+    """The derivatives of y with respect to each of the xs, as Values: the backward pass as a graph.
+
+    They are the numbers that `y.backward(upstream)` would add to `x.grad`, but no `.grad` is touched,
+    and they can be differentiated in their turn, to any order. An x may be a leaf or any node in
+    between; where y does not depend on it, its derivative is 0.
+
+    >>> x = Value(3.0)
+    >>> [slope] = gradients(x * x * x, [x])
+    >>> [curvature] = gradients(slope, [x])
+    >>> slope.data, curvature.data
+    (27.0, 18.0)
+    """
+    found = _backward_pass(y, xs, upstream)
+    return [_as_value(found.get(x, 0.0)) for x in xs]
+
+
+def final_gradients(y: Value, xs: Sequence[Value]) -> list[Value]:
+    """The same where nobody will differentiate again, as in a program: plain products wherever they will do.
+
+    `gradients` has `contribution` for every product below an operation that routes (`relu`, `where` ...):
+    only so does a branch that was not taken leave no NaN in the second derivative.
+
+    >>> w, x = Value(2.0), Value(3.0)
+    >>> [passed((w * x).relu(), [w])[0].op.symbol for passed in (gradients, final_gradients)]
+    ['×', '*']
+    """
+    found = _backward_pass(y, xs, 1.0, final=True)
+    return [_as_value(found.get(x, 0.0)) for x in xs]
+
+
+def gradient_graph(y: Value, xs: Sequence[Value] | None = None, upstream: Value | Number = 1.0) -> dict[Value, Value]:
+    """The derivative of y with respect to every node between y and the xs (None: all leaves), for looking at.
+
+    Times `upstream`, which as a Value is a leaf of the graph: every contribution is then spelled out, where
+    a plain 1 would not be multiplied in.
+
+    >>> a, b, c = Value(2.0, label="a"), Value(-3.0, label="b"), Value(10.0, label="c")
+    >>> product = a * b
+    >>> slopes_by_node = gradient_graph(product + c)
+    >>> slopes_by_node[product].data, slopes_by_node[a].data
+    (1.0, -3.0)
+    """
+    if xs is None:
+        xs = [node for node in topological_order(y) if node.op is None and not isinstance(node, Constant)]
+    return {
+        node: _as_value(slope) for node, slope in _backward_pass(y, xs, upstream, final=True).items() if node is not y
+    }
+
+
+def slopes(y: Value, xs: Sequence[Value]) -> list[float]:
+    """The derivatives of y with respect to each of the xs as numbers, bit for bit those of `backward()`.
+
+    Nothing is written on the nodes, so any number of threads may differentiate graphs that share some.
+
+    >>> x = Value(3.0)
+    >>> slopes(x * x, [x]), x.grad
+    ([6.0], 0.0)
+    """
+    found = all_slopes(y)
+    return [float(found.get(x, 0.0)) for x in xs]
+
+
+def all_slopes(y: Value) -> dict[Value, float]:
+    """The derivative of y with respect to every node that it depends on, as numbers; 0 may be left out."""
+    found = {y: 1.0}
+    detecting = modes.opened and modes.current.detecting
+    for node in reversed(topological_order(y, leaves=False)):
+        slope = found.get(node, 0.0)
+        if slope == 0.0:
+            continue
+        operation = node.op
+        local_gradients = operation.local_gradients(*node.inputs, node._data)  # type: ignore[union-attr]
+        if len(local_gradients) != len(node.parents):
+            operation.check_count(node.inputs, node._data)  # type: ignore[union-attr]
+        for parent, local in zip(node.parents, local_gradients, strict=True):
+            if local or not operation.routes:  # type: ignore[union-attr]
+                found[parent] = found.get(parent, 0.0) + slope * local
+                if detecting and not isinstance(parent, Constant):
+                    _raise_at_anomaly(node, found[parent])
+    return found
+
+
+def _raise_at_anomaly(node: Value, slope: float) -> None:
+    if not math.isfinite(slope):
+        raise AnomalyError(
+            f"In the backward pass of {node.op and node.op.name}({', '.join(map(repr, node.inputs))}) "
+            f"a gradient became {slope}."
+        )
+
+
+def tangents(ys: Sequence[Value], xs: Sequence[Value], directions: Sequence[Operand]) -> list[Value]:
+    """How fast each of the ys changes when every x moves at the speed that `directions` gives it.
+
+    This is forward mode: one pass from the xs to the ys with the same local gradients, as a graph.
+
+    >>> x, y = Value(3.0), Value(4.0)
+    >>> [speed] = tangents([x * y], [x, y], [1.0, 10.0])
+    >>> speed.data
+    34.0
+    """
+    order = topological_order(*ys)
+    finite = dict[Value, bool]()
+    speeds: dict[Value, Operand] = {}
+    given = dict(zip(xs, directions, strict=True))
+    for node in order:
+        finite[node] = _is_finite_by_parents(node, node.parents, finite)
+        if node in given:
+            speeds[node] = given[node]
+        elif node.op is not None and not speeds.keys().isdisjoint(node.parents):
+            for parent, local in zip(node.parents, _local_gradients(node, given), strict=True):
+                if parent in speeds:
+                    _add(speeds, node, _contribution(speeds[parent], local, node.op.routes, finite), finite)
+    return [_as_value(speeds.get(y, 0.0)) for y in ys]
+
+
+def _backward_pass(
+    y: Value, xs: Sequence[Value], upstream: Value | Number, final: bool = False
+) -> dict[Value, Operand]:
+    """The derivative of y for each node on a path from y to the xs, in the order of the backward pass."""
+    for thing in (y, *xs):
+        if not isinstance(thing, Value):
+            raise TypeError(f"gradients(y, xs) differentiates a Value by Values, got {thing!r}.")
+    order = topological_order(y)
+    targets, on_path, finite = set(xs), set[Value](), dict[Value, bool]()
+    for node in order:
+        parents = node.parents
+        if node in targets or not on_path.isdisjoint(parents):
+            on_path.add(node)
+        finite[node] = _is_finite_by_parents(node, parents, finite)
+
+    forward, gated = set(order), set[Value]()
+    found: dict[Value, Operand] = {y: upstream if isinstance(upstream, Value) else as_float(upstream)}
+    for node in reversed(order):
+        if node not in on_path or node not in found:
+            continue
+        slope = found[node] = found.pop(node)  # to the end: the order in which they are complete
+        if node.label and isinstance(slope, Value) and slope.op and slope not in forward and not slope.label:
+            slope.label = f"d_{node.label}"
+        if node.op is None:
+            continue
+        gate = not final and (node.op.routes or node in gated)
+        for parent, local in zip(node.parents, _local_gradients(node, targets), strict=True):
+            if parent in on_path:
+                _add(found, parent, _contribution(slope, local, node.op.routes, finite, gate, final), finite)
+                if modes.opened and modes.current.detecting:
+                    _raise_at_anomaly(node, _number(found[parent]))
+                if gate:
+                    gated.add(parent)
+    return found
+
+
+def _add(totals: dict[Value, Operand], node: Value, part: Operand, finite: dict[Value, bool]) -> None:
+    total = totals[node] = totals[node] + part if node in totals else part
+    if isinstance(total, Value):
+        finite[total] = _is_finite(total, finite)
+
+
+def _local_gradients(node: Value, variables: Container[Value]) -> tuple[Operand, ...]:
+    """The local gradients of a node as a graph; constants go in as numbers, so that they fold."""
+    assert node.op is not None
+    for parent, number in zip(node.parents, node.inputs, strict=True):
+        if parent._data != number and parent.op is None and (parent._data == parent._data or number == number):
+            raise GradientError(
+                f"{parent!r} was {number!r} when {node!r} was computed from it, and has been set since; "
+                "a gradient as a graph would be taken at the new number: compute y again first."
+            )
+    inputs = [p._data if isinstance(p, Constant) and p not in variables else p for p in node.parents]
+    # A rule also gives gradients that nobody asked for, and these may be what they like.
+    with modes.no_detection() if modes.opened and modes.current.detecting else nullcontext():
+        found = node.op.local_gradients(*inputs, node)
+    if len(found) != len(inputs):
+        node.op.check_count(node.inputs, node._data)
+    return found
+
+
+# The operations whose result is finite wherever their inputs are (but for overflow beyond 1e308), and
+# those whose result is 0, ½ or 1 whatever their inputs are.
+_FINITE: Final = frozenset(
+    (
+        *(ops.add, ops.sub, ops.mul, ops.neg, ops.abs, ops.square, ops.cbrt, ops.hypot, ops.sin, ops.cos),
+        *(ops.atan, ops.tanh, ops.asinh, ops.erf, ops.erfc, ops.sigmoid, ops.logsigmoid, ops.softplus),
+        *(ops.silu, ops.gelu, ops.relu, ops.leaky_relu, ops.elu, ops.maximum, ops.minimum, ops.clamp),
+        *(ops.where, ops.sign, ops.step, ops.floor, ops.ceil, ops.stop_gradient, ops.contribution),
+        *(ops.sum, ops.mean, ops.dot, ops.logsumexp),
+    )
+)
+_FLAGS: Final = frozenset(
+    [ops.share, ops.less, ops.less_equal, ops.greater, ops.greater_equal, ops.equal, ops.not_equal]
+)
+
+
+def _contribution(
+    upstream: Operand, local: Operand, routes: bool, finite: dict[Value, bool], gate: bool = False, final: bool = False
+) -> Operand:
+    """Upstream × local gradient as `backward()` has it: an upstream of zero stops, a route of zero blocks.
+
+    Ones and zeros are not multiplied in, but for the zero of a user's own `0 * x` in a program, whose next
+    input may be infinite. A plain `*` does where what zero may meet is finite for certain, since the product
+    is zero then; elsewhere, and always below a gate, it takes `contribution`.
+    """
+    if _is_number(local, 1):
+        return upstream
+    if _is_number(upstream, 1):
+        return local
+    if _is_number(upstream, 0):
+        return 0.0
+    if _is_number(local, 0) and (
+        routes or (_is_finite(upstream, finite) and not (final and isinstance(upstream, Value)))
+    ):
+        return 0.0
+    if _is_number(local, -1):
+        return -upstream
+    if _is_number(upstream, -1):
+        return -local
+    stops = isinstance(upstream, Value) and not _is_finite(local, finite)
+    blocks = routes and isinstance(local, Value) and not _is_finite(upstream, finite)
+    if stops and blocks:
+        return ops.where(local, ops.contribution(upstream, local), 0.0)  # type: ignore[no-any-return]
+    if blocks:
+        return ops.contribution(local, upstream)  # type: ignore[no-any-return]
+    if stops or (gate and isinstance(upstream, Value) and isinstance(local, Value)):
+        return ops.contribution(upstream, local)  # type: ignore[no-any-return]
+    return upstream * local
+
+
+def _is_number(factor: Operand, number: int) -> bool:
+    return not isinstance(factor, Value) and factor == number
+
+
+def _is_finite(thing: Operand, known: dict[Value, bool]) -> bool:
+    """Whether it is a finite number, here and wherever the leaves are."""
+    if not isinstance(thing, Value):
+        return math.isfinite(thing)
+    if thing in known:
+        return known[thing]
+    parents = thing.parents
+    for parent in parents:  # of a rule's own node; those of the graph are known
+        if parent not in known:
+            known[parent] = _is_finite(parent, known)
+    return _is_finite_by_parents(thing, parents, known)
+
+
+def _is_finite_by_parents(node: Value, parents: tuple[Value, ...], known: dict[Value, bool]) -> bool:
+    operation = node.op
+    if operation in _FLAGS:
+        return True
+    if not math.isfinite(node._data):
+        return False
+    return operation is None or (operation in _FINITE and all(map(known.__getitem__, parents)))
+
+
+def _number(thing: Operand) -> float:
+    return thing._data if isinstance(thing, Value) else thing
+
+
+def _as_value(number: Operand) -> Value:
+    return number if isinstance(number, Value) else Constant(number)

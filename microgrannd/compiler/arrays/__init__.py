@@ -1,0 +1,1 @@
+"""Array code on NumPy, JAX, PyTorch, and on loops of our own."""

@@ -1,0 +1,57 @@
+"""Whether a program runs on arrays, and what it runs and trains with then.
+
+NumPy is imported only when it does. This room may import the array kernels and the floors beneath them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Final
+
+from microgrannd.compiler.plan import Aim, Plan, without_collection
+from microgrannd.compiler.steps import places, steps
+from microgrannd.compiler.tape.tape import Tape
+from microgrannd.optim import Optimizer
+
+if TYPE_CHECKING:
+    from microgrannd.compiler.arrays.kernel import ArrayKernel
+    from microgrannd.compiler.arrays.training import ArrayTraining
+
+ARRAY_BACKENDS: Final = ("numpy", "jax", "torch")
+# Operands: from here on native loops are the faster to compile and to run, and NumPy where there is no native code.
+_LARGE: Final = {"native": 2_000, "numpy": 10_000}
+_WIDE: Final = 50  # operands for each step of the longest way through: for fewer there is little to put side by side
+
+
+def suits_arrays(tape: Tape, backend: str) -> bool:
+    """Whether a tape is so large and so wide that array code is the way to run it, and NumPy is installed."""
+    size = sum(len(instruction.operands) for instruction in tape.instructions)
+    if size < _LARGE[backend] or find_spec("numpy") is None:
+        return False
+    depth = [0] * (tape.leaves + len(tape.instructions))
+    for v, (_, operands) in enumerate(tape.instructions, tape.leaves):
+        depth[v] = 1 + max([depth[x] for x in operands if isinstance(x, int)], default=0)
+    return size > _WIDE * max(depth)
+
+
+def array_kernel(plan: Plan, aim: Aim, backend: str, *, guarded: bool = False, **options: Any) -> ArrayKernel:
+    """The kernel of a plan for one aim, on an array library or, for "native", in loops; `options` are the kernel's."""
+    from microgrannd.compiler.arrays.kernel import ArrayKernel
+
+    if aim != "values" and plan.trace.result.kind is not None:
+        plan.tape(aim)  # which says why there is no gradient
+    with without_collection():
+        return ArrayKernel(plan.trace, plan.leaves(aim), guarded=guarded, backend=backend, **options)
+
+
+def array_training(kernels: Callable[[bool], ArrayKernel], plan: Plan, optimizer: Optimizer) -> ArrayTraining | None:
+    """A training on arrays of exactly the plan's parameters; None for an optimizer of the user's own.
+
+    `kernels(guarded)` gives the kernel.
+    """
+    if steps(optimizer) is None or places(plan.trace.parameters, optimizer) is None:
+        return None
+    from microgrannd.compiler.arrays.training import ArrayTraining
+
+    return ArrayTraining(kernels, plan.trace, optimizer)

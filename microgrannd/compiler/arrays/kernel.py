@@ -1,0 +1,224 @@
+"""Running array code: the matrix program on NumPy, JAX or PyTorch.
+
+`Rolled` is one function over arrays, compiled from its printed text; `ArrayKernel` is a backend made of
+two of them, one that keeps the samples apart and one that sums over them. Large batches go through in
+chunks, so that memory stays bounded. This room may import the matrix source and the floors beneath it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from microgrannd.compiler.arrays.libraries import Library, library
+from microgrannd.compiler.matrix.matrix_program import matrix_program
+from microgrannd.compiler.matrix.matrix_source import MatrixSource, matrix_source
+from microgrannd.compiler.native.kernels import in_threads
+from microgrannd.compiler.plan import without_collection
+from microgrannd.compiler.tape.tape import Instruction, Tape
+from microgrannd.compiler.tape.trace import Trace, differentiate
+from microgrannd.operations import contribution, mul
+
+CHUNK: Final = 1 << 22  # how many numbers the arrays of one chunk may have together
+NATIVE_CHUNK: Final = 1 << 18  # for loops, which are fastest where these stay near to the processor
+
+
+class Rolled:
+    """One tape as a function of arrays.
+
+    `outputs` and `flat` take the parameters as the flat array whose order `layout` tells, and the
+    arguments as arrays with a row for each sample.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        tape: Tape,
+        inputs: Sequence[tuple[str, int]],
+        leaves: Sequence[int],
+        labels: Mapping[int, str],
+        *,
+        over_batch: bool,
+    ) -> None:
+        program = matrix_program(tape, inputs, over_batch=over_batch)
+        self.source: MatrixSource = matrix_source(name, program, leaves, labels)
+        self.layout = program.layout  # which parameter stands where
+        self.slots = np.argsort(program.layout)  # where each parameter stands
+        self.over_batch = over_batch
+        self.has_parameters = bool(tape.parameters)
+        self.has_inputs = any(size for _, size in inputs)
+        self.used_inputs = [i for i, (_, size) in enumerate(inputs) if size]
+        self.outputs_count = len(tape.outputs)
+        self.fixed = program.fixed
+        arrays = [group.size for group in program.groups if group.per_sample and not group.final]
+        gathered = [piece.outputs.size for piece in program.pieces if "@" not in piece.text.code]
+        self.width = sum(arrays) + sum(gathered)  # how many numbers there are for a sample
+        self.functions = program.functions
+
+    def function(self, library: Library) -> Any:
+        """The printed function, on a library's arrays."""
+        if self.functions and not library.runs_operations:
+            own = ", ".join(operation.name for operation in self.functions.values())
+            raise TypeError(
+                f"This array library knows the operations of the table, not your own: {own}. "
+                "Compose it of operations in a function, or take backend='numpy'."
+            )
+        names = library.names | self.functions
+        for name, numbers in self.source.constants.items():
+            names[name] = (library.positions if numbers.dtype.kind == "i" else library.array)(numbers)
+        exec(compile(self.source.code, f"<{self.source.name}>", "exec"), names)
+        return names[self.source.name]
+
+
+class ArrayKernel:
+    """A backend: a tape's outputs by array code.
+
+    It is made of a trace and what is asked: the gradients by `leaves`, none for the values alone.
+    `guarded` gradients hold for infinite numbers too. The backend "native" runs chunks in so many
+    `threads`, and keeps machine code in `cache`.
+    """
+
+    def __init__(
+        self, trace: Trace, leaves: Sequence[int] = (), *, guarded: bool = False, backend: str = "numpy",
+        float32: bool = False, threads: int = 1, cache: Path | None = None,
+    ) -> None:  # fmt: skip
+        native = backend == "native"
+        self.threads = threads if native else 1  # the libraries have threads of their own
+        self.chunk = NATIVE_CHUNK if native else CHUNK
+        self.library = _loops(cache) if native else library(backend, float32=float32)
+        self.name = trace.name
+        self.inputs = [(name, shape.size) for name, shape in zip(trace.names, trace.shapes, strict=True)]
+        self.leaves = leaves
+        self.labels = trace.tape.labels
+        self.tape = _labelled(trace.tape)
+        if leaves:
+            numbers = [float("nan")] * trace.tape.leaves if guarded else trace.numbers
+            self.tape = differentiate(self.tape, numbers, leaves)
+            if not guarded:
+                self.tape = _unguarded(self.tape)
+        self._rolled: dict[bool, tuple[Rolled, Any]] = {}
+        self.steps: dict[int, Any] = {}  # what training has compiled, by the optimizer's steps
+
+    def rolled(self, *, over_batch: bool) -> Rolled:
+        """The program that sums over the batch, or the one that keeps the samples apart."""
+        return self.compiled(over_batch=over_batch)[0]
+
+    def one(self, inputs: Sequence[float], parameters: Sequence[float]) -> Sequence[float]:
+        """The outputs for one sample."""
+        into = list(np.empty((len(self.tape.outputs), 1)))
+        self.each([[x] for x in inputs], parameters, 1, into)
+        return [float(column[0]) for column in into]
+
+    def each(self, columns: Sequence[Any], parameters: Sequence[float], count: int, into: Sequence[Any]) -> bool:
+        """Fill a column of numbers for each output; whether any but the first got a NaN."""
+        found_nan = False
+        for chunk, outputs in self._in_chunks(columns, parameters, count, over_batch=False):
+            for column, numbers in zip(into, outputs, strict=True):
+                column[chunk] = numbers
+            found_nan = found_nan or bool(np.isnan(outputs[1:]).any())
+        return found_nan
+
+    def total(self, columns: Sequence[Any], parameters: Sequence[float], count: int) -> Sequence[float]:
+        """The sum over the samples of each output."""
+        found = np.zeros(len(self.tape.outputs))
+        for _, sums in self._in_chunks(columns, parameters, count, over_batch=True):
+            found += sums
+        return found.tolist()
+
+    def _in_chunks(
+        self, columns: Sequence[Any], parameters: Sequence[float], count: int, *, over_batch: bool
+    ) -> Iterator[tuple[slice, Any]]:
+        """The samples in chunks, in order, with the outputs of each; several at a time in threads."""
+        rolled = self.compiled(over_batch=over_batch)[0]
+        flat = self._flat(rolled, parameters)
+
+        def run(chunk: slice) -> tuple[slice, Any]:
+            given = [*flat, *self._rows(rolled, self._stacked(columns, chunk), chunk.stop - chunk.start)]
+            return chunk, self._outputs(given, over_batch, chunk.stop - chunk.start)
+
+        chunks = self._chunks(rolled, count)
+        if self.threads == 1 or len(chunks) == 1:
+            return map(run, chunks)
+        return in_threads(self.threads).map(run, chunks)
+
+    def _outputs(self, given: Sequence[Any], over_batch: bool, count: int) -> Any:
+        """All outputs: one array or, with the samples apart, a row for each output."""
+        rolled, function = self.compiled(over_batch=over_batch)
+        with self.library.mode():
+            results = [np.asarray(self.library.numbers(result)) for result in function(self.library.xp, *given)]
+        found = np.empty(rolled.outputs_count if over_batch else (rolled.outputs_count, count))
+        for i, x in rolled.fixed.items():
+            found[i] = x * count if over_batch else x
+        for piece, result in zip(rolled.source.pieces, results, strict=True):
+            if over_batch:
+                found[piece.outputs] = result
+            else:
+                found[piece.outputs] = result.T if piece.per_sample else result[:, None]
+        return found
+
+    def arguments(self, columns: Sequence[Any], parameters: Any, count: int, *, over_batch: bool) -> list[Any]:
+        """What the function is called with after the namespace, for the first chunk of these samples."""
+        rolled = self.compiled(over_batch=over_batch)[0]
+        chunk = self._chunks(rolled, count)[0]
+        return [*self._flat(rolled, parameters), *self._rows(rolled, self._stacked(columns, chunk), chunk.stop)]
+
+    def _flat(self, rolled: Rolled, parameters: Any) -> list[Any]:
+        """The parameters as the one array that the code takes; none where there are none."""
+        if not rolled.has_parameters:
+            return []
+        return [self.library.array(np.asarray(parameters, dtype=float)[rolled.layout])]
+
+    def _rows(self, rolled: Rolled, arrays: Sequence[Any], count: int) -> list[Any]:
+        return [self.library.rows(array) for array in arrays] if rolled.has_inputs else [count]
+
+    def _stacked(self, columns: Sequence[Any], chunk: slice) -> list[Any]:
+        """The columns as an array for each argument, a row for each sample."""
+        arrays, start = [], 0
+        for _, size in self.inputs:
+            if size:
+                arrays.append(
+                    np.stack([np.asarray(column, float)[chunk] for column in columns[start : start + size]], 1)
+                )
+            start += size
+        return arrays
+
+    def _chunks(self, rolled: Rolled, count: int) -> list[slice]:
+        size = max(1, self.chunk // max(1, rolled.width))
+        return [slice(start, min(start + size, count)) for start in range(0, count, size)]
+
+    def compiled(self, *, over_batch: bool) -> tuple[Rolled, Any]:
+        """The program for one of the two, and its function on the library's arrays."""
+        if over_batch not in self._rolled:
+            with without_collection():
+                rolled = Rolled(self.name, self.tape, self.inputs, self.leaves, self.labels, over_batch=over_batch)
+            self._rolled[over_batch] = rolled, self.library.compiled(rolled.function(self.library))
+        return self._rolled[over_batch]
+
+
+def _loops(cache: Path | None) -> Library:
+    from microgrannd.compiler.arrays.loops.function import loops_library  # which needs llvmlite
+
+    return loops_library(cache)
+
+
+def _labelled(tape: Tape) -> Tape:
+    """Every variable with a label of its own, so that a derivative's label tells what it is the derivative of."""
+    return replace(tape, labels={v: f"v{v}" for v in range(tape.leaves, tape.leaves + len(tape.instructions))})
+
+
+def _unguarded(tape: Tape) -> Tape:
+    """The backward pass with products for contributions: where zero meets infinity, a NaN gets into the gradients.
+
+    Whoever finds one runs the guarded program, in which an upstream of zero wins.
+    """
+
+    def plain(instruction: Instruction) -> Instruction:
+        operation, operands = instruction
+        return Instruction(mul, operands) if operation is contribution else instruction
+
+    backward = tape.instructions[tape.forward :]
+    return replace(tape, instructions=(*tape.instructions[: tape.forward], *map(plain, backward)))

@@ -1,0 +1,78 @@
+"""What array code calls, for symbolic arrays: the functions of an array library that printed code uses.
+
+This room may import the symbolic arrays.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from microgrannd import operations as ops
+from microgrannd.compiler.arrays.loops.symbolic import Array, Join, Product, applied, readable, reduced, rows_in_memory
+
+
+class Namespace:
+    """What array code calls, in place of a library."""
+
+    nan = math.nan
+    inf = math.inf
+
+    @staticmethod
+    def sum(x: Array, axis: int, keepdims: bool = False) -> Array:
+        """The sum along an axis."""
+        return reduced(ops.sum, x, axis, keepdims)
+
+    @staticmethod
+    def max(x: Array, axis: int, keepdims: bool = False) -> Array:
+        """The maximum along an axis."""
+        return reduced(ops.maximum, x, axis, keepdims)
+
+    @staticmethod
+    def isfinite(x: Array) -> Any:
+        """Where a number is neither infinite nor NaN."""
+        return applied(ops.less, applied(ops.abs, x), math.inf)
+
+    @staticmethod
+    def concatenate(parts: Sequence[Any], axis: int = 0) -> Array:
+        """Arrays one behind the other."""
+        recording = next(part.recording for part in parts if isinstance(part, Array))
+        arrays = tuple(recording.of(part) for part in parts)
+        shape = list(arrays[0].sizes)
+        shape[axis] = sum(array.sizes[axis] for array in arrays)
+        return recording.array(tuple(shape), Join(arrays, axis))
+
+    @staticmethod
+    def copy(x: Any) -> Any:
+        """A copy of numbers that are known."""
+        return np.array(x)
+
+    @staticmethod
+    def swapaxes(x: Array, i: int, j: int) -> Array:
+        """Two axes exchanged."""
+        return x.swapped(i, j)
+
+    @staticmethod
+    def einsum(pattern: str, vector: Array, rows: Array) -> Array:
+        """For each sample its matrix times its vector."""
+        assert pattern == "bk,bnk->bn"
+        return reduced(ops.sum, vector[:, None] * rows, -1, False)
+
+    @staticmethod
+    def tensordot(x: Array, y: Array, axes: Any) -> Array:
+        """The sum over the samples of matrices times transposed matrices."""
+        assert axes == ([0, 2], [0, 2])
+        right = rows_in_memory(y.swapped(1, 2))
+        return x.recording.array((x.sizes[1], y.sizes[1]), Product(readable(x), right, summed=True))
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        operation = _BY_NUMPY_NAME.get(name)
+        if operation is None:
+            raise NotImplementedError(f"No loops are known for {name}.")
+        return lambda *things: applied(operation, *things)
+
+
+_BY_NUMPY_NAME: Final = {name: operation for operation, name in ops.NUMPY_NAMES.items()}

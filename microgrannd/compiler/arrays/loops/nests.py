@@ -1,0 +1,262 @@
+"""Loops that fill an array in memory: over its axes, eight numbers at a time along the last.
+
+There are as few loops as the ways in which all that is read and written lies in memory allow. Operations
+between arrays in memory are done in the same turn, sums and maxima on the way. This room may import the
+symbolic arrays, the loop emitter and the operations in assembly.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from microgrannd import operations as ops
+from microgrannd.compiler.arrays.loops.emitter import Loop, LoopEmitter
+from microgrannd.compiler.arrays.loops.strides import SAMPLES, Shape, row_major
+from microgrannd.compiler.arrays.loops.symbolic import Apply, Array, Count, Number, Reduce, View, operands
+from microgrannd.compiler.llvm.emitter import LANES
+from microgrannd.compiler.llvm.operations import NATIVE, Functions
+
+
+class Memory:
+    """Where arrays are: pointers to them, and tables of positions that come with the program."""
+
+    def __init__(self, e: LoopEmitter) -> None:
+        self.e = e
+        self.pointers: dict[Array, str] = {}
+        self.known: list[Any] = []
+
+    def at(self, view: View) -> str:
+        """The pointer to a view's first number."""
+        pointer = self.pointers[view.source]
+        return self.e.element(pointer, view.start) if view.start else pointer
+
+    def table(self, numbers: Any) -> str:
+        """The pointer to numbers that are known."""
+        self.known.append(numbers)
+        return self.pointer("%tables", len(self.known) - 1)
+
+    def pointer(self, table: str, index: int) -> str:
+        """An entry of a table of pointers."""
+        return self.e.line(f"load ptr, ptr {self.e.element(table, index, 'ptr')}")
+
+    def size(self, size: int) -> str:
+        """A size; -3 stands for three times the number of samples."""
+        return str(size) if size >= 0 else "%n" if size == SAMPLES else self.e.line(f"mul i64 %n, {-size}")
+
+
+@dataclass
+class Access:
+    """The numbers that a nest of loops reads or writes: where, and how far apart they are along its axes."""
+
+    pointer: str
+    strides: list[int]
+    table: str = ""
+    table_strides: list[int] | None = None
+
+    def step(self, axis: int) -> tuple[int, int]:
+        """How far it is to the next along an axis, and in the table."""
+        return self.strides[axis], self.table_strides[axis] if self.table_strides else 0
+
+
+class Nest:
+    """A nest of loops that fills a target with what is made over the axes of `over`.
+
+    `shape` is the target's; with a reduction, it is what that leaves of `over`.
+    """
+
+    def __init__(
+        self, memory: Memory, functions: Functions, target: View, shape: Shape, what: Array, over: Shape,
+        reduction: Reduce | None = None,
+    ) -> None:  # fmt: skip
+        self.memory = memory
+        self.functions = functions
+        self.e = memory.e
+        self.what = what
+        self.leaves = _leaves(what)
+        self.goal = Access(memory.at(target), _goal_strides(target.strides, shape, over, reduction))
+        if target.offsets is not None:
+            self.goal.table, self.goal.table_strides = memory.table(target.offsets), list(target.table_strides)
+        self.readings = [self._reading(leaf, over) for leaf in self.leaves]
+        axis = None if reduction is None or over[reduction.axis] == 1 else reduction.axis
+        self.sizes, self.reduced = _simplified(over, [self.goal, *self.readings], axis)
+        self.operation = ops.sum if reduction is None else reduction.operation
+
+    def write(self) -> None:
+        """Write the loops, the last axis but for the reduced one the innermost."""
+        last = len(self.sizes) - 1
+        loops = [self._enter(axis) for axis in range(last) if axis != self.reduced]
+        if self.reduced == last:
+            self._reduce_along()
+        else:
+            size = self.memory.size(self.sizes[last])
+            block = self.e.begin(size, LANES)
+            mask = self.e.mask(self.e.line(f"sub i64 {size}, {block.index}"))
+            self._advance([self.goal, *self.readings], last, block.index)
+            self._store(last, mask, self._value(last, mask) if self.reduced is None else self._reduce_across(mask))
+            self.e.end(block)
+        for loop in reversed(loops):
+            self.e.end(loop)
+
+    def _enter(self, axis: int) -> Loop:
+        loop = self.e.begin(self.memory.size(self.sizes[axis]))
+        self._advance([self.goal, *self.readings], axis, loop.index)
+        return loop
+
+    def _reduce_along(self) -> None:
+        """Reduce the last axis, lane by lane and then over the lanes."""
+        e, axis = self.e, len(self.sizes) - 1
+        size = self.memory.size(self.sizes[axis])
+        loop = e.begin(size, LANES, carried=[(e.number, e.constant(_START[self.operation]))])
+        mask = e.mask(e.line(f"sub i64 {size}, {loop.index}"))
+        self._advance(self.readings, axis, loop.index)
+        [before] = loop.carried
+        [total] = e.end(loop, [e.select(mask, _combined(e, self.operation, before, self._value(axis, mask)), before)])
+        e.do(f"store double {_over_lanes(e, self.operation, total)}, ptr {self.goal.pointer}, align 8")
+
+    def _reduce_across(self, mask: str) -> str:
+        """Reduce another axis, for eight neighbours along the last."""
+        e, axis = self.e, self.reduced
+        assert axis is not None
+        loop = e.begin(self.memory.size(self.sizes[axis]), carried=[(e.number, e.constant(_START[self.operation]))])
+        self._advance(self.readings, axis, loop.index)
+        x = self._value(len(self.sizes) - 1, mask)
+        [total] = e.end(loop, [_combined(e, self.operation, loop.carried[0], x)])
+        return total
+
+    def _advance(self, accesses: Sequence[Access], axis: int, index: str) -> None:
+        """Go to a place along an axis."""
+        for access in accesses:
+            stride, in_table = access.step(axis)
+            access.pointer = self.e.advanced(access.pointer, index, stride)
+            if in_table:
+                place = index if in_table == 1 else self.e.line(f"mul i64 {index}, {in_table}")
+                access.table = self.e.element(access.table, place, "i64")
+
+    def _reading(self, leaf: Array, over: Shape) -> Access:
+        made = leaf.making
+        view = made if isinstance(made, View) and not leaf.stands else View(leaf, 0, row_major(leaf.sizes))
+        strides = aligned(view.strides, leaf.sizes, len(over))
+        if view.offsets is None:
+            return Access(self.memory.at(view), strides)
+        table_strides = aligned(view.table_strides, leaf.sizes, len(over))
+        return Access(self.memory.at(view), strides, self.memory.table(view.offsets), table_strides)
+
+    def _value(self, axis: int, mask: str) -> str:
+        """Eight numbers, from those that are read."""
+        values = {x: self._loaded(r, axis, mask) for x, r in zip(self.leaves, self.readings, strict=True)}
+        return self._made(self.what, values)
+
+    def _made(self, x: Array, values: dict[Array, str]) -> str:
+        if x not in values:
+            made = x.making
+            if isinstance(made, Number):
+                values[x] = self.e.constant(made.number)
+            elif isinstance(made, Count):
+                values[x] = self.e.spread(self.e.line("sitofp i64 %n to double"))
+            else:
+                assert isinstance(made, Apply)
+                given = [self._made(operand, values) for operand in made.operands]
+                values[x] = self.functions.apply(self.e, made.operation, given)
+        return values[x]
+
+    def _loaded(self, access: Access, axis: int, mask: str) -> str:
+        """Eight numbers along an axis."""
+        e, (stride, in_table) = self.e, access.step(axis)
+        if in_table:
+            if in_table != 1:
+                raise NotImplementedError("A table of positions is read in order.")
+            offsets = e.load_where(mask, access.table, "i64")
+            offsets = e.on_integers("add", offsets, _apart_by(stride)) if stride else offsets
+            return e.gather_where(mask, access.pointer, offsets)
+        pointer = access.pointer
+        if access.table:
+            pointer = e.element(pointer, e.line(f"load i64, ptr {access.table}, align 8"))
+        if stride == 0:
+            return e.spread_from(pointer)
+        return e.load_where(mask, pointer) if stride == 1 else e.gather_where(mask, pointer, _apart_by(stride))
+
+    def _store(self, axis: int, mask: str, x: str) -> None:
+        """Put eight numbers where they belong along an axis."""
+        e, goal = self.e, self.goal
+        if goal.table:
+            e.scatter_where(mask, x, goal.pointer, e.load_where(mask, goal.table, "i64"))
+        elif goal.strides[axis] == 1:
+            e.store_where(mask, x, goal.pointer)
+        else:
+            e.scatter_where(mask, x, goal.pointer, _apart_by(goal.strides[axis]))
+
+
+def _apart_by(stride: int) -> str:
+    return f"<{', '.join(f'i64 {lane * stride}' for lane in range(LANES))}>"
+
+
+_START: Final = {ops.sum: 0.0, ops.maximum: -math.inf}
+
+
+def _combined(e: LoopEmitter, operation: ops.Operation, x: str, y: str) -> str:
+    return e.add(x, y) if operation is ops.sum else NATIVE[operation](e, x, y)
+
+
+def _over_lanes(e: LoopEmitter, operation: ops.Operation, x: str) -> str:
+    """The lanes of a vector in one number."""
+    if operation is ops.sum:
+        return e.summed(x)
+    size = LANES
+    while size > 1:  # the upper half onto the lower
+        size //= 2
+        picks = ", ".join(f"i32 {lane % size + size if lane < size else lane}" for lane in range(LANES))
+        other = e.line(f"shufflevector {e.number} {x}, {e.number} poison, <{LANES} x i32> <{picks}>")
+        x = _combined(e, operation, x, other)
+    return e.line(f"extractelement {e.number} {x}, i64 0")
+
+
+def _leaves(what: Array) -> list[Array]:
+    """The arrays in memory and the views that are read."""
+    found, waiting = [], [what]
+    while waiting:
+        x = waiting.pop()
+        if x.stands or isinstance(x.making, View):
+            found.append(x)
+        else:
+            waiting += operands(x)
+    return list(dict.fromkeys(found))
+
+
+def aligned(strides: Sequence[int], shape: Sequence[int], length: int) -> list[int]:
+    """Strides along so many axes: 0 where the array is repeated."""
+    own = [0 if size == 1 else stride for size, stride in zip(shape, strides, strict=True)]
+    return [0] * (length - len(own)) + own
+
+
+def _goal_strides(strides: Sequence[int], shape: Shape, over: Shape, reduce: Reduce | None) -> list[int]:
+    """The target's strides along the axes of what fills it."""
+    if reduce is None or len(shape) == len(over):
+        return aligned(strides, shape, len(over))
+    own = aligned(strides, shape, len(shape))
+    return [*own[: reduce.axis], 0, *own[reduce.axis :]]
+
+
+def _simplified(sizes: Sequence[int], readings: Sequence[Access], kept: int | None) -> tuple[list[int], int | None]:
+    """The axes without those of one, and with neighbours as one where all that is read lies so; at least one axis.
+
+    `kept` is the reduced axis, whose new place is given too; along it the target does not move, so that it never
+    joins its neighbours. A size of -3 stands for three times the number of samples.
+    """
+    axes: list[int] = []
+    found: list[int] = []
+    for k in [k for k, size in enumerate(sizes) if size != 1] or [len(sizes) - 1] * bool(sizes):
+        joins = bool(axes) and sizes[k] != SAMPLES
+        if joins and all(r.step(axes[-1]) == tuple(sizes[k] * step for step in r.step(k)) for r in readings):
+            axes[-1] = k
+            found[-1] *= sizes[k]
+        else:
+            axes.append(k)
+            found.append(sizes[k])
+    for reading in readings:
+        reading.strides = [reading.strides[k] for k in axes] or [0]
+        if reading.table_strides:
+            reading.table_strides = [reading.table_strides[k] for k in axes]
+    return found or [1], None if kept is None else axes.index(kept)

@@ -1,0 +1,227 @@
+"""Training on arrays: minibatches through a matrix program, with the parameters in one flat array.
+
+The parameters and the optimizer's memory are arrays of the library that runs the program, and the
+optimizer's step, as `steps` has it, is taken there too. What the result is, and in which order samples are
+drawn, is as `epochs.train` has it; the loop over the epochs is that of `fitting`. This room may import the
+array kernels and the floors beneath them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from microgrannd.compiler.arrays.kernel import CHUNK, ArrayKernel, Rolled
+from microgrannd.compiler.arrays.libraries import Library
+from microgrannd.compiler.batches import chosen, rows_of
+from microgrannd.compiler.steps import others, places, settings_of, steps
+from microgrannd.compiler.tape.trace import Trace
+from microgrannd.compiler.text.python_source import python_source
+from microgrannd.operations import NUMPY_NAMES
+from microgrannd.optim import SGD, Optimizer
+
+
+class ArrayTraining:
+    """One training under way, of the parameters of a trace.
+
+    `kernel(guarded)` gives the program, with or without the guards that infinite numbers need. `state` are
+    the parameters and the optimizer's memory, `gradients` those of the last batch, summed over it.
+    """
+
+    def __init__(self, kernel: Callable[[bool], ArrayKernel], trace: Trace, optimizer: Optimizer) -> None:
+        self.kernel = kernel
+        self.parameters = trace.parameters
+        self.shapes = trace.shapes
+        self.optimizer = optimizer
+        taken, known = steps(optimizer), places(trace.parameters, optimizer)
+        assert taken is not None
+        assert known is not None
+        self.steps = taken
+        self.places = known
+        self.others = others(trace.parameters, optimizer)
+        self.settings = settings_of(optimizer)
+        self.last = 1
+        self._enter(guarded=False)
+        self.load()
+        self.take([])
+
+    def load(self) -> None:
+        """Go on from the parameters and the optimizer's memory as they stand."""
+        memory = [[self.optimizer._remembered(name)[i] for i in self.places] for name in self.steps.memory]
+        self._set([[parameter._data for parameter in self.parameters], *memory])
+
+    def take(self, columns: Sequence[Any]) -> None:
+        """Train on these data from now on; arrays are read batch by batch."""
+        self.count = len(columns[0]) if columns else 0
+        self.arrays = rows_of(columns, self.shapes) if columns else []
+
+    def run(self, epochs: int, size: int, rate: float, order: Sequence[int] | None = None) -> list[float]:
+        """Train for some epochs on batches of `size`, the samples in this order; the mean losses."""
+        steps_before, start = self.optimizer.steps, self.state
+        if self.batch.in_place:
+            self.before[:] = self.state[0]
+            start = [self.before]
+        losses = [self._epoch(size, rate, order) for _ in range(epochs)]
+        if not self.guarded and np.isnan(self.library.numbers(self.state[0]).max()):  # a NaN once there stays there
+            self.optimizer.steps = steps_before
+            columns = [self._ordered(self.library.numbers(column)) for column in start]
+            self._enter(guarded=True)
+            self._set(columns)
+            losses = [self._epoch(size, rate, order) for _ in range(epochs)]
+        return losses
+
+    def moment(self, seconds: float) -> int:
+        """How many epochs fit into some seconds, by a cautious guess."""
+        work = self.count * (self.rolled.width + 1) + len(self.parameters)
+        return max(1, int(seconds / (work * 1e-8)))
+
+    def write_back(self) -> None:
+        """Put the parameters, their last gradients and the optimizer's memory where they belong."""
+        numbers, *memory = [self.library.numbers(column) for column in self.state]
+        gradient = np.zeros(len(self.parameters))
+        for part, found in zip(self.batch.parts, self.gradients, strict=False):  # there are none before the first
+            gradient[part.target] = self.library.numbers(found)
+        for parameter, number in zip(self.parameters, self._ordered(numbers).tolist(), strict=True):
+            parameter._data = number
+        for parameter, number in zip(self.parameters, self._ordered(gradient / self.last).tolist(), strict=True):
+            parameter._grad = number
+        for column, name in zip(memory, self.steps.memory, strict=True):
+            kept = self.optimizer._remembered(name)
+            for place, number in zip(self.places, self._ordered(column).tolist(), strict=True):
+                kept[place] = number
+        for parameter in self.others:
+            parameter._grad = 0.0
+
+    def _enter(self, *, guarded: bool) -> None:
+        """Go on with the program that has the guards, or with the one without."""
+        kernel = self.kernel(guarded)
+        self.guarded = guarded
+        self.library = kernel.library
+        self.rolled, function = kernel.compiled(over_batch=True)
+        if id(self.steps) not in kernel.steps:  # compiled once for all trainings with such an optimizer
+            kernel.steps[id(self.steps)] = _Batch(self.rolled, function, self.library, self.optimizer)
+        self.batch = kernel.steps[id(self.steps)]
+        self.gradients: list[Any] = []
+        self.chunk = max(1, CHUNK // max(1, self.rolled.width))
+
+    def _set(self, columns: Sequence[Any]) -> None:
+        """Begin with these numbers, which are in the order of the parameters."""
+        self.state = [self.library.array(np.array(column, dtype=float)[self.rolled.layout]) for column in columns]
+        self.before = self.library.xp.copy(self.state[0])
+
+    def _ordered(self, column: Any) -> Any:
+        """The numbers of a flat array in the order of the parameters."""
+        ordered = np.empty(len(self.parameters))
+        ordered[self.rolled.layout] = column
+        return ordered
+
+    def _epoch(self, size: int, rate: float, order: Sequence[int] | None) -> float:
+        total, last = 0.0, 0.0
+        samples = None if order is None else np.asarray(order)
+        with self.library.mode():
+            for start in range(0, self.count, size):
+                rows = slice(start, start + size) if samples is None else samples[start : start + size]
+                arrays = [chosen(array, rows) for array in self.arrays]
+                total += float(last)  # one behind: a device works meanwhile, and lags no further
+                last = self._step(arrays, min(size, self.count - start), rate)
+            return (total + float(last)) / self.count
+
+    def _step(self, arrays: Sequence[Any], count: int, rate: float) -> Any:
+        """The summed loss of a batch, with a step of the optimizer after it."""
+        self.optimizer.steps += 1
+        self.last = count
+        shared = self.steps.prepare.run((1 / count, float(self.optimizer.steps), rate, *self.settings[1:]))
+        xp, parameters = self.library.xp, self.state[0]
+        self.gradients = []  # gives way to the next
+        if count <= self.chunk:
+            loss, self.gradients, self.state = self.batch.all(xp, self.state, shared, *self._given(arrays, count))
+            return loss
+        loss, gradients = 0.0, [0.0] * len(self.batch.parts)
+        for start in range(0, count, self.chunk):
+            some = [array[start : start + self.chunk] for array in arrays]
+            given = self._given(some, min(self.chunk, count - start))
+            more, found = self.batch.backward(xp, parameters, *given)
+            loss, gradients = loss + float(more), [x + y for x, y in zip(gradients, found, strict=True)]
+        self.gradients, self.state = gradients, self.batch.step(xp, self.state, gradients, shared)
+        return loss
+
+    def _given(self, arrays: Sequence[Any], count: int) -> list[Any]:
+        return [self.library.rows(array) for array in arrays] or [count]
+
+
+class _Part(NamedTuple):
+    """Gradients of the flat parameters at `target`: those at `outputs` of one result, or numbers `fixed` a sample."""
+
+    target: Any
+    result: int
+    outputs: Any
+    fixed: Any = None
+
+
+class _Batch:
+    """A minibatch as functions of arrays: `backward` and `step`, and `all` that does both at once."""
+
+    def __init__(self, rolled: Rolled, function: Callable[..., Any], library: Library, optimizer: Optimizer) -> None:
+        self.rolled = rolled
+        self.function = function
+        self.library = library
+        self.parts: list[_Part] = []
+        self.loss = (-1, 0)  # which result, and where in it; -1 is a fixed number
+        for i, piece in enumerate(rolled.source.pieces):
+            self._add(i, piece.outputs.ravel())
+        if fixed := [i for i in rolled.fixed if i]:
+            numbers = library.array([rolled.fixed[i] for i in fixed])
+            self.parts.append(_Part(rolled.slots[np.array(fixed) - 1], -1, None, numbers))
+        taken = steps(optimizer)
+        assert taken is not None
+        functions = {operation.name: getattr(library.xp, name, None) for operation, name in NUMPY_NAMES.items()}
+        self.formula = python_source("step", taken.step, "A step.", [len(taken.step.outputs)]).compiled(functions)
+        order = np.argsort(np.concatenate([np.arange(rolled.layout.size)[part.target] for part in self.parts]))
+        self.order = None if (np.diff(order) == 1).all() else library.positions(order)
+        plain = type(optimizer) is SGD and not taken.memory and not optimizer.weight_decay
+        self.in_place = plain and library.in_place  # the formula's p - lr * g without new arrays
+        self.backward = library.compiled(self._backward)
+        self.step = library.compiled(self._step)
+        self.all = library.compiled(self._all)
+
+    def _add(self, result: int, outputs: Any) -> None:
+        """Note which outputs a result has, of which the first of all is the loss."""
+        others = np.flatnonzero(outputs)
+        if len(others) < len(outputs):
+            self.loss = (result, int(np.flatnonzero(outputs == 0)[0]))
+        if not len(others):
+            return
+        slots = self.rolled.slots[outputs[others] - 1]
+        start, end = int(slots[0]), int(slots[-1]) + 1
+        regular = np.array_equal(slots, np.arange(start, end))
+        chosen = None if len(others) == len(outputs) else others
+        self.parts.append(_Part(slice(start, end) if regular else slots, result, chosen))
+
+    def _backward(self, xp: Any, parameters: Any, *given: Any) -> tuple[Any, list[Any]]:
+        """The loss and its gradients in parts, summed over the samples."""
+        results = [result.reshape(-1) for result in self.function(xp, parameters, *given)]
+        count = given[0].shape[0] if self.rolled.has_inputs else given[0]
+        result, place = self.loss
+        loss = results[result][place] if result >= 0 else count * self.rolled.fixed[0]
+        gradients = []
+        for part in self.parts:
+            found = count * part.fixed if part.fixed is not None else results[part.result]
+            gradients.append(found if part.outputs is None else found[part.outputs])
+        return loss, gradients
+
+    def _step(self, xp: Any, state: list[Any], gradients: Sequence[Any], shared: Sequence[Any]) -> list[Any]:
+        """The parameters and the memory after a step."""
+        if self.in_place:
+            share, rate = shared
+            for part, gradient in zip(self.parts, gradients, strict=True):
+                state[0][part.target] -= share * rate * gradient
+            return state
+        flat = xp.concatenate(gradients)
+        found = self.formula(flat if self.order is None else flat[self.order], *state, *shared)
+        return list(found) if isinstance(found, tuple) else [found]
+
+    def _all(self, xp: Any, state: list[Any], shared: Sequence[Any], *given: Any) -> tuple[Any, list[Any], list[Any]]:
+        loss, gradients = self._backward(xp, state[0], *given)
+        return loss, gradients, self._step(xp, state, gradients, shared)

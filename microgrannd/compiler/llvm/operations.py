@@ -1,0 +1,269 @@
+"""The operations of the table in LLVM's assembly, on single numbers and on vectors.
+
+Most are an instruction or a function of the C library; the rest are written out as `ieee` has them. This
+room may import the emitter, the vector mathematics, the tape and the operations.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from microgrannd import operations as ops
+from microgrannd.compiler.llvm import vector_math
+from microgrannd.compiler.llvm.emitter import LANES, LIBRARY, Emitter
+from microgrannd.compiler.tape.tape import Instruction, Operand, Rewriter, Tape, rewrite
+from microgrannd.operations import Operation
+
+# On vectors these are arithmetic of our own.
+ON_VECTORS: Final[dict[str, Callable[[Emitter, str], str]]] = {
+    name: getattr(vector_math, name)
+    for name in ("exp", "log", "log1p", "tanh", "sigmoid", "softplus", "erf", "erfc", "sin", "cos")
+}
+
+
+class Functions:
+    """The operations for one module; those that are long on vectors are functions that it calls."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.declared: set[str] = set()
+        self.written: dict[str, str] = {}
+
+    def apply(self, e: Emitter, operation: Operation, operands: Sequence[str], *, inline: bool = False) -> str:
+        """The operation's result; `inline` writes it out on the spot."""
+        name = operation.name
+        if e.lanes == 1 or name not in ON_VECTORS:
+            return NATIVE[operation](e, *operands)
+        if inline and name not in ("sin", "cos"):
+            return ON_VECTORS[name](e, operands[0])
+        if name not in self.written:
+            self.written[name] = self._function(name)
+        return e.line(f"call {e.number} @{self.name}.{name}({e.number} {operands[0]})")
+
+    def _function(self, name: str) -> str:
+        f = Emitter(LANES)
+        if name in ("sin", "cos"):
+            size = f.intrinsic("fabs", "%x")
+            far = f.line(f"bitcast {f.flag} {f.compare('ogt', size, f.constant(vector_math.SINE_LIMIT))} to i{LANES}")
+            f.do(f"br i1 {f.line(f'icmp eq i{LANES} {far}, 0')}, label %near, label %far")
+            f.lines.append("far:")
+            f.do(f"ret {f.number} {f.library(name, '%x')}")
+            f.lines.append("near:")
+        f.do(f"ret {f.number} {ON_VECTORS[name](f, '%x')}")
+        self.declared |= f.declared
+        head = f"define internal {f.number} @{self.name}.{name}({f.number} %x)"
+        return "\n".join([f"{head} {{", "entry:", *f.lines, "}"])
+
+
+def unsupported(tape: Tape) -> list[Operation]:
+    """The operations that are not of the table, so that native code knows nothing of them."""
+    return list(dict.fromkeys(op for op, _ in tape.instructions if op not in NATIVE))
+
+
+def narrowed(tape: Tape, widest: int = 64) -> Tape:
+    """The tape with long sums and dots taken in parts, in the same order: no instruction is very long."""
+    if all(len(operands) <= 2 * widest + 1 for _, operands in tape.instructions):
+        return tape
+
+    def parts(writer: Rewriter, operation: Operation, operands: tuple[Operand, ...]) -> Operand | Instruction | None:
+        if len(operands) <= 2 * widest + 1 or operation not in (ops.sum, ops.mean, ops.dot):
+            return None
+        if operation is ops.mean:
+            total = writer.place(ops.sum, operands)
+            return Instruction(ops.div, (total, float(len(operands))))
+        if operation is ops.sum:
+            held: tuple[Operand, ...] = ()
+            for i in range(0, len(operands), widest):
+                held = (writer.place(ops.sum, (*held, *operands[i : i + widest])),)
+            return held[0]
+        size = len(operands) // 2
+        xs, ys, held = operands[:size], operands[size : 2 * size], operands[2 * size :]
+        for i in range(0, size, widest):
+            held = (writer.place(ops.dot, (*xs[i : i + widest], *ys[i : i + widest], *held)),)
+        return held[0]
+
+    return rewrite(tape, parts)
+
+
+# A comparison with u holds for NaN, one with o does not.
+
+
+def _relu(e: Emitter, x: str) -> str:
+    return e.select(e.compare("ugt", x, e.constant(0.0)), x, e.constant(0.0))
+
+
+def _maximum(e: Emitter, x: str, y: str) -> str:
+    return e.select(e.either(e.compare("ogt", x, y), e.compare("uno", x, x)), x, y)
+
+
+def _minimum(e: Emitter, x: str, y: str) -> str:
+    return e.select(e.either(e.compare("olt", x, y), e.compare("uno", x, x)), x, y)
+
+
+def _where(e: Emitter, condition: str, x: str, y: str) -> str:
+    return e.select(e.compare("une", condition, e.constant(0.0)), x, y)
+
+
+def _contribution(e: Emitter, upstream: str, local: str) -> str:
+    return e.select(e.compare("une", upstream, e.constant(0.0)), e.mul(upstream, local), e.constant(0.0))
+
+
+def _step(e: Emitter, x: str) -> str:
+    return e.select(e.compare("uno", x, x), x, e.one_if(e.compare("ogt", x, e.constant(0.0))))
+
+
+def _sign(e: Emitter, x: str) -> str:
+    negative = e.select(e.compare("olt", x, e.constant(0.0)), e.constant(-1.0), e.constant(0.0))
+    flat = e.select(e.compare("ogt", x, e.constant(0.0)), e.constant(1.0), negative)
+    return e.select(e.compare("uno", x, x), x, flat)
+
+
+def _share(e: Emitter, x: str, y: str) -> str:
+    larger = e.one_if(e.compare("ogt", x, y))
+    return e.select(e.compare("oeq", x, y), e.constant(0.5), larger)
+
+
+def _flag(holds: str) -> Callable[..., str]:
+    return lambda e, x, y: e.one_if(e.compare(holds, x, y))
+
+
+def _pow(e: Emitter, x: str, y: str) -> str:
+    if y == e.constant(2.0):
+        return e.mul(x, x)
+    if y == e.constant(3.0):
+        return e.mul(e.mul(x, x), x)
+    if y == e.constant(-1.0):
+        return e.div(e.constant(1.0), x)
+    return e.library("pow", x, y)
+
+
+def _mod(e: Emitter, x: str, y: str) -> str:
+    """The remainder with the sign of y, as in Python; NaN where y is 0, 0 of y's sign where there is none."""
+    rest = e.library("fmod", x, y)
+    zero = e.constant(0.0)
+    opposite = e.line(f"xor {e.flag} {e.compare('olt', rest, zero)}, {e.compare('olt', y, zero)}")
+    moved = e.select(opposite, e.add(rest, y), rest)
+    return e.select(e.compare("oeq", rest, zero), e.intrinsic("copysign", zero, y), moved)
+
+
+def _floordiv(e: Emitter, x: str, y: str) -> str:
+    zero, quotient = e.constant(0.0), e.div(x, y)
+    rest = e.library("fmod", x, y)
+    opposite = e.line(f"xor {e.flag} {e.compare('olt', rest, zero)}, {e.compare('olt', y, zero)}")
+    opposite = e.both(opposite, e.compare("une", rest, zero))
+    whole = e.div(e.sub(x, rest), y)
+    whole = e.select(opposite, e.sub(whole, e.constant(1.0)), whole)
+    down = e.intrinsic("floor", whole)
+    up = e.compare("ogt", e.sub(whole, down), e.constant(0.5))
+    result = e.select(up, e.add(down, e.constant(1.0)), down)
+    result = e.select(e.compare("oeq", whole, zero), e.intrinsic("copysign", zero, quotient), result)
+    return e.select(e.compare("oeq", y, zero), quotient, result)
+
+
+def _sum(e: Emitter, *xs: str) -> str:
+    """From 0.0 on, as Python's sum() does it: of negative zeros alone the sum is a positive one."""
+    return _chain(e, e.constant(0.0), *xs)
+
+
+def _chain(e: Emitter, total: str, *xs: str) -> str:
+    for x in xs:
+        total = e.add(total, x)
+    return total
+
+
+def _mean(e: Emitter, *xs: str) -> str:
+    return e.div(_sum(e, *xs), e.constant(float(len(xs))))
+
+
+def _dot(e: Emitter, *xs: str) -> str:
+    size = len(xs) // 2
+    products = [e.mul(x, y) for x, y in zip(xs[:size], xs[size : 2 * size], strict=True)]
+    return _chain(e, *xs[2 * size :], *products) if len(xs) % 2 else _sum(e, *products)
+
+
+def _logsumexp(e: Emitter, *xs: str) -> str:
+    if not xs:
+        return e.constant(-math.inf)
+    top, unordered = xs[0], e.compare("uno", xs[0], xs[0])
+    for x in xs[1:]:
+        top = _maximum(e, x, top)
+        unordered = e.either(unordered, e.compare("uno", x, x))
+    # The top's own 1 is left out, once, for log1p: right also where the others are next to nothing.
+    others, taken = e.constant(0.0), None
+    for x in xs:
+        here = e.compare("oeq", x, top)
+        if taken is not None:
+            here = e.line(f"and {e.flag} {here}, {e.line(f'xor {e.flag} {taken}, {_all(e)}')}")
+        others = e.add(others, e.select(here, e.constant(0.0), _exp(e, e.sub(x, top))))
+        taken = here if taken is None else e.either(taken, here)
+    finite = e.compare("olt", e.intrinsic("fabs", top), e.constant(math.inf))
+    result = e.select(finite, e.add(top, _log1p(e, others)), top)
+    return e.select(unordered, e.constant(math.nan), result)
+
+
+def _all(e: Emitter) -> str:
+    return "true" if e.lanes == 1 else "splat (i1 true)"
+
+
+def _exp(e: Emitter, x: str) -> str:
+    return vector_math.exp(e, x) if e.lanes > 1 else e.library("exp", x)
+
+
+def _log1p(e: Emitter, x: str) -> str:
+    return vector_math.log1p(e, x) if e.lanes > 1 else e.library("log1p", x)
+
+
+def _sigmoid(e: Emitter, x: str) -> str:
+    if e.lanes > 1:
+        return vector_math.sigmoid(e, x)
+    shrunk = e.library("exp", e.neg(e.intrinsic("fabs", x)))
+    top = e.select(e.compare("olt", x, e.constant(0.0)), shrunk, e.constant(1.0))
+    return e.div(top, e.add(shrunk, e.constant(1.0)))
+
+
+def _softplus(e: Emitter, x: str) -> str:
+    if e.lanes > 1:
+        return vector_math.softplus(e, x)
+    return e.add(_relu(e, x), e.library("log1p", e.library("exp", e.neg(e.intrinsic("fabs", x)))))
+
+
+def _gelu(e: Emitter, x: str) -> str:
+    z = e.mul(e.neg(x), e.constant(ops.SQRT_HALF))
+    tail = vector_math.erfc(e, z) if e.lanes > 1 else e.library("erfc", z)
+    return e.mul(e.mul(e.constant(0.5), x), tail)
+
+
+def _elu(e: Emitter, x: str, alpha: str) -> str:
+    return e.select(e.compare("ugt", x, e.constant(0.0)), x, e.mul(alpha, e.library("expm1", x)))
+
+
+def _leaky_relu(e: Emitter, x: str, slope: str) -> str:
+    return e.select(e.compare("ogt", x, e.constant(0.0)), x, e.mul(slope, x))
+
+
+def _library(name: str) -> Callable[..., str]:
+    return lambda e, *xs: e.library(name, *xs)
+
+
+NATIVE: Final[dict[Operation, Callable[..., str]]] = {
+    **{ops.TABLE[name]: _library(name) for name in LIBRARY if name in ops.TABLE},
+    **{ops.add: Emitter.add, ops.sub: Emitter.sub, ops.mul: Emitter.mul, ops.div: Emitter.div, ops.neg: Emitter.neg},
+    **{ops.pow: _pow, ops.mod: _mod, ops.floordiv: _floordiv, ops.contribution: _contribution, ops.where: _where},
+    **{ops.relu: _relu, ops.maximum: _maximum, ops.minimum: _minimum, ops.step: _step, ops.sign: _sign},
+    **{ops.share: _share, ops.elu: _elu, ops.leaky_relu: _leaky_relu, ops.gelu: _gelu},
+    **{ops.sigmoid: _sigmoid, ops.softplus: _softplus, ops.logsumexp: _logsumexp},
+    **{ops.sum: _sum, ops.mean: _mean, ops.dot: _dot},
+    **{ops.less: _flag("olt"), ops.less_equal: _flag("ole"), ops.greater: _flag("ogt")},
+    **{ops.greater_equal: _flag("oge"), ops.equal: _flag("oeq"), ops.not_equal: _flag("une")},
+    ops.abs: lambda e, x: e.intrinsic("fabs", x),
+    ops.sqrt: lambda e, x: e.intrinsic("sqrt", x),
+    ops.floor: lambda e, x: e.intrinsic("floor", x),
+    ops.ceil: lambda e, x: e.intrinsic("ceil", x),
+    ops.square: lambda e, x: e.mul(x, x),
+    ops.clamp: lambda e, x, low, high: _minimum(e, _maximum(e, x, low), high),
+    ops.logsigmoid: lambda e, x: e.neg(_softplus(e, e.neg(x))),
+    ops.silu: lambda e, x: e.mul(x, _sigmoid(e, x)),
+    ops.stop_gradient: lambda e, x: x,
+}

@@ -1,0 +1,155 @@
+"""Views: how code takes scalars out of arrays, and how the parameters lie in their flat array.
+
+A part of the parameters that some line needs is a view with a name of its own. Once all are known, the
+parameters are laid out so that each view is one contiguous piece where that is possible; what overlaps is
+a strided view or a gather. This room may import the groups, the selections and the texts; it needs NumPy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from microgrannd.compiler.matrix import array_text
+from microgrannd.compiler.matrix.array_text import Text, token
+from microgrannd.compiler.matrix.groups import ApplyPart, Group
+from microgrannd.compiler.matrix.selections import affine, sliced, viewed
+
+
+@dataclass
+class View:
+    """A part of the parameters: the positions that it has, and the code that takes it."""
+
+    positions: Any
+    text: Text
+    name: str = ""
+
+
+class ArrayViews:
+    """What the products ask about the groups' arrays, and the views and tables of numbers that this brings about.
+
+    `flat` is the group of the parameters, `used` the views that were asked for since it was last cleared.
+    """
+
+    def __init__(self, groups: Sequence[Group], flat: int | None) -> None:
+        self.groups = groups
+        self.flat = flat
+        self.views: dict[str, View] = {}
+        self.constants: dict[str, Any] = {}
+        self.used: list[str] = []
+        self._view_names: dict[Any, str] = {}
+        self._constant_names: dict[Any, str] = {}
+        self._counts = {"i": 0, "c": 0}
+
+    def varies(self, source: Any) -> bool:
+        """Whether the group has one array for each sample."""
+        return bool(self.groups[source].per_sample)
+
+    def vector(self, source: Any, positions: Any) -> Text:
+        """Scalars of a group at a list of positions."""
+        if source == self.flat:
+            return self._view(positions[:1] if (positions == positions[0]).all() else positions)
+        group, axes = self.groups[source], ":, " if self.varies(source) else ""
+        text = sliced(token(source), group.size, positions, axes)
+        return text or Text(f"{token(source).code}[{axes}{self.constant(positions).code}]")
+
+    def row(self, source: Any, positions: Any) -> Text:
+        """Scalars of a group at a list of positions, as many as there are positions."""
+        if source == self.flat:
+            return self._view(positions)
+        group, axes = self.groups[source], ":, " if self.varies(source) else ""
+        text = sliced(token(source), group.size, positions, axes, full=True)
+        return text or Text(f"{token(source).code}[{axes}{self.constant(positions).code}]")
+
+    def matrix(self, source: Any, positions: Any) -> Text:
+        """Scalars of a group at a matrix of positions."""
+        if len(positions) > 1 and (positions == positions[0]).all():
+            positions = positions[:1]
+        group, axes = self.groups[source], ":, " if self.varies(source) else ""
+        if source == self.flat:
+            return self._matrix_view(positions)
+        if len(positions) == 1:
+            return Text(f"{self.row(source, positions[0]).code}[{axes}None]")
+        pattern = affine(positions)
+        text = viewed(token(source), group.size, pattern, axes) if pattern else None
+        return text or Text(f"{token(source).code}[{axes}{self.constant(positions).code}]")
+
+    def operand(self, source: Any, positions: Any) -> Text:
+        """Scalars of a group or, for None, the numbers that stand in place of positions."""
+        return self.numbers(positions) if source is None else self.vector(source, positions)
+
+    def flag(self, source: Any, positions: Any) -> Text | None:
+        """Where all of a group are asked for and it is a comparison: its code for true or false."""
+        if source is None or len(self.groups[source].parts) != 1:
+            return None
+        [(size, part)] = self.groups[source].parts
+        if not isinstance(part, ApplyPart) or not np.array_equal(positions, np.arange(size)):
+            return None
+        return array_text.flag(part.operation, [self.operand(g, found) for g, found in part.operands])
+
+    def constant(self, numbers: Any) -> Text:
+        """A table of numbers, by name."""
+        key = (numbers.dtype.kind, numbers.shape, numbers.tobytes())
+        name = self._constant_names.get(key)
+        if name is None:
+            letter = "i" if numbers.dtype.kind == "i" else "c"
+            self._counts[letter] += 1
+            name = f"{letter}{self._counts[letter]}"
+            self._constant_names[key] = name
+            self.constants[name] = numbers
+        return Text(name)
+
+    def numbers(self, numbers: Any) -> Text:
+        """Constants: one number where all are the same."""
+        if numbers.tobytes() == np.full_like(numbers, numbers.flat[0]).tobytes():
+            return array_text.number(float(numbers.flat[0]))
+        return self.constant(numbers)
+
+    def _matrix_view(self, positions: Any) -> Text:
+        """A matrix of parameters; where its transpose is there already, that one's."""
+        transpose = self._view_names.get((positions.T.shape, positions.T.tobytes()))
+        if transpose is not None:
+            self.used.append(transpose)
+            return Text(f"{transpose}.T")
+        pattern = affine(positions)
+        if pattern and pattern.across > pattern.down > 0:
+            return Text(f"{self._view(np.ascontiguousarray(positions.T)).code}.T")
+        return self._view(positions)
+
+    def _view(self, positions: Any) -> Text:
+        name = self._view_names.setdefault((positions.shape, positions.tobytes()), f"«{len(self.views)}»")
+        self.views.setdefault(name, View(positions, Text("")))
+        self.used.append(name)
+        return Text(name)
+
+    def layout(self) -> Any:
+        """Lay the parameters so that the views are contiguous where they can be, and write down the views.
+
+        It gives, for each place in the flat array, which parameter stands there.
+        """
+        if self.flat is None:
+            return np.empty(0, dtype=int)
+        size = self.groups[self.flat].size
+        wanted = [view.positions.ravel() for view in self.views.values()]
+        every = np.concatenate([*wanted, np.arange(size)])
+        layout = every[np.sort(np.unique(every, return_index=True)[1])]
+        place = np.empty(size, dtype=int)
+        place[layout] = np.arange(size)
+        for view in self.views.values():
+            view.text = self._view_text(place[view.positions], size)
+        return layout
+
+    def _view_text(self, positions: Any, size: int) -> Text:
+        """The code that takes parameters out of the flat array."""
+        whole, text = token(self.flat or 0), None
+        if positions.ndim == 1:
+            text = sliced(whole, size, positions, "", full=True)
+        elif len(positions) == 1:
+            row = sliced(whole, size, positions[0], "", full=True)
+            text = row and Text(f"{row.code}[None]")
+        elif (pattern := affine(positions)) is not None:
+            text = viewed(whole, size, pattern, "")
+        return text or Text(f"{whole.code}[{self.constant(positions).code}]")

@@ -1,0 +1,289 @@
+"""Matrix source: the array lines as a function that a person could have written.
+
+It is plain array code over a namespace `xp` (NumPy's, or another library's with the same functions) and the
+very text that runs. Names tell what was found: `W` a matrix of parameters, `z` what it makes of its
+inputs, `a` a function of that, `d_` the derivative by what follows. A comment that the lines are the
+equations of backpropagation is printed where they are. This room may import the matrix program.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from microgrannd import operations as ops
+from microgrannd.compiler.matrix.array_text import TOKEN, flag
+from microgrannd.compiler.matrix.groups import ApplyPart
+from microgrannd.compiler.matrix.matrix_program import MatrixProgram, Piece, live, uses
+from microgrannd.compiler.matrix.recognition import equations
+
+INLINE: Final = 44  # a longer expression has a line of its own
+VIEW: Final = re.compile(r"«\d+»")
+LETTERS: Final = "WUVQRST"
+
+
+class MatrixSource(NamedTuple):
+    """The code of the function, what arrays it found, and the outputs in the order in which it returns them."""
+
+    name: str
+    code: str
+    shapes: dict[str, str]
+    pieces: list[Piece]
+    constants: dict[str, Any]
+
+    def __str__(self) -> str:
+        tables = [_table(name, numbers) for name, numbers in self.constants.items()]
+        return "\n".join([*tables, "", "", self.code] if tables else [self.code])
+
+
+def matrix_source(
+    name: str, program: MatrixProgram, leaves: Sequence[int], labels: Mapping[int, str] | None = None
+) -> MatrixSource:
+    """The function.
+
+    `leaves` are those whose gradients the outputs after the first are, `labels` what the variables were
+    called before they were numbered.
+    """
+    return _Printer(name, program, leaves, labels or {}).source()
+
+
+class _Printer:
+    def __init__(self, name: str, program: MatrixProgram, leaves: Sequence[int], labels: Mapping[int, str]) -> None:
+        self.program = program
+        self.leaves = leaves
+        self.labels = labels
+        self.taken = {"xp", "n", *keyword.kwlist, *ops.TABLE, "logsumexp_of", *program.constants, *program.functions}
+        self.counts: dict[str, int] = {}  # how many names of a kind there are
+        self.views: dict[str, str] = {}
+        self.name = self._fresh(_identifier(name))
+        blocks = sorted(enumerate(program.blocks), key=lambda numbered: numbered[1].per_sample)
+        self.names = {g: self._fresh(_identifier(block.name)) for g, block in blocks}
+        self.inlined: dict[int, tuple[str, int]] = {}
+        self.lines = live(program)
+        order = sorted(self.lines, key=lambda g: (not self.lines[g].forward, g))
+        self.forward = [g for g in order if self.lines[g].forward]
+        self.backward = [g for g in order if not self.lines[g].forward]
+        self.uses = uses(self.lines, program.pieces)
+        self.value = next((p.group for p in program.pieces if 0 in p.outputs), -1)
+
+    def source(self) -> MatrixSource:
+        program = self.program
+        for g in (*self.forward, *self.backward):
+            self._name(g)
+        self._name_pieces()
+        rows: list[tuple[str, str]] = []
+        for g in self.forward:
+            rows += self._row(g)
+        backward: list[tuple[str, str]] = []
+        for g in sorted({*self.backward, *[piece.group for piece in program.pieces]}):
+            if g in self.backward:
+                backward += self._row(g)
+            for piece in program.pieces:
+                if piece.group == g:
+                    backward += self._piece_row(piece)
+        if backward:
+            told = ["backward", *equations([code for code, _ in (*rows, *backward)])]
+            rows += [("", ""), *[(f"# {text}", "") for text in told], *backward]
+        returned = self._returned()
+        head = self._head([code for code, _ in rows] + [returned])
+        code = _aligned([*head, *rows, ("", ""), (returned, "")])
+        arguments = ", ".join(["xp", *self._arguments()])
+        text = f"def {self.name}({arguments}):\n" + "\n".join(f"    {line}" if line else "" for line in code) + "\n"
+        return MatrixSource(self.name, text, self._shapes(), program.pieces, program.constants)
+
+    def _arguments(self) -> list[str]:
+        """The parameters, then the inputs or, where there are none, the number of samples."""
+        blocks = list(enumerate(self.program.blocks))
+        parameters = [self.names[g] for g, block in blocks if not block.per_sample]
+        inputs = [self.names[g] for g, block in blocks if block.per_sample]
+        return [*parameters, *(inputs or ["n"])]
+
+    # ---- names
+
+    def _name(self, g: int) -> None:
+        line = self.lines[g]
+        fresh = [view for view in dict.fromkeys(line.views) if view not in self.views]
+        matrices = [view for view in fresh if self.program.views[view].positions.ndim == 2]
+        vectors = [view for view in fresh if self.program.views[view].positions.ndim == 1]
+        products = "@" in line.text.code and any(self.program.views[v].positions.ndim == 2 for v in line.views)
+        number = self.counts.get("z", 0) + 1
+        known = self._derivative_of(g)
+        if g == self.value:
+            self.names[g] = self._fresh("value")
+        elif known:
+            self.names[g] = self._fresh(f"d_{known}")
+        elif products and line.forward:
+            self.names[g] = self._counted("z")
+        elif (of := self._function_of(g)) and f"a{of}" not in self.taken:
+            self.names[g] = self._fresh(f"a{of}")
+        else:
+            self.names[g] = self._counted("v" if line.forward else "g")
+        for i, view in enumerate(matrices):
+            self.views[view] = self._fresh(f"{LETTERS[i % len(LETTERS)]}{number}")
+        for i, view in enumerate(vectors):
+            plain = f"b{number}" if i == 0 and matrices else ""
+            self.views[view] = self._fresh(plain) if plain else self._counted("w")
+
+    def _function_of(self, g: int) -> str:
+        """The number of z where the group is a function of that z."""
+        parts = self.program.groups[g].parts
+        line = self.lines[g]
+        if not line.forward or len(parts) != 1 or not isinstance(parts[0][1], ApplyPart):
+            return ""
+        part = parts[0][1]
+        sources = [h for h, _ in part.operands if h is not None]
+        if len(sources) != 1 or part.operation in _NO_ACTIVATION or flag(part.operation, [line.text] * 2):
+            return ""
+        of = self.names.get(sources[0], "")
+        whole = self.program.groups[sources[0]].size == self.program.groups[g].size
+        return of[1:] if whole and of[:1] == "z" and of[1:].isdigit() else ""
+
+    def _derivative_of(self, g: int) -> str:
+        """The name of the group whose derivatives these are, one for each."""
+        program, found = self.program, set()
+        for v in program.groups[g].members:
+            of = [label[2:] for label in program.terms.labels.get(v, ()) if label.startswith("d_")]
+            of = [label for label in of if label in program.labelled]
+            if not of:
+                return ""
+            found.add(program.labelled[of[0]])
+        return self.names.get(found.pop(), "") if len(found) == 1 else ""
+
+    def _name_pieces(self) -> None:
+        for view in self.program.views:
+            if view not in self.views:
+                self.views[view] = self._counted("w")
+        by_positions = {found.positions.tobytes(): self.views[view] for view, found in self.program.views.items()}
+        start = next((block.start for block in self.program.blocks if not block.per_sample), 0)
+        blocks = enumerate(self.program.blocks)
+        inputs = {np.arange(b.start, b.start + b.size).tobytes(): self.names[g] for g, b in blocks}
+        for piece in self.program.pieces:
+            if 0 in piece.outputs or not len(self.leaves):
+                continue
+            of = np.array(self.leaves)[piece.outputs - 1]
+            name = by_positions.get((of - start).tobytes()) or inputs.get(of.tobytes())
+            piece.name = self._fresh(f"d_{name}") if name else self._counted("d")
+
+    def _fresh(self, name: str) -> str:
+        """The name, with a number where it is taken."""
+        found = name
+        while found in self.taken:
+            number = self.counts[name + "_"] = self.counts.get(name + "_", 1) + 1
+            found = f"{name}_{number}"
+        self.taken.add(found)
+        return found
+
+    def _counted(self, letter: str) -> str:
+        """The letter with the next number."""
+        while True:
+            number = self.counts[letter] = self.counts.get(letter, 0) + 1
+            if f"{letter}{number}" not in self.taken:
+                return self._fresh(f"{letter}{number}")
+
+    # ---- lines
+
+    def _row(self, g: int) -> list[tuple[str, str]]:
+        """The group's line; none where it is written in place."""
+        line = self.lines[g]
+        code = self._rendered(line.text.code)
+        named = self.names[g][:1] == "z" or g == self.value
+        if self.uses[g] == 1 and len(code) <= INLINE and not named:
+            self.inlined[g] = code, line.text.precedence
+            return []
+        return [(f"{self.names[g]} = {code}", _shape(line.shape, line.per_sample))]
+
+    def _piece_row(self, piece: Piece) -> list[tuple[str, str]]:
+        if not piece.name or TOKEN.fullmatch(piece.text.code):
+            return []
+        return [(f"{piece.name} = {self._rendered(piece.text.code)}", _shape(piece.shape, piece.per_sample))]
+
+    def _returned(self) -> str:
+        parts = []
+        if not self.program.pieces:
+            return "return ()"
+        for piece in self.program.pieces:
+            bare = self._rendered(piece.text.bare)
+            parts.append(bare if not piece.name or TOKEN.fullmatch(piece.text.code) else piece.name)
+        return f"return {', '.join(parts)}{',' if len(parts) == 1 else ''}"
+
+    def _head(self, codes: list[str]) -> list[tuple[str, str]]:
+        """The docstring, the views of the parameters that are used, and how many samples there are."""
+        used = set(re.findall(r"\w+", "\n".join(codes)))
+        rows = [(f'"""{self._docstring()}"""', "")]
+        array = next((self.names[g] for g, block in enumerate(self.program.blocks) if block.per_sample), None)
+        if self.program.counts_samples and array:
+            rows.append((f"n = {array}.shape[0]", ""))
+        for view, found in self.program.views.items():
+            name = self.views[view]
+            if name in used:
+                rows.append((f"{name} = {self._rendered(found.text.code)}", _shape(found.positions.shape, False)))
+        return [*rows, ("", "")] if len(rows) > 1 else rows
+
+    def _docstring(self) -> str:
+        blocks = sorted(enumerate(self.program.blocks), key=lambda numbered: numbered[1].per_sample)
+        given = [f"{self.names[g]} {_shape((block.size,), block.per_sample)}" for g, block in blocks]
+        return f"{self.name} of {', '.join(given)}." if given else f"{self.name}."
+
+    def _rendered(self, code: str) -> str:
+        code = VIEW.sub(lambda match: self.views[match[0]], code)
+        return TOKEN.sub(lambda match: self._placed(int(match[1]), int(match[2])), code)
+
+    def _placed(self, g: int, precedence: int) -> str:
+        if g not in self.inlined:
+            return self.names[g]
+        code, own = self.inlined[g]
+        return code if own >= precedence else f"({code})"
+
+    def _shapes(self) -> dict[str, str]:
+        """By name: the shape of each array, and its first and last scalar."""
+        given = [*self.program.tape.inputs, *self.program.tape.parameters]
+
+        def shown(v: int) -> str:
+            if v < len(given):
+                return given[v]
+            label = next(iter(self.program.terms.labels.get(v, ())), "")
+            original = label.removeprefix("d_v").removeprefix("v")
+            known = self.labels.get(int(original), f"v{original}") if original.isdigit() else label or f"t{v}"
+            return f"d_{known}" if label.startswith("d_v") else known
+
+        found = {}
+        start = next((block.start for block in self.program.blocks if not block.per_sample), 0)
+        for view, made in self.program.views.items():
+            ends = [shown(start + int(made.positions.flat[i])) for i in (0, -1)]
+            found[self.views[view]] = f"{_shape(made.positions.shape, False)}: {' ... '.join(dict.fromkeys(ends))}"
+        for g, line in self.lines.items():
+            if g in self.inlined:
+                continue
+            ends = [shown(line.members[i]) for i in (0, -1)]
+            found[self.names[g]] = f"{_shape(line.shape, line.per_sample)}: {' ... '.join(dict.fromkeys(ends))}"
+        return found
+
+
+_NO_ACTIVATION: Final = {ops.contribution, ops.where}
+
+
+def _identifier(name: str) -> str:
+    """The name as Python can have it."""
+    plain = re.sub(r"\W", "_", name)
+    return plain if plain.isidentifier() else f"_{plain}"
+
+
+def _shape(shape: tuple[int, ...], per_sample: bool) -> str:
+    sizes = (["n"] if per_sample else []) + [str(size) for size in shape]
+    return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
+
+
+def _table(name: str, numbers: Any) -> str:
+    kind = "positions" if numbers.dtype.kind == "i" else "numbers"
+    if numbers.size > 16:
+        return f"# {name}: a table of {numbers.size} {kind}, shape {numbers.shape}"
+    return f"{name} = {numbers.tolist()}  # {kind}"
+
+
+def _aligned(rows: list[tuple[str, str]]) -> list[str]:
+    width = max((len(code) for code, comment in rows if comment and len(code) <= 60), default=0)
+    return [f"{code.ljust(width)}  # {comment}" if comment else code for code, comment in rows]

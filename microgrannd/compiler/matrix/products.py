@@ -1,0 +1,260 @@
+"""Sums of products of arrays as matrix products, wherever the positions allow it.
+
+A family is, for each scalar n, the sum over k of a product of factors at positions [n, k]. Factors whose
+rows repeat in the same way are one bundle of distinct rows. One bundle is summed along its rows. Two
+bundles that meet each other's rows all over a grid are a matrix product: a matrix times a common vector, an
+outer product, a convolution's patches times its kernels. Anything else is gathered, multiplied and summed.
+This room may import the groups' families and the texts; it needs NumPy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from microgrannd.compiler.matrix.array_text import ATOM, MATRIX, SIGN, Text, product, summed
+from microgrannd.compiler.matrix.groups import Family
+
+
+class Arrays(Protocol):
+    """What the products need to know of the arrays; a source is a group, or an array of constants."""
+
+    def varies(self, source: Any) -> bool:
+        """Whether there is one for each sample."""
+
+    def vector(self, source: Any, positions: Any) -> Text:
+        """Its scalars at a list of positions, along the last axis; one that is repeated all along, once."""
+
+    def row(self, source: Any, positions: Any) -> Text:
+        """Its scalars at a list of positions, each."""
+
+    def matrix(self, source: Any, positions: Any) -> Text:
+        """Its scalars at a matrix of positions, along the last two axes."""
+
+    def flag(self, source: Any, positions: Any) -> Text | None:
+        """Where they are the results of a comparison: its code for true or false."""
+
+    def constant(self, numbers: Any) -> Text:
+        """An array of numbers by name."""
+
+
+class Factor(NamedTuple):
+    """Scalars of a source at the positions [n, k]."""
+
+    source: Any
+    positions: Any
+
+
+class Bundle(NamedTuple):
+    """Factors that share rows: row `which[n]` of each of the positions is what scalar n needs."""
+
+    which: Any
+    factors: tuple[Factor, ...]
+
+    @property
+    def rows(self) -> int:
+        """How many distinct rows there are."""
+        return len(self.factors[0].positions)
+
+
+class Found(NamedTuple):
+    """The code of a family and whether it has a batch axis; `grid` is its shape where it is one over a batch."""
+
+    text: Text
+    varies: bool
+    grid: tuple[int, int] | None = None
+
+
+def factors_of(family: Family) -> tuple[float, list[Factor]]:
+    """The common coefficient and the factors; coefficients that differ are a factor themselves."""
+    coefficients = family.coefficients
+    first = coefficients.flat[0]
+    factors = [Factor(g, positions) for g, positions in zip(family.of, family.positions, strict=True)]
+    if coefficients.tobytes() == np.full_like(coefficients, first).tobytes():
+        return float(first), factors
+    return 1.0, [*factors, Factor(_Numbers(coefficients), np.arange(coefficients.size).reshape(coefficients.shape))]
+
+
+class _Numbers:
+    """Coefficients that stand in a table; equal rows of it count as one."""
+
+    def __init__(self, table: Any) -> None:
+        self.table = table
+
+
+def per_sample(arrays: Arrays, factors: list[Factor]) -> Found:
+    """The family for each sample."""
+    varies = any(_varies(arrays, factor) for factor in factors)
+    if factors[0].positions.shape[1] == 1:
+        return Found(_elementwise(arrays, factors), varies)
+    bundles = _bundles(arrays, factors)
+    grid = _grid(*bundles) if len(bundles) == 2 else None
+    if grid is not None:
+        return Found(_matrix_product(arrays, *grid), varies)
+    return Found(_row_sums(arrays, factors), varies)
+
+
+def over_batch(arrays: Arrays, factors: list[Factor], count: Callable[[], Text]) -> Found:
+    """The family summed over the samples; `count` gives the code for how many there are."""
+    if not any(_varies(arrays, factor) for factor in factors):
+        found = per_sample(arrays, factors)
+        return Found(product([count(), found.text]), False)
+    bundles = _bundles(arrays, factors)
+    grid = _grid(*bundles) if len(bundles) == 2 and all(_bundle_varies(arrays, b) for b in bundles) else None
+    if grid is not None:
+        first, second, place = grid
+        matrix = _outer_product(arrays, first, second)
+        if place is None:
+            return Found(matrix, False, (first.rows, second.rows))
+        return Found(Text(f"{matrix.within(ATOM)}.reshape(-1)[{arrays.constant(place).code}]"), False)
+    return Found(summed(per_sample(arrays, factors).text, 0), False)
+
+
+def _elementwise(arrays: Arrays, factors: list[Factor]) -> Text:
+    """A product of vectors. True and false count as 1 and 0 where another factor is a number."""
+    flags = [None if isinstance(f.source, _Numbers) else arrays.flag(f.source, f.positions[:, 0]) for f in factors]
+    if None not in flags:
+        flags = [None] * len(factors)
+    return product([flag or _vector(arrays, factor, 0) for factor, flag in zip(factors, flags, strict=True)])
+
+
+def _bundles(arrays: Arrays, factors: list[Factor]) -> list[Bundle]:
+    found: list[Bundle] = []
+    for factor in factors:
+        which, rows = _distinct_rows(factor)
+        for i, bundle in enumerate(found):
+            if np.array_equal(bundle.which, which):
+                found[i] = Bundle(which, (*bundle.factors, Factor(factor.source, rows)))
+                break
+        else:
+            found.append(Bundle(which, (Factor(factor.source, rows),)))
+    if len(found) > 2:  # a common row goes along with any other
+        found.sort(key=lambda bundle: -bundle.rows)
+        while len(found) > 2 and found[-1].rows == 1:
+            common = found.pop()
+            found[-1] = Bundle(found[-1].which, found[-1].factors + common.factors)
+    if len(found) == 1 and len(factors[0].positions) == 1:  # one scalar: what varies, and what does not
+        [bundle] = found
+        kinds = [tuple(f for f in bundle.factors if _varies(arrays, f) is varies) for varies in (True, False)]
+        found = [Bundle(bundle.which, kind) for kind in kinds if kind]
+    return found
+
+
+def _distinct_rows(factor: Factor) -> tuple[Any, Any]:
+    """For each row of positions which distinct one it is, and these, in the order of their appearance."""
+    positions = factor.positions
+    if (positions == positions[0]).all():
+        return np.zeros(len(positions), dtype=int), positions[:1]
+    table = factor.source.table if isinstance(factor.source, _Numbers) else positions
+    if table.shape[1] == 1:
+        _, first, inverse = np.unique(table[:, 0], return_index=True, return_inverse=True)
+        rank = np.argsort(np.argsort(first))
+        return rank[inverse], positions[np.sort(first)]
+    place: dict[bytes, int] = {}
+    which = np.array([place.setdefault(row.tobytes(), len(place)) for row in np.ascontiguousarray(table)])
+    return which, positions[np.unique(which, return_index=True)[1]]
+
+
+def _grid(x: Bundle, y: Bundle) -> tuple[Bundle, Bundle, Any] | None:
+    """The bundles in the order in which their grid is that of the scalars, or with where each scalar stands.
+
+    None where they do not meet, or so rarely that the grid would be a waste.
+    """
+    size, count = x.rows * y.rows, len(x.which)
+    place = x.which * y.rows + y.which
+    if size > 4 * count or (size != count and min(x.rows, y.rows) == 1):
+        return None
+    if np.array_equal(place, np.arange(count)) and size == count:
+        return x, y, None
+    swapped = y.which * x.rows + x.which
+    if np.array_equal(swapped, np.arange(count)) and size == count:
+        return y, x, None
+    return x, y, place
+
+
+def _matrix_product(arrays: Arrays, x: Bundle, y: Bundle, place: Any) -> Text:
+    if y.rows > 1 and x.rows == 1 and not _bundle_varies(arrays, x):
+        x, y = y, x  # the common vector is a parameter's: the matrix times it
+    if x.rows == 1 and _bundle_varies(arrays, x) and not _bundle_varies(arrays, y):
+        return Text(f"{_plain(arrays, x).within(MATRIX)} @ {transposed(_plain(arrays, y))}", MATRIX)
+    if y.rows == 1 and _bundle_varies(arrays, y) and not _bundle_varies(arrays, x):
+        return Text(f"{_plain(arrays, y).within(MATRIX)} @ {transposed(_plain(arrays, x))}", MATRIX)
+    both = _bundle_varies(arrays, x) and _bundle_varies(arrays, y)
+    if both and 1 in (x.rows, y.rows):
+        vector, rows = (x, y) if x.rows == 1 else (y, x)
+        return Text(f'xp.einsum("bk,bnk->bn", {_plain(arrays, vector).bare}, {_plain(arrays, rows).bare})')
+    left, right = _plain(arrays, x), _plain(arrays, y)
+    other = turned(right) if _bundle_varies(arrays, y) else transposed(right)
+    matrix = f"({left.within(MATRIX)} @ {other})"
+    if not (_bundle_varies(arrays, x) or _bundle_varies(arrays, y)):
+        flat = f"{matrix}.reshape(-1)"
+        return Text(flat if place is None else f"{flat}[{arrays.constant(place).code}]")
+    flat = f"{matrix}.reshape(-1, {x.rows * y.rows})"
+    return Text(flat if place is None else f"{flat}[:, {arrays.constant(place).code}]")
+
+
+def _outer_product(arrays: Arrays, x: Bundle, y: Bundle) -> Text:
+    if x.factors[0].positions.shape[1] == 1:
+        left, right = (product([_vector(arrays, f, 0) for f in bundle.factors]) for bundle in (x, y))
+        return Text(f"{left.within(ATOM)}.T @ {right.within(SIGN)}", MATRIX)
+    left, right = (product([_matrix(arrays, f) for f in bundle.factors]) for bundle in (x, y))
+    return Text(f"xp.tensordot({left.bare}, {right.bare}, ([0, 2], [0, 2]))")
+
+
+def _row_sums(arrays: Arrays, factors: list[Factor]) -> Text:
+    if len(factors[0].positions) == 1:  # which leaves an axis for the only scalar
+        keep = any(_varies(arrays, factor) for factor in factors)
+        return summed(product([_vector(arrays, factor, None) for factor in factors]), 1 if keep else 0, keep=True)
+    return summed(product([_matrix(arrays, factor) for factor in factors]), -1)
+
+
+def _plain(arrays: Arrays, bundle: Bundle) -> Text:
+    """The bundle as a matrix; a single row that varies from sample to sample as a vector."""
+    if bundle.rows == 1 and _bundle_varies(arrays, bundle):
+        return product([_row(arrays, factor) for factor in bundle.factors])
+    return product([_matrix(arrays, factor) for factor in bundle.factors])
+
+
+def transposed(text: Text) -> str:
+    """The code of a matrix transposed."""
+    code = text.within(ATOM)
+    return code.removesuffix(".T") if code.endswith(".T") else f"{code}.T"
+
+
+def turned(text: Text) -> str:
+    """The code of a matrix for each sample, transposed."""
+    start, end = "xp.swapaxes(", ", 1, 2)"
+    if text.code.startswith(start) and text.code.endswith(end) and text.code.count(start) == 1:
+        return text.code[len(start) : -len(end)]
+    return f"{start}{text.bare}{end}"
+
+
+def _vector(arrays: Arrays, factor: Factor, column: int | None) -> Text:
+    """A column of the factor's positions or, for None, its only row."""
+    positions = factor.positions[0] if column is None else factor.positions[:, column]
+    if isinstance(factor.source, _Numbers):
+        return arrays.constant(factor.source.table.ravel()[positions])
+    return arrays.vector(factor.source, positions)
+
+
+def _row(arrays: Arrays, factor: Factor) -> Text:
+    """The factor's only row."""
+    if isinstance(factor.source, _Numbers):
+        return arrays.constant(factor.source.table.ravel()[factor.positions[0]])
+    return arrays.row(factor.source, factor.positions[0])
+
+
+def _matrix(arrays: Arrays, factor: Factor) -> Text:
+    if isinstance(factor.source, _Numbers):
+        return arrays.constant(factor.source.table.ravel()[factor.positions])
+    return arrays.matrix(factor.source, factor.positions)
+
+
+def _varies(arrays: Arrays, factor: Factor) -> bool:
+    return not isinstance(factor.source, _Numbers) and arrays.varies(factor.source)
+
+
+def _bundle_varies(arrays: Arrays, bundle: Bundle) -> bool:
+    return any(_varies(arrays, factor) for factor in bundle.factors)

@@ -1,0 +1,81 @@
+"""Selections: which scalars of an array, as the plainest code that takes them.
+
+The positions are a list, or a matrix with a row for each scalar that is computed. Regular positions become
+the whole array, a slice or a strided view; any others a gather by an array of positions. A single position
+stands for all of an axis: arrays are broadcast. This room may import the texts; it needs NumPy.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from microgrannd.compiler.matrix.array_text import Text
+
+
+class Affine(NamedTuple):
+    """start + row · down + column · across, for as many rows and columns."""
+
+    start: int
+    down: int
+    across: int
+    rows: int
+    columns: int
+
+    @property
+    def transposed(self) -> Affine:
+        """Rows and columns exchanged."""
+        return Affine(self.start, self.across, self.down, self.columns, self.rows)
+
+
+def affine(positions: Any) -> Affine | None:
+    """The regular pattern of a matrix of positions; None where there is none."""
+    rows, columns = positions.shape
+    start = int(positions[0, 0])
+    down = int(positions[1, 0]) - start if rows > 1 else 0
+    across = int(positions[0, 1]) - start if columns > 1 else 0
+    pattern = start + down * np.arange(rows)[:, None] + across * np.arange(columns)
+    return Affine(start, down, across, rows, columns) if np.array_equal(pattern, positions) else None
+
+
+def sliced(array: Text, size: int, positions: Any, axes: str, *, full: bool = False) -> Text | None:
+    """A list of positions by a slice of the last axis; `axes` says what stands before it: "" or ":, ".
+
+    One that is repeated all along is taken once, unless the `full` length is needed.
+    """
+    count = len(positions)
+    start, last = int(positions[0]), int(positions[-1])
+    step = int(positions[1]) - start if count > 1 else 1
+    if count > 1 and not full and (positions == start).all():
+        count, step, last = 1, 1, start
+    if step <= 0 or (count > 1 and not np.array_equal(positions, np.arange(start, last + 1, step))):
+        return None
+    if count == size:
+        return array
+    end = "" if last == size - 1 and count > 1 else str(last + 1)
+    return Text(f"{array.code}[{axes}{start or ''}:{end}{f':{step}' if step > 1 else ''}]")
+
+
+def viewed(array: Text, size: int, pattern: Affine, axes: str) -> Text | None:
+    """A matrix of positions by reshaping; None where its rows overlap or run backwards."""
+    start, down, across, rows, columns = pattern
+    if rows == 1 or columns == 1:
+        return None
+    if across > down > 0:
+        other = viewed(array, size, pattern.transposed, axes)
+        return Text(f"{other.code}.T" if not axes else f"xp.swapaxes({other.code}, 1, 2)") if other else None
+    width = columns * across
+    if across <= 0 or (columns - 1) * across >= down:
+        return None
+    offset = max(0, start + rows * down - size)
+    if offset + (columns - 1) * across >= down or start < offset:
+        return None
+    flat = sliced(array, size, np.arange(start - offset, start - offset + rows * down), axes)
+    assert flat is not None
+    head = f"{flat.code}.reshape({'-1, ' if axes else ''}{rows}, {down})"
+    end = min(offset + width, down)
+    if offset == 0 and end == down and across == 1:
+        return Text(head)
+    inner = f"{offset or ''}:{end if end < down else ''}{f':{across}' if across > 1 else ''}"
+    return Text(f"{head}[:, {':, ' if axes else ''}{inner}]")

@@ -1,0 +1,248 @@
+"""Sums of products: a tape in the normal form in which equal structure is easy to see.
+
+Sums, differences, products and `dot`s that are used in one place only flatten into one n-ary sum of
+products, whatever order and association the code wrote them in; equal terms are counted together and equal
+nodes shared. All other operations stay as they are. The order of adding changes, so results agree with the
+tape's to rounding, not bit for bit. This room may import the tape and the operations.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final, NamedTuple, TypeAlias
+
+from microgrannd import operations as ops
+from microgrannd.compiler.tape.tape import Operand, Tape
+from microgrannd.operations import Operation
+
+Term: TypeAlias = tuple[float, tuple[int, ...]]  # a coefficient times variables
+
+# A longer product or a longer scaled sum stays a node of its own, so that flattening takes linear time.
+FACTORS: Final = 6
+SCALED: Final = 256
+
+
+class Sum(NamedTuple):
+    """constant + Σ coefficient · factor · factor ..."""
+
+    constant: float
+    terms: tuple[Term, ...]
+
+
+class Apply(NamedTuple):
+    """Any other operation on variables and constants."""
+
+    operation: Operation
+    operands: tuple[Operand, ...]
+
+
+Node: TypeAlias = Sum | Apply
+
+
+class Terms(NamedTuple):
+    """The nodes by variable, in an order in which they can be computed; the other variables are leaves."""
+
+    leaves: int
+    nodes: dict[int, Node]
+    outputs: tuple[Operand, ...]
+    labels: dict[int, tuple[str, ...]]
+
+
+def flattened(tape: Tape) -> Terms:
+    """The tape's outputs as sums of products.
+
+    >>> from microgrannd.compiler.tape.tape import Instruction
+    >>> xy, less_x = Instruction(ops.mul, (0, 1)), Instruction(ops.sub, (2, 0))
+    >>> flattened(Tape(("x", "y"), (), (xy, less_x), (3,))).nodes
+    {3: Sum(constant=0.0, terms=((-1.0, (0,)), (1.0, (0, 1))))}
+    """
+    return _Flattener(tape).terms()
+
+
+class _Form:
+    """A sum of products in the making; whoever uses it up may change it."""
+
+    __slots__ = ("constant", "terms")
+
+    def __init__(self, constant: float, terms: list[Term]) -> None:
+        self.constant = constant
+        self.terms = terms
+
+
+class _Flattener:
+    def __init__(self, tape: Tape) -> None:
+        self.tape = tape
+        size = tape.leaves + len(tape.instructions)
+        self.occurrences, self.single = _uses(tape, size)
+        self.forms: list[_Form | None] = [None] * size
+        self.resolved: list[Operand | None] = [None] * size
+        self.nodes: dict[int, Node] = {}
+        self.shared: dict[object, int] = {}
+        for v in range(tape.leaves):
+            self.resolved[v] = v
+
+    def terms(self) -> Terms:
+        tape = self.tape
+        for v, (operation, operands) in enumerate(tape.instructions, tape.leaves):
+            form = self._form(operation, operands)
+            if form is not None:
+                self.forms[v] = form
+            else:
+                self.resolved[v] = self._applied(v, operation, operands)
+        outputs = tuple(self._atom(x) if isinstance(x, int) else x for x in tape.outputs)
+        labels: dict[int, tuple[str, ...]] = {}
+        for v, label in tape.labels.items():
+            place = self.resolved[v]
+            if isinstance(place, int):
+                labels[place] = (*labels.get(place, ()), label)
+        return Terms(tape.leaves, self.nodes, outputs, labels)
+
+    def _form(self, operation: Operation, operands: tuple[Operand, ...]) -> _Form | None:
+        """What arithmetic makes of its operands; None for an operation that is none."""
+        if operation is ops.mul:
+            return self._product(1.0, operands)
+        if operation is ops.add or operation is ops.sum:
+            return self._added(operands)
+        if operation is ops.sub:
+            return self._merged(self._linear(operands[0], 1.0), self._linear(operands[1], -1.0))
+        if operation is ops.neg:
+            return self._linear(operands[0], -1.0)
+        if operation is ops.dot:
+            return self._dot(operands)
+        if operation is ops.square or _is_power(operation, operands, 2.0):
+            return self._product(1.0, (operands[0], operands[0]))
+        if operation is ops.stop_gradient or _is_power(operation, operands, 1.0):
+            return self._linear(operands[0], 1.0)
+        if operation is ops.mean and operands:
+            return self._scaled(self._added(operands), 1 / len(operands))
+        if operation is ops.div and isinstance(operands[1], float) and operands[1] and math.isfinite(1 / operands[1]):
+            return self._linear(operands[0], 1 / operands[1])
+        return None
+
+    def _added(self, operands: Sequence[Operand]) -> _Form:
+        total = _Form(0.0, [])
+        for x in operands:
+            total = self._merged(total, self._linear(x, 1.0))
+        return total
+
+    def _dot(self, operands: tuple[Operand, ...]) -> _Form:
+        size = len(operands) // 2
+        total = self._linear(operands[-1], 1.0) if len(operands) % 2 else _Form(0.0, [])
+        for pair in zip(operands[:size], operands[size : 2 * size], strict=True):
+            total = self._merged(total, self._product(1.0, pair))
+        return total
+
+    def _linear(self, x: Operand, scale: float) -> _Form:
+        """The operand as a form of its own, times a number."""
+        if isinstance(x, float):
+            return _Form(scale * x, [])
+        form = self.forms[x]
+        if form is not None and self.single[x] and math.isfinite(scale):
+            if scale == 1.0 and self.occurrences[x] == 1:
+                self.forms[x] = None
+                return form
+            if len(form.terms) <= (SCALED if self.occurrences[x] == 1 else FACTORS):
+                return self._scaled(form, scale)
+        place = self._atom(x)
+        return _Form(scale * place, []) if isinstance(place, float) else _Form(0.0, [(scale, (place,))])
+
+    def _scaled(self, form: _Form, scale: float) -> _Form:
+        return _Form(scale * form.constant, [(scale * coefficient, factors) for coefficient, factors in form.terms])
+
+    def _merged(self, x: _Form, y: _Form) -> _Form:
+        """x + y. The shorter is poured into the longer."""
+        if len(x.terms) < len(y.terms):
+            x, y = y, x
+        x.constant += y.constant
+        x.terms += y.terms
+        return x
+
+    def _product(self, coefficient: float, operands: Sequence[Operand]) -> _Form:
+        factors: tuple[int, ...] = ()
+        for x in operands:
+            if isinstance(x, float):
+                others = [y for y in operands if y is not x]
+                if len(others) == 1 and isinstance(others[0], int):
+                    return self._linear(others[0], x)
+                coefficient *= x
+                continue
+            form = self.forms[x]
+            whole = form is not None and self.single[x] and self.occurrences[x] == 1
+            if form is not None and whole and len(form.terms) == 1 and form.constant == 0.0:
+                [(scale, more)] = form.terms
+                if len(factors) + len(more) <= FACTORS:
+                    coefficient *= scale
+                    factors += more
+                    continue
+            place = self._atom(x)
+            if isinstance(place, float):
+                coefficient *= place
+            else:
+                factors += (place,)
+        return _Form(0.0, [(coefficient, factors)]) if factors else _Form(coefficient, [])
+
+    def _applied(self, v: int, operation: Operation, operands: tuple[Operand, ...]) -> Operand:
+        places = tuple([self._atom(x) if x.__class__ is int else x for x in operands])
+        if all(x.__class__ is float for x in places):
+            return float(operation.forward(*places))
+        # 0.0 == -0.0 and nan != nan, so constants are compared as text
+        key = (operation, *[repr(x) if x.__class__ is float else x for x in places])
+        return self._node(v, key, Apply(operation, places))
+
+    def _atom(self, x: int) -> Operand:
+        """The variable as a node, an older variable that is equal, or a number."""
+        place = self.resolved[x]
+        if place is None:
+            place = self.resolved[x] = self._finished(x)
+        return place
+
+    def _finished(self, v: int) -> Operand:
+        form = self.forms[v]
+        assert form is not None
+        self.forms[v] = None
+        terms = _collected(form.terms)
+        if not terms:
+            return form.constant
+        if len(terms) == 1 and form.constant == 0.0 and terms[0][0] == 1.0 and len(terms[0][1]) == 1:
+            return terms[0][1][0]
+        node = Sum(form.constant, terms)
+        return self._node(v, (repr(form.constant), terms), node)
+
+    def _node(self, v: int, key: object, node: Node) -> int:
+        place = self.shared.setdefault(key, v)
+        if place == v:
+            self.nodes[v] = node
+        return place
+
+
+def _is_power(operation: Operation, operands: Sequence[Operand], exponent: float) -> bool:
+    return operation is ops.pow and isinstance(operands[1], float) and operands[1] == exponent
+
+
+def _collected(terms: list[Term]) -> tuple[Term, ...]:
+    """The terms in order, those of the same factors added up."""
+    if len(terms) == 1:
+        [(coefficient, factors)] = terms
+        return ((coefficient, tuple(sorted(factors))),)
+    found: dict[tuple[int, ...], float] = {}
+    for coefficient, factors in terms:
+        key = factors if len(factors) == 1 else tuple(sorted(factors))
+        found[key] = found[key] + coefficient if key in found else coefficient
+    return tuple([(found[key], key) for key in sorted(found)])
+
+
+def _uses(tape: Tape, size: int) -> tuple[list[int], list[bool]]:
+    """How often each variable occurs, and whether it occurs in a single instruction only."""
+    occurrences, users, last = [0] * size, [0] * size, [-1] * size
+    for k, (_, operands) in enumerate(tape.instructions):
+        for x in operands:
+            if x.__class__ is int:
+                occurrences[x] += 1
+                if last[x] != k:
+                    last[x] = k
+                    users[x] += 1
+    for x in tape.outputs:
+        if isinstance(x, int):
+            users[x] += 2
+    return occurrences, [count == 1 for count in users]

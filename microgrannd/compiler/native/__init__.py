@@ -1,0 +1,1 @@
+"""Straight lines in native code: kernels, training, direct calls."""

@@ -1,0 +1,219 @@
+"""A kernel as a function that Python calls directly: the floats are read and made in native code.
+
+ctypes takes longer to pass five numbers than the numbers take. Here LLVM's code speaks Python's C interface:
+it takes floats, and lists and tuples of them, out of the arguments, runs the kernel and builds the result.
+For anything else, and where a gradient is NaN, it hands the arguments to an ordinary Python function. It
+relies on how CPython lays out its objects, which is probed first; elsewhere there is no fast call. This
+room may import the kernels.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import sys
+import sysconfig
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+from microgrannd.compiler.native.kernel_source import Assembly, kernel, module
+from microgrannd.compiler.native.kernels import Library
+from microgrannd.compiler.tape.shapes import SCALAR, Shape
+from microgrannd.compiler.tape.tape import Tape
+from microgrannd.engine import Value
+
+_MOST_NUMBERS: Final = 200  # inputs and parameters; beyond them the call costs little beside the work
+_FASTCALL: Final = 0x80  # METH_FASTCALL of Python's C interface
+
+
+class _MethodDefinition(ctypes.Structure):
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("method", ctypes.c_void_p),
+        ("flags", ctypes.c_int),
+        ("doc", ctypes.c_char_p),
+    )
+
+
+class Layout(NamedTuple):
+    """Where CPython keeps things, in bytes from an object's start."""
+
+    type: int
+    number: int
+    size: int
+    list_items: int
+    tuple_items: int
+    value: int  # of the float in a Value
+
+
+# A definition must outlive its function, which the garbage collector may free after all else: they stay.
+_definitions: Final[list[Any]] = []
+
+
+def fast_function(
+    tape: Tape,
+    shapes: Sequence[Shape],
+    result: Shape | None,
+    parameters: Sequence[Value],
+    otherwise: Callable[..., Any],
+) -> tuple[Callable[..., Any], Library] | None:
+    """A function of arguments of these shapes that gives `otherwise(*arguments)`, only sooner.
+
+    `result` is the shape of the values; None stands for a value and the gradients by the arguments. The
+    library has to be kept as long as the function is in use. None where there can be no such function.
+    """
+    layout = _layout()
+    plain = all(_is_plain(shape) for shape in (*shapes, *([result] if result else [])))
+    if layout is None or not plain or tape.leaves > _MOST_NUMBERS or len(tape.outputs) > _MOST_NUMBERS:
+        return None
+    caller = _Caller(tape, layout).text(shapes, result, parameters)
+    library = Library(module(kernel(tape, "one"), Assembly(_DECLARED, (caller,))))
+    definition = _MethodDefinition(b"program", library.address("call"), _FASTCALL, None)
+    _definitions.append(definition)
+    make = ctypes.pythonapi.PyCFunction_NewEx
+    make.restype = ctypes.py_object
+    make.argtypes = [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
+    return make(ctypes.addressof(definition), otherwise, None), library
+
+
+_DECLARED: Final = frozenset(
+    {
+        "declare ptr @PyFloat_FromDouble(double)",
+        "declare ptr @PyList_New(i64)",
+        "declare i32 @PyList_SetItem(ptr, i64, ptr)",
+        "declare ptr @PyTuple_New(i64)",
+        "declare i32 @PyTuple_SetItem(ptr, i64, ptr)",
+        "declare ptr @PyObject_Vectorcall(ptr, ptr, i64, ptr)",
+    }
+)
+
+
+class _Caller:
+    """Writes the function `call(self, arguments, count)`."""
+
+    def __init__(self, tape: Tape, layout: Layout) -> None:
+        self.tape = tape
+        self.layout = layout
+        self.lines: list[str] = []
+        self.count = 0
+        self.place = 0
+
+    def text(self, shapes: Sequence[Shape], result: Shape | None, parameters: Sequence[Value]) -> str:
+        """The assembly."""
+        for name, size in (("in", len(self.tape.inputs)), ("given", len(parameters)), ("out", len(self.tape.outputs))):
+            self.lines.append(f"  %{name} = alloca [{max(size, 1)} x double]")
+        self._unless("icmp eq i64 %n, " + str(len(shapes)))
+        for i, shape in enumerate(shapes):
+            self._read(self._load("ptr", "%arguments", 8 * i), shape)
+        for i, parameter in enumerate(parameters):
+            number = self._load("ptr", f"inttoptr (i64 {id(parameter)} to ptr)", self.layout.value)
+            self._store(self._load("double", number, self.layout.number), "%given", 8 * i)
+        self.lines.append("  call void @one(ptr %in, ptr %given, ptr %out)")
+        if result is None:
+            self._unless_nan()
+            made = self._pair(shapes)
+        else:
+            self.place = 0
+            made = self._build(result)
+        return "\n".join(
+            [
+                "define ptr @call(ptr %self, ptr %arguments, i64 %n) {",
+                *("entry:", *self.lines, f"  ret ptr {made}"),
+                "otherwise:",
+                "  %slow = call ptr @PyObject_Vectorcall(ptr %self, ptr %arguments, i64 %n, ptr null)",
+                "  ret ptr %slow",
+                "}",
+            ]
+        )
+
+    def _new(self, text: str) -> str:
+        self.count += 1
+        self.lines.append(f"  %c{self.count} = {text}")
+        return f"%c{self.count}"
+
+    def _at(self, pointer: str, offset: int) -> str:
+        return self._new(f"getelementptr i8, ptr {pointer}, i64 {offset}")
+
+    def _load(self, kind: str, pointer: str, offset: int) -> str:
+        return self._new(f"load {kind}, ptr {self._at(pointer, offset)}, align 8")
+
+    def _store(self, number: str, pointer: str, offset: int) -> None:
+        self.lines.append(f"  store double {number}, ptr {self._at(pointer, offset)}, align 8")
+
+    def _unless(self, holds: str) -> None:
+        """Leave for the ordinary function unless the comparison holds."""
+        flag = self._new(holds)
+        self.lines += [f"  br i1 {flag}, label %l{self.count}, label %otherwise", f"l{self.count}:"]
+
+    def _is_a(self, thing: str, kind: type) -> None:
+        found = self._load("ptr", thing, self.layout.type)
+        self._unless(f"icmp eq ptr {found}, inttoptr (i64 {id(kind)} to ptr)")
+
+    def _read(self, thing: str, shape: Shape) -> None:
+        if shape.kind is None:
+            self._is_a(thing, float)
+            self._store(self._load("double", thing, self.layout.number), "%in", 8 * self.place)
+            self.place += 1
+            return
+        self._is_a(thing, shape.kind)
+        self._unless(f"icmp eq i64 {self._load('i64', thing, self.layout.size)}, {len(shape.parts)}")
+        if shape.kind is list:
+            items, offset = self._load("ptr", thing, self.layout.list_items), 0
+        else:
+            items, offset = thing, self.layout.tuple_items
+        for i, part in enumerate(shape.parts):
+            self._read(self._load("ptr", items, offset + 8 * i), part)
+
+    def _unless_nan(self) -> None:
+        total = self._load("double", "%out", 8)
+        for k in range(2, len(self.tape.outputs)):
+            total = self._new(f"fadd double {total}, {self._load('double', '%out', 8 * k)}")
+        self._unless(f"fcmp ord double {total}, {total}")
+
+    def _float(self) -> str:
+        self.place += 1
+        return self._new(f"call ptr @PyFloat_FromDouble(double {self._load('double', '%out', 8 * (self.place - 1))})")
+
+    def _build(self, shape: Shape) -> str:
+        if shape.kind is None:
+            return self._float()
+        kind = "List" if shape.kind is list else "Tuple"
+        made = self._new(f"call ptr @Py{kind}_New(i64 {len(shape.parts)})")
+        for i, part in enumerate(shape.parts):
+            self.lines.append(f"  call i32 @Py{kind}_SetItem(ptr {made}, i64 {i}, ptr {self._build(part)})")
+        return made
+
+    def _pair(self, shapes: Sequence[Shape]) -> str:
+        """The value and the gradients."""
+        self.place = 0
+        return self._build(Shape(tuple, (), (SCALAR, Shape(tuple, (), tuple(shapes)))))
+
+
+def _is_plain(shape: Shape) -> bool:
+    return shape.kind in (None, list, tuple) and all(map(_is_plain, shape.parts))
+
+
+@functools.cache
+def _layout() -> Layout | None:
+    """CPython's layout, as far as it is the one that is known; None where it is not."""
+    if sys.implementation.name != "cpython" or sysconfig.get_config_var("Py_GIL_DISABLED") or ctypes.sizeof(
+        ctypes.c_void_p
+    ) != 8:  # fmt: skip
+        return None
+    number = 1234.5678
+    in_list, in_tuple, value = [number], (number, number), Value(number)
+    if _word(number, 8) != id(float) or ctypes.c_double.from_address(id(number) + 16).value != number:
+        return None
+    if _word(in_list, 16) != 1 or _word(in_tuple, 16) != 2:
+        return None
+    if ctypes.c_void_p.from_address(_word(in_list, 24)).value != id(number):
+        return None
+    tuple_items = next((at for at in (24, 32) if _word(in_tuple, at) == _word(in_tuple, at + 8) == id(number)), None)
+    of_value = next((at for at in range(16, value.__sizeof__(), 8) if _word(value, at) == id(value._data)), None)
+    if tuple_items is None or of_value is None:
+        return None
+    return Layout(type=8, number=16, size=16, list_items=24, tuple_items=tuple_items, value=of_value)
+
+
+def _word(thing: object, offset: int) -> int:
+    return ctypes.c_void_p.from_address(id(thing) + offset).value or 0

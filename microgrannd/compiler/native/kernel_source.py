@@ -1,0 +1,337 @@
+"""LLVM's assembly for a tape: a kernel for one sample, for each of a batch, and for their sum.
+
+The batch kernels take eight samples at a time, a lane each. The last block of a batch is moved back so
+that it stays inside, and its lanes that were counted already are masked. Long tapes are cut into
+functions that hand their variables on in memory, so that compiling takes time in proportion to length.
+This room may import the emitter, the operations in assembly, and the tape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Literal, NamedTuple
+
+from microgrannd.compiler.llvm.emitter import LANES, Emitter
+from microgrannd.compiler.llvm.operations import ON_VECTORS, Functions, narrowed
+from microgrannd.compiler.tape.tape import Operand, Tape
+
+Kind = Literal["one", "each", "rows", "total"]
+SECTION: Final = 400  # arithmetic in a function, where a tape is cut
+BLOCK: Final = 120  # arithmetic in a basic block
+HOISTED: Final = 20  # parameters up to this number stay in registers throughout
+INLINED: Final = 60  # functions of vector mathematics up to this number are written out where they are used
+
+_ARRAYS: Final = "ptr noalias %columns, ptr noalias %parameters, ptr noalias %outputs"
+
+
+def kernel_source(tape: Tape, kind: Kind) -> str:
+    """The assembly of one kernel, a module of its own.
+
+    `one(inputs, parameters, outputs)` reads and writes arrays of numbers. `each(columns, parameters,
+    outputs, begin, end, limit)` reads and writes arrays of columns; `limit`, at least 8, is how many
+    samples the columns have. It gives 1 where any output but the first is NaN, else 0. `rows` has one more
+    argument before `begin`: how far apart the numbers of each column lie, first the inputs', then the
+    outputs'. `total` has the arguments of `each`, and its outputs are numbers.
+    """
+    return module(kernel(tape, kind))
+
+
+class Assembly(NamedTuple):
+    """A part of a module: what it declares, and its functions."""
+
+    declared: frozenset[str]
+    functions: tuple[str, ...]
+
+
+def kernel(tape: Tape, kind: Kind, name: str = "") -> Assembly:
+    """One kernel, called as its kind unless it has a name of its own."""
+    return _Writer(narrowed(tape), kind, name or kind).assembly()
+
+
+def work(tape: Tape) -> int:
+    """How much there is to compile: the operands, reading and writing included."""
+    return len(tape.inputs) + len(tape.outputs) + sum(len(operands) for _, operands in tape.instructions)
+
+
+def module(*parts: Assembly) -> str:
+    """The parts as one module."""
+    declared = sorted(frozenset().union(*[part.declared for part in parts]))
+    return "\n\n".join([*declared, *[text for part in parts for text in part.functions], "!0 = !{}"]) + "\n"
+
+
+class _Writer:
+    """Writes the functions of one kernel."""
+
+    def __init__(self, tape: Tape, kind: Kind, name: str) -> None:
+        self.tape = tape
+        self.kind = kind
+        self.name = name
+        self.lanes = 1 if kind == "one" else LANES
+        self.declared: set[str] = set()
+        self.functions: list[str] = []
+        self.operations = Functions(name)
+        self.cut = work(tape) > 20 * SECTION or len(tape.inputs) > SECTION
+        calls = sum(operation.name in ON_VECTORS for operation, _ in tape.instructions)
+        self.inline = calls <= INLINED
+        self.uses = tape.uses()
+        self.outputs_of: dict[int, list[int]] = {}
+        for k, x in enumerate(tape.outputs):
+            if isinstance(x, int):
+                self.outputs_of.setdefault(x, []).append(k)
+
+    def assembly(self) -> Assembly:
+        """The functions, the kernel itself the last."""
+        main = self._one() if self.kind == "one" else self._batch()
+        declared = self.declared | self.operations.declared
+        return Assembly(frozenset(declared), (*self.operations.written.values(), *self.functions, main))
+
+    # ---- kernels
+
+    def _one(self) -> str:
+        e = Emitter()
+        self._body(e, lambda j: e.load(e.element("%columns", j)))
+        e.do("ret void")
+        return self._function(f"define void @{self.name}({_ARRAYS})", e)
+
+    def _batch(self) -> str:
+        e = Emitter(LANES)
+        e.do("%place = alloca i64")
+        if self.kind == "total":
+            self._clear(e)
+        else:
+            e.do(f"%odd = alloca {e.flag}")
+            e.do(f"store {e.flag} zeroinitializer, ptr %odd")
+        read, sink = self._access(e)
+        hoisted = self._hoisted(e)
+        e.do("%last = sub i64 %limit, 8")
+        e.do("store i64 %begin, ptr %place")
+        e.do("br label %next")
+        e.lines.append("next:")
+        e.do("%i = load i64, ptr %place")
+        e.do("%more = icmp slt i64 %i, %end")
+        e.do("br i1 %more, label %block, label %done")
+        e.lines.append("block:")
+        e.do("%late = icmp sgt i64 %i, %last")
+        e.do("%s = select i1 %late, i64 %last, i64 %i")
+        if self.kind == "total":
+            self._mask(e)
+        self._body(e, read, hoisted, sink)
+        e.do("%after = add i64 %i, 8")
+        e.do("store i64 %after, ptr %place")
+        e.do("br label %next")
+        e.lines.append("done:")
+        strides = ", ptr noalias %strides" if self.kind == "rows" else ""
+        arguments = f"{_ARRAYS}{strides}, i64 %begin, i64 %end, i64 %limit"
+        if self.kind == "total":
+            for k in range(len(self.tape.outputs)):
+                self._block(e, 8 * k)
+                total = e.summed(e.load(e.element("%sums", k, e.number)))
+                e.do(f"store double {total}, ptr {e.element('%outputs', k)}")
+            e.do("ret void")
+            return self._function(f"define void @{self.name}({arguments})", e)
+        odd = e.line(f"bitcast {e.flag} {e.line(f'load {e.flag}, ptr %odd')} to i{LANES}")
+        found = e.line(f"icmp ne i{LANES} {odd}, 0")
+        e.do(f"ret i64 {e.line(f'zext i1 {found} to i64')}")
+        return self._function(f"define i64 @{self.name}({arguments})", e)
+
+    def _access(self, e: Emitter) -> tuple[Callable[[int], str], Callable[[int, str], None]]:
+        """How the kernel reads an input and what it does with an output."""
+        inputs, count = len(self.tape.inputs), len(self.tape.outputs)
+        columns = [e.line(f"load ptr, ptr {e.element('%columns', j, 'ptr')}") for j in range(inputs)]
+        if self.kind == "total":
+            return lambda j: e.load(e.element(columns[j], "%s")), lambda k, x: self._accumulate(e, k, x)
+        results = [e.line(f"load ptr, ptr {e.element('%outputs', k, 'ptr')}") for k in range(count)]
+
+        def watch(k: int, x: str) -> None:
+            if k:
+                seen = e.either(e.line(f"load {e.flag}, ptr %odd"), e.compare("uno", x, x))
+                e.do(f"store {e.flag} {seen}, ptr %odd")
+
+        if self.kind == "each":
+
+            def write(k: int, x: str) -> None:
+                e.store(x, e.element(results[k], "%s"))
+                watch(k, x)
+
+            return lambda j: e.load(e.element(columns[j], "%s")), write
+        strides = [e.line(f"load i64, ptr {e.element('%strides', j, 'i64')}") for j in range(inputs + count)]
+
+        def read_apart(j: int) -> str:
+            pointer, result = e.element(columns[j], e.line(f"mul i64 %s, {strides[j]}")), "poison"
+            for lane in range(LANES):
+                pointer = e.element(pointer, strides[j]) if lane else pointer
+                number = e.line(f"load double, ptr {pointer}, align 8")
+                result = e.line(f"insertelement {e.number} {result}, double {number}, i64 {lane}")
+            return result
+
+        def write_apart(k: int, x: str) -> None:
+            stride = strides[inputs + k]
+            pointer = e.element(results[k], e.line(f"mul i64 %s, {stride}"))
+            for lane in range(LANES):
+                pointer = e.element(pointer, stride) if lane else pointer
+                e.do(f"store double {e.line(f'extractelement {e.number} {x}, i64 {lane}')}, ptr {pointer}, align 8")
+            watch(k, x)
+
+        return read_apart, write_apart
+
+    def _mask(self, e: Emitter) -> None:
+        """The lanes whose samples are from `i` to before `end`."""
+        iota = ", ".join(f"i64 {lane}" for lane in range(LANES))
+        lanes = e.line(f"add {e.integer} {self._spread_integer(e, '%s')}, <{iota}>")
+        fresh = e.line(f"icmp sge {e.integer} {lanes}, {self._spread_integer(e, '%i')}")
+        inside = e.line(f"icmp slt {e.integer} {lanes}, {self._spread_integer(e, '%end')}")
+        e.do(f"%mask = and {e.flag} {fresh}, {inside}")
+
+    @staticmethod
+    def _spread_integer(e: Emitter, n: str) -> str:
+        first = e.line(f"insertelement {e.integer} poison, i64 {n}, i64 0")
+        return e.line(f"shufflevector {e.integer} {first}, {e.integer} poison, <{LANES} x i32> zeroinitializer")
+
+    def _accumulate(self, e: Emitter, k: int, x: str) -> None:
+        place = e.element("%sums", k, e.number)
+        before = e.line(f"load {e.number}, ptr {place}, align 64")
+        after = e.select("%mask", e.add(before, x), before)
+        e.do(f"store {e.number} {after}, ptr {place}, align 64")
+
+    def _clear(self, e: Emitter) -> None:
+        count = len(self.tape.outputs)
+        e.do(f"%sums = alloca [{max(count, 1)} x {e.number}], align 64")
+        e.declared.add("declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
+        e.do(f"call void @llvm.memset.p0.i64(ptr align 64 %sums, i8 0, i64 {count * 8 * LANES}, i1 false)")
+
+    def _hoisted(self, e: Emitter) -> dict[int, str]:
+        inputs, count = len(self.tape.inputs), len(self.tape.parameters)
+        if count > HOISTED or self.cut:
+            return {}
+        return {inputs + i: self._parameter(e, i) for i in range(count)}
+
+    def _parameter(self, e: Emitter, i: int) -> str:
+        return e.spread(e.line(f"load double, ptr {e.element('%parameters', i)}, align 8, !invariant.load !0"))
+
+    # ---- what happens between reading and writing
+
+    def _body(
+        self,
+        e: Emitter,
+        read: Callable[[int], str],
+        known: dict[int, str] | None = None,
+        sink: Callable[[int, str], None] | None = None,
+    ) -> None:
+        sink = sink or (lambda k, x: e.store(x, e.element("%outputs", k)))
+        local = dict(known or {})
+        if self.cut:
+            self._in_sections(e, read, sink)
+        else:
+            for j in range(len(self.tape.inputs)):
+                if self.uses[j]:
+                    local[j] = read(j)
+
+            def keep(v: int, x: str) -> None:
+                for k in self.outputs_of.get(v, ()):
+                    sink(k, x)
+
+            self._section(e, 0, len(self.tape.instructions), local, keep)
+            for v in range(self.tape.leaves):
+                for k in self.outputs_of.get(v, ()):
+                    sink(k, local.get(v) or self._parameter(e, v - len(self.tape.inputs)))
+        for k, x in enumerate(self.tape.outputs):
+            if isinstance(x, float):
+                sink(k, e.constant(x))
+
+    def _section(
+        self, e: Emitter, start: int, stop: int, local: dict[int, str], keep: Callable[[int, str], None]
+    ) -> None:
+        """Instructions in a row, in basic blocks; parameters are read anew in each, rather than kept at hand."""
+        inputs, leaves = len(self.tape.inputs), self.tape.leaves
+        passing: dict[int, str] = {}
+
+        def operand(x: Operand) -> str:
+            if isinstance(x, float):
+                return e.constant(x)
+            if x in local:
+                return local[x]
+            if x not in passing:
+                passing[x] = self._parameter(e, x - inputs) if inputs <= x < leaves else self._kept(e, x)
+            return passing[x]
+
+        done = 0
+        for k in range(start, stop):
+            operation, operands = self.tape.instructions[k]
+            done += len(operands)
+            if done > BLOCK:
+                self._block(e, 0)
+                passing.clear()
+                done = len(operands)
+            v = leaves + k
+            local[v] = self.operations.apply(e, operation, [operand(x) for x in operands], inline=self.inline)
+            keep(v, local[v])
+
+    def _in_sections(self, e: Emitter, read: Callable[[int], str], sink: Callable[[int, str], None]) -> None:
+        """Functions of `SECTION` instructions, which pass on in memory what later ones or the outputs need."""
+        tape, leaves = self.tape, self.tape.leaves
+        inputs, parameters = len(tape.inputs), len(tape.parameters)
+        ends = self._last_sections()
+        slots = inputs + len(tape.instructions)
+        e.declared |= {"declare ptr @malloc(i64)", "declare void @free(ptr)"}
+        e.do(f"%tape = call ptr @malloc(i64 {slots * 8 * self.lanes})")
+        for j in range(inputs):
+            self._block(e, 8 * j)
+            e.store(read(j), e.element("%tape", j, e.number))
+        for section, (start, stop) in enumerate(self._sections()):
+            f = Emitter(self.lanes)
+
+            def keep(v: int, x: str, f: Emitter = f, section: int = section) -> None:
+                if ends[v - leaves] > section:
+                    f.store(x, f.element("%tape", v - parameters, f.number))
+
+            self._section(f, start, stop, {}, keep)
+            f.do("ret void")
+            name = f"@{self.name}.section{section}"
+            head = f"define internal void {name}(ptr noalias %tape, ptr noalias %parameters) noinline"
+            self.functions.append(self._function(head, f))
+            e.do(f"call void {name}(ptr %tape, ptr %parameters)")
+        for v, places in self.outputs_of.items():
+            for k in places:
+                self._block(e, 4 * k)
+                sink(k, self._parameter(e, v - inputs) if inputs <= v < leaves else self._kept(e, v))
+        e.do("call void @free(ptr %tape)")
+
+    @staticmethod
+    def _block(e: Emitter, turn: int) -> None:
+        """Start another basic block at every so many turns: LLVM takes longer than linear time for a long one."""
+        if turn % BLOCK == 0:
+            label = f"b{len(e.lines)}"
+            e.do(f"br label %{label}")
+            e.lines.append(f"{label}:")
+
+    def _sections(self) -> list[tuple[int, int]]:
+        """The instructions of each section: from the first to before the last."""
+        bounds, size = [0], 0
+        for k, (_, operands) in enumerate(self.tape.instructions):
+            if size > SECTION:
+                bounds.append(k)
+                size = 0
+            size += len(operands)
+        return list(zip(bounds, [*bounds[1:], len(self.tape.instructions)], strict=True))
+
+    def _kept(self, e: Emitter, v: int) -> str:
+        """An input or a result that was kept in memory."""
+        slot = v - len(self.tape.parameters) if v >= self.tape.leaves else v
+        return e.load(e.element("%tape", slot, e.number))
+
+    def _last_sections(self) -> list[int]:
+        """For each instruction: the last section that reads its result; beyond all of them for an output."""
+        leaves, last = self.tape.leaves, [-1] * len(self.tape.instructions)
+        for section, (start, stop) in enumerate(self._sections()):
+            for _, operands in self.tape.instructions[start:stop]:
+                for x in operands:
+                    if isinstance(x, int) and x >= leaves:
+                        last[x - leaves] = section
+        for x in self.tape.outputs:
+            if isinstance(x, int) and x >= leaves:
+                last[x - leaves] = len(last)
+        return last
+
+    def _function(self, head: str, e: Emitter) -> str:
+        self.declared |= e.declared
+        return "\n".join([f"{head} {{", "entry:", *e.lines, "}"])

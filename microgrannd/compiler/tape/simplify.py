@@ -1,0 +1,191 @@
+"""Passes from tape to tape. Each gives the same outputs, bit for bit unless it says otherwise.
+
+Only what holds in IEEE arithmetic is done: x · 1 is x, but x · 0 is not 0 (x may be infinite) and x + 0.0
+is not x (x may be -0.0). This room may import the tape and the operations.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from microgrannd import operations as ops
+from microgrannd.compiler.tape.tape import Instruction, Operand, Rewriter, Tape, rewrite
+from microgrannd.operations import Operation
+
+
+def simplify(tape: Tape) -> Tape:
+    """Constants folded, identities applied, equal expressions shared, dead code dropped."""
+    return drop_dead(rewrite(tape, _constant, _identity, _shared))
+
+
+def fold_constants(tape: Tape) -> Tape:
+    """Operations on constants alone are computed now."""
+    return rewrite(tape, _constant)
+
+
+def apply_identities(tape: Tape) -> Tape:
+    """Algebra that holds for every float, infinities and NaN included."""
+    return rewrite(tape, _identity)
+
+
+def share(tape: Tape) -> Tape:
+    """The same operation on the same operands is computed once."""
+    return rewrite(tape, _shared)
+
+
+def drop_dead(tape: Tape) -> Tape:
+    """Only the instructions that an output depends on."""
+    leaves = tape.leaves
+    live = bytearray(leaves + len(tape.instructions))
+    for x in tape.outputs:
+        if isinstance(x, int):
+            live[x] = 1
+    for v in range(len(live) - 1, leaves - 1, -1):
+        if live[v]:
+            for x in tape.instructions[v - leaves].operands:
+                if x.__class__ is int:
+                    live[x] = 1
+    new: list[Operand] = list(range(leaves))
+    instructions: list[Instruction] = []
+    for v, (operation, operands) in enumerate(tape.instructions, leaves):
+        new.append(leaves + len(instructions))
+        if live[v]:
+            instructions.append(Instruction(operation, tuple([new[x] if x.__class__ is int else x for x in operands])))
+    forward = sum(live[leaves : leaves + tape.forward])
+    labels = {int(new[v]): label for v, label in tape.labels.items() if v < leaves or live[v]}
+    outputs = tuple(new[x] if isinstance(x, int) else x for x in tape.outputs)
+    return Tape(tape.inputs, tape.parameters, tuple(instructions), outputs, forward, labels)
+
+
+def reassociate(tape: Tape) -> Tape:
+    """Chains of additions become one flat `sum`: not bit for bit, since the order of adding is free."""
+    uses = tape.uses()
+    leaves = tape.leaves
+    labelled = tape.labels
+
+    def flat(writer: Rewriter, operation: Operation, operands: tuple[Operand, ...]) -> Instruction | None:
+        if operation is not ops.add:
+            return None
+        terms: list[Operand] = []
+        for x in operands:
+            made = writer.definition(x)
+            if made is not None and made.operation in (ops.add, ops.sum) and single[int(x)]:
+                terms += made.operands
+            else:
+                terms.append(x)
+        return Instruction(ops.sum, tuple(terms)) if len(terms) > 2 else None
+
+    # No rule moves or drops an instruction here, so the old numbers are the new ones.
+    single = [v >= leaves and uses[v] == 1 and v not in labelled for v in range(len(uses))]
+    return drop_dead(rewrite(tape, flat))
+
+
+def _constant(writer: Rewriter, operation: Operation, operands: tuple[Operand, ...]) -> Operand | None:
+    if all(x.__class__ is float for x in operands):
+        return float(operation.forward(*operands))
+    return None
+
+
+def _shared(writer: Rewriter, operation: Operation, operands: tuple[Operand, ...]) -> Operand | None:
+    # 0.0 == -0.0 and nan != nan, so constants are compared as text
+    key = (operation, *[repr(x) if x.__class__ is float else x for x in operands])
+    following = writer.leaves + len(writer.instructions)
+    place = writer.shared.setdefault(key, following)
+    return place if place < following else None
+
+
+def _identity(writer: Rewriter, operation: Operation, operands: tuple[Operand, ...]) -> Operand | Instruction | None:
+    rule = _IDENTITIES.get(operation)
+    return rule(writer, operands) if rule else None
+
+
+def _is(x: Operand, number: float) -> bool:
+    """Whether the operand is this very constant; 0.0 and -0.0 differ."""
+    return isinstance(x, float) and x == number and math.copysign(1.0, x) == math.copysign(1.0, number)
+
+
+def _negated(writer: Rewriter, x: Operand) -> Operand | None:
+    made = writer.definition(x)
+    return made.operands[0] if made is not None and made.operation is ops.neg else None
+
+
+def _add(writer: Rewriter, operands: Sequence[Operand]) -> Operand | Instruction | None:
+    x, y = operands
+    if _is(x, -0.0):
+        return y
+    if _is(y, -0.0):
+        return x
+    if (opposite := _negated(writer, y)) is not None:
+        return Instruction(ops.sub, (x, opposite))
+    if (opposite := _negated(writer, x)) is not None:
+        return Instruction(ops.sub, (y, opposite))
+    return None
+
+
+def _sub(writer: Rewriter, operands: Sequence[Operand]) -> Operand | Instruction | None:
+    x, y = operands
+    if _is(y, 0.0):
+        return x
+    if (opposite := _negated(writer, y)) is not None:
+        return Instruction(ops.add, (x, opposite))
+    return None
+
+
+def _mul(writer: Rewriter, operands: Sequence[Operand]) -> Operand | Instruction | None:
+    for x, y in (operands, operands[::-1]):
+        if _is(x, 1.0):
+            return y
+        if _is(x, -1.0):
+            return Instruction(ops.neg, (y,))
+    opposites = [_negated(writer, operand) for operand in operands]
+    return None if None in opposites else Instruction(ops.mul, tuple(x for x in opposites if x is not None))
+
+
+def _div(writer: Rewriter, operands: Sequence[Operand]) -> Operand | Instruction | None:
+    if _is(operands[1], 1.0):
+        return operands[0]
+    return Instruction(ops.neg, (operands[0],)) if _is(operands[1], -1.0) else None
+
+
+def _neg(writer: Rewriter, operands: Sequence[Operand]) -> Operand | None:
+    return _negated(writer, operands[0])
+
+
+def _pow(writer: Rewriter, operands: Sequence[Operand]) -> Operand | Instruction | None:
+    x, exponent = operands
+    if _is(exponent, 1.0):
+        return x
+    if _is(exponent, 2.0):
+        return Instruction(ops.mul, (x, x))
+    return 1.0 if exponent == 0.0 and isinstance(exponent, float) else None
+
+
+def _contribution(writer: Rewriter, operands: Sequence[Operand]) -> Operand | Instruction | None:
+    upstream, local = operands
+    if not isinstance(upstream, float):
+        return None
+    return Instruction(ops.mul, (upstream, local)) if upstream else 0.0
+
+
+def _where(writer: Rewriter, operands: Sequence[Operand]) -> Operand | None:
+    condition, x, y = operands
+    if isinstance(condition, float):
+        return x if condition else y
+    return _either(writer, (x, y))
+
+
+def _either(writer: Rewriter, operands: Sequence[Operand]) -> Operand | None:
+    x, y = operands
+    return x if isinstance(x, int) and isinstance(y, int) and x == y else None  # 2 == 2.0: a variable is no constant
+
+
+def _first(writer: Rewriter, operands: Sequence[Operand]) -> Operand:
+    return operands[0]
+
+
+_IDENTITIES: dict[Operation, Callable[[Rewriter, Sequence[Operand]], Operand | Instruction | None]] = {
+    **{ops.add: _add, ops.sub: _sub, ops.mul: _mul, ops.div: _div, ops.neg: _neg, ops.pow: _pow},
+    **{ops.contribution: _contribution, ops.where: _where, ops.maximum: _either, ops.minimum: _either},
+    ops.stop_gradient: _first,
+}

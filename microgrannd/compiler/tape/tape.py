@@ -1,0 +1,165 @@
+"""The tape: a program as a flat list of single assignments, in the order in which they run.
+
+Variables are numbered: first the inputs, then the parameters, then one for each instruction. An operand is
+a variable (an int) or a constant (a float). The gradients are ordinary instructions: the tape knows
+operations, and no derivatives. This room may import the operations and the notation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+from microgrannd.nodes import notation
+from microgrannd.operations import Operation
+
+Operand = int | float  # an int is a variable, a float a constant
+
+
+class Instruction(NamedTuple):
+    """One assignment: the next variable is `operation(*operands)`."""
+
+    operation: Operation
+    operands: tuple[Operand, ...]
+
+
+@dataclass(frozen=True)
+class Tape:
+    """A straight-line program.
+
+    `outputs` are what it computes: first the values, then the gradients. The first `forward`
+    instructions compute the values; the rest are the backward pass. `labels` are names for variables.
+
+    >>> from microgrannd.operations import mul, sin
+    >>> tape = Tape(("x",), ("w",), (Instruction(mul, (0, 1)), Instruction(sin, (2,))), (3,))
+    >>> print(tape)
+    inputs x
+    parameters w
+    v2 = x * w
+    v3 = sin(v2)
+    outputs v3
+    >>> tape.run([0.5], [0.0])
+    [0.0]
+    """
+
+    inputs: tuple[str, ...]
+    parameters: tuple[str, ...]
+    instructions: tuple[Instruction, ...]
+    outputs: tuple[Operand, ...]
+    forward: int = 0
+    labels: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def leaves(self) -> int:
+        """How many variables are given: inputs and parameters. The first instruction makes the next."""
+        return len(self.inputs) + len(self.parameters)
+
+    def run(self, inputs: Sequence[float], parameters: Sequence[float] = ()) -> list[float]:
+        """The outputs, computed one instruction after the other as eager mode does: the reference."""
+        values = [*inputs, *parameters]
+        for operation, operands in self.instructions:
+            values.append(operation.forward(*[values[x] if x.__class__ is int else x for x in operands]))
+        return [values[x] if isinstance(x, int) else x for x in self.outputs]
+
+    def record(self, leaves: Sequence[Any]) -> list[Any]:
+        """Every variable as what operations on the leaves make: Values, for another round of gradients."""
+        values = list(leaves)
+        for operation, operands in self.instructions:
+            arguments = tuple([values[x] if isinstance(x, int) else x for x in operands])
+            recorder: Any = next((x for x in arguments if hasattr(x, "record")), None)
+            numeric = recorder is None
+            values.append(operation.forward(*arguments) if numeric else recorder.record(operation, arguments))
+        return values
+
+    def uses(self) -> list[int]:
+        """How many times each variable is read, by instructions and as an output."""
+        counts = [0] * (self.leaves + len(self.instructions))
+        for operands in (self.outputs, *[instruction.operands for instruction in self.instructions]):
+            for x in operands:
+                if x.__class__ is int:
+                    counts[x] += 1
+        return counts
+
+    def with_outputs(self, outputs: Sequence[Operand]) -> Tape:
+        """The same instructions for other outputs; `drop_dead` leaves what these need."""
+        return replace(self, outputs=tuple(outputs))
+
+    def __str__(self) -> str:
+        names = [*self.inputs, *self.parameters]
+        names += [self.labels.get(v, f"v{v}") for v in range(len(names), len(names) + len(self.instructions))]
+        counts: dict[str, int] = {}
+        for name in names:
+            counts[name] = counts.get(name, 0) + 1
+        names = [name if counts[name] == 1 else f"{name}.v{v}" for v, name in enumerate(names)]
+
+        def shown(x: Operand) -> str:
+            return names[x] if isinstance(x, int) else f"{x!r}".removesuffix(".0")
+
+        lines = [f"{kind} {', '.join(given)}" for kind, given in self._given() if given]
+        for v, (operation, operands) in enumerate(self.instructions, self.leaves):
+            lines.append(f"{names[v]} = {notation.formula(operation, *map(shown, operands))}")
+        return "\n".join([*lines, f"outputs {', '.join(map(shown, self.outputs))}"])
+
+    def _given(self) -> list[tuple[str, tuple[str, ...]]]:
+        return [("inputs", self.inputs), ("parameters", self.parameters)]
+
+
+# A rule looks at an operation and its operands and gives what stands for it: an operand that is there
+# already, another instruction, or None where it has nothing to say.
+Rule = Callable[["Rewriter", Operation, tuple[Operand, ...]], Operand | Instruction | None]
+
+
+class Rewriter:
+    """Writes a new tape while it reads an old one: each instruction is renumbered and put to the rules."""
+
+    def __init__(self, tape: Tape, rules: Sequence[Rule]) -> None:
+        self.tape = tape
+        self.leaves = tape.leaves
+        self.rules = rules
+        self.instructions: list[Instruction] = []
+        self.shared: dict[Any, int] = {}
+
+    def definition(self, x: Operand) -> Instruction | None:
+        """The instruction that makes a variable; None for a leaf or a constant."""
+        if isinstance(x, float) or x < self.leaves:
+            return None
+        return self.instructions[x - self.leaves]
+
+    def rewritten(self) -> Tape:
+        """The new tape."""
+        tape, leaves = self.tape, self.leaves
+        new: list[Operand] = list(range(leaves))
+        labels = {v: label for v, label in tape.labels.items() if v < leaves}
+        forward = 0
+        for v, (operation, operands) in enumerate(tape.instructions, leaves):
+            if v == leaves + tape.forward:
+                forward = len(self.instructions)
+            place = self.place(operation, tuple([new[x] if x.__class__ is int else x for x in operands]))
+            new.append(place)
+            if isinstance(place, int) and v in tape.labels:
+                labels.setdefault(place, tape.labels[v])
+        if tape.forward == len(tape.instructions):
+            forward = len(self.instructions)
+        outputs = tuple(new[x] if isinstance(x, int) else x for x in tape.outputs)
+        return Tape(tape.inputs, tape.parameters, tuple(self.instructions), outputs, forward, labels)
+
+    def place(self, operation: Operation, operands: tuple[Operand, ...]) -> Operand:
+        """Where the result of an instruction is in the new tape, once the rules have had their say."""
+        for _ in range(8):  # a rule's answer may be food for another rule; this ends any quarrel
+            for rule in self.rules:
+                answer = rule(self, operation, operands)
+                if answer is not None:
+                    break
+            else:
+                break
+            if not isinstance(answer, Instruction):
+                return answer
+            operation, operands = answer
+        self.instructions.append(Instruction(operation, operands))
+        return self.leaves + len(self.instructions) - 1
+
+
+def rewrite(tape: Tape, *rules: Rule) -> Tape:
+    """The tape with the rules applied to each instruction in order."""
+    return Rewriter(tape, rules).rewritten()

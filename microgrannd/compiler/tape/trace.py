@@ -1,0 +1,246 @@
+"""From a function, or from a graph that stands already, to a tape; and from a tape to one with gradients.
+
+A function is run once, on Values, while the engine keeps every node (`modes.tracing`). The gradients are
+those of `passes.final_gradients`, which sees the tape's instructions as Values again. This room may import
+the tape, the nests, and the floors beneath the compiler.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from microgrannd import operations
+from microgrannd.calculus.passes import final_gradients, gradients
+from microgrannd.compiler.tape.shapes import SCALAR, Shape, builder, leaf_names, shape_of
+from microgrannd.compiler.tape.tape import Instruction, Operand, Tape
+from microgrannd.engine import Constant, Value, topological_order
+from microgrannd.ground import modes
+from microgrannd.ground.errors import TracingError
+from microgrannd.ground.nests import leaves as flatten
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What one run of the function showed: the forward tape, and how its numbers are arranged.
+
+    `shapes` are those of the arguments and `result` that of the result; `names` are the arguments'.
+    `parameters` are the Values that the function closes over and `numbers` those of all leaves then.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    shapes: tuple[Shape, ...]
+    result: Shape
+    tape: Tape
+    parameters: tuple[Value, ...]
+    numbers: tuple[float, ...]
+
+
+def trace(function: Callable[..., Any], arguments: Sequence[Any]) -> Trace:
+    """Run the function on Values with the arguments' numbers and keep what it does.
+
+    >>> found = trace(lambda x: x[0] * x[1] + 1, ([2.0, 3.0],))
+    >>> print(found.tape)
+    inputs x0, x1
+    v2 = x0 * x1
+    v3 = v2 + 1
+    outputs v3
+    """
+    names = _argument_names(function, len(arguments))
+    shapes = tuple(shape_of(argument) for argument in arguments)
+    inputs: list[Value] = []
+    nests = []
+    for name, shape, argument in zip(names, shapes, arguments, strict=True):
+        leaves = [Value(x, label) for x, label in zip(flatten(argument), leaf_names(name, shape), strict=True)]
+        nests.append(builder(shape)(leaves, 0))
+        inputs += leaves
+    with modes.tracing() as nodes:
+        result = function(*nests)
+    outputs = [_checked_output(x) for x in flatten(result)]
+    return _trace(_function_name(function), names, shapes, shape_of(result), inputs, outputs, nodes)
+
+
+def trace_graph(output: Value, inputs: Sequence[Value]) -> Trace:
+    """The trace of a graph that stands already; its other leaves are parameters.
+
+    >>> x, w = Value(2.0, label="x"), Value(3.0, label="w")
+    >>> print(trace_graph(w * x, [x]).tape)
+    inputs x
+    parameters w
+    v2 = w * x
+    outputs v2
+    """
+    for thing in (output, *inputs):
+        if not isinstance(thing, Value):
+            raise TypeError(f"compile(graph=y, inputs=[...]) takes Values, got {thing!r}.")
+    names = tuple(x.label or f"x{i}" for i, x in enumerate(inputs))
+    shapes = (SCALAR,) * len(inputs)
+    return _trace(output.label or "graph", names, shapes, SCALAR, list(inputs), [output], [])
+
+
+def differentiate(tape: Tape, numbers: Sequence[float], of: Sequence[int] | None = None) -> Tape:
+    """The tape with the gradient of its single output appended: the outputs are the value, then one for each leaf.
+
+    `of` are the leaves by which it is differentiated, where not by all.
+    `numbers` are the leaves'. Where they are finite, the gradients are for finite leaves; where one is NaN, the
+    gradients have the guards that infinite leaves need.
+
+    >>> from microgrannd.operations import sin
+    >>> print(differentiate(Tape(("x",), (), (Instruction(sin, (0,)),), (1,), 1), [0.0]))
+    inputs x
+    v1 = sin(x)
+    d_x = cos(x)
+    outputs v1, d_x
+    """
+    return _derived(tape, numbers, lambda value, leaves: [value, *_slopes(final_gradients, value, leaves, of)])
+
+
+def differentiate_twice(tape: Tape, numbers: Sequence[float], of: Sequence[int]) -> Tape:
+    """The second derivatives of the tape's single output by these leaves, a row of them after the other.
+
+    >>> from microgrannd.operations import mul
+    >>> print(differentiate_twice(Tape(("x", "y"), (), (Instruction(mul, (0, 1)),), (2,), 1), [1.0, 1.0], [0, 1]))
+    inputs x, y
+    v2 = x * y
+    outputs 0, 1, 1, 0
+    """
+
+    def rows(value: Value | float, leaves: Sequence[Value]) -> list[Value | float]:
+        slopes = _slopes(gradients, value, leaves, of)
+        return [entry for slope in slopes for entry in _slopes(final_gradients, slope, leaves, of)]
+
+    return _derived(tape, numbers, rows)
+
+
+def _slopes(
+    backward: Callable[[Value, Sequence[Value]], list[Value]],
+    value: Value | float,
+    leaves: Sequence[Value],
+    of: Sequence[int] | None,
+) -> list[Value | float]:
+    by = leaves if of is None else [leaves[v] for v in of]
+    return [*backward(value, by)] if isinstance(value, Value) else [0.0] * len(by)
+
+
+def _derived(
+    tape: Tape, numbers: Sequence[float], derive: Callable[[Value | float, Sequence[Value]], list[Value | float]]
+) -> Tape:
+    """The tape run on Values with these numbers, and what is derived from its output as the new outputs."""
+    leaves = [Value(x, label) for x, label in zip(numbers, (*tape.inputs, *tape.parameters), strict=True)]
+    with modes.tracing() as nodes:
+        variables = tape.record(leaves)
+        for v, label in tape.labels.items():
+            if isinstance(variables[v], Value):
+                variables[v].label = label
+        [output] = tape.outputs
+        forward = len(nodes)
+        found = derive(variables[output] if isinstance(output, int) else output, leaves)
+    places: dict[Value, int] = {leaf: v for v, leaf in enumerate(leaves)}
+    instructions = _instructions(nodes, places)
+    labels = {places[node]: node.label for node in (*leaves, *nodes) if node.label}
+    outputs = tuple(x if isinstance(x, float) else _operand(x, places) for x in found)
+    return Tape(tape.inputs, tape.parameters, instructions, outputs, forward, labels)
+
+
+def _trace(
+    name: str,
+    names: tuple[str, ...],
+    shapes: tuple[Shape, ...],
+    result: Shape,
+    inputs: list[Value],
+    outputs: list[Value | float],
+    traced: list[Value],
+) -> Trace:
+    roots = [x for x in outputs if isinstance(x, Value)]
+    moment = {node: i for i, node in enumerate(traced)}
+    order = topological_order(*roots)
+    # In the order of making, which is that of the code; what stood before the trace comes first.
+    nodes = sorted((node for node in order if node.op is not None), key=lambda node: moment.get(node, -1))
+    given = set(inputs)
+    leaves = (x for x in (*(parent for node in nodes for parent in node.parents), *roots) if x.op is None)
+    parameters = [x for x in dict.fromkeys(leaves) if not isinstance(x, Constant) and x not in given]
+    places: dict[Value, int] = {leaf: v for v, leaf in enumerate((*inputs, *parameters))}
+    if len(places) < len(inputs) + len(parameters):
+        raise ValueError("An input is listed twice.")
+    if not given.isdisjoint(nodes):
+        raise ValueError("The inputs of a graph are leaves; one of these is computed.")
+    parameter_names = _parameter_names(parameters)
+    instructions = _instructions(nodes, places)
+    labels = {places[node]: label for node in nodes if (label := _label(node))}
+    tape = Tape(
+        tuple(x.label or f"x{i}" for i, x in enumerate(inputs)),
+        tuple(parameter_names),
+        instructions,
+        tuple(x if isinstance(x, float) else _operand(x, places) for x in outputs),
+        len(instructions),
+        labels,
+    )
+    numbers = tuple(leaf._data for leaf in (*inputs, *parameters))
+    return Trace(name, names, shapes, result, tape, tuple(parameters), numbers)
+
+
+def _instructions(nodes: Sequence[Value], places: dict[Value, int]) -> tuple[Instruction, ...]:
+    """One for each node, whose place is added to `places`."""
+    instructions = []
+    for node in nodes:
+        operation = node.op
+        assert operation is not None
+        instructions.append(Instruction(operation, tuple([_operand(parent, places) for parent in node.parents])))
+        places[node] = len(places)
+    return tuple(instructions)
+
+
+def _operand(value: Value, places: dict[Value, int]) -> Operand:
+    place = places.get(value)
+    return value._data if place is None else place
+
+
+def _label(node: Value) -> str:
+    """Its own, or made of its scope: `layer0.neuron1.tanh`."""
+    if node.label or not node.scope:
+        return node.label
+    assert node.op is not None
+    return f"{node.scope}.{node.op.name}"
+
+
+def _parameter_names(parameters: Sequence[Value]) -> list[str]:
+    """Their labels; with the scope where two have the same."""
+    counts = Counter(x.label for x in parameters)
+    names = []
+    for i, x in enumerate(parameters):
+        if x.label and counts[x.label] == 1:
+            names.append(x.label)
+        else:
+            names.append(f"{x.scope}.{x.label}" if x.label and x.scope else x.label or f"p{i}")
+    return names
+
+
+def _checked_output(x: Any) -> Value | float:
+    if isinstance(x, Value):
+        return x
+    if operations.is_number(x):
+        return float(x)
+    hint = " Is there a `return`?" if x is None else ""
+    raise TracingError(f"A compiled function returns Values or numbers, or a nest of them; got {x!r}.{hint}")
+
+
+def _function_name(function: Callable[..., Any]) -> str:
+    name = getattr(function, "__name__", "") or type(function).__name__
+    return name if name.isidentifier() else "program"
+
+
+def _argument_names(function: Callable[..., Any], count: int) -> tuple[str, ...]:
+    names: list[str] = []
+    try:
+        for parameter in inspect.signature(function).parameters.values():
+            if parameter.kind is parameter.VAR_POSITIONAL:
+                names += [f"{parameter.name}{i}" for i in range(count - len(names))]
+            elif parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+                names.append(parameter.name)
+    except (TypeError, ValueError):  # a builtin that does not tell
+        pass
+    return tuple([*names, *[f"x{i}" for i in range(len(names), count)]][:count])

@@ -1,0 +1,1 @@
+"""Whole programs as text: Python and C functions around the printed lines."""

@@ -1,0 +1,1 @@
+"""Where it is drawn: ranks, the order within a rank, coordinates."""

@@ -1,0 +1,210 @@
+"""Where everything goes: a layered layout in pure Python, the same to the last digit everywhere.
+
+Four steps, after Sugiyama: every node gets a rank, so that edges are short (`ranks`); within each rank
+the nodes get an order, so that few edges cross (`ordering`); every node takes the best place that this
+order allows (`placement`); and every edge gets a path between its ranks' columns, never through a node.
+The layout knows only numbers: how many nodes, how large, which edges.
+
+Here `along` is the direction in which the ranks follow each other and `across` that within a rank.
+This room may import the three others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Final
+
+from microgrannd.drawing.layout.ordering import Layers
+from microgrannd.drawing.layout.placement import places
+from microgrannd.drawing.layout.ranks import tight_ranks
+
+BETWEEN_RANKS: Final = 44.0
+BETWEEN_PORTS: Final = 10.0
+
+Point = tuple[float, float]
+Size = tuple[float, float]
+Ends = tuple[int, int]
+
+
+@dataclass(slots=True)
+class Layout:
+    """The size and centre of each node and, for each edge, the points that its curve goes through.
+
+    A path alternates between a curve and a straight line: from its first point to its second a curve,
+    from there to the third a straight line across the column of a rank, and so on; it ends with a curve.
+    All coordinates lie within `width` and `height`.
+    """
+
+    sizes: Sequence[Size]
+    centres: list[Point]
+    paths: list[list[Point]]
+    width: float
+    height: float
+    rankdir: str
+    tags: list[Point | None] = field(default_factory=list)  # the centre of each edge's tag
+
+    @property
+    def horizontal(self) -> bool:
+        """Whether the ranks follow each other from left to right, or from right to left."""
+        return self.rankdir in ("LR", "RL")
+
+
+def layered(
+    sizes: Sequence[Size],
+    edges: Sequence[Ends],
+    *,
+    ranks: Sequence[int] | None = None,
+    lanes: Sequence[int] | None = None,
+    rankdir: str = "LR",
+    beside: Sequence[Ends] = (),
+    tags: Sequence[Size | None] = (),
+) -> Layout:
+    """A layout for nodes of these sizes (width, height) and edges (source, target), parents numbered first.
+
+    `ranks` overrules the shortest ones; an edge may then run backwards, but not within a rank. Nodes of a
+    lower lane stay on their own side of those in a higher one, and those of a pair in `beside` are drawn
+    together as if by an edge. `rankdir` is LR, RL, TB or BT, the
+    direction from the leaves to the output. `tags` are the sizes of what is written on the edges.
+    """
+    if any(tags):
+        return _with_tags(sizes, edges, tags, rankdir)
+    horizontal = rankdir in ("LR", "RL")
+    lengths = [size[0] if horizontal else size[1] for size in sizes]  # along
+    breadths = [size[1] if horizontal else size[0] for size in sizes]  # across
+    layers = Layers(tight_ranks(len(sizes), edges) if ranks is None else ranks, [*edges, *beside], lanes)
+    layers.arrange()
+    across = places(layers, breadths)
+    return _Geometry(layers, sizes, lengths, breadths, across, rankdir).layout(edges)
+
+
+def _with_tags(sizes: Sequence[Size], edges: Sequence[Ends], tags: Sequence[Size | None], rankdir: str) -> Layout:
+    """A tag is a node of its own in the middle of its edge, so it covers nothing and has its own room."""
+    incoming: list[list[int]] = [[] for _ in sizes]
+    for i, (_, target) in enumerate(edges):
+        incoming[target].append(i)
+    number, all_sizes = [0] * len(sizes), list[Size]()
+    halves, tag_of = list[Ends](), dict[int, int]()
+    for node, size in enumerate(sizes):
+        for i in incoming[node]:
+            tag = tags[i]
+            if tag:
+                tag_of[i] = len(all_sizes)
+                all_sizes.append(tag)
+        number[node] = len(all_sizes)
+        all_sizes.append(size)
+    for i, (source, target) in enumerate(edges):
+        middle = [tag_of[i]] if i in tag_of else []
+        stops = [number[source], *middle, number[target]]
+        halves.extend(pairwise(stops))
+    whole = layered(all_sizes, halves, rankdir=rankdir)
+    paths = iter(whole.paths)
+    joined = [next(paths) + (next(paths) if i in tag_of else []) for i in range(len(edges))]
+    centres = [whole.centres[k] for k in number]
+    places = [whole.centres[tag_of[i]] if i in tag_of else None for i in range(len(edges))]
+    return Layout(sizes, centres, joined, whole.width, whole.height, rankdir, places)
+
+
+class _Geometry:
+    """From ranks and places to points."""
+
+    def __init__(
+        self,
+        layers: Layers,
+        sizes: Sequence[Size],
+        lengths: Sequence[float],
+        breadths: Sequence[float],
+        across: Sequence[float],
+        rankdir: str,
+    ) -> None:
+        self.layers, self.sizes, self.across, self.rankdir = layers, sizes, across, rankdir
+        self.lengths, self.breadths = lengths, breadths
+        self.horizontal, self.reversed = rankdir in ("LR", "RL"), rankdir in ("RL", "BT")
+        self.starts, self.ends = self._columns()
+        self.middle = self._middles()
+        half = [breadth / 2 for breadth in breadths] + [0.0] * (len(across) - len(breadths))
+        self.least = min((y - h for y, h in zip(across, half, strict=True)), default=0.0)
+        self.extent = self.ends[-1] if self.ends else 0.0
+        self.breadth = max((y + h for y, h in zip(across, half, strict=True)), default=0.0) - self.least
+
+    def layout(self, edges: Sequence[Ends]) -> Layout:
+        leaving, arriving = self._ports(edges)
+        paths = [
+            self._path(*ends, *ports) for ends, ports in zip(edges, zip(leaving, arriving, strict=True), strict=True)
+        ]
+        centres = [self._point(self.middle[node], self.across[node]) for node in range(self.layers.nodes)]
+        extent, breadth = round(self.extent, 1), round(self.breadth, 1)
+        width, height = (extent, breadth) if self.horizontal else (breadth, extent)
+        return Layout(self.sizes, centres, paths, width, height, self.rankdir)
+
+    def _columns(self) -> tuple[list[float], list[float]]:
+        """Where each rank begins and ends along; steep edges between two ranks push them apart."""
+        starts, ends, at = list[float](), list[float](), 0.0
+        # Two lanes have a column each for a rank: they may stand closer.
+        gap = BETWEEN_RANKS * (0.55 if any(self.layers.lane) else 1.0)
+        for layer in self.layers.layers:
+            length = steepest = 0.0
+            for vertex in layer:
+                if vertex < self.layers.nodes:
+                    length = max(length, self.lengths[vertex])
+                for below in self.layers.down[vertex]:
+                    steepest = max(steepest, abs(self.across[vertex] - self.across[below]))
+            starts.append(at)
+            ends.append(at + length)
+            at += length + gap + min(110.0, max(0.0, steepest - 120.0) / 9)
+        return starts, ends
+
+    def _ports(self, edges: Sequence[Ends]) -> tuple[list[float], list[float]]:
+        """How far from the middle of its node each edge leaves and arrives, so that none covers another."""
+        leaving, arriving = [0.0] * len(edges), [0.0] * len(edges)
+        arrivals: dict[tuple[int, bool], list[tuple[float, int]]] = {}
+        uses: dict[Ends, list[int]] = {}
+        rank, bends = self.layers.rank, self.layers.bends
+        for i, (source, target) in enumerate(edges):
+            forth = rank[source] < rank[target]
+            before = rank[target] - (1 if forth else -1)
+            origin = source if before == rank[source] else bends[source][before]
+            arrivals.setdefault((target, forth), []).append((self.across[origin], i))
+            uses.setdefault((source, target), []).append(i)
+        for (target, _), ordered in arrivals.items():
+            room = min(self.breadths[target] * 0.7, BETWEEN_PORTS * (len(ordered) - 1))
+            for place, (_, i) in zip(_spread(len(ordered)), sorted(ordered), strict=True):
+                arriving[i] = place * room
+        for parallel in uses.values():
+            for place, i in zip(_spread(len(parallel)), parallel, strict=True):
+                leaving[i] = place * min(BETWEEN_PORTS * (len(parallel) - 1), 20.0)
+        return leaving, arriving
+
+    def _path(self, source: int, target: int, leaving: float, arriving: float) -> list[Point]:
+        rank, across = self.layers.rank, self.across
+        first, last = rank[source], rank[target]
+        step = 1 if first < last else -1
+        near, far = (self.starts, self.ends) if step == 1 else (self.ends, self.starts)
+        out, back = across[source] + leaving, across[target] + arriving
+        point = self._point
+        start = point(self.middle[source] + step * self.lengths[source] / 2, out)
+        path = [start, start, point(far[first], out)]
+        for between in range(first + step, last, step):
+            bend = across[self.layers.bends[source][between]] + leaving / 2
+            path += [point(near[between], bend), point(far[between], bend)]
+        end = point(self.middle[target] - step * self.lengths[target] / 2, back)
+        path += [point(near[last], back), end, end]
+        return path
+
+    def _middles(self) -> list[float]:
+        """Where each node is along: in the middle of its column, leaves at the end, near their consumer."""
+        return [
+            (self.starts[rank] + self.ends[rank]) / 2 if before else self.ends[rank] - length / 2
+            for rank, before, length in zip(self.layers.rank, self.layers.up, self.lengths, strict=False)
+        ]
+
+    def _point(self, along: float, across: float) -> Point:
+        along = round(self.extent - along if self.reversed else along, 1)
+        across = round(across - self.least, 1)
+        return (along, across) if self.horizontal else (across, along)
+
+
+def _spread(count: int) -> list[float]:
+    """`count` places from -½ to ½; a single one in the middle."""
+    return [i / (count - 1) - 0.5 for i in range(count)] if count > 1 else [0.0]

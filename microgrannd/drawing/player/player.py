@@ -1,0 +1,188 @@
+"""`step` and the `Player` it gives: backpropagation as a page that plays, forward and in reverse.
+
+The page is one HTML file without a network: our SVG, plain JavaScript, and the recorded numbers as JSON.
+Its content security policy allows its own script and styles, by their hashes, and nothing else; labels
+reach the page as escaped text or inside the JSON, and the script writes them as text only.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+from base64 import b64encode
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from hashlib import sha256
+from html import escape
+from importlib.resources import files
+from typing import Any, Final
+
+from microgrannd.drawing.picture.lettering import escaped
+from microgrannd.drawing.player.animation import animated
+from microgrannd.drawing.player.recording import Recording, graph, record
+from microgrannd.drawing.player.stage import stage
+from microgrannd.drawing.player.training_recording import record_training
+from microgrannd.drawing.write import svg
+from microgrannd.engine import Value
+from microgrannd.ground.files import write_whole
+from microgrannd.operations import Number
+from microgrannd.optim import Optimizer
+
+HEIGHT: Final = 640  # of the player in a notebook, in pixels
+LINES: Final = 200  # of the steps, as text in a notebook
+SCRIPTS: Final = ("page", "numbers", "paths", "graph", "panel", "motion", "selection", "prediction", "player")
+
+
+def step(
+    y: Value | Callable[..., Any],
+    upstream: Number = 1.0,
+    *,
+    data: Sequence[Any] | None = None,
+    loss: str | Callable[..., Value] | None = None,
+    optimizer: Optimizer | None = None,
+    steps: int = 5,
+) -> Player:
+    """Run backward from `y` and play it: forward, node by node, then backward, one `+=` at a time.
+
+    It is a backward pass like any other: afterwards the gradients are what `y.backward(upstream)` would
+    have left, those of the nodes set afresh and those of the leaves added to. A leaf that held a gradient
+    before starts with it, and the player says so. Nodes made within `mg.source_lines()` show their line.
+
+    >>> x, y = Value(2.0, label="x"), Value(3.0, label="y")
+    >>> print(step(x * y))
+    x * y = 2 * 3 = 6
+    grad(x * y) = 1
+    grad(x) += 1 × 3 = 3: 0 → 3
+    grad(y) += 1 × 2 = 2: 0 → 2
+    >>> x.grad, y.grad
+    (3.0, 2.0)
+
+    With `data` it trains a model instead, by so many `steps` of the optimizer on all of the data, and
+    plays them: `step(model, data=(X, Y), loss="half_squared_error", optimizer=SGD(...), steps=5)`. The
+    loss is a name from `mg.losses` or a function of a prediction and a target; without one, `y` itself is
+    the loss of a sample, as in `mg.fit`. The model is trained afterwards, as `fit` would have left it.
+
+    Raises ValueError, and changes nothing, for a graph of more than 1,500 nodes.
+    """
+    if data is None:
+        if not isinstance(y, Value):
+            raise TypeError(f"step takes a Value, or a model with data= and optimizer= to train it; got {y!r}.")
+        order = graph(y)
+        return Player(record(order, upstream), order)
+    if isinstance(y, Value):
+        raise TypeError("With data= a model is trained: give the model, or the loss of a sample, not a Value.")
+    if optimizer is None:
+        raise TypeError("With data= a model is trained: give an optimizer=, such as SGD(model.parameters(), lr=0.1).")
+    return Player(*record_training(y, data, loss, optimizer, steps))
+
+
+class Player:
+    """A recording, ready to be played: `.to_html(path)` writes the page, a notebook shows it.
+
+    `.html` is the page as text; `str(player)` is the steps, a line each.
+    """
+
+    def __init__(self, recording: Recording, order: Sequence[Value]) -> None:
+        self.recording = recording
+        self._picture, self._layout = stage(recording, order)
+
+    @cached_property
+    def html(self) -> str:
+        """The page: a complete HTML document that needs nothing else."""
+        style, script = _asset("player.css"), "\n".join(_asset(f"{name}.js") for name in SCRIPTS)
+        policy = (
+            f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)} {_hash(svg.stylesheet())}; "
+            "base-uri 'none'; form-action 'none'"
+        )
+        parts = {
+            "policy": policy,
+            "title": escaped(self.recording.title),
+            "style": style,
+            "picture": svg.write(self._picture, self._layout),
+            "data": _json(self._data()),
+            "script": script,
+        }
+        # All at once, so that nothing that is put in is looked at again.
+        return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _asset("player.html"))
+
+    def to_html(self, path: str | os.PathLike[str]) -> str:
+        """Write the page to a file, which appears only once it is complete; gives back its path."""
+        write_whole(path, self.html)
+        return os.fspath(path)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/html": self._repr_html_(), "text/plain": self._text(LINES)}
+
+    def _repr_html_(self) -> str:
+        """The page in a sandboxed frame; where a sanitiser drops frames, the animated picture or the text.
+
+        Each fallback is hidden by an attribute that a sanitiser removes. JupyterLab's, for untrusted
+        notebooks, drops `<iframe>` and `popover`, so the image appears. nbconvert's shows the tags it does
+        not allow, frame and image, as text: there `style` goes, so that the class of its own style sheet
+        that hides takes effect, and `hidden` goes, so that the steps appear as text.
+        """
+        title = escaped(self.recording.title)
+        image = b64encode(animated(self.recording, self._picture, self._layout).encode()).decode()
+        return (
+            '<div class="jp-FileSize-hidden collapse" style="display:block">'
+            f'<iframe sandbox="allow-scripts" title="{title}" width="100%" height="{HEIGHT}" '
+            f'style="border:0" srcdoc="{escape(self.html)}"></iframe>'
+            f'<img popover alt="{title}, step by step" src="data:image/svg+xml;base64,{image}"></div>'
+            f"<pre hidden>{escape(self._text(LINES))}</pre>"
+        )
+
+    def __str__(self) -> str:
+        return self._text()
+
+    def __repr__(self) -> str:
+        nodes, events = len(self.recording.nodes), sum(len(run.events) for run in self.recording.passes)
+        return f"<Player of {self.recording.title}: {nodes} nodes, {events} steps; .to_html(path) writes it>"
+
+    def _text(self, longest: int | None = None) -> str:
+        lines = list(self.recording.lines())
+        if longest is not None and len(lines) > longest:
+            lines[longest:] = [f"... {len(lines) - longest} more steps"]
+        return "\n".join(lines)
+
+    def _data(self) -> dict[str, Any]:
+        nodes = [node._asdict() for node in self.recording.nodes]
+        passes = [
+            {
+                "values": run.values,
+                "gradients": run.gradients,
+                "events": [(type(event).__name__.lower(), *event) for event in run.events],
+                "remarks": [remark._asdict() for remark in run.remarks],
+            }
+            for run in self.recording.passes
+        ]
+        return {"title": self.recording.title, "nodes": nodes, "passes": passes}
+
+
+def _json(data: Any) -> str:
+    """JSON that may stand in a `<script>`: no character of it means anything to HTML.
+
+    Numbers come back exactly; JSON has no NaN and no infinities, so they are the strings "nan", "inf", "-inf".
+    """
+    text = json.dumps(_finite(data), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return re.sub("[<>&\u2028\u2029]", lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def _finite(data: Any) -> Any:
+    match data:
+        case float():
+            return data if math.isfinite(data) else repr(data)
+        case dict():
+            return {key: _finite(entry) for key, entry in data.items()}
+        case list() | tuple():
+            return [_finite(entry) for entry in data]
+    return data
+
+
+def _asset(name: str) -> str:
+    return files("microgrannd.drawing.player").joinpath("page", name).read_text("utf-8")
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"

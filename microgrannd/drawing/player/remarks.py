@@ -1,0 +1,111 @@
+"""What the player points at, because there is something to learn from it.
+
+A gradient that was there before the backward pass; a sigmoid so far out that hardly any gradient passes;
+a ReLU that is off; the place where the first NaN or infinity came from. This room may import the engine
+and `lettering`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from math import isfinite
+from typing import Final, NamedTuple
+
+from microgrannd.drawing.picture.lettering import number, printable, shortened
+from microgrannd.engine import Constant, Step, Value
+
+SATURATED: Final = {"sigmoid": 0.01, "tanh": 0.04}  # the slope below which it is: 4 % of the largest
+
+
+class Remark(NamedTuple):
+    """Something to notice at the event of this number (-1: before all); `kind` is a word for it."""
+
+    event: int
+    kind: str
+    node: int
+    text: str
+
+
+def on_start(order: Sequence[Value], values: Sequence[float | None]) -> list[Remark]:
+    """Leaves that have been changed since nodes were computed from them, and leaves that are no numbers."""
+    remarks = []
+    for i, (node, seen) in enumerate(zip(order, values, strict=True)):
+        if node.op is not None or seen is None:
+            continue
+        if node.data != seen and not (node.data != node.data and seen != seen):
+            text = (
+                f"{_called(node)} has been set to {number(node.data)} after nodes were computed from it. "
+                f"The pass goes by the number that they have seen, {number(seen)}."
+            )
+            remarks.append(Remark(-1, "changed", i, text))
+        elif not isfinite(seen):
+            remarks.append(Remark(-1, "origin", i, f"{_called(node)} is {number(seen)} from the start."))
+    return remarks
+
+
+def on_forward(node: Value, i: int, event: int) -> Iterator[Remark]:
+    """Saturation, a ReLU that is off, and results that are not finite although all inputs are."""
+    assert node.op is not None
+    name = printable(node.op.name)
+    if name in SATURATED:
+        slope = float(node.op.local_gradients(*node.inputs, node.data)[0])
+        if slope < SATURATED[name]:
+            text = (
+                f"This {name} is saturated: at {number(node.inputs[0])} its slope is {number(slope)}, "
+                "so hardly any gradient gets through."
+            )
+            yield Remark(event, "saturated", i, text)
+    if name == "relu" and node.inputs[0] <= 0:
+        text = (
+            f"This ReLU is off: its input, {number(node.inputs[0])}, is not above zero, so no gradient gets through. "
+            "If it is off for every sample, it is dead: it can no longer learn."
+        )
+        yield Remark(event, "dead", i, text)
+    if not isfinite(node.data) and all(map(isfinite, node.inputs)):
+        inputs = ", ".join(map(number, node.inputs[:6])) + (", …" if len(node.inputs) > 6 else "")
+        text = (
+            f"Here {_a(node.data)} arises: {name}({inputs}) = {number(node.data)}. What is computed from it may follow."
+        )
+        yield Remark(event, "origin", i, text)
+
+
+def on_backward(
+    order: Sequence[Value],
+    position: Mapping[Value, int],
+    held: Sequence[float | None],
+    steps: Sequence[Step],
+    first: int,
+) -> list[Remark]:
+    """Leaves that held a gradient already, and the first contribution that is not finite.
+
+    `held` are the leaves' gradients from before, `first` is the number of the event that begins the pass.
+    """
+    remarks = []
+    for i, gradient in enumerate(held):
+        if gradient and not isinstance(order[i], Constant):
+            text = (
+                f"{_called(order[i])} already holds a gradient, {number(gradient)}, from an earlier backward(). "
+                "This pass adds to it. If that is not meant, zero_grad() was forgotten."
+            )
+            remarks.append(Remark(first, "stale", i, text))
+    for k, step in enumerate(steps):
+        # Nobody asks for a constant's gradient, and that of an exponent is often NaN.
+        if not (isfinite(step.contribution) and isfinite(step.after)) and not isinstance(step.parent, Constant):
+            cause = (
+                f"upstream {number(step.upstream)} × local gradient {number(step.local_gradient)}"
+                if not isfinite(step.contribution)
+                else f"{number(step.before)} + {number(step.contribution)}"
+            )
+            amount = step.after if isfinite(step.contribution) else step.contribution
+            text = f"The first gradient that is not finite: {cause} = {number(amount)}."
+            remarks.append(Remark(first + 1 + k, "origin", position[step.parent], text))
+            break
+    return remarks
+
+
+def _called(node: Value) -> str:
+    return shortened(node.label, 80) if node.label else "An input"
+
+
+def _a(x: float) -> str:
+    return "a NaN" if x != x else "an infinity"

@@ -1,0 +1,169 @@
+"""The nodes of a graph in words: how each is called, how it is computed, and what its local gradients are.
+
+All of it comes from the operations' own rows, run on names or on written numbers. This room may import
+the engine and `lettering`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from microgrannd.drawing.picture.lettering import number, printable, shortened
+from microgrannd.engine import Constant, Value
+from microgrannd.nodes import notation
+from microgrannd.nodes.notation import Formula
+from microgrannd.operations import FusedOperation, add, div, mul
+
+LONGEST_LABEL: Final = 80  # characters of a label that are kept
+LONGEST_NAME: Final = 14  # of an expression that serves as the name of a node without a label
+LONGEST_TITLE: Final = 50  # of a part of the expression that is the title
+TERMS: Final = 6  # of a long sum that are written out
+_MINUS: Final = re.compile(r"(?<!\S)-|(?<=[(|])-")  # the operator, not a hyphen within a label
+
+
+class Described(NamedTuple):
+    """A node of the graph, in words: how it is called, how it is computed, its local gradients."""
+
+    name: str
+    path: str  # the name with its scope, where the name alone is ambiguous
+    kind: str  # "leaf", "constant" or "operation"
+    operation: str
+    formula: str
+    local_gradients: tuple[str, ...]
+    parents: tuple[int, ...]
+    scope: str
+    line: str
+    routes: bool  # its zero local gradients block even an infinite upstream
+
+
+def described(order: Sequence[Value]) -> list[Described]:
+    """The nodes in words."""
+    position = {node: i for i, node in enumerate(order)}
+    names: list[Formula] = []
+    for i, node in enumerate(order):
+        names.append(_name(node, i, [names[position[parent]] for parent in node.parents]))
+    uses: dict[str, int] = {}
+    for name in names:
+        uses[str(name)] = uses.get(str(name), 0) + 1
+    nodes = []
+    for node, name in zip(order, names, strict=True):
+        parents = [position[parent] for parent in node.parents]
+        operands = [names[parent] for parent in parents]
+        scoped = node.scope and node.label and uses[str(name)] > 1
+        nodes.append(
+            Described(
+                name=str(name),
+                path=f"{printable(node.scope)}.{name}" if scoped else str(name),
+                kind=_kind(node),
+                operation=printable(node.op.name) if node.op else "",
+                formula=_written(_formula(node, operands)) if node.op else "",
+                local_gradients=_local_gradients(node, operands, name),
+                parents=tuple(parents),
+                scope=printable(node.scope),
+                line=printable(node.line),
+                routes=node.op is not None and node.op.routes,
+            )
+        )
+    return nodes
+
+
+def title(order: Sequence[Value]) -> str:
+    """The whole expression, as far as it is short; otherwise with the names of some of its parts.
+
+    >>> from microgrannd import topological_order
+    >>> x = Value(2.0, label="x")
+    >>> title(topological_order((x * x + 1).tanh()))
+    'tanh(x * x + 1)'
+    """
+    position = {node: i for i, node in enumerate(order)}
+    texts: list[Formula] = []
+    for i, node in enumerate(order):
+        operands = [texts[position[parent]] for parent in node.parents]
+        expression = _formula(node, operands) if node.op is not None else _name(node, i, [])
+        inner = i < len(order) - 1
+        if inner and (node.label or len(str(expression)) > LONGEST_TITLE):
+            expression = Formula(shortened(node.label, LONGEST_LABEL) or f"v{i}")
+        texts.append(expression)
+    output = order[-1]
+    text = _written(texts[-1])
+    return f"{shortened(output.label, LONGEST_LABEL)} = {text}" if output.label and output.op is not None else text
+
+
+def formula_in_numbers(node: Value) -> str:
+    """How the node was computed, in its inputs' numbers.
+
+    >>> formula_in_numbers(Value(-2.0) + 5)
+    '−2 + 5'
+    """
+    return _written(_formula(node, [_numeral(x) for x in node.inputs]))
+
+
+def local_gradients_in_numbers(node: Value) -> tuple[str, ...]:
+    """The local gradients, one for each parent, in numbers.
+
+    >>> local_gradients_in_numbers(Value(0.0).sigmoid())
+    ('0.5 * (1 − 0.5)',)
+    """
+    return _local_gradients(node, [_numeral(x) for x in node.inputs], _numeral(node.data))
+
+
+def _kind(node: Value) -> str:
+    return "operation" if node.op is not None else "constant" if isinstance(node, Constant) else "leaf"
+
+
+def _name(node: Value, i: int, operands: list[Formula]) -> Formula:
+    """The label; else a number, or a short expression; else v and the position in the graph."""
+    if node.label:
+        return Formula(shortened(node.label, LONGEST_LABEL))
+    if node.op is None:
+        return _numeral(node.data) if isinstance(node, Constant) else Formula(f"v{i}")
+    expression = _formula(node, operands)
+    text = _written(expression)
+    return Formula(text, expression.precedence) if len(text) <= LONGEST_NAME else Formula(f"v{i}")
+
+
+def _numeral(x: float) -> Formula:
+    """A number in a formula, with brackets where its sign would be misread."""
+    text = number(x)
+    return -Formula(text[1:]) if text.startswith("−") else Formula(text)
+
+
+def _formula(node: Value, operands: Sequence[Formula]) -> Formula:
+    """How the node is computed; the fused operations as the sums that they stand for."""
+    assert node.op is not None
+    if not isinstance(node.op, FusedOperation) or node.op.name not in ("sum", "mean", "dot"):
+        return notation.formula(node.op, *_cut(operands))
+    size = len(operands) // node.op.vectors
+    terms = list(operands[:size])
+    if node.op.name == "dot":
+        terms = [mul(x, y) for x, y in zip(operands[:size], operands[size : 2 * size], strict=True)]
+    total: Any = None
+    for term in _cut([*terms, *operands[node.op.vectors * size :]]):
+        total = term if total is None else add(total, term)
+    if total is None:
+        return Formula(node.op.name + "()")
+    return div(total, size) if node.op.name == "mean" else total  # type: ignore[no-any-return]
+
+
+def _cut(terms: Sequence[Formula]) -> list[Formula]:
+    if len(terms) <= TERMS + 1:
+        return list(terms)
+    return [*terms[: TERMS - 1], Formula(f"… {len(terms) - TERMS} more …"), terms[-1]]
+
+
+def _local_gradients(node: Value, operands: Sequence[Formula], out: Formula) -> tuple[str, ...]:
+    """The local gradients as the operation's row writes them; empty for a row that cannot be written."""
+    if node.op is None:
+        return ()
+    try:
+        gradients = node.op.local_gradients(*operands, out)
+    except (TypeError, ValueError, AttributeError):
+        return ("",) * len(operands)
+    return tuple(_written(g) if isinstance(g, Formula) else number(float(g)) for g in gradients)
+
+
+def _written(formula: Formula) -> str:
+    """The formula as text, its minus signs as wide as its plus signs."""
+    return _MINUS.sub("−", printable(str(formula)))

@@ -1,0 +1,1 @@
+"""How it is written down: SVG, animated SVG, DOT, text."""

@@ -1,0 +1,88 @@
+"""The same picture for Graphviz: `.dot` text, which needs nothing, and the hand-off to its layout.
+
+This room may import `graph`, `svg`, `lettering` and the package's errors. The `graphviz` package is
+imported where it is used.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from microgrannd.drawing.picture.graph import Node, Picture
+from microgrannd.drawing.picture.lettering import printable
+from microgrannd.drawing.write import svg
+from microgrannd.ground.errors import LayoutError
+
+_STYLES: Final = {
+    "leaf": 'style="rounded,filled", color="#0072b2", fillcolor="#e3f2fd"',
+    "constant": 'style="rounded,dotted", color="#94a3b8", fontcolor="#526075"',
+    "operation": 'style="rounded,filled", color="#64748b", fillcolor="#ffffff"',
+    "fold": 'style="filled", color="#64748b", fillcolor="#f1f5f9", peripheries=2',
+    "gradient": 'style="filled", shape=octagon, color="#b93a04", fillcolor="#fff4ec"',
+}
+
+
+def write(picture: Picture, rankdir: str) -> str:
+    """The picture as `.dot` text."""
+    lines = [
+        f"digraph {_quoted(picture.title)} {{",
+        f'  rankdir={rankdir}; bgcolor="#fcfcfd";',
+        '  node [shape=box, fontname="Helvetica", fontsize=11, margin="0.12,0.05"];',
+        '  edge [color="#7b8799", arrowsize=0.6];',
+    ]
+    lines += [f"  {node.id} [{_attributes(node)}];" for node in picture.nodes]
+    for edge in picture.edges:
+        source, target = picture.nodes[edge.source].id, picture.nodes[edge.target].id
+        attributes = [f"penwidth={1 + 2 * edge.strength:.1f}"] if edge.strength else []
+        attributes += ["style=dotted"] if edge.idle else ["style=dashed"] if edge.kind == "used" else []
+        attributes += [f"label={_quoted(edge.rule)}, fontsize=10"] if edge.rule else []
+        lines.append(f"  {source} -> {target}" + (f" [{', '.join(attributes)}];" if attributes else ";"))
+    return "\n".join([*lines, "}", ""])
+
+
+def render(text: str, kind: str) -> bytes:
+    """The `.dot` text laid out by Graphviz: svg, png, pdf.
+
+    Raises LayoutError where Graphviz is not installed or cannot lay the graph out.
+    """
+    graphviz = _graphviz()
+    try:
+        return graphviz.Source(text, engine="dot").pipe(format=kind)  # type: ignore[no-any-return]
+    except graphviz.ExecutableNotFound:
+        raise LayoutError(
+            'layout="dot" needs Graphviz, and its program `dot` is not on the PATH: install it with '
+            "`apt install graphviz`, `brew install graphviz`, `conda install graphviz` or from "
+            'https://graphviz.org/download. Without it, layout="layered" draws the same graph as SVG, and '
+            ".dot gives the text for another machine."
+        ) from None
+    except graphviz.CalledProcessError as error:
+        raise LayoutError(f"Graphviz could not lay the graph out: {error}") from error
+
+
+def _graphviz() -> Any:
+    try:
+        import graphviz
+    except ModuleNotFoundError:
+        raise LayoutError('layout="dot" needs the graphviz package: pip install graphviz') from None
+    return graphviz
+
+
+def _attributes(node: Node) -> str:
+    first = " ".join(filter(None, (node.gate, node.label, node.value)))
+    rows = [first, f"∇ {node.gradient}" if node.gradient else "", *node.notes]
+    across, down = svg.size(node)
+    weight = ", penwidth=2, peripheries=2" if node.output else ", penwidth=3" if node.highlighted else ""
+    return (
+        f"label={_quoted(*filter(None, rows))}, tooltip={_quoted(node.title)}, "
+        f"width={across / 72:.3f}, height={down / 72:.3f}, {_STYLES[node.kind]}{weight}"
+    )
+
+
+def _quoted(*rows: str) -> str:
+    """Rows of text as a string of the dot language, in which Graphviz sees nothing but text.
+
+    >>> print(_quoted('say "hi"', "a & b"))
+    "say \\"hi\\"\\na &amp; b"
+    """
+    texts = [printable(row).replace("\\", "\\\\").replace('"', '\\"').replace("&", "&amp;") for row in rows]
+    return '"' + "\\n".join(texts) + '"'

@@ -1,0 +1,241 @@
+"""A picture and a layout, written as SVG.
+
+What a program that animates it may rely on:
+
+- `<g id="n12" class="node operation">` is a node: `leaf`, `constant`, `operation`, `fold` or `gradient`,
+  with `output` and `highlight` where they apply. In it are `.box`, `.gate`, and, where they are shown,
+  `text.label`, `text.value`, `text.gradient` (`∇ −4`) and `rect.strength` under it, which is the longer,
+  the larger the gradient.
+- `<path id="e12-0" class="edge">` is the edge from parent 0 of node 12, drawn from parent to node.
+- Everything hangs under `<svg class="microgrannd">`, to which all style rules are confined.
+
+Each colour has one meaning and never carries it alone: leaves are pills, constants dotted, outputs have
+a double border, gradients the sign ∇, edges through which nothing flows back are dotted. The picture
+brings its own background, light or dark as the reader's system is. This room may import `graph`,
+`layout` and `lettering`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Final
+
+from microgrannd.drawing.layout.layout import Layout, Point, Size
+from microgrannd.drawing.picture.graph import Edge, Node, Picture
+from microgrannd.drawing.picture.lettering import MONOSPACE, escaped, width
+
+MARGIN: Final = 20.0
+ROW: Final = 15.0
+LABEL: Final = 1.04  # labels are bold
+NOTE: Final = 0.93  # notes are small
+LINE: Final = 480.0  # of a caption, unless the picture is broader
+
+
+def size(node: Node) -> Size:
+    """How large a node is drawn: (width, height)."""
+    rows = max(_rows(node), 0 if node.gate else 1)
+    across = _gate_width(node) + (2 * _inset(node) + _text_width(node) if rows else 0.0)
+    down = 24.0 if node.kind == "constant" else 13.0 + ROW * max(rows, 1)
+    return round(max(across, 28.0), 1), down
+
+
+def tag_sizes(picture: Picture) -> list[Size | None]:
+    """How large each edge's tag is drawn; None where it has none."""
+    return [(round(len(edge.rule) * MONOSPACE + 10, 1), 18.0) if edge.rule else None for edge in picture.edges]
+
+
+def write(picture: Picture, layout: Layout) -> str:
+    """The SVG file, as text."""
+    caption = _wrapped(picture.caption, max(layout.width, LINE)) if picture.caption else []
+    across = max([layout.width, *(width(line) * NOTE for line in caption)]) + 2 * MARGIN
+    down = layout.height + 2 * MARGIN + (len(caption) + 0.5) * ROW * bool(caption)
+    horizontal = layout.horizontal
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" class="microgrannd" role="img" '
+            f'aria-labelledby="microgrannd-title microgrannd-description" '
+            f'width="{across:.0f}" height="{down:.0f}" viewBox="0 0 {_plain(across)} {_plain(down)}">',
+            f'<title id="microgrannd-title">{escaped(picture.title)}</title>',
+            f'<desc id="microgrannd-description">{escaped(picture.description)}</desc>',
+            f"<style>{stylesheet()}</style>",
+            "<defs>" + _arrowhead("head") + _arrowhead("back") + "</defs>",
+            f'<rect class="paper" width="{_plain(across)}" height="{_plain(down)}" rx="10"/>',
+            f'<g transform="translate({MARGIN:.0f} {MARGIN:.0f})">',
+            '<g class="edges" stroke-width="1.3" marker-end="url(#microgrannd-head)">',
+            *[_edge(edge, path, horizontal) for edge, path in zip(picture.edges, layout.paths, strict=True)],
+            '</g><g class="nodes">',
+            *[_node(*one) for one in zip(picture.nodes, layout.sizes, layout.centres, strict=True)],
+            "</g>",
+            *[_tag(edge, at) for edge, at in zip(picture.edges, layout.tags, strict=False) if at],
+            *[
+                f'<text class="note" x="0" y="{_plain(layout.height + MARGIN + i * ROW)}">{escaped(line)}</text>'
+                for i, line in enumerate(caption)
+            ],
+            "</g></svg>\n",
+        ]
+    )
+
+
+@cache
+def stylesheet() -> str:
+    """The style rules, which a page that embeds the picture may follow with its own."""
+    return files("microgrannd.drawing.write").joinpath("style.css").read_text("utf-8")
+
+
+def curve(path: Sequence[Point], horizontal: bool = True) -> str:
+    """The path's `d`: curves between ranks, straight lines across them.
+
+    >>> curve([(0.0, 0.0), (10.0, 4.0)])
+    'M0 0C5 0 5 4 10 4'
+    """
+    (x, y), *rest = path
+    parts = [f"M{x:.7g} {y:.7g}"]
+    for i, (to_x, to_y) in enumerate(rest):
+        if to_x == x and to_y == y:
+            continue
+        if i % 2 or (y == to_y if horizontal else x == to_x):
+            parts.append(f"L{to_x:.7g} {to_y:.7g}")
+        elif horizontal:
+            middle = _plain((x + to_x) / 2)
+            parts.append(f"C{middle} {y:.7g} {middle} {to_y:.7g} {to_x:.7g} {to_y:.7g}")
+        else:
+            middle = _plain((y + to_y) / 2)
+            parts.append(f"C{x:.7g} {middle} {to_x:.7g} {middle} {to_x:.7g} {to_y:.7g}")
+        x, y = to_x, to_y
+    return "".join(parts)
+
+
+def _arrowhead(name: str) -> str:
+    return (
+        f'<marker id="microgrannd-{name}" viewBox="0 0 8 8" refX="7.5" refY="4" markerWidth="8" markerHeight="8" '
+        f'markerUnits="userSpaceOnUse" orient="auto"><path class="{name}" d="M0 1 8 4 0 7z"/></marker>'
+    )
+
+
+def _edge(edge: Edge, path: Sequence[Point], horizontal: bool) -> str:
+    classes = "edge" + (" idle" if edge.idle else "") + (f" {edge.kind}" if edge.kind else "")
+    # An edge that stands for many is the broader, by a little for every factor of two.
+    breadth = 1 + 2 * edge.strength if edge.strength else 1.3 + min(edge.count.bit_length() - 1, 20) / 8
+    weight = f' stroke-width="{_plain(breadth)}"' if breadth != 1.3 else ""
+    head = ' marker-end="url(#microgrannd-back)"' if edge.kind == "gradient" else ""
+    return f'<path id="{edge.id}" class="{classes}"{weight}{head} d="{curve(path, horizontal)}"/>'
+
+
+def _tag(edge: Edge, centre: Point) -> str:
+    across = len(edge.rule) * MONOSPACE + 10
+    return (
+        f'<g class="rule" transform="translate({_plain(centre[0])} {_plain(centre[1])})">'
+        f'<rect class="tag" x="{_plain(-across / 2)}" y="-9" width="{_plain(across)}" height="18" rx="4"/>'
+        f'<text x="{_plain(5 - across / 2)}" y="4">{escaped(edge.rule)}</text></g>'
+    )
+
+
+def _node(node: Node, size: Size, centre: Point) -> str:
+    across, down = size
+    left, top = _plain(centre[0] - across / 2), _plain(centre[1] - down / 2)
+    classes = f"node {node.kind}" + (" output" if node.output else "") + (" highlight" if node.highlighted else "")
+    radius = min(down / 2, 17.0) if node.kind == "leaf" else 7.0
+    gate, inset = _gate_width(node), _inset(node)
+    x, y = gate + inset, 16.0 if node.kind == "constant" else 18.5
+    parts = [f'<g id="{node.id}" class="{classes}" transform="translate({left} {top})">']
+    if node.title:
+        parts.append(f"<title>{escaped(node.title)}</title>")
+    if node.count > 1:
+        parts += [_rectangle("box", shift, across, down, radius) for shift in (6, 3)]
+    if node.output:
+        parts.append(_rectangle("ring", -4, across + 8, down + 8, radius + 4))
+    parts.append(_cut("box", across, down) if node.kind == "gradient" else _rectangle("box", 0, across, down, radius))
+    if node.gate:
+        parts.append(_gate(node, across if gate == across else gate, down, whole=gate >= across))
+    if node.label or node.value:
+        if node.label:
+            parts.append(f'<text class="label" x="{_plain(x)}" y="{_plain(y)}">{escaped(node.label)}</text>')
+        if node.value:
+            beside = x + (width(node.label) * LABEL + 7 if node.label else 0.0)
+            parts.append(f'<text class="value" x="{_plain(beside)}" y="{_plain(y)}">{node.value}</text>')
+        y += ROW
+    if node.gradient:
+        parts.append(f'<text class="gradient" x="{_plain(x)}" y="{_plain(y)}">∇ {node.gradient}</text>')
+        y += ROW
+    for note in node.notes:
+        parts.append(f'<text class="note" x="{_plain(x)}" y="{_plain(y)}">{escaped(note)}</text>')
+        y += ROW
+    if node.strength:
+        length = (across - gate - 2 * inset) * node.strength
+        at = f'x="{_plain(x)}" y="{_plain(y - 11.5)}"'
+        parts.append(f'<rect class="strength" {at} width="{_plain(length)}" height="2" rx="1"/>')
+    parts.append("</g>")
+    return "".join(parts)
+
+
+def _gate(node: Node, across: float, down: float, whole: bool) -> str:
+    """The dark end of an operation's box, round on the left (or all round, if there is nothing beside it)."""
+    if whole:
+        shape = _rectangle("gate", 0, across, down, 7)
+    elif node.kind == "gradient":
+        outline = f"M{_plain(across)} 0H8L0 8V{_plain(down - 8)}L8 {_plain(down)}H{_plain(across)}z"
+        shape = f'<path class="gate" d="{outline}"/>'
+    else:
+        shape = (
+            f'<path class="gate" d="M{_plain(across)} 0H7A7 7 0 0 0 0 7V{_plain(down - 7)}'
+            f'A7 7 0 0 0 7 {_plain(down)}H{_plain(across)}z"/>'
+        )
+    short = len(node.gate) <= 2
+    baseline = _plain(down / 2 + (5.5 if short else 4))
+    classes = "symbol short" if short else "symbol"
+    return f'{shape}<text class="{classes}" x="{_plain(across / 2)}" y="{baseline}">{escaped(node.gate)}</text>'
+
+
+def _rectangle(kind: str, corner: float, across: float, down: float, radius: float) -> str:
+    start = f' x="{corner}" y="{corner}"' if corner else ""
+    return f'<rect class="{kind}"{start} width="{_plain(across)}" height="{_plain(down)}" rx="{_plain(radius)}"/>'
+
+
+def _cut(kind: str, across: float, down: float) -> str:
+    """A box with its corners cut."""
+    right, bottom = _plain(across), _plain(down)
+    return (
+        f'<path class="{kind}" d="M8 0H{_plain(across - 8)}L{right} 8V{_plain(down - 8)}'
+        f'L{_plain(across - 8)} {bottom}H8L0 {_plain(down - 8)}V8z"/>'
+    )
+
+
+def _gate_width(node: Node) -> float:
+    if not node.gate:
+        return 0.0
+    return 28.0 if len(node.gate) <= 2 else round(width(node.gate) + 14, 1)
+
+
+def _inset(node: Node) -> float:
+    return 13.0 if node.kind == "leaf" else 10.0
+
+
+def _rows(node: Node) -> int:
+    return bool(node.label or node.value) + bool(node.gradient) + len(node.notes)
+
+
+def _text_width(node: Node) -> float:
+    first = width(node.label) * LABEL if node.label else 0.0
+    if node.value:
+        first += len(node.value) * MONOSPACE + (7 if node.label else 0)
+    second = (len(node.gradient) + 2) * MONOSPACE if node.gradient else 0.0
+    return max([first, second, *(width(note) * NOTE for note in node.notes)])
+
+
+def _wrapped(text: str, room: float) -> list[str]:
+    """The text in lines that fit."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if width(longer) * NOTE > room and lines[-1]:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
+
+
+def _plain(x: float) -> str:
+    """A coordinate, without a trailing zero."""
+    return f"{x:.7g}"

@@ -1,0 +1,50 @@
+"""A picture as text: a tree that hangs from the outputs, for terminals and where no image is shown.
+
+This room may import `graph` and `lettering`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from microgrannd.drawing.picture.graph import Node, Picture, plural
+
+LINES: Final = 60
+DEEP: Final = 24
+
+
+def tree(picture: Picture) -> str:
+    """Each output and under it what it was computed from; what is shared is spelled out once."""
+    parents: list[list[int]] = [[] for _ in picture.nodes]
+    used = [False] * len(picture.nodes)
+    for edge in picture.edges:
+        parents[edge.target].append(edge.source)
+        used[edge.source] = True
+    starts = [i for i in range(len(picture.nodes)) if picture.nodes[i].output or not used[i]]
+    lines: list[str] = []
+    seen: set[int] = set()
+    stack = [(i, "", "") for i in reversed(starts)]
+    while stack and len(lines) < LINES:
+        node, first, indent = stack.pop()
+        again = node in seen and bool(parents[node] or used[node])
+        seen.add(node)
+        below = [] if again else parents[node][:LINES]
+        if below and len(indent) >= 3 * DEEP:
+            lines.append(f"{first}{_line(picture.nodes[node])} …")
+            continue
+        lines.append(first + (f"{_name(picture.nodes[node])}, as above" if again else _line(picture.nodes[node])))
+        for k in range(len(below) - 1, -1, -1):
+            last = k == len(below) - 1
+            stack.append((below[k], indent + ("└─ " if last else "├─ "), indent + ("   " if last else "│  ")))
+    if stack:
+        lines.append(f"… {plural(len(picture.nodes), 'node')} in all")
+    return "\n".join([*lines, *([picture.caption] if picture.caption else [])])
+
+
+def _line(node: Node) -> str:
+    words = " ".join(filter(None, (node.gate, node.label, node.value, " · ".join(node.notes))))
+    return f"{words} (∇ {node.gradient})" if node.gradient else words
+
+
+def _name(node: Node) -> str:
+    return node.label or " ".join(filter(None, (node.gate, node.value))) or node.id

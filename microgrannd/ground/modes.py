@@ -1,0 +1,154 @@
+"""What holds while a `with` block runs: `no_grad`, `detect_anomaly`, `scope`, `source_lines`, `tracing`.
+
+Every thread has its own modes. `opened` has an entry for each block that is open in any thread: while it
+is empty, which is nearly always, making a node costs one look at it and no more. This room imports nothing of the
+package.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+
+class Origin(NamedTuple):
+    """Where a node was made, in which scope and at which line of the user's code, and its label (each may be "")."""
+
+    scope: str
+    line: str
+    label: str = ""
+
+
+class _Modes(threading.local):
+    recording = True
+    detecting = False
+    scope = ""
+    locating = False
+    trace: list[Any] | None = None
+
+
+current = _Modes()
+opened: list[None] = []
+_package = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+
+@contextmanager
+def _set(**changes: Any) -> Iterator[None]:
+    before = {name: getattr(current, name) for name in changes}
+    opened.append(None)
+    for name, setting in changes.items():
+        setattr(current, name, setting)
+    try:
+        yield
+    finally:
+        for name, setting in before.items():
+            setattr(current, name, setting)
+        opened.pop()
+
+
+@contextmanager
+def no_grad() -> Iterator[None]:
+    """Operations give leaves: numbers are computed, nothing is remembered.
+
+    For evaluating a trained model, or for arithmetic on parameters. Also a decorator.
+
+    >>> from microgrannd import Value, no_grad
+    >>> x = Value(3.0)
+    >>> with no_grad():
+    ...     y = x * x
+    >>> y.parents
+    ()
+    """
+    with _set(recording=False):
+        yield
+
+
+@contextmanager
+def detect_anomaly() -> Iterator[None]:
+    """The first NaN or infinity raises AnomalyError, in forward and in backward.
+
+    The error names the operation, its inputs, its label and the line of your code that made it.
+
+    >>> from microgrannd import Value, detect_anomaly
+    >>> with detect_anomaly():
+    ...     Value(0.0, label="x").log()
+    Traceback (most recent call last):
+    microgrannd.ground.errors.AnomalyError: log(x=0.0) gave -inf...
+    """
+    with _set(detecting=True, locating=True):
+        yield
+
+
+@contextmanager
+def no_detection() -> Iterator[None]:
+    """Anomalies pass inside: for what is computed on the way and may never be used."""
+    with _set(detecting=False):
+        yield
+
+
+@contextmanager
+def recording() -> Iterator[None]:
+    """Operations make nodes inside, even within `no_grad`: for who asks for a derivative there."""
+    with _set(recording=True):
+        yield
+
+
+@contextmanager
+def scope(name: str) -> Iterator[None]:
+    """Nodes made inside carry the name, joined to the scopes around it by dots; drawings fold by it.
+
+    >>> from microgrannd import Value, scope
+    >>> with scope("encoder"), scope("gate"):
+    ...     y = Value(2.0).exp()
+    >>> y.scope
+    'encoder.gate'
+    """
+    if not isinstance(name, str) or not name:
+        raise TypeError(f"A scope has a name, a str that is not empty; got {name!r}.")
+    with _set(scope=f"{current.scope}.{name}" if current.scope else name):
+        yield
+
+
+@contextmanager
+def source_lines() -> Iterator[None]:
+    """Nodes made inside remember the line of your code that made them, in `node.line`.
+
+    The step player shows it. It costs a few microseconds a node, so it is not on by itself.
+    """
+    with _set(locating=True):
+        yield
+
+
+@contextmanager
+def tracing() -> Iterator[list[Any]]:
+    """Every node made inside is kept in the list that this gives, in the order of making.
+
+    Whoever asks a Value for its number meanwhile (`x.data`, `if x > 0`, `float(x)`) gets a TracingError:
+    the compiler traces a function once and runs it on other numbers. Comparisons become operations.
+    """
+    nodes: list[Any] = []
+    with _set(trace=nodes):
+        yield nodes
+
+
+def origin() -> Origin | None:
+    """Where the node that is being made comes from, as far as the open modes want it known."""
+    if not (current.scope or current.locating):
+        return None
+    return Origin(current.scope, user_line() if current.locating else "")
+
+
+def user_line() -> str:
+    """`file.py:12: y = x * x`, the innermost line on the stack that is not this package's own."""
+    import linecache
+
+    frame = sys._getframe(1)
+    while frame.f_back and frame.f_code.co_filename.startswith(_package):
+        frame = frame.f_back
+    file, number = frame.f_code.co_filename, frame.f_lineno
+    text = linecache.getline(file, number).strip()
+    return f"{os.path.basename(file)}:{number}" + (f": {text}" if text else "")

@@ -1,0 +1,105 @@
+"""What the open modes make of a node and of the steps of a backward pass: `no_grad`, tracing, `detect_anomaly`.
+
+Nothing of it runs while no mode is open. This room looks at nodes, and may import the modes, the operations and the
+notation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
+
+from microgrannd import operations
+from microgrannd.ground import modes
+from microgrannd.ground.errors import AnomalyError, TracingError
+from microgrannd.nodes import notation
+
+ONE_BRANCH: Final = (
+    "`if`, `and`, `or`, `not`, max() and min() take one branch for good: "
+    "say where(condition, a, b), maximum(a, b) or minimum(a, b)."
+)
+
+
+class Step(NamedTuple):
+    """One `+=` of the backward pass: `contribution = upstream × local_gradient` goes to one parent.
+
+    `position` says which parent of `node` it is; `before` and `after` are that parent's gradient.
+    """
+
+    node: Any
+    position: int
+    upstream: float
+    local_gradient: float
+    contribution: float
+    before: float
+    after: float
+
+    @property
+    def parent(self) -> Any:
+        """The node that receives the contribution."""
+        return self.node.parents[self.position]
+
+    @property
+    def formula(self) -> str:
+        """The local gradient as text, with the parents' labels where they have one: `1 - out * out`."""
+        return notation.local_gradients_in_words(self.node)[self.position]
+
+    def __str__(self) -> str:
+        name = self.parent.label or f"parent {self.position} of {self.node.op}"
+        return (
+            f"grad({name}) += {self.upstream:.6g} × {self.local_gradient:.6g} = {self.contribution:.6g}: "
+            f"{self.before:.6g} → {self.after:.6g}"
+        )
+
+
+def observed(node: Any) -> Any:
+    """A new node as the open modes of this thread want it."""
+    if modes.current.trace is not None:
+        return _traced(node, modes.current.trace)
+    if not modes.current.recording:
+        return type(node)(node._data)
+    node._origin = modes.origin()
+    if modes.current.detecting and not math.isfinite(node._data):
+        raise AnomalyError(f"{notation.in_words(node)} gave {node._data}{notation.place_in_words(node)}.")
+    return node
+
+
+def _traced(node: Any, trace: list[Any]) -> Any:
+    """The node, kept in the trace; where nothing is recorded, gradients stop at it instead."""
+    node._origin = modes.origin()
+    trace.append(node)
+    if modes.current.recording or node.op is operations.stop_gradient:
+        return node
+    return operations.stop_gradient(node)
+
+
+def refuse_while_tracing(remedy: str) -> None:
+    """Raise TracingError where a compiled function is being traced and looks at one number."""
+    if modes.current.trace is not None:
+        raise TracingError(
+            f"A compiled function is traced once and runs on other numbers, so it cannot look at a Value's. {remedy} "
+            f"In {modes.user_line()}"
+        )
+
+
+def no_number(name: str, instead: str, operation: str) -> TypeError:
+    """The error of `float(y)` and `int(y)`; while tracing, the one that says why there is no number yet."""
+    refuse_while_tracing(f"{name}() and math's functions take one number: use the package's own, such as {operation}.")
+    return TypeError(
+        f"{name}(Value) would lose the gradient without a word: take {instead} for the number, "
+        f"or an operation that knows Values, such as {operation}."
+    )
+
+
+def stop_at_anomalies(steps: Iterable[Step]) -> None:
+    """Take the steps, and raise AnomalyError at the first gradient that is no finite number."""
+    for step in steps:
+        # A constant's gradient is nobody's: that of the 2 in x**2 is NaN for every x below 0.
+        if not (math.isfinite(step.after) or step.parent.is_constant):
+            name = step.parent.label or f"input {step.position}"
+            raise AnomalyError(
+                f"In the backward pass of {notation.in_words(step.node)} the gradient of {name} became {step.after}: "
+                f"upstream {step.upstream} × local gradient {step.local_gradient} "
+                f"({step.formula}){notation.place_in_words(step.node)}."
+            )

@@ -1,0 +1,82 @@
+"""PNG files of every kind that small images come in, written here byte by byte."""
+
+import struct
+import zlib
+
+import pytest
+
+from microgrannd.app.images import Gray, read_gray, squared
+
+
+def chunk(kind, content):
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def png(path, width, lines, *, colour=0, depth=8, interlaced=0, palette=None):
+    """Write a file of lines that are filtered already: each a filter's number and bytes."""
+    header = struct.pack(">IIBBBBB", width, len(lines), depth, colour, 0, 0, interlaced)
+    data = b"".join(bytes(line) for line in lines)
+    extra = chunk(b"PLTE", bytes(palette)) if palette else b""
+    packed = zlib.compress(data)
+    parts = chunk(b"IDAT", packed[:5]) + chunk(b"IDAT", packed[5:])
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + extra + parts + chunk(b"IEND", b""))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("lines", "want"),
+    [
+        ([[0, 10, 20, 30], [0, 1, 2, 3]], [[10, 20, 30], [1, 2, 3]]),
+        ([[1, 10, 10, 10], [0, 1, 2, 3]], [[10, 20, 30], [1, 2, 3]]),  # by the left neighbour
+        ([[0, 10, 20, 30], [2, 1, 2, 250]], [[10, 20, 30], [11, 22, 24]]),  # by the one above, modulo 256
+        ([[0, 10, 20, 30], [3, 1, 2, 3]], [[10, 20, 30], [6, 15, 25]]),  # by the mean of both: 1 + 5, 2 + 13, 3 + 22
+        ([[0, 10, 20, 30], [4, 1, 2, 3]], [[10, 20, 30], [11, 22, 33]]),  # by Paeth's choice, here always above
+        ([[4, 10, 20, 30], [0, 0, 0, 0]], [[10, 30, 60], [0, 0, 0]]),  # and here always to the left
+    ],
+)
+def test_the_five_filters(tmp_path, lines, want):
+    assert read_gray(png(tmp_path / "a.png", 3, lines)) == Gray(3, want)
+
+
+@pytest.mark.parametrize(
+    ("colour", "depth", "line", "palette", "want"),
+    [
+        (2, 8, [255, 0, 0, 0, 255, 0], None, [76, 150]),  # red and green weigh 0.299 and 0.587
+        (6, 8, [255, 255, 255, 255, 255, 255, 255, 0], None, [255, 0]),
+        (4, 8, [200, 255, 200, 128], None, [200, 100]),
+        (3, 8, [1, 0], [0, 0, 0, 255, 255, 255], [255, 0]),
+        (0, 1, [0b10000000], None, [255, 0]),
+        (0, 4, [0xF1], None, [255, 17]),
+        (3, 2, [0b01000000], [9, 9, 9, 7, 7, 7], [7, 9]),
+    ],
+)
+def test_the_kinds_of_colour(tmp_path, colour, depth, line, palette, want):
+    path = png(tmp_path / "a.png", 2, [[0, *line]], colour=colour, depth=depth, palette=palette)
+    assert read_gray(path).rows == [want]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"GIF89a", "is no PNG file"), (b"\x89PNG\r\n\x1a\n" + b"\0" * 20, "is a damaged PNG file")],
+)
+def test_what_is_no_image_is_refused_by_name(tmp_path, content, message):
+    path = tmp_path / "a.png"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"a\.png {message}"):
+        read_gray(path)
+
+
+def test_interlaced_files_and_cut_ones_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="interlaced"):
+        read_gray(png(tmp_path / "a.png", 2, [[0, 1, 2]], interlaced=1))
+    with pytest.raises(ValueError, match="damaged"):
+        read_gray(png(tmp_path / "a.png", 20, [[0, 1, 2]]))
+
+
+def test_a_larger_square_is_averaged_and_paper_is_turned_over():
+    dark = Gray(4, [[0, 0, 0, 0], [0, 8, 5, 0], [0, 4, 2, 0], [0, 0, 0, 0]])
+    assert squared(dark, 2) == [2, 1, 1, 1]  # 8 / 4, 5 / 4, 4 / 4, 2 / 4 rounded
+    paper = Gray(3, [[255, 255, 255], [255, 0, 255], [255, 255, 255]])
+    assert squared(paper, 3) == [0, 0, 0, 0, 255, 0, 0, 0, 0]
+    with pytest.raises(ValueError, match="4 × 2"):
+        squared(Gray(4, dark.rows[:2]), 2)
