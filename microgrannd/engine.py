@@ -4,7 +4,8 @@ An operation on Values makes a node. It holds its result, the operation, its par
 numbers at that moment, nothing else: no closure, no reference to itself or to its children, so a graph
 that is dropped is freed at once. `backward()` goes through the nodes from the output to the leaves and
 adds upstream × local gradient to each parent's gradient; the local gradients come from the operations
-table. This room may import `arithmetic`, `order`, `observing` and the floors beneath them.
+table. Operators and methods are in `nodes.arithmetic`, the order in `nodes.order`, what `no_grad`, tracing
+and `detect_anomaly` make of a node in `nodes.observing`.
 """
 
 from __future__ import annotations
@@ -12,17 +13,29 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import chain
+from operator import attrgetter, mul
 from typing import Any, TypeAlias
 
 from microgrannd import operations
 from microgrannd.ground import modes
 from microgrannd.ground.modes import opened
 from microgrannd.nodes.arithmetic import Arithmetic
-from microgrannd.nodes.observing import ONE_BRANCH, Step, no_number, observed, refuse_while_tracing, stop_at_anomalies
+from microgrannd.nodes.observing import (
+    BRANCH,
+    COPY,
+    GRADIENT,
+    NUMBER,
+    TEXT,
+    Step,
+    no_number,
+    observed,
+    refuse_while_tracing,
+    stop_at_anomalies,
+)  # fmt: skip
 from microgrannd.nodes.order import started, topological_order
-from microgrannd.operations import Number, Operation, as_float, is_number
+from microgrannd.operations import Number, Operation, as_float, contributed, is_number
 
-__all__ = ["Constant", "Operand", "Step", "Value", "topological_order", "zero_grad"]
+__all__ = ["Constant", "Operand", "Step", "Value", "Variable", "neuron", "number_of", "topological_order", "zero_grad"]
 
 Operand: TypeAlias = "Value | Number"
 
@@ -30,9 +43,10 @@ Operand: TypeAlias = "Value | Number"
 class Value(Arithmetic):
     """A number that remembers how it was made.
 
-    `data` is the number and `grad` the derivative of the last output that ran `backward()` with respect
-    to it. A leaf is made from any real number; arithmetic on Values makes nodes with `parents` and `op`.
-    Both numbers are floats. Raises TypeError for what is no real number.
+    `data` is the number, a float, and `grad` a derivative with respect to it: for a leaf, the sum over every
+    `backward()` since `zero_grad`; for a node, that of the last. A leaf is made from any real number;
+    arithmetic on Values makes nodes with `parents` and `op`. Raises TypeError for anything that is not a real
+    number.
 
     >>> x = Value(3.0, label="x")
     >>> y = x * x + 1
@@ -69,7 +83,7 @@ class Value(Arithmetic):
     def data(self) -> float:
         """The number. A leaf's may be set; a node's is computed from its parents."""
         if opened:
-            refuse_while_tracing("Its .data is one number: take the Value itself, or stop_gradient of it.")
+            refuse_while_tracing(NUMBER)
         return self._data
 
     @data.setter
@@ -84,13 +98,13 @@ class Value(Arithmetic):
     @property
     def grad(self) -> float:
         """The derivative of the output with respect to this Value, as `backward()` left it."""
+        if opened:
+            refuse_while_tracing(GRADIENT, to_all=False)
         return self._grad
 
     @grad.setter
     def grad(self, number: Number) -> None:
         self._grad = number if type(number) is float else as_float(number)
-
-    # ---- how it was made
 
     @property
     def parents(self) -> tuple[Value, ...]:
@@ -104,6 +118,8 @@ class Value(Arithmetic):
     @property
     def inputs(self) -> tuple[float, ...]:
         """The parents' numbers at the moment when this node was made."""
+        if opened:
+            refuse_while_tracing(GRADIENT, to_all=False)
         if self._second is not None:
             return (self._x, self._y)
         if self._first is not None:
@@ -141,12 +157,14 @@ class Value(Arithmetic):
         """Where the node was made, as named by `mg.scope` and by modules: `layer1.neuron0`."""
         return self._origin.scope if self._origin else ""
 
+    def named(self, scope: str, label: str) -> None:
+        """Say where this Value belongs and what it is called: its `scope` and its `label`."""
+        self._origin = modes.Origin(scope, self.line, label)
+
     @property
     def line(self) -> str:
         """The line of the user's code that made the node, where `mg.source_lines()` was on."""
         return self._origin.line if self._origin else ""
-
-    # ---- backpropagation
 
     def backward(self, upstream: Number = 1.0) -> None:
         """Set every node's gradient afresh and add to every leaf's: the derivative of this Value.
@@ -194,24 +212,18 @@ class Value(Arithmetic):
         grad(x) += 1 × 3 = 3: 3 → 6
         """
         for node in reversed(started(self, as_float(upstream))):
-            assert node.op is not None
-            gradient, routes = node._grad, node.op.routes
-            local_gradients = node.op.local_gradients(*node.inputs, node._data)
+            operation, gradient = node.op, node._grad
+            local_gradients = operation.local_gradients(*node.inputs, node._data)
             for position, (parent, local) in enumerate(zip(node.parents, local_gradients, strict=True)):
-                passes = gradient and (local or not routes)
-                contribution = gradient * local if passes else 0.0
-                before = parent._grad
-                if passes:
-                    parent._grad += contribution
-                yield Step(node, position, gradient, float(local), contribution, before, parent._grad)
+                before, added = parent._grad, contributed(gradient, float(local), operation.routes)
+                parent._grad += added
+                yield Step(node, position, gradient, float(local), added, before, parent._grad)
 
     def detach(self) -> Value:
         """A new leaf with this Value's number and label: gradients stop here."""
         if opened and modes.current.trace is not None:
             return operations.stop_gradient(self)  # type: ignore[no-any-return]
         return Value(self._data, self.label)
-
-    # ---- making nodes
 
     def _unary(self, operation: Operation, origin: modes.Origin | None = None) -> Value:
         """The node for an operation on this Value."""
@@ -254,12 +266,10 @@ class Value(Arithmetic):
         """The node for any operation on Values and numbers; numbers become constants."""
         parents = tuple([x if isinstance(x, Value) else Constant(x) for x in arguments])
         inputs = tuple([parent._data for parent in parents])
-        node = fused(operation, float(operation.forward(*inputs)), operation.split(inputs), parents)
+        node = _fused(operation, float(operation.forward(*inputs)), operation.split(inputs), parents)
         if not operation.vectors and len(parents) < 3:  # the numbers and the parents are in their usual places
             (node._x, node._y), (node._first, node._second) = (*inputs, None)[:2], (*parents, None)[:2]
         return node if not opened else observed(node)  # type: ignore[no-any-return]
-
-    # ---- as a number: by data
 
     def _compared(self, operation: Operation, holds: Callable[[float, Any], bool], other: Any) -> Any:
         """By data; while tracing, a comparison is an operation like any other."""
@@ -271,7 +281,7 @@ class Value(Arithmetic):
 
     def __bool__(self) -> bool:
         if opened:
-            refuse_while_tracing(ONE_BRANCH)
+            refuse_while_tracing(BRANCH)
         return self._data != 0.0
 
     def __float__(self) -> float:
@@ -281,13 +291,20 @@ class Value(Arithmetic):
         raise no_number("int", "int(y.data)", "mg.floor or mg.exp instead of math's")
 
     def __format__(self, specification: str) -> str:
+        refuse_while_tracing(TEXT)
         return format(self._data, specification) if specification else repr(self)
+
+    def __str__(self) -> str:
+        refuse_while_tracing(TEXT)
+        return repr(self)
 
     def __repr__(self) -> str:
         label = f", label={self.label!r}" if self.label else ""
-        return f"{type(self).__name__}(data={self._data!r}, grad={self._grad!r}{label})"
+        numbers = "traced" if modes.current.refused is not None else f"data={self._data!r}, grad={self._grad!r}"
+        return f"{type(self).__name__}({numbers}{label})"
 
     def __reduce__(self) -> tuple[Any, ...]:
+        refuse_while_tracing(COPY)
         if self.op is not None:
             raise TypeError(
                 f"{self!r} has parents, and a graph is not copied or pickled: take .detach() for a leaf with "
@@ -303,6 +320,25 @@ class Constant(Value):
     is_constant = True
 
 
+class Variable(Value):
+    """A leaf in the place of an argument, while a function is differentiated or compiled.
+
+    A copy of it is itself, as that of the number is the number: so `copy.deepcopy` of an argument cuts no gradient.
+    """
+
+    __slots__ = ()
+
+    def __copy__(self) -> Variable:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Variable:
+        return self
+
+
+# The number also while a function is traced, when `.data` refuses: for code that does not make anything depend on it.
+number_of: Callable[[Value], float] = attrgetter("_data")
+
+
 def zero_grad(values: Iterable[Value]) -> None:
     """Set the gradient of each of the Values to zero.
 
@@ -316,13 +352,24 @@ def zero_grad(values: Iterable[Value]) -> None:
         value._grad = 0.0
 
 
-def fused(
-    operation: Operation,
-    data: float,
-    arguments: tuple[Any, ...],
-    parents: tuple[Value, ...],
+def neuron(
+    weights: list[Value], inputs: list[Value], numbers: tuple[float, ...], bias: Value, activation: Operation | None,
+    origin: modes.Origin | None,
+) -> Value:  # fmt: skip
+    """The nodes of a neuron, `dot` and its activation, in one go, because training spends its time here.
+
+    `numbers` are the inputs', and no mode is open.
+    """
+    w, b = tuple([weight._data for weight in weights]), bias._data
+    z = sum(map(mul, w, numbers), b)
+    node = _fused(operations.dot, z, (w, numbers, b), (*weights, *inputs, bias), origin)
+    return node._unary(activation, origin) if activation else node
+
+
+def _fused(
+    operation: Operation, data: float, arguments: tuple[Any, ...], parents: tuple[Value, ...],
     origin: modes.Origin | None = None,
-) -> Value:
+) -> Value:  # fmt: skip
     """The node for an operation that takes vectors or many inputs, its result given."""
     node = Value.__new__(Value)
     node._data = data

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final, TypeAlias
 
 from microgrannd import operations
-from microgrannd.engine import Constant, Operand, Value, fused
+from microgrannd.engine import Constant, Operand, Value, neuron, number_of
 from microgrannd.ground import modes
 from microgrannd.learning.initialisation import Initialisation, Seed, draws, generator_of, within_layer
 from microgrannd.learning.modules import Module
@@ -201,23 +201,16 @@ def _outputs(neurons: Sequence[Neuron], inputs: list[Value]) -> list[Value]:
     and takes the inputs' numbers once for all neurons.
     """
     plain = not modes.opened and _PLAIN.issuperset(map(type, inputs))
-    numbers = tuple([value._data for value in inputs]) if plain else ()
-    mul = operator.mul
+    numbers = tuple(map(number_of, inputs)) if plain else ()
     outputs = []
-    for neuron in neurons:
-        if type(neuron) is not Neuron and type(neuron).__call__ is not Neuron.__call__:
-            outputs.append(neuron(inputs))  # a subclass that computes something else
-            continue
-        activation = neuron.activation
-        if not plain or neuron.expand or (activation and (type(activation) is not Operation or activation.defaults)):
-            outputs.append(neuron._compose(inputs))
-            continue
-        weights, bias = neuron.w, neuron.b
-        w, b = tuple([weight._data for weight in weights]), bias._data
-        z = sum(map(mul, w, numbers), b)
-        origin = neuron._origin
-        node = fused(operations.dot, z, (w, numbers, b), (*weights, *inputs, bias), origin)
-        outputs.append(node._unary(activation, origin) if activation else node)
+    for unit in neurons:
+        activation = unit.activation
+        if type(unit) is not Neuron and type(unit).__call__ is not Neuron.__call__:
+            outputs.append(unit(inputs))  # a subclass that computes something else
+        elif not plain or unit.expand or (activation and (type(activation) is not Operation or activation.defaults)):
+            outputs.append(unit._compose(inputs))
+        else:
+            outputs.append(neuron(unit.w, inputs, numbers, unit.b, activation, unit.node_origin))
     return outputs
 
 

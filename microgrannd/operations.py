@@ -350,6 +350,19 @@ for _name, _operation in TABLE.items():
     if isinstance(_row, FunctionType):
         _operation.on_floats = FunctionType(_row.__code__, _FLOAT_FUNCTIONS, _name)
 
+
+def contributed(upstream: Any, local_gradient: Any, routes: bool) -> Any:
+    """What `+=` adds to a parent: their product, where a zero stops and, if the operation routes, a shut way too.
+
+    >>> contributed(0.0, math.inf, False), contributed(math.inf, 0.0, True), contributed(2.0, 3.0, False)
+    (0.0, 0.0, 6.0)
+    """
+    if type(upstream) is float and not hasattr(local_gradient, "shape"):
+        return upstream * local_gradient if upstream and (local_gradient or not routes) else 0.0
+    product = contribution(upstream, local_gradient)
+    return where(local_gradient, product, 0.0) if routes else product
+
+
 # NumPy's names for the same functions: `np.arcsin(array_of_values)` calls the method `arcsin` of each.
 NUMPY_NAMES: Final[dict[Operation, str]] = {
     **{add: "add", sub: "subtract", mul: "multiply", div: "divide", neg: "negative", abs: "absolute"},

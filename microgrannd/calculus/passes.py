@@ -13,10 +13,10 @@ from contextlib import nullcontext
 from typing import Final, TypeAlias
 
 from microgrannd import operations as ops
-from microgrannd.engine import Constant, Value, topological_order
+from microgrannd.engine import Constant, Value, number_of, topological_order
 from microgrannd.ground import modes
 from microgrannd.ground.errors import AnomalyError, GradientError
-from microgrannd.operations import Number, as_float
+from microgrannd.operations import Number, Operation, as_float
 
 Operand: TypeAlias = Value | float  # in a gradient graph a number stays a number until it meets a Value
 
@@ -92,12 +92,12 @@ def all_slopes(y: Value) -> dict[Value, float]:
         slope = found.get(node, 0.0)
         if slope == 0.0:
             continue
-        operation = node.op
-        local_gradients = operation.local_gradients(*node.inputs, node._data)  # type: ignore[union-attr]
+        operation: Operation = node.op
+        local_gradients = operation.local_gradients(*node.inputs, number_of(node))
         if len(local_gradients) != len(node.parents):
-            operation.check_count(node.inputs, node._data)  # type: ignore[union-attr]
+            operation.check_count(node.inputs, number_of(node))
         for parent, local in zip(node.parents, local_gradients, strict=True):
-            if local or not operation.routes:  # type: ignore[union-attr]
+            if local or not operation.routes:
                 found[parent] = found.get(parent, 0.0) + slope * local
                 if detecting and not isinstance(parent, Constant):
                     _raise_at_anomaly(node, found[parent])
@@ -183,17 +183,17 @@ def _local_gradients(node: Value, variables: Container[Value]) -> tuple[Operand,
     """The local gradients of a node as a graph; constants go in as numbers, so that they fold."""
     assert node.op is not None
     for parent, number in zip(node.parents, node.inputs, strict=True):
-        if parent._data != number and parent.op is None and (parent._data == parent._data or number == number):
+        if (now := number_of(parent)) != number and parent.op is None and (now == now or number == number):
             raise GradientError(
                 f"{parent!r} was {number!r} when {node!r} was computed from it, and has been set since; "
                 "a gradient as a graph would be taken at the new number: compute y again first."
             )
-    inputs = [p._data if isinstance(p, Constant) and p not in variables else p for p in node.parents]
+    inputs = [number_of(p) if isinstance(p, Constant) and p not in variables else p for p in node.parents]
     # A rule also gives gradients that nobody asked for, and these may be what they like.
     with modes.no_detection() if modes.opened and modes.current.detecting else nullcontext():
         found = node.op.local_gradients(*inputs, node)
     if len(found) != len(inputs):
-        node.op.check_count(node.inputs, node._data)
+        node.op.check_count(node.inputs, number_of(node))
     return found
 
 
@@ -268,13 +268,13 @@ def _is_finite_by_parents(node: Value, parents: tuple[Value, ...], known: dict[V
     operation = node.op
     if operation in _FLAGS:
         return True
-    if not math.isfinite(node._data):
+    if not math.isfinite(number_of(node)):
         return False
     return operation is None or (operation in _FINITE and all(map(known.__getitem__, parents)))
 
 
 def _number(thing: Operand) -> float:
-    return thing._data if isinstance(thing, Value) else thing
+    return number_of(thing) if isinstance(thing, Value) else thing
 
 
 def _as_value(number: Operand) -> Value:

@@ -23,7 +23,7 @@ from functools import wraps
 from typing import Any, TypeAlias
 
 from microgrannd.calculus.passes import gradient_graph, gradients, slopes, tangents
-from microgrannd.engine import Constant, Value, topological_order
+from microgrannd.engine import Constant, Value, Variable, topological_order
 from microgrannd.ground import modes
 from microgrannd.ground.nests import is_array, leaves, rebuilt
 from microgrannd.operations import as_float, dot, is_number
@@ -136,12 +136,6 @@ def vjp(f: Function, argnums: Argnums = 0) -> Function:
     return product
 
 
-class _Variable(Value):
-    """A leaf that a transform made: a result that depends on another transform's stays a graph."""
-
-    __slots__ = ()
-
-
 class _Call:
     """A function called once, with variables of our own in place of the numbers in some arguments."""
 
@@ -160,7 +154,7 @@ class _Call:
     def _meets_another(self) -> bool:
         """Whether the result depends on the variables of a transform around this one."""
         ours = set(self.variables)
-        return any(isinstance(node, _Variable) and node not in ours for node in topological_order(*self.outputs))
+        return any(isinstance(node, Variable) and node not in ours for node in topological_order(*self.outputs))
 
     def vector(self, args: Sequence[Any], nest: Any) -> list[Value | float]:
         """The numbers of the last argument, which must be as many as there are in the nest."""
@@ -201,7 +195,7 @@ def _variable(x: Any, f: Function) -> Value:
             f"{_name(f)} can be differentiated by numbers (in lists, tuples, dicts or arrays), not by {x!r}; "
             "argnums= says which arguments are the variables."
         )
-    return _Variable(as_float(x))
+    return Variable(as_float(x))
 
 
 def _output(y: Any, f: Function) -> Value:

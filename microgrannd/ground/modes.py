@@ -29,6 +29,7 @@ class _Modes(threading.local):
     scope = ""
     locating = False
     trace: list[Any] | None = None
+    refused: list[Exception] | None = None  # what a function that is being traced asked for, but may not have
 
 
 current = _Modes()
@@ -127,12 +128,18 @@ def source_lines() -> Iterator[None]:
 def tracing() -> Iterator[list[Any]]:
     """Every node made inside is kept in the list that this gives, in the order of making.
 
-    Whoever asks a Value for its number meanwhile (`x.data`, `if x > 0`, `float(x)`) gets a TracingError:
-    the compiler traces a function once and runs it on other numbers. Comparisons become operations.
+    Asking a Value for its number meanwhile (`x.data`, `if x > 0`, `float(x)`, `x in {1}`, `f"{x}"`) raises
+    TracingError: the compiler traces a function once and runs it on other numbers. The error is raised again
+    at the end, so that an `except Exception` inside does not hide it. Comparisons become operations.
     """
     nodes: list[Any] = []
-    with _set(trace=nodes):
-        yield nodes
+    refused: list[Exception] = []
+    try:
+        with _set(trace=nodes, refused=refused):
+            yield nodes
+    finally:
+        if refused:
+            raise refused[0] from None
 
 
 def origin() -> Origin | None:
@@ -140,6 +147,14 @@ def origin() -> Origin | None:
     if not (current.scope or current.locating):
         return None
     return Origin(current.scope, user_line() if current.locating else "")
+
+
+def called_by_us(*doors: str) -> bool:
+    """Whether this package's own code asks rather than the user's; `doors` are files that ask on behalf of either."""
+    frame = sys._getframe(1)
+    while frame.f_back and frame.f_code.co_filename.endswith(doors):
+        frame = frame.f_back
+    return frame.f_code.co_filename.startswith(_package)
 
 
 def user_line() -> str:

@@ -38,7 +38,7 @@ class Module(metaclass=_Naming):
     ['body.layer0.neuron0.w0', 'body.layer0.neuron0.w1', 'body.layer0.neuron0.b', 'factor']
     """
 
-    _origin = modes.Origin("", "")
+    node_origin = modes.Origin("", "")  # what the nodes carry that the module makes: its place in the outermost module
 
     def parameters(self) -> list[Value]:
         """The leaves that training changes, in the order of `named_parameters()`."""
@@ -70,17 +70,17 @@ class Module(metaclass=_Naming):
     @property
     def scope(self) -> str:
         """The module's place in the outermost module that holds it: `layer1.neuron0`."""
-        return self._origin.scope
+        return self.node_origin.scope
 
     def _place(self, scope: str) -> None:
-        self._origin = modes.Origin(scope, "")
+        self.node_origin = modes.Origin(scope, "")
         for name, part in _parts(self):
             path = f"{scope}.{name}" if scope else name
             if isinstance(part, Module):
-                part._origin = modes.Origin(path, "")
+                part.node_origin = modes.Origin(path, "")
             else:
                 within, _, last = path.rpartition(".")
-                part._origin = modes.Origin(within, part.line, part.label or last)
+                part.named(within, part.label or last)
 
 
 def _parts(module: Module) -> list[tuple[str, Any]]:

@@ -49,8 +49,6 @@ class Arithmetic:
     def _compared(self, operation: Operation, holds: Callable[[Any, Any], bool], other: Any) -> Any:
         return operation(self, other)
 
-    # ---- operators
-
     def __add__(self, other: Any) -> Any:
         return self._binary(add, other)
 
@@ -102,8 +100,7 @@ class Arithmetic:
     def __abs__(self) -> Any:
         return self._unary(ops.abs)
 
-    # ---- comparisons; identity is the object's, so that it lives in sets and dicts
-
+    # Identity is the object's, so that it lives in sets and dicts.
     __hash__ = object.__hash__
 
     def __eq__(self, other: object) -> Any:
@@ -124,7 +121,7 @@ class Arithmetic:
     def __ge__(self, other: Any) -> Any:
         return self._compared(ops.greater_equal, operator.ge, other)
 
-    # ---- methods, by our names and by NumPy's, so that np.exp(array_of_values) works
+    # Methods, by our names and by NumPy's, so that np.exp(array_of_values) works
 
     abs = absolute = _method(ops.abs)
     neg = negative = _method(ops.neg)

@@ -1,13 +1,14 @@
 """What the open modes make of a node and of the steps of a backward pass: `no_grad`, tracing, `detect_anomaly`.
 
-Nothing of it runs while no mode is open. This room looks at nodes, and may import the modes, the operations and the
-notation.
-"""
+Nothing of it runs while no mode is open."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
 from microgrannd import operations
@@ -15,10 +16,18 @@ from microgrannd.ground import modes
 from microgrannd.ground.errors import AnomalyError, TracingError
 from microgrannd.nodes import notation
 
-ONE_BRANCH: Final = (
+BRANCH: Final = (
     "`if`, `and`, `or`, `not`, max() and min() take one branch for good: "
     "say where(condition, a, b), maximum(a, b) or minimum(a, b)."
 )
+NUMBER: Final = "Its .data is one number: take the Value itself, or stop_gradient of it."
+GRADIENT: Final = (
+    "Its .grad, .inputs and .local_gradients are numbers: mg.grad and mg.gradients give derivatives as Values."
+)
+TEXT: Final = "str() and f-strings show one number: print after the call, or leave it out."
+HASH: Final = "Sets, dicts and caches look for one number: say where(x == 1, a, b)."
+COPY: Final = "A copy is cut off from what is computed: take the Value itself, or stop_gradient of it."
+_DOORS: Final = (os.path.join("microgrannd", "engine.py"), os.path.join("nodes", "observing.py"))
 
 
 class Step(NamedTuple):
@@ -74,13 +83,54 @@ def _traced(node: Any, trace: list[Any]) -> Any:
     return operations.stop_gradient(node)
 
 
-def refuse_while_tracing(remedy: str) -> None:
-    """Raise TracingError where a compiled function is being traced and looks at one number."""
-    if modes.current.trace is not None:
-        raise TracingError(
+def refuse_while_tracing(remedy: str, *, to_all: bool = True) -> None:
+    """Raise TracingError where a compiled function is being traced and looks at one number.
+
+    Not `to_all` means not to this package's own code, which knows what it does.
+    """
+    refused = modes.current.refused
+    if refused is None or not (to_all or not modes.called_by_us(*_DOORS)):
+        return
+    refused.append(
+        TracingError(
             f"A compiled function is traced once and runs on other numbers, so it cannot look at a Value's. {remedy} "
             f"In {modes.user_line()}"
         )
+    )
+    raise refused[-1]
+
+
+def _hash_for_us(node: Any) -> int:
+    refuse_while_tracing(HASH, to_all=False)
+    return object.__hash__(node)
+
+
+_hashing = threading.Lock()
+_traces = 0
+
+
+@contextmanager
+def tracing(kind: type) -> Iterator[list[Any]]:
+    """`modes.tracing` of a user's function: Values, which are of this `kind`, are not to be hashed meanwhile.
+
+    At other times they hash as any object, in no time; so the class has the careful hash only while it is needed.
+    """
+    global _traces
+    with _hashing:
+        _traces += 1
+        if kind.__flags__ & _SETTABLE:
+            kind.__hash__ = _hash_for_us  # type: ignore[method-assign, assignment]
+    try:
+        with modes.tracing() as nodes:
+            yield nodes
+    finally:
+        with _hashing:
+            _traces -= 1
+            if not _traces and kind.__flags__ & _SETTABLE:
+                kind.__hash__ = object.__hash__  # type: ignore[method-assign]
+
+
+_SETTABLE: Final = 1 << 9  # a class written in Python; that of the compiled build is careful at all times
 
 
 def no_number(name: str, instead: str, operation: str) -> TypeError:

@@ -17,10 +17,11 @@ from microgrannd import operations
 from microgrannd.calculus.passes import final_gradients, gradients
 from microgrannd.compiler.tape.shapes import SCALAR, Shape, builder, leaf_names, shape_of
 from microgrannd.compiler.tape.tape import Instruction, Operand, Tape
-from microgrannd.engine import Constant, Value, topological_order
+from microgrannd.engine import Constant, Value, Variable, number_of, topological_order
 from microgrannd.ground import modes
 from microgrannd.ground.errors import TracingError
 from microgrannd.ground.nests import leaves as flatten
+from microgrannd.nodes.observing import tracing
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,10 @@ def trace(function: Callable[..., Any], arguments: Sequence[Any]) -> Trace:
     inputs: list[Value] = []
     nests = []
     for name, shape, argument in zip(names, shapes, arguments, strict=True):
-        leaves = [Value(x, label) for x, label in zip(flatten(argument), leaf_names(name, shape), strict=True)]
+        leaves = [Variable(x, label) for x, label in zip(flatten(argument), leaf_names(name, shape), strict=True)]
         nests.append(builder(shape)(leaves, 0))
         inputs += leaves
-    with modes.tracing() as nodes:
+    with tracing(Value) as nodes:
         result = function(*nests)
     outputs = [_checked_output(x) for x in flatten(result)]
     return _trace(_function_name(function), names, shapes, shape_of(result), inputs, outputs, nodes)
@@ -179,7 +180,7 @@ def _trace(
         len(instructions),
         labels,
     )
-    numbers = tuple(leaf._data for leaf in (*inputs, *parameters))
+    numbers = tuple(map(number_of, (*inputs, *parameters)))
     return Trace(name, names, shapes, result, tape, tuple(parameters), numbers)
 
 
@@ -196,7 +197,7 @@ def _instructions(nodes: Sequence[Value], places: dict[Value, int]) -> tuple[Ins
 
 def _operand(value: Value, places: dict[Value, int]) -> Operand:
     place = places.get(value)
-    return value._data if place is None else place
+    return number_of(value) if place is None else place
 
 
 def _label(node: Value) -> str:
