@@ -95,7 +95,7 @@ from microgrannd.operations import (
     where,
 )
 
-sys.meta_path.append(Moved())  # type: ignore[arg-type]
+sys.meta_path.append(Moved())
 abs, pow, sum = operations.abs, operations.pow, operations.sum
 
 if TYPE_CHECKING:

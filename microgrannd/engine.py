@@ -181,7 +181,7 @@ class Value(Arithmetic):
             gradient = node._grad
             if gradient == 0.0:
                 continue
-            operation: Operation = node.op  # type: ignore[assignment]  # a node in this order has one
+            operation: Operation = node.op  # a node in this order has one
             rule, first, second = operation.on_floats, node._first, node._second
             try:
                 if second is not None:
@@ -237,7 +237,7 @@ class Value(Arithmetic):
         node._first = self
         node._second = None
         node._origin = origin
-        return node if not opened else observed(node)  # type: ignore[no-any-return]
+        return node if not opened else observed(node)
 
     def _binary(self, operation: Operation, other: Operand) -> Value:
         """The node for an operator; NotImplemented for what is no number, so that arrays take over."""
@@ -255,7 +255,7 @@ class Value(Arithmetic):
         node._first = self
         node._second = second
         node._origin = None
-        return node if not opened else observed(node)  # type: ignore[no-any-return]
+        return node if not opened else observed(node)
 
     def _reflected(self, operation: Operation, other: Number) -> Value:
         """The node for an operator that has a number on the left."""
@@ -269,7 +269,7 @@ class Value(Arithmetic):
         node = _fused(operation, float(operation.forward(*inputs)), operation.split(inputs), parents)
         if not operation.vectors and len(parents) < 3:  # the numbers and the parents are in their usual places
             (node._x, node._y), (node._first, node._second) = (*inputs, None)[:2], (*parents, None)[:2]
-        return node if not opened else observed(node)  # type: ignore[no-any-return]
+        return node if not opened else observed(node)
 
     def _compared(self, operation: Operation, holds: Callable[[float, Any], bool], other: Any) -> Any:
         """By data; while tracing, a comparison is an operation like any other."""

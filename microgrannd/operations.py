@@ -32,6 +32,9 @@ class Operation:
     `local_gradients(*inputs, out)` gives the partial derivative for each input, in their order; `out`
     is the forward result, to be used again. It closes over nothing but constants.
 
+    `form(*inputs)` says the same in other operations, for a back end that has no instruction for this one (for
+    a fused operation it takes vectors, as `forward` does). It may be left out: then the operation runs where
+    Python does, and is named in an error where it cannot.
     `defaults` has an entry for each input: its value when the caller leaves it out (None: no default).
     `routes` marks an operation that passes some inputs on and drops the others, such as `relu`, `where`
     or `maximum`: where its local gradient is zero, not even an infinite upstream gets through.
@@ -45,7 +48,7 @@ class Operation:
     0.75
     """
 
-    __slots__ = ("defaults", "forward", "local_gradients", "name", "on_floats", "routes", "symbol", "vectors")
+    __slots__ = ("defaults", "form", "forward", "local_gradients", "name", "on_floats", "routes", "symbol", "vectors")
 
     def __init__(
         self,
@@ -53,6 +56,7 @@ class Operation:
         forward: Callable[..., float],
         local_gradients: Callable[..., tuple[Any, ...]],
         *,
+        form: Callable[..., Any] | None = None,
         defaults: tuple[float | None, ...] = (),
         routes: bool = False,
     ) -> None:
@@ -60,6 +64,7 @@ class Operation:
         self.name = symbol  # the table's own are renamed below: "*" is called mul
         self.forward = forward
         self.local_gradients = local_gradients
+        self.form = form
         self.defaults = defaults
         self.routes = routes
         self.vectors = 0  # how many of its arguments are vectors
@@ -128,12 +133,14 @@ class FusedOperation(Operation):
         forward: Callable[..., float],
         local_gradients: Callable[..., tuple[Any, ...]],
         *,
+        form: Callable[..., Any] | None = None,
         vectors: int = 1,
     ) -> None:
         super().__init__(
             symbol,
             lambda *inputs: forward(*self.split(inputs)),
             lambda *inputs: local_gradients(*self.split(inputs[:-1]), inputs[-1]),
+            form=form,
         )
         self.vectors = vectors
         self.on_floats = local_gradients

@@ -21,9 +21,7 @@ BRANCH: Final = (
     "say where(condition, a, b), maximum(a, b) or minimum(a, b)."
 )
 NUMBER: Final = "Its .data is one number: take the Value itself, or stop_gradient of it."
-GRADIENT: Final = (
-    "Its .grad, .inputs and .local_gradients are numbers: mg.grad and mg.gradients give derivatives as Values."
-)
+GRADIENT: Final = "Its .grad, .inputs and .local_gradients are numbers: mg.grad gives derivatives as Values."
 TEXT: Final = "str() and f-strings show one number: print after the call, or leave it out."
 HASH: Final = "Sets, dicts and caches look for one number: say where(x == 1, a, b)."
 COPY: Final = "A copy is cut off from what is computed: take the Value itself, or stop_gradient of it."
@@ -127,7 +125,7 @@ def tracing(kind: type) -> Iterator[list[Any]]:
         with _hashing:
             _traces -= 1
             if not _traces and kind.__flags__ & _SETTABLE:
-                kind.__hash__ = object.__hash__  # type: ignore[method-assign]
+                kind.__hash__ = object.__hash__  # type: ignore[method-assign, assignment]
 
 
 _SETTABLE: Final = 1 << 9  # a class written in Python; that of the compiled build is careful at all times

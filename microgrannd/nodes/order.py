@@ -28,7 +28,7 @@ def topological_order(*roots: Node, leaves: bool = True) -> list[Node]:
     while stack:
         node = stack.pop()
         if node is None:  # all that the node below depends on is in place
-            order.append(stack.pop())  # type: ignore[arg-type]
+            order.append(stack.pop())
         elif node not in seen:
             seen.add(node)
             if node.op is None:

@@ -330,6 +330,7 @@ def test_public_operations_have_no_signature_surprises():
         "symbol",
         "forward",
         "local_gradients",
+        "form",
         "defaults",
         "routes",
     }

@@ -1,0 +1,49 @@
+"""Operations spelled in others: what a back end has no instruction for, it gets in the form that the row gives."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from typing import Any
+
+from microgrannd.compiler.tape.tape import Operand, Rewriter, Tape, rewrite
+from microgrannd.nodes.arithmetic import Arithmetic
+from microgrannd.operations import Operation
+
+
+def expanded(tape: Tape, known: Container[Operation]) -> Tape:
+    """The tape in the operations that are `known`; one that is not, and has no form, stays as it is.
+
+    >>> from microgrannd import operations as ops
+    >>> from microgrannd.compiler.tape.tape import Instruction
+    >>> double = Operation("double", lambda x: 2 * x, lambda x, out: (2,), form=lambda x: x + x)
+    >>> print(expanded(Tape(("x",), (), (Instruction(double, (0,)),), (1,), 1), {ops.add}))
+    inputs x
+    v1 = x + x
+    outputs v1
+    """
+
+    def spelled(writer: Rewriter, operation: Operation, operands: tuple[Operand, ...]) -> Operand | None:
+        if operation in known or operation.form is None:
+            return None
+        arguments = tuple([Written(writer, x) if isinstance(x, int) else x for x in operands])
+        return _place(operation.form(*operation.split(arguments)))
+
+    return rewrite(tape, spelled)
+
+
+class Written(Arithmetic):
+    """A variable of the tape that is being written; what is done with it is written down."""
+
+    __slots__ = ("place", "writer")
+
+    def __init__(self, writer: Rewriter, place: int) -> None:
+        self.writer = writer
+        self.place = place
+
+    def record(self, operation: Operation, arguments: tuple[Any, ...]) -> Written | float:
+        place = self.writer.place(operation, tuple(map(_place, arguments)))
+        return Written(self.writer, place) if isinstance(place, int) else place
+
+
+def _place(thing: Written | float) -> Operand:
+    return thing.place if isinstance(thing, Written) else float(thing)
