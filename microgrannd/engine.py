@@ -20,22 +20,11 @@ from microgrannd import operations
 from microgrannd.ground import modes
 from microgrannd.ground.modes import opened
 from microgrannd.nodes.arithmetic import Arithmetic
-from microgrannd.nodes.observing import (
-    BRANCH,
-    COPY,
-    GRADIENT,
-    NUMBER,
-    TEXT,
-    Step,
-    no_number,
-    observed,
-    refuse_while_tracing,
-    stop_at_anomalies,
-)  # fmt: skip
+from microgrannd.nodes.observing import Step, no_number, observed, refuse_while_tracing, stop_at_anomalies
 from microgrannd.nodes.order import started, topological_order
 from microgrannd.operations import Number, Operation, as_float, contributed, is_number
 
-__all__ = ["Constant", "Operand", "Step", "Value", "Variable", "neuron", "number_of", "topological_order", "zero_grad"]
+__all__ = ["Constant", "Operand", "Step", "Value", "neuron", "number_of", "topological_order", "zero_grad"]
 
 Operand: TypeAlias = "Value | Number"
 
@@ -83,7 +72,7 @@ class Value(Arithmetic):
     def data(self) -> float:
         """The number. A leaf's may be set; a node's is computed from its parents."""
         if opened:
-            refuse_while_tracing(NUMBER)
+            refuse_while_tracing("number")
         return self._data
 
     @data.setter
@@ -99,7 +88,7 @@ class Value(Arithmetic):
     def grad(self) -> float:
         """The derivative of the output with respect to this Value, as `backward()` left it."""
         if opened:
-            refuse_while_tracing(GRADIENT, to_all=False)
+            refuse_while_tracing("gradient")
         return self._grad
 
     @grad.setter
@@ -119,7 +108,7 @@ class Value(Arithmetic):
     def inputs(self) -> tuple[float, ...]:
         """The parents' numbers at the moment when this node was made."""
         if opened:
-            refuse_while_tracing(GRADIENT, to_all=False)
+            refuse_while_tracing("gradient")
         if self._second is not None:
             return (self._x, self._y)
         if self._first is not None:
@@ -240,7 +229,7 @@ class Value(Arithmetic):
         return node if not opened else observed(node)
 
     def _binary(self, operation: Operation, other: Operand) -> Value:
-        """The node for an operator; NotImplemented for what is no number, so that arrays take over."""
+        """The node for an operator; NotImplemented for anything else than a number, so that arrays take over."""
         second = other if type(other) is Value else _operand(other)
         if second is None:
             return NotImplemented  # type: ignore[no-any-return]
@@ -281,7 +270,7 @@ class Value(Arithmetic):
 
     def __bool__(self) -> bool:
         if opened:
-            refuse_while_tracing(BRANCH)
+            refuse_while_tracing("branch")
         return self._data != 0.0
 
     def __float__(self) -> float:
@@ -291,12 +280,11 @@ class Value(Arithmetic):
         raise no_number("int", "int(y.data)", "mg.floor or mg.exp instead of math's")
 
     def __format__(self, specification: str) -> str:
-        refuse_while_tracing(TEXT)
+        refuse_while_tracing("text")
         return format(self._data, specification) if specification else repr(self)
 
     def __str__(self) -> str:
-        refuse_while_tracing(TEXT)
-        return repr(self)
+        return format(self)
 
     def __repr__(self) -> str:
         label = f", label={self.label!r}" if self.label else ""
@@ -304,7 +292,7 @@ class Value(Arithmetic):
         return f"{type(self).__name__}({numbers}{label})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        refuse_while_tracing(COPY)
+        refuse_while_tracing("copy")
         if self.op is not None:
             raise TypeError(
                 f"{self!r} has parents, and a graph is not copied or pickled: take .detach() for a leaf with "
@@ -320,22 +308,7 @@ class Constant(Value):
     is_constant = True
 
 
-class Variable(Value):
-    """A leaf in the place of an argument, while a function is differentiated or compiled.
-
-    A copy of it is itself, as that of the number is the number: so `copy.deepcopy` of an argument cuts no gradient.
-    """
-
-    __slots__ = ()
-
-    def __copy__(self) -> Variable:
-        return self
-
-    def __deepcopy__(self, memo: object) -> Variable:
-        return self
-
-
-# The number also while a function is traced, when `.data` refuses: for code that does not make anything depend on it.
+# The number also while a function is traced, when `.data` refuses: for code on which no result depends.
 number_of: Callable[[Value], float] = attrgetter("_data")
 
 
@@ -399,7 +372,7 @@ def _distribute(node: Value, gradient: float) -> None:
 
 
 def _operand(thing: object) -> Value | None:
-    """A number as a constant, a Value as it is, None for what is neither."""
+    """A number as a constant, a Value as it is, None for anything else."""
     if isinstance(thing, Value):
         return thing
     return Constant(thing) if is_number(thing) else None  # type: ignore[arg-type]

@@ -23,7 +23,8 @@ from functools import wraps
 from typing import Any, TypeAlias
 
 from microgrannd.calculus.passes import gradient_graph, gradients, slopes, tangents
-from microgrannd.engine import Constant, Value, Variable, topological_order
+from microgrannd.calculus.variable import Variable
+from microgrannd.engine import Constant, Value, topological_order
 from microgrannd.ground import modes
 from microgrannd.ground.nests import is_array, leaves, rebuilt
 from microgrannd.operations import as_float, dot, is_number

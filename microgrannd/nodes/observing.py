@@ -16,15 +16,19 @@ from microgrannd.ground import modes
 from microgrannd.ground.errors import AnomalyError, TracingError
 from microgrannd.nodes import notation
 
-BRANCH: Final = (
-    "`if`, `and`, `or`, `not`, max() and min() take one branch for good: "
-    "say where(condition, a, b), maximum(a, b) or minimum(a, b)."
-)
-NUMBER: Final = "Its .data is one number: take the Value itself, or stop_gradient of it."
-GRADIENT: Final = "Its .grad, .inputs and .local_gradients are numbers: mg.grad gives derivatives as Values."
-TEXT: Final = "str() and f-strings show one number: print after the call, or leave it out."
-HASH: Final = "Sets, dicts and caches look for one number: say where(x == 1, a, b)."
-COPY: Final = "A copy is cut off from what is computed: take the Value itself, or stop_gradient of it."
+# Why a function that is being traced may not have what it asks for, and what to say instead.
+_REMEDIES: Final = {
+    "number": "Its .data is one number: take the Value itself, or stop_gradient of it.",
+    "float": "float() and math's functions take one number: use the package's own, such as mg.exp.",
+    "int": "int() takes one number: use mg.floor.",
+    "branch": "`if`, `and`, `or`, `not`, max() and min() take one branch for good: "
+    "say where(condition, a, b), maximum(a, b) or minimum(a, b).",
+    "gradient": "Its .grad, .inputs and .local_gradients are numbers: mg.grad gives derivatives as Values.",
+    "text": "str() and f-strings show one number: print after the call, or leave it out.",
+    "hash": "Sets, dicts and caches look for one number: say where(x == 1, a, b).",
+    "copy": "A copy is cut off from what is computed: take the Value itself, or stop_gradient of it.",
+}
+_ALLOWED_TO_US: Final = {"gradient", "hash"}  # for which this package's own code may ask: it knows what it does
 _DOORS: Final = (os.path.join("microgrannd", "engine.py"), os.path.join("nodes", "observing.py"))
 
 
@@ -81,25 +85,22 @@ def _traced(node: Any, trace: list[Any]) -> Any:
     return operations.stop_gradient(node)
 
 
-def refuse_while_tracing(remedy: str, *, to_all: bool = True) -> None:
-    """Raise TracingError where a compiled function is being traced and looks at one number.
-
-    Not `to_all` means not to this package's own code, which knows what it does.
-    """
+def refuse_while_tracing(what: str) -> None:
+    """Raise TracingError where a compiled function is being traced and asks for a number, a hash, a text ..."""
     refused = modes.current.refused
-    if refused is None or not (to_all or not modes.called_by_us(*_DOORS)):
+    if refused is None or (what in _ALLOWED_TO_US and modes.called_by_us(*_DOORS)):
         return
     refused.append(
         TracingError(
-            f"A compiled function is traced once and runs on other numbers, so it cannot look at a Value's. {remedy} "
-            f"In {modes.user_line()}"
+            "A compiled function is traced once and runs on other numbers, so it cannot look at a Value's. "
+            f"{_REMEDIES[what]} In {modes.user_line()}"
         )
     )
     raise refused[-1]
 
 
 def _hash_for_us(node: Any) -> int:
-    refuse_while_tracing(HASH, to_all=False)
+    refuse_while_tracing("hash")
     return object.__hash__(node)
 
 
@@ -133,7 +134,7 @@ _SETTABLE: Final = 1 << 9  # a class written in Python; that of the compiled bui
 
 def no_number(name: str, instead: str, operation: str) -> TypeError:
     """The error of `float(y)` and `int(y)`; while tracing, the one that says why there is no number yet."""
-    refuse_while_tracing(f"{name}() and math's functions take one number: use the package's own, such as {operation}.")
+    refuse_while_tracing(name)
     return TypeError(
         f"{name}(Value) would lose the gradient without a word: take {instead} for the number, "
         f"or an operation that knows Values, such as {operation}."

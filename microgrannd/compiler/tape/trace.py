@@ -15,9 +15,10 @@ from typing import Any
 
 from microgrannd import operations
 from microgrannd.calculus.passes import final_gradients, gradients
+from microgrannd.calculus.variable import Variable
 from microgrannd.compiler.tape.shapes import SCALAR, Shape, builder, leaf_names, shape_of
 from microgrannd.compiler.tape.tape import Instruction, Operand, Tape
-from microgrannd.engine import Constant, Value, Variable, number_of, topological_order
+from microgrannd.engine import Constant, Value, number_of, topological_order
 from microgrannd.ground import modes
 from microgrannd.ground.errors import TracingError
 from microgrannd.ground.nests import leaves as flatten
