@@ -2,7 +2,6 @@
 
 A neuron is one `dot` node and one activation node or, with `expand=True`, the tree of small multiplies
 and adds that the `dot` stands for. Its nodes carry its name, such as `layer1.neuron0`, as their scope.
-This room may import modules, the engine and the floors beneath them.
 """
 
 from __future__ import annotations

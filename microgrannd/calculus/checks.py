@@ -1,26 +1,27 @@
 """Gradient checks: central differences beside backpropagation, number by number.
 
 The step is chosen for each number, and an error estimate comes with the result (Richardson
-extrapolation), so that a difference means something. This room may import `passes`, `nests` and what is
-beneath them.
+extrapolation), so that a difference means something.
 """
 
 from __future__ import annotations
 
-import inspect
 import math
 import random
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from microgrannd.calculus.passes import all_slopes
 from microgrannd.engine import Value
 from microgrannd.ground.errors import GradientError
+from microgrannd.ground.functions import argument_names, name_of
 from microgrannd.ground.modes import no_grad, recording
 from microgrannd.ground.nests import leaves, paths, rebuilt
-from microgrannd.operations import is_number
+from microgrannd.ground.terminal import table
+from microgrannd.nodes.notation import input_names
+from microgrannd.operations import Operation, is_number
 
 EPSILON = 2.0**-52
 SHOWN = 40  # rows of a table that are printed one by one
@@ -73,18 +74,19 @@ class GradientCheck:
 
     def __str__(self) -> str:
         if len(self.rows) <= SHOWN:
-            return _table(["argument", "backprop", "numerical", "difference", "verdict"], [
+            rows = [
                 [row.name, f"{row.backprop:.9g}", f"{row.numerical:.9g}", f"{row.difference:.1e}", row.verdict]
                 for row in self.rows
-            ])  # fmt: skip
+            ]
+            return table(["argument", "backprop", "numerical", "difference", "verdict"], rows, left=(0, 4))
         lines = [
             [name, str(len(rows)), f"{self.mean_differences[name]:.1e}", f"{max(row.difference for row in rows):.1e}"]
             for name, rows in self._groups().items()
             if rows
         ]
         others = [row for row in self.rows if row.verdict != "ok"]
-        table = _table(["group", "numbers", "mean difference", "largest"], lines)
-        return "\n".join([table, *[f"{row.name}: {row.verdict}" for row in others[:SHOWN]]])
+        groups = table(["group", "numbers", "mean difference", "largest"], lines)
+        return "\n".join([groups, *[f"{row.name}: {row.verdict}" for row in others[:SHOWN]]])
 
     __repr__ = __str__
 
@@ -102,9 +104,9 @@ def check_gradients(
 
     The arguments hold the numbers to vary; where one is a model, its parameters are varied and listed by
     name. `parameters` takes a model, a list or a dict of Values that f uses without being given them.
-    `argnums` restricts it to some of the arguments. `tolerance` is relative. `samples` checks only so
-    many of each group, drawn at random but always the same. With a `step` plain central differences of
-    that step are taken, as textbooks do, else steps are chosen and extrapolated.
+    `argnums` restricts it to some of the arguments. `tolerance` is relative. `samples`
+    limits the check to that many numbers of each group, drawn at random but always the same. With a `step`,
+    plain central differences of that step are taken, as textbooks do; else steps are chosen and extrapolated.
 
     Raises GradientError with the worst offender where backpropagation is wrong. At a kink or a jump it
     says "not differentiable here", and does not complain.
@@ -127,21 +129,24 @@ def check_gradients(
         y = f(*replaced)
     value = _number(y, f)
     if not (again := number()) == value and value == value:
-        raise GradientError(f"{_name(f)} gave {value!r} and then {again!r} for the same inputs: is it random?")
-    found = all_slopes(y) if isinstance(y, Value) else {}
-    # What the rounding of every intermediate result may do to the value.
-    noise = EPSILON * math.fsum(
-        abs(slope * node.data) for node, slope in found.items() if math.isfinite(slope * node.data)
-    )
+        raise GradientError(f"{name_of(f)} gave {value!r} and then {again!r} for the same inputs: is it random?")
+    slopes = all_slopes(y) if isinstance(y, Value) else {}
+    noise = _rounding(slopes)
     rows = []
     for name, node in variables:
-        backprop = float(found.get(node, 0.0))
+        backprop = float(slopes.get(node, 0.0))
         numerical, error, kink = _central_differences(number, node, value, noise, step, tolerance)
         rows.append(Row(name, backprop, numerical, error, _verdict(backprop, numerical, error, kink, tolerance)))
     check = GradientCheck(rows)
     if not check.ok:
         raise GradientError(_complaint(check, f))
     return check
+
+
+def _rounding(slopes: dict[Value, float]) -> float:
+    """What the rounding of every intermediate result may do to the value."""
+    shares = [abs(slope * node.data) for node, slope in slopes.items()]
+    return EPSILON * math.fsum(share for share in shares if math.isfinite(share))
 
 
 def _verdict(backprop: float, numerical: float, error: float, kink: bool, tolerance: float) -> str:
@@ -157,7 +162,7 @@ def _complaint(check: GradientCheck, f: Callable[..., Any]) -> str:
     wrong = [row for row in check.rows if row.verdict == "WRONG"]
     worst = max(wrong, key=lambda row: row.difference / max(abs(row.numerical), abs(row.backprop)))
     return (
-        f"The gradient of {_name(f)} is wrong in {len(wrong)} of {len(check.rows)} numbers, worst in {worst.name}: "
+        f"The gradient of {name_of(f)} is wrong in {len(wrong)} of {len(check.rows)} numbers, worst in {worst.name}: "
         f"backpropagation gives {worst.backprop:.9g}, central differences {worst.numerical:.9g} "
         f"(± {worst.error:.0e}). Look at the local gradients of the operations it goes through.\n{check}"
     )
@@ -218,7 +223,7 @@ def _variables(
     f: Callable[..., Any], args: Sequence[Any], argnums: int | Sequence[int] | None
 ) -> tuple[list[Any], list[tuple[str, Value]]]:
     """The arguments with Values in place of numbers, and the Values to vary, with their names."""
-    names = _argument_names(f, len(args))
+    names = input_names(f, len(args)) if isinstance(f, Operation) else argument_names(f, len(args), "argument")
     models = [i for i, arg in enumerate(args) if hasattr(arg, "named_parameters")]
     chosen = [argnums] if isinstance(argnums, int) else argnums
     if chosen is None:
@@ -266,32 +271,8 @@ def _number(y: Any, f: Callable[..., Any]) -> float:
         return y.data
     if is_number(y):
         return float(y)
-    raise TypeError(f"check_gradients needs a function that returns a single number; {_name(f)} returned {y!r}.")
+    raise TypeError(f"check_gradients needs a function that returns a single number; {name_of(f)} returned {y!r}.")
 
 
 def _plain(x: Any) -> Any:
     return x.data if isinstance(x, Value) else x
-
-
-def _argument_names(f: Callable[..., Any], count: int) -> list[str]:
-    try:
-        names = [name for name, p in inspect.signature(f).parameters.items() if p.kind is not p.VAR_POSITIONAL]
-    except (TypeError, ValueError):
-        names = []
-    return [names[i] if i < len(names) else f"argument{i}" for i in range(count)]
-
-
-def _name(f: Callable[..., Any]) -> str:
-    return getattr(f, "__name__", None) or repr(f)
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Columns aligned: names and verdicts to the left, numbers to the right."""
-    lines = [header, *rows]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
-
-    def aligned(line: Sequence[str]) -> Iterator[str]:
-        for i, (text, width) in enumerate(zip(line, widths, strict=True)):
-            yield text.ljust(width) if i == 0 or header[i] == "verdict" else text.rjust(width)
-
-    return "\n".join("  ".join(aligned(line)).rstrip() for line in lines)

@@ -1,7 +1,4 @@
-"""Where the time of a graph goes: `profile(y)` counts and times its nodes, by operation and by scope.
-
-This room may import the engine and the floors beneath it, and the terminal's tables.
-"""
+"""Where the time of a graph goes: `profile(y)` counts and times its nodes, by operation and by scope."""
 
 from __future__ import annotations
 

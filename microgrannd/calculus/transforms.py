@@ -11,8 +11,7 @@ the transforms give numbers; called with Values, or inside another transform, th
 may be nested in any way. Each call works on leaves of its own: nothing is written on the Values that the
 function closes over, and threads do not meet.
 
-`gradients` and `gradient_graph` do the same for a graph that is there already. This room may import
-`passes`, `nests` and what is beneath them.
+`gradients` and `gradient_graph` do the same for a graph that exists already.
 """
 
 from __future__ import annotations
@@ -22,14 +21,13 @@ from contextlib import nullcontext
 from functools import wraps
 from typing import Any, TypeAlias
 
-from microgrannd.calculus.passes import gradient_graph, gradients, slopes, tangents
+from microgrannd.calculus.passes import gradients, slopes, tangents
 from microgrannd.calculus.variable import Variable
 from microgrannd.engine import Constant, Value, topological_order
 from microgrannd.ground import modes
+from microgrannd.ground.functions import name_of
 from microgrannd.ground.nests import is_array, leaves, rebuilt
 from microgrannd.operations import as_float, dot, is_number
-
-__all__ = ["grad", "gradient_graph", "gradients", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
 
 Function: TypeAlias = Callable[..., Any]
 Argnums: TypeAlias = int | tuple[int, ...]
@@ -165,7 +163,7 @@ class _Call:
             which = "result" if nest is self.result else "argument"
             raise ValueError(
                 f"The last argument is a vector with a number for each of the {wanted} in the {which} of "
-                f"{_name(self.function)}; got {len(items)}."
+                f"{name_of(self.function)}; got {len(items)}."
             )
         self.is_graph = self.is_graph or _has_values(args[-1])
         return [x if isinstance(x, Value) else as_float(x) for x in items]
@@ -173,7 +171,7 @@ class _Call:
     def only_output(self) -> Value:
         if isinstance(self.result, dict | list | tuple) or (is_array(self.result) and self.result.ndim):
             raise TypeError(
-                f"A gradient is that of a single number, and {_name(self.function)} returned "
+                f"A gradient is that of a single number, and {name_of(self.function)} returned "
                 f"{len(self.outputs)} number(s) in a {type(self.result).__name__}: jacobian differentiates each."
             )
         return self.outputs[0]
@@ -193,7 +191,7 @@ def _variable(x: Any, f: Function) -> Value:
         return x * 1.0  # type: ignore[no-any-return]  # a node of its own, so that other uses of x are not counted
     if not is_number(x):
         raise TypeError(
-            f"{_name(f)} can be differentiated by numbers (in lists, tuples, dicts or arrays), not by {x!r}; "
+            f"{name_of(f)} can be differentiated by numbers (in lists, tuples, dicts or arrays), not by {x!r}; "
             "argnums= says which arguments are the variables."
         )
     return Variable(as_float(x))
@@ -203,7 +201,7 @@ def _output(y: Any, f: Function) -> Value:
     if isinstance(y, Value):
         return y
     if not is_number(y):
-        raise TypeError(f"{_name(f)} must return a number or a Value to be differentiated, and it returned {y!r}.")
+        raise TypeError(f"{name_of(f)} must return a number or a Value to be differentiated, and it returned {y!r}.")
     return Constant(y)
 
 
@@ -213,7 +211,7 @@ def _chosen(args: Sequence[Any], argnums: Argnums, f: Function) -> Any:
         return tuple(args[i] for i in argnums) if isinstance(argnums, tuple) else args[argnums]
     except IndexError:
         raise TypeError(
-            f"argnums={argnums} asks for a positional argument that {_name(f)} was not given: it got {len(args)}."
+            f"argnums={argnums} asks for a positional argument that {name_of(f)} was not given: it got {len(args)}."
         ) from None
 
 
@@ -223,7 +221,3 @@ def _has_values(nest: Any) -> bool:
     if isinstance(nest, dict):
         return any(map(_has_values, nest.values()))
     return any(map(_has_values, nest)) if isinstance(nest, list | tuple) else isinstance(nest, Value)
-
-
-def _name(f: Function) -> str:
-    return getattr(f, "__name__", None) or repr(f)

@@ -1,8 +1,7 @@
 """What holds while a `with` block runs: `no_grad`, `detect_anomaly`, `scope`, `source_lines`, `tracing`.
 
 Every thread has its own modes. `opened` has an entry for each block that is open in any thread: while it
-is empty, which is nearly always, making a node costs one look at it and no more. This room imports nothing of the
-package.
+is empty, which is nearly always, making a node costs one look at it and no more.
 """
 
 from __future__ import annotations
@@ -93,7 +92,7 @@ def no_detection() -> Iterator[None]:
 
 @contextmanager
 def recording() -> Iterator[None]:
-    """Operations make nodes inside, even within `no_grad`: for who asks for a derivative there."""
+    """Operations make nodes inside, even within `no_grad`: for a derivative that is asked for there."""
     with _set(recording=True):
         yield
 

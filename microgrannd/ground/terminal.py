@@ -21,8 +21,8 @@ def _styled() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Columns of text, the first to the left and the others to the right, cut to the terminal's width.
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[int] = (0,)) -> str:
+    """Columns of text, cut to the terminal's width; those at `left` are aligned there, the others to the right.
 
     >>> print(table(["name", "value"], [["x", "-2"], ["product", "12.5"]]))
     name     value
@@ -33,8 +33,11 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     spare = shutil.get_terminal_size().columns - sum(widths[1:]) - 2 * (len(widths) - 1)
     widths[0] = max(8, min(widths[0], spare)) if sys.stdout.isatty() else widths[0]
+    aligned = [str.ljust if i in left else str.rjust for i in range(len(widths))]
     return "\n".join(
-        "  ".join([_cut(line[0], widths[0]).ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip()
+        "  ".join(
+            [align(_cut(text, width), width) for align, text, width in zip(aligned, line, widths, strict=True)]
+        ).rstrip()
         for line in lines
     )
 

@@ -1,7 +1,4 @@
-"""Where parameters start: what `init=` and `seed=` of a network mean.
-
-This room may import the operations only.
-"""
+"""Where parameters start: what `init=` and `seed=` of a network mean."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""`Module`: what holds parameters, finds them, names them and tells them where they stand.
-
-This room may import the engine and the floors beneath it.
-"""
+"""`Module`: what holds parameters, finds them, names them and tells them where they belong."""
 
 from __future__ import annotations
 

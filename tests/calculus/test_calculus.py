@@ -10,8 +10,8 @@ import pytest
 
 import microgrannd as mg
 from microgrannd import Value
+from microgrannd.calculus import grad, gradient_graph, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from microgrannd.calculus.passes import gradients, slopes, tangents
-from microgrannd.calculus.transforms import grad, gradient_graph, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from microgrannd.engine import Constant
 from tests.oracles import agrees, example
 from tests.random_graphs import smooth_graph

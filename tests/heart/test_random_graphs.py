@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from microgrannd import Value
+from microgrannd.calculus import hvp, value_and_grad
 from microgrannd.calculus.passes import gradients, slopes
-from microgrannd.calculus.transforms import hvp, value_and_grad
 from tests.libraries import in_autograd, in_jax, in_torch, torch_functions
 from tests.oracles import CLOSED_FORMS
 from tests.random_graphs import awkward_graph, smooth_graph

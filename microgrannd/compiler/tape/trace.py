@@ -7,7 +7,6 @@ the tape, the nests, and the floors beneath the compiler.
 
 from __future__ import annotations
 
-import inspect
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from microgrannd.compiler.tape.tape import Instruction, Operand, Tape
 from microgrannd.engine import Constant, Value, number_of, topological_order
 from microgrannd.ground import modes
 from microgrannd.ground.errors import TracingError
+from microgrannd.ground.functions import argument_names
 from microgrannd.ground.nests import leaves as flatten
 from microgrannd.nodes.observing import tracing
 
@@ -52,7 +52,7 @@ def trace(function: Callable[..., Any], arguments: Sequence[Any]) -> Trace:
     v3 = v2 + 1
     outputs v3
     """
-    names = _argument_names(function, len(arguments))
+    names = tuple(argument_names(function, len(arguments), "x"))
     shapes = tuple(shape_of(argument) for argument in arguments)
     inputs: list[Value] = []
     nests = []
@@ -233,16 +233,3 @@ def _checked_output(x: Any) -> Value | float:
 def _function_name(function: Callable[..., Any]) -> str:
     name = getattr(function, "__name__", "") or type(function).__name__
     return name if name.isidentifier() else "program"
-
-
-def _argument_names(function: Callable[..., Any], count: int) -> tuple[str, ...]:
-    names: list[str] = []
-    try:
-        for parameter in inspect.signature(function).parameters.values():
-            if parameter.kind is parameter.VAR_POSITIONAL:
-                names += [f"{parameter.name}{i}" for i in range(count - len(names))]
-            elif parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
-                names.append(parameter.name)
-    except (TypeError, ValueError):  # a builtin that does not tell
-        pass
-    return tuple([*names, *[f"x{i}" for i in range(len(names), count)]][:count])
