@@ -20,8 +20,9 @@ from microgrannd import operations
 from microgrannd.ground import modes
 from microgrannd.ground.modes import opened
 from microgrannd.nodes.arithmetic import Arithmetic
-from microgrannd.nodes.observing import Step, no_number, observed, refuse_while_tracing, stop_at_anomalies
+from microgrannd.nodes.observing import Step, observed, stop_at_anomalies
 from microgrannd.nodes.order import started, topological_order
+from microgrannd.nodes.refusing import refuse_while_tracing
 from microgrannd.operations import Number, Operation, as_float, contributed, is_number
 
 __all__ = ["Constant", "Operand", "Step", "Value", "neuron", "number_of", "topological_order", "zero_grad"]
@@ -33,9 +34,8 @@ class Value(Arithmetic):
     """A number that remembers how it was made.
 
     `data` is the number, a float, and `grad` a derivative with respect to it: for a leaf, the sum over every
-    `backward()` since `zero_grad`; for a node, that of the last. A leaf is made from any real number;
-    arithmetic on Values makes nodes with `parents` and `op`. Raises TypeError for anything that is not a real
-    number.
+    `backward()` since `zero_grad`; for a node, that of the last. A leaf is made from any real number (anything
+    else is a TypeError); arithmetic on Values makes nodes with `parents` and `op`.
 
     >>> x = Value(3.0, label="x")
     >>> y = x * x + 1
@@ -77,6 +77,8 @@ class Value(Arithmetic):
 
     @data.setter
     def data(self, number: Number) -> None:
+        if opened:
+            refuse_while_tracing("set")
         if self.op is not None:
             raise AttributeError(
                 f"The data of {self!r} is computed by {self.op.name!r}; set a leaf's data and compute again, "
@@ -93,6 +95,8 @@ class Value(Arithmetic):
 
     @grad.setter
     def grad(self, number: Number) -> None:
+        if opened:
+            refuse_while_tracing("set")
         self._grad = number if type(number) is float else as_float(number)
 
     @property
@@ -163,9 +167,11 @@ class Value(Arithmetic):
         An upstream of exactly zero stops where it arises, so a branch that was not taken contributes
         nothing, even if its derivative is infinite or NaN.
         """
-        if opened and modes.current.detecting:
-            stop_at_anomalies(self.backward_steps(upstream))
-            return
+        if opened:
+            refuse_while_tracing("backward")
+            if modes.current.detecting:
+                stop_at_anomalies(self.backward_steps(upstream))
+                return
         for node in reversed(started(self, as_float(upstream))):
             gradient = node._grad
             if gradient == 0.0:
@@ -200,6 +206,7 @@ class Value(Arithmetic):
         grad(x) += 1 × 3 = 3: 0 → 3
         grad(x) += 1 × 3 = 3: 3 → 6
         """
+        refuse_while_tracing("backward")
         for node in reversed(started(self, as_float(upstream))):
             operation, gradient = node.op, node._grad
             local_gradients = operation.local_gradients(*node.inputs, node._data)
@@ -273,12 +280,6 @@ class Value(Arithmetic):
             refuse_while_tracing("branch")
         return self._data != 0.0
 
-    def __float__(self) -> float:
-        raise no_number("float", "y.data", "mg.exp instead of math.exp")
-
-    def __int__(self) -> int:
-        raise no_number("int", "int(y.data)", "mg.floor or mg.exp instead of math's")
-
     def __format__(self, specification: str) -> str:
         refuse_while_tracing("text")
         return format(self._data, specification) if specification else repr(self)
@@ -287,6 +288,7 @@ class Value(Arithmetic):
         return format(self)
 
     def __repr__(self) -> str:
+        refuse_while_tracing("repr")
         label = f", label={self.label!r}" if self.label else ""
         numbers = "traced" if modes.current.refused is not None else f"data={self._data!r}, grad={self._grad!r}"
         return f"{type(self).__name__}({numbers}{label})"

@@ -34,6 +34,7 @@ class _Modes(threading.local):
 current = _Modes()
 opened: list[None] = []
 _package = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_python = os.path.dirname(os.__file__) + os.sep
 
 
 @contextmanager
@@ -157,12 +158,16 @@ def called_by_us(*doors: str) -> bool:
 
 
 def user_line() -> str:
-    """`file.py:12: y = x * x`, the innermost line on the stack that is not this package's own."""
+    """`file.py:12: y = x * x`, the innermost line on the stack that is not this package's own, or Python's."""
     import linecache
 
     frame = sys._getframe(1)
-    while frame.f_back and frame.f_code.co_filename.startswith(_package):
+    while frame.f_back and _is_inside(frame.f_code.co_filename):
         frame = frame.f_back
     file, number = frame.f_code.co_filename, frame.f_lineno
     text = linecache.getline(file, number).strip()
     return f"{os.path.basename(file)}:{number}" + (f": {text}" if text else "")
+
+
+def _is_inside(file: str) -> bool:
+    return file.startswith((_package, "<frozen")) or (file.startswith(_python) and "site-packages" not in file)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from microgrannd import operations as ops
+from microgrannd.nodes.refusing import no_number
 from microgrannd.operations import Operation, add, div, floordiv, mod, mul, neg, sub
 
 
@@ -99,6 +100,28 @@ class Arithmetic:
 
     def __abs__(self) -> Any:
         return self._unary(ops.abs)
+
+    # float() and its kin would lose the gradient without a word.
+
+    def __float__(self) -> float:
+        raise no_number("float", "y.data", "mg.exp instead of math.exp")
+
+    def __int__(self) -> int:
+        raise no_number("int", "int(y.data)", "mg.floor or mg.exp instead of math's")
+
+    def __index__(self) -> int:
+        raise no_number("int", "int(y.data)", "mg.where to choose by it")
+
+    def __trunc__(self) -> int:
+        raise no_number("int", "int(y.data)", "mg.floor instead of math's")
+
+    def __round__(self, digits: int | None = None) -> float:
+        raise no_number("int", "round(y.data)", "mg.floor(y + 0.5)")
+
+    def __divmod__(self, other: Any) -> Any:
+        raise no_number("int", "divmod(y.data, ...)", "y // x and y % x")
+
+    __rdivmod__ = __divmod__
 
     # Identity is the object's, so that it lives in sets and dicts.
     __hash__ = object.__hash__

@@ -22,7 +22,7 @@ from microgrannd.ground import modes
 from microgrannd.ground.errors import TracingError
 from microgrannd.ground.functions import argument_names
 from microgrannd.ground.nests import leaves as flatten
-from microgrannd.nodes.observing import tracing
+from microgrannd.nodes.refusing import tracing
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,88 @@
+"""What a Value refuses while a function is traced: its number, its hash, its text; the refusal is remembered."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from microgrannd.ground import modes
+from microgrannd.ground.errors import TracingError
+
+# Why a function that is being traced may not have what it asks for, and what to say instead.
+_REMEDIES: Final = {
+    "number": "Its .data is one number: take the Value itself, or stop_gradient of it.",
+    "float": "float() and math's functions take one number: use the package's own, such as mg.exp.",
+    "int": "int(), round(), divmod() and indices take one number: use mg.floor, // and %.",
+    "set": "What is set meanwhile would be set once, not at each call: set it outside.",
+    "backward": "Its .backward() would run once, not at each call: mg.grad gives derivatives as Values.",
+    "branch": "`if`, `and`, `or`, `not`, max() and min() take one branch for good: "
+    "say where(condition, a, b), maximum(a, b) or minimum(a, b).",
+    "gradient": "Its .grad, .inputs and .local_gradients are numbers: mg.grad gives derivatives as Values.",
+    "text": "str() and f-strings show one number: print after the call, or leave it out.",
+    "repr": "repr() and f-strings show one number: print after the call, or leave it out.",
+    "hash": "Sets, dicts and caches look for one number: say where(x == 1, a, b).",
+    "copy": "A copy is cut off from what is computed: take the Value itself, or stop_gradient of it.",
+}
+_ALLOWED_TO_US: Final = {"gradient", "hash", "repr"}  # for which this package's own code may ask: it knows what it does
+_DOORS: Final = tuple(
+    os.path.join("microgrannd", *path) for path in (["engine.py"], ["nodes", "refusing.py"], ["nodes", "arithmetic.py"])
+)
+
+
+def no_number(name: str, instead: str, operation: str) -> TypeError:
+    """The error of `float(y)` and its kin; while tracing, the one that says why there is no number yet."""
+    refuse_while_tracing(name)
+    return TypeError(
+        f"{name}(Value) would lose the gradient without a word: take {instead} for the number, "
+        f"or an operation that knows Values, such as {operation}."
+    )
+
+
+def refuse_while_tracing(what: str) -> None:
+    """Raise TracingError where a compiled function is being traced and asks for a number, a hash, a text ..."""
+    refused = modes.current.refused
+    if refused is None or (what in _ALLOWED_TO_US and modes.called_by_us(*_DOORS)):
+        return
+    refused.append(
+        TracingError(
+            "A compiled function is traced once and runs on other numbers, so it cannot look at a Value's. "
+            f"{_REMEDIES[what]} In {modes.user_line()}"
+        )
+    )
+    raise refused[-1]
+
+
+def _hash_for_us(node: Any) -> int:
+    refuse_while_tracing("hash")
+    return object.__hash__(node)
+
+
+_hashing = threading.Lock()
+_traces = 0
+
+
+@contextmanager
+def tracing(kind: type) -> Iterator[list[Any]]:
+    """`modes.tracing` of a user's function: Values, which are of this `kind`, are not to be hashed meanwhile.
+
+    At other times they hash as any object, in no time; so the class has the careful hash only while it is needed.
+    """
+    global _traces
+    with _hashing:
+        _traces += 1
+        if kind.__flags__ & _SETTABLE:
+            kind.__hash__ = _hash_for_us  # type: ignore[method-assign, assignment]
+    try:
+        with modes.tracing() as nodes:
+            yield nodes
+    finally:
+        with _hashing:
+            _traces -= 1
+            if not _traces and kind.__flags__ & _SETTABLE:
+                kind.__hash__ = object.__hash__  # type: ignore[method-assign, assignment]
+
+
+_SETTABLE: Final = 1 << 9  # a class written in Python; that of the compiled build is careful at all times
