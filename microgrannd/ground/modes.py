@@ -1,17 +1,23 @@
 """What holds while a `with` block runs: `no_grad`, `detect_anomaly`, `scope`, `source_lines`, `tracing`.
 
-Every thread has its own modes. `opened` has an entry for each block that is open in any thread: while it
-is empty, which is nearly always, making a node costs one look at it and no more.
+A block holds for the thread or the task that opened it, until it ends, in whatever order blocks end. `opened` has
+an entry for each block that is open anywhere: while it is empty, which is nearly always, making a node costs one
+look at it and no more.
 """
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
 import sys
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from contextvars import ContextVar
+from typing import Any, NamedTuple, TypeVar
+from weakref import ref
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
 class Origin(NamedTuple):
@@ -22,37 +28,123 @@ class Origin(NamedTuple):
     label: str = ""
 
 
-class _Modes(threading.local):
-    recording = True
-    detecting = False
-    scope = ""
-    locating = False
+class Modes(NamedTuple):
+    """What the open blocks make of it all."""
+
+    recording: bool = True
+    detecting: bool = False
+    scope: str = ""
+    locating: bool = False
     trace: list[Any] | None = None
     refused: list[Exception] | None = None  # what a function that is being traced asked for, but may not have
 
 
-current = _Modes()
-opened: list[None] = []
+class Block:
+    """One `with` block, or as a decorator one for each call of the function: the settings that it changes.
+
+    It is open until it ends or nobody holds it any more, which a `with` statement does while it runs. So whatever
+    interrupts entering or leaving it, it does not stay open.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        self.settings = settings
+        self.is_open = False
+
+    def __enter__(self) -> None:
+        if self.is_open:
+            raise RuntimeError("This block is open already: make another for a block within it.")
+        self.is_open = True
+        mark = ref(self, _close)
+        opened.append(mark)
+        marks, modes = _open_here.get()
+        _open_here.set(((*marks, mark), _with(modes, self.settings)))
+
+    def __exit__(self, *error: object) -> None:
+        self.is_open = False
+        _close(ref(self))
+        now()
+
+    def __call__(self, function: Decorated) -> Decorated:
+        """The function, or the coroutine or the generator step by step, inside a block of its own at each call."""
+        kind, settings = type(self), self.settings
+
+        @functools.wraps(function)
+        def within(*arguments: Any, **keywords: Any) -> Any:
+            with kind(**settings):
+                return function(*arguments, **keywords)
+
+        @functools.wraps(function)
+        async def within_a_task(*arguments: Any, **keywords: Any) -> Any:
+            with kind(**settings):
+                return await function(*arguments, **keywords)
+
+        @functools.wraps(function)
+        def step_by_step(*arguments: Any, **keywords: Any) -> Any:
+            generator = function(*arguments, **keywords)
+            resume: Callable[[], Any] = functools.partial(next, generator)
+            while True:
+                try:
+                    with kind(**settings):
+                        item = resume()
+                except StopIteration as end:
+                    return end.value
+                try:
+                    resume = functools.partial(generator.send, (yield item))
+                except BaseException as error:
+                    resume = functools.partial(generator.throw, error)
+
+        if inspect.isasyncgenfunction(function):
+            raise TypeError(f"{function.__name__} is an asynchronous generator: write `with` inside it.")
+        if inspect.iscoroutinefunction(function):
+            return within_a_task  # type: ignore[return-value]
+        return step_by_step if inspect.isgeneratorfunction(function) else within  # type: ignore[return-value]
+
+
+opened: list[ref[Block]] = []
+_open_here: ContextVar[tuple[tuple[ref[Block], ...], Modes]] = ContextVar("open blocks", default=((), Modes()))
 _package = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _python = os.path.dirname(os.__file__) + os.sep
 
 
-@contextmanager
-def _set(**changes: Any) -> Iterator[None]:
-    before = {name: getattr(current, name) for name in changes}
-    opened.append(None)
-    for name, setting in changes.items():
-        setattr(current, name, setting)
-    try:
-        yield
-    finally:
-        for name, setting in before.items():
-            setattr(current, name, setting)
-        opened.pop()
+def now() -> Modes:
+    """What holds here and now."""
+    marks, modes = _open_here.get()
+    for mark in marks:
+        block = mark()
+        if block is None or not block.is_open:
+            break
+    else:
+        return modes
+    left = [(mark, block) for mark in marks if (block := mark()) is not None and block.is_open]
+    modes = Modes()
+    for _, block in left:
+        modes = _with(modes, block.settings)
+    _open_here.set((tuple([mark for mark, _ in left]), modes))
+    return modes
 
 
-@contextmanager
-def no_grad() -> Iterator[None]:
+class _Current:
+    """What `now()` gives, asked for by name: `modes.current.recording`."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(now(), name)
+
+
+current = _Current()
+
+
+def _with(modes: Modes, settings: dict[str, Any]) -> Modes:
+    if modes.scope and "scope" in settings:
+        settings = settings | {"scope": f"{modes.scope}.{settings['scope']}"}
+    return modes._replace(**settings)
+
+
+def _close(mark: ref[Block]) -> None:
+    if mark in opened:
+        opened.remove(mark)
+
+
+def no_grad() -> Block:
     """Operations give leaves: numbers are computed, nothing is remembered.
 
     For evaluating a trained model, or for arithmetic on parameters. Also a decorator.
@@ -64,12 +156,10 @@ def no_grad() -> Iterator[None]:
     >>> y.parents
     ()
     """
-    with _set(recording=False):
-        yield
+    return Block(recording=False)
 
 
-@contextmanager
-def detect_anomaly() -> Iterator[None]:
+def detect_anomaly() -> Block:
     """The first NaN or infinity raises AnomalyError, in forward and in backward.
 
     The error names the operation, its inputs, its label and the line of your code that made it.
@@ -80,26 +170,20 @@ def detect_anomaly() -> Iterator[None]:
     Traceback (most recent call last):
     microgrannd.ground.errors.AnomalyError: log(x=0.0) gave -inf...
     """
-    with _set(detecting=True, locating=True):
-        yield
+    return Block(detecting=True, locating=True)
 
 
-@contextmanager
-def no_detection() -> Iterator[None]:
+def no_detection() -> Block:
     """Anomalies pass inside: for what is computed on the way and may never be used."""
-    with _set(detecting=False):
-        yield
+    return Block(detecting=False)
 
 
-@contextmanager
-def recording() -> Iterator[None]:
+def recording() -> Block:
     """Operations make nodes inside, even within `no_grad`: for a derivative that is asked for there."""
-    with _set(recording=True):
-        yield
+    return Block(recording=True)
 
 
-@contextmanager
-def scope(name: str) -> Iterator[None]:
+def scope(name: str) -> Block:
     """Nodes made inside carry the name, joined to the scopes around it by dots; drawings fold by it.
 
     >>> from microgrannd import Value, scope
@@ -110,18 +194,15 @@ def scope(name: str) -> Iterator[None]:
     """
     if not isinstance(name, str) or not name:
         raise TypeError(f"A scope has a name, a str that is not empty; got {name!r}.")
-    with _set(scope=f"{current.scope}.{name}" if current.scope else name):
-        yield
+    return Block(scope=name)
 
 
-@contextmanager
-def source_lines() -> Iterator[None]:
+def source_lines() -> Block:
     """Nodes made inside remember the line of your code that made them, in `node.line`.
 
     The step player shows it. It costs a few microseconds a node, so it is not on by itself.
     """
-    with _set(locating=True):
-        yield
+    return Block(locating=True)
 
 
 @contextmanager
@@ -135,18 +216,18 @@ def tracing() -> Iterator[list[Any]]:
     nodes: list[Any] = []
     refused: list[Exception] = []
     try:
-        with _set(trace=nodes, refused=refused):
+        with Block(trace=nodes, refused=refused):
             yield nodes
     finally:
         if refused:
             raise refused[0] from None
 
 
-def origin() -> Origin | None:
+def origin(modes: Modes) -> Origin | None:
     """Where the node that is being made comes from, as far as the open modes want it known."""
-    if not (current.scope or current.locating):
+    if not (modes.scope or modes.locating):
         return None
-    return Origin(current.scope, user_line() if current.locating else "")
+    return Origin(modes.scope, user_line() if modes.locating else "")
 
 
 def called_by_us(*doors: str) -> bool:

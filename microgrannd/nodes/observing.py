@@ -48,24 +48,22 @@ class Step(NamedTuple):
 
 
 def observed(node: Any) -> Any:
-    """A new node as the open modes of this thread want it."""
-    if modes.current.trace is not None:
-        return _traced(node, modes.current.trace)
-    if not modes.current.recording:
+    """A new node as the modes that are open here want it."""
+    now = modes.now()
+    if not now.recording and now.trace is None:
         return type(node)(node._data)
-    node._origin = modes.origin()
-    if modes.current.detecting and not math.isfinite(node._data):
+    node._origin = modes.origin(now)
+    if now.trace is not None:
+        return _traced(node, now.trace, now.recording)
+    if now.detecting and not math.isfinite(node._data):
         raise AnomalyError(f"{notation.in_words(node)} gave {node._data}{notation.place_in_words(node)}.")
     return node
 
 
-def _traced(node: Any, trace: list[Any]) -> Any:
+def _traced(node: Any, trace: list[Any], recording: bool) -> Any:
     """The node, kept in the trace; where nothing is recorded, gradients stop at it instead."""
-    node._origin = modes.origin()
     trace.append(node)
-    if modes.current.recording or node.op is operations.stop_gradient:
-        return node
-    return operations.stop_gradient(node)
+    return node if recording or node.op is operations.stop_gradient else operations.stop_gradient(node)
 
 
 def stop_at_anomalies(steps: Iterable[Step]) -> None:
