@@ -2,7 +2,8 @@
 
 The machine is noisy, so peers are timed in turn, round after round, and a figure is the median of the
 rounds; a ratio compares medians of one run. A round is timed with the garbage collector as the user has
-it, unless a peer says otherwise. `smoke` asks for one round of little work, to see that all runs.
+it, unless a peer says otherwise. `smoke` asks for one round of little work, to see that all runs; `alone()`
+tells whether microgrannd is timed without its peers, in less time, to be compared with another checkout.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -32,6 +33,7 @@ COMPILED = f"{OURS}, compiled build"
 RESULTS = Path(__file__).parent / "results"
 WORKLOADS = ("ops", "moons", "iris", "small", "hessian", "growth", "gpt", "mnist", "digits", "draw", "player", "import")
 STARTED = time.perf_counter()
+ALONE = "MICROGRANND_ALONE"  # in the environment, so that the processes that a workload starts know it too
 smoke = False
 versions: dict[str, str] = {}  # of the peers that were found
 missing: list[str] = []
@@ -39,24 +41,56 @@ omitted: list[str] = []  # peers that cannot do a workload, and why
 
 
 def module_of(workload: str) -> str:
-    """The module of a workload: of its name, but for the one whose name is a keyword of the language."""
-    return f"benchmarks.{'startup' if workload == 'import' else workload}"
+    """The module of a workload: it has its name, except where that is a keyword of the language."""
+    return f"benchmarks.workloads.{'startup' if workload == 'import' else workload}"
+
+
+def be_alone() -> None:
+    """Time microgrannd without its peers from here on; to be said before anything imports NumPy."""
+    os.environ |= dict.fromkeys((ALONE, "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+def alone() -> bool:
+    return ALONE in os.environ
+
+
+def timed(peers: Iterable[str]) -> list[str]:
+    """The peers that are to be timed; the others may still serve to check that all compute the same."""
+    return [peer for peer in peers if not alone() or peer.startswith(OURS)]
+
+
+def now() -> float:
+    """Seconds on the wall or, alone, of this process, which has one thread: what others take does not count."""
+    return time.process_time() if alone() else time.perf_counter()
 
 
 def interleaved(
     peers: dict[str, Callable[[], object]],
     rounds: int = 7,
     warmups: int = 1,
-    clock: Callable[[], float] = time.perf_counter,
+    clock: Callable[[], float] = now,
 ) -> dict[str, float]:
-    """The median time of each peer's function in seconds, the peers taking turns.
+    """The typical time of each peer's function in seconds, the peers taking turns."""
+    return {name: typical(seconds) for name, seconds in turns(peers, rounds, warmups, clock).items()}
+
+
+def typical(seconds: Sequence[float]) -> float:
+    """The median or, alone, the least: what disturbs a single process only ever adds."""
+    return min(seconds) if alone() else statistics.median(seconds)
+
+
+def turns(
+    peers: dict[str, Callable[[], object]], rounds: int, warmups: int = 1, clock: Callable[[], float] = now
+) -> dict[str, list[float]]:
+    """The seconds of each peer's function in each round.
 
     With `time.process_time` as the clock, what other processes take does not count: for peers that run
-    on one thread. What stood before, such as the modules of all the peers, is kept from the garbage
+    on one thread. Objects that exist already, such as the modules of all the peers, are kept from the garbage
     collector meanwhile, so that none walks through another's.
     """
     if smoke:
         rounds, warmups = 1, 0
+    peers = {name: peers[name] for name in timed(peers)}
     for function in peers.values():
         for _ in range(warmups):
             function()
@@ -64,7 +98,7 @@ def interleaved(
     gc.collect()
     gc.freeze()
     try:
-        for _ in range(rounds):
+        for _ in range(min(rounds, 5) if alone() else rounds):
             for name, function in peers.items():
                 gc.collect()
                 start = clock()
@@ -72,13 +106,13 @@ def interleaved(
                 times[name].append(clock() - start)
     finally:
         gc.unfreeze()
-    return {name: statistics.median(seconds) for name, seconds in times.items()}
+    return times
 
 
 def peak_memory() -> float:
     """The most that this process ever held of the machine's memory, in MB."""
     status = Path("/proc/self/status")
-    if status.exists():  # what getrusage tells is, on Linux, at least what the process that started this one held
+    if status.exists():  # on Linux, getrusage reports at least what the parent process held
         [line] = [line for line in status.read_text().splitlines() if line.startswith("VmHWM")]
         return int(line.split()[1]) / 1e3
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
@@ -90,7 +124,7 @@ def row(workload: str, peer: str, measure: str, median: float, unit: str, note: 
 
 
 def many(function: Callable[..., object], times: int, *arguments: object) -> Callable[[], None]:
-    """The function so many times, for what is too short for a clock."""
+    """The function called `times` times in a row, for what is too short for a clock."""
     if smoke:
         times = 1
 
@@ -102,15 +136,15 @@ def many(function: Callable[..., object], times: int, *arguments: object) -> Cal
 
 
 def made(makers: dict[str, Callable[[], Callable[..., object]]], *arguments: object) -> tuple[dict, dict, dict]:
-    """What each maker makes, what that gives at its first call, and the seconds for both together."""
+    """What each maker makes, what that returns at its first call, and the seconds for both together."""
     peers, answers, seconds = {}, {}, {}
     for name, make in makers.items():
         gc.collect()
-        start = time.perf_counter()
+        start = now()
         peers[name] = make()
         answers[name] = peers[name](*arguments)
-        seconds[name] = time.perf_counter() - start
-    return peers, answers, seconds
+        seconds[name] = now() - start
+    return peers, answers, {name: seconds[name] for name in timed(peers)}
 
 
 def timed_rows(
@@ -121,15 +155,22 @@ def timed_rows(
     return [row(workload, peer, measure, seconds * scale / per, unit, note) for peer, seconds in medians.items()]
 
 
+def build_compiled(checkout: Path, target: Path) -> Path:
+    """Build the package of a checkout with Cython into the folder `target`, which is returned."""
+    command = [sys.executable, "setup.py", "-q", "build", "--build-base", str(target / "c"), "--build-lib", str(target)]
+    environment = {**os.environ, "MICROGRANND_COMPILED": "1"}
+    done = subprocess.run(command, cwd=checkout, env=environment, check=True, capture_output=True, text=True)
+    if not list((target / OURS).glob("engine.*.so")):
+        raise RuntimeError(f"The compiled build of {checkout} failed: {done.stderr.strip()}")
+    return target
+
+
 @functools.cache
 def compiled_build() -> dict[str, ModuleType] | None:
     """The modules of the build by Cython, made and loaded beside the package that runs; None without Cython or cc."""
     if smoke or not installed("cython") or not which("cc"):
         return None
-    target, root = RESULTS / "compiled", Path(__file__).parents[1]
-    command = [sys.executable, "setup.py", "-q", "build", "--build-base", str(target / "c"), "--build-lib", str(target)]
-    environment = {**os.environ, "MICROGRANND_COMPILED": "1"}
-    subprocess.run(command, cwd=root, env=environment, check=True, capture_output=True)
+    target = build_compiled(Path(__file__).parents[1], RESULTS / "compiled")
     ours = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == OURS}
     sys.path.insert(0, str(target))
     try:
@@ -148,7 +189,9 @@ C_FLAGS = {
 
 
 def has_cc() -> bool:
-    """Whether there is a C compiler; where not, that is told once."""
+    """Whether C can be compiled for a peer; a missing compiler is reported once."""
+    if alone():
+        return False
     if not which("cc") and "cc" not in missing:
         missing.append("cc")
         print("there is no C compiler, cc: skipped", file=sys.stderr)
@@ -169,7 +212,9 @@ def c_library(source: str, *flags: str) -> ctypes.CDLL | None:
 
 
 def installed(*packages: str) -> list[str]:
-    """Those of the packages that are installed; the others are named on standard error."""
+    """Those of the peers' packages that are installed; the others are named on standard error."""
+    if alone():
+        return []
     found = []
     for package in packages:
         try:
@@ -184,7 +229,7 @@ def installed(*packages: str) -> list[str]:
 
 
 def loaded(*packages: str) -> list[str]:
-    """Those that are installed, imported: what an import takes is the business of the workload of that name."""
+    """Those that are installed, imported here: the time of an import is measured by the workload of that name alone."""
     found = installed(*packages)
     for package in found:
         if package not in sys.modules:
@@ -199,7 +244,7 @@ def left_out(workload: str, peer: str, why: str) -> None:
 
 
 def print_rows(rows: list[dict[str, object]]) -> None:
-    """A table: each measure with its peers, and how each stands to ours and to the fastest C."""
+    """A table: each measure with its peers, and each peer's multiple of ours and of the fastest C."""
     ours: dict[object, float] = {}
     in_c: dict[object, float] = {}
     for r in rows:
@@ -220,7 +265,7 @@ def _ratio(figure: float, to: float | None) -> str:
 
 
 def save_rows(workload: str, rows: list[dict[str, object]], path: Path) -> None:
-    """A workload's rows as JSON, with what they were measured on; those of the others stay as they were."""
+    """Save a workload's rows as JSON, with what they were measured on; the rows of other workloads are kept."""
     measured = {
         "date": time.strftime("%Y-%m-%d"),
         "python": platform.python_version(),

@@ -30,6 +30,7 @@ iris   | 1000 epochs, a new graph each time          | micrograd ÷ ours ≥ 10
 iris   | 1000 epochs, compiled before or by hand     | ours ≤ 1.2
 iris   | 1000 epochs, compiled before or by hand     | ours ≤ 0.4 (aim)
 iris   | compiled: from the loss to the result       | ours ≤ 120
+iris   | compiled and watched                        | ours ≤ 1.02
 iris   | one sample: loss and gradients              | ours ÷ printed Python ≥ 8
 small  | Black-Scholes, a call                       | ours ≤ 450
 small  | Black-Scholes, each of                      | ours ≤ 30

@@ -131,7 +131,7 @@ def shown(row: dict) -> str:
 
 def purpose(workload: str) -> str:
     """The first paragraph of the workload's file."""
-    source = Path(__file__).with_name(f"{module_of(workload).rpartition('.')[2]}.py").read_text(encoding="utf-8")
+    source = Path(__file__).parents[1].joinpath(*module_of(workload).split(".")).with_suffix(".py").read_text("utf-8")
     return " ".join((ast.get_docstring(ast.parse(source)) or "").split("\n\n")[0].split())
 
 

@@ -1,11 +1,15 @@
 """The house: each file has its floor and imports only from those beneath it."""
 
 import ast
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+
+import pytest
 
 import microgrannd
 
 PACKAGE = Path(microgrannd.__file__).parent
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 # From the ground up. A file imports from lower lines, and from its own room; the longest name that fits a file is its.
 FLOORS = [
@@ -72,3 +76,27 @@ def test_each_file_imports_only_from_the_floors_beneath_it():
                 continue  # a program of ours comes in by the front door, as any other
             assert below, f"{module} imports {name or 'the front door'}, which has no floor"
             assert below == room or FLOOR[below] < FLOOR[room], f"{module} imports {name}, which is not beneath it"
+
+
+def imported_modules(path, known):
+    """Those of the known modules that a file imports, wherever in it; `from package import module` included."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from {alias.name for alias in node.names} & known
+        elif isinstance(node, ast.ImportFrom):
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            yield from (inner | {node.module}) & known
+
+
+@pytest.mark.skipif(not BENCHMARKS.is_dir(), reason="the benchmarks are not beside the tests")
+def test_the_benchmarks_import_each_other_in_no_circle():
+    names = {}
+    for path in BENCHMARKS.rglob("*.py"):
+        *folders, name = path.relative_to(BENCHMARKS.parent).with_suffix("").parts
+        names[".".join(folders + [name] * (name != "__init__"))] = path
+    graph = {name: set(imported_modules(path, names.keys())) for name, path in names.items()}
+    assert len(graph) > 20
+    try:
+        list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(f"the benchmarks import each other in a circle: {' ← '.join(error.args[1])}")

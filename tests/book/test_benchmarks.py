@@ -87,5 +87,5 @@ def test_the_page_is_written_from_the_json_with_versions_and_who_is_missing(tmp_
 
 
 def test_the_import_is_measured_under_its_own_name():
-    assert module_of("import") == "benchmarks.startup"
-    assert all(module_of(name) == f"benchmarks.{name}" for name in WORKLOADS if name != "import")
+    assert module_of("import") == "benchmarks.workloads.startup"
+    assert all(module_of(name) == f"benchmarks.workloads.{name}" for name in WORKLOADS if name != "import")

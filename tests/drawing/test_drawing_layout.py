@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.draw import crossings, dot_edges, mlp_loss, our_edges
+from benchmarks.workloads.draw import crossings, dot_edges, mlp_loss, our_edges
 from microgrannd.drawing import draw
 from microgrannd.drawing.layout.layout import layered
 from microgrannd.drawing.layout.ordering import Layers

@@ -6,6 +6,7 @@ Engines of scalars build a graph in each epoch; compiled code and code by hand r
 
 from __future__ import annotations
 
+import statistics
 import sys
 import time
 from importlib import import_module
@@ -13,8 +14,8 @@ from importlib import import_module
 import numpy as np
 
 from benchmarks import harness
+from benchmarks.by_hand.iris import c_by_hand, numba_by_hand, numpy_by_hand
 from benchmarks.harness import COMPILED, OURS, compiled_build, has_cc, installed, interleaved, left_out, loaded
-from benchmarks.iris_by_hand import c_by_hand, numba_by_hand, numpy_by_hand
 from benchmarks.peers import (
     casadi_call,
     casadi_through_c,
@@ -26,6 +27,7 @@ from benchmarks.peers import (
 from microgrannd.datasets import iris
 
 NAME = "iris"
+LONG = 1_000_000  # epochs of a training that is watched, beside which its start is short
 EPOCHS, RATE, CHECKED = 1000, 0.1, 3 if harness.smoke else 40
 DATA = iris().train
 X, Y = np.array(DATA.x), np.array(DATA.y, float)
@@ -147,9 +149,6 @@ def torch(epochs):
             for p, g in zip(parameters, slopes, strict=True):
                 p -= RATE * g
     return [number for p in parameters for number in p.flatten().tolist()]
-
-
-# ---- compiled
 
 
 def ours(backend="auto"):
@@ -286,6 +285,33 @@ def one_sample():
     return harness.timed_rows(NAME, "one sample: loss and gradients", medians, "µs", 1 if harness.smoke else 1000)
 
 
+def watched_row():
+    """What it costs that `fit` compares samples with eager mode as training goes on, as a ratio of times.
+
+    Of each training its first tenth is taken away, and with it all that comes before the first epoch.
+    """
+    import microgrannd as mg
+
+    model = model_of(import_module("microgrannd.nn"))
+
+    def loss(x, y):
+        return mg.losses.half_squared_error(model(x), y)
+
+    def train(loss, epochs):
+        for parameter, number in zip(model.parameters(), START, strict=True):
+            parameter.data = number
+        optimizer = mg.optim.SGD(model.parameters(), lr=RATE)
+        mg.fit(loss, (X, Y), optimizer, epochs=epochs, compiled="auto")  # a program is run as it is
+
+    program, long = mg.compile(loss), 10_000 if harness.smoke else LONG
+    runs = [(f, epochs) for f in (loss, program) for epochs in (long, long // 10)]
+    calls = {f"{OURS}, {i}": lambda run=run: train(*run) for i, run in enumerate(runs)}
+    rounds = zip(*harness.turns(calls, rounds=7, clock=time.process_time).values(), strict=True)
+    ratio = statistics.median((watched - start) / (alone - its_start) for watched, start, alone, its_start in rounds)
+    note = f'fit(compiled="auto") as a multiple of program.fit, over {long:,} epochs without the first tenth'
+    return harness.row(NAME, OURS, "compiled and watched", ratio, "times", note)
+
+
 def run():
     epochs, few = (1, 1) if harness.smoke else (EPOCHS, 20)
     graphs = engines()
@@ -311,7 +337,7 @@ def run():
         harness.row(NAME, name, "compiled: from the loss to the result", seconds * 1e3, "ms", note)
         for name, seconds in first.items()
     ]
-    return rows + one_sample()
+    return [*rows, *one_sample(), watched_row()]
 
 
 if __name__ == "__main__":

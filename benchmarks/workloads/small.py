@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+import re
 import tempfile
 from importlib import import_module
 from pathlib import Path
@@ -16,6 +17,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from benchmarks import harness
+from benchmarks.by_hand.small import C, numba_by_hand, numpy_by_hand
 from benchmarks.harness import (
     C_FLAGS,
     COMPILED,
@@ -35,7 +37,6 @@ from benchmarks.peers import (
     torch_on_one_thread,
     xad_gradients,
 )
-from benchmarks.small_by_hand import C, numba_by_hand, numpy_by_hand
 
 NAME = "small"
 BATCH = 20_000
@@ -174,8 +175,9 @@ def to_c(function, size):
     folder = Path(tempfile.mkdtemp())
     program = mg.compile(function(mg.operations), backend="native").trace(*[0.5] * size)
     program.to_c(folder / "f.c")
-    name = program._traced().trace.name
-    source = (folder / "f.h").read_text() + (folder / "f.c").read_text().replace('#include "f.h"', "")
+    header = (folder / "f.h").read_text()
+    [name] = re.findall(r"(\w+)_gradient\(", header)
+    source = header + (folder / "f.c").read_text().replace('#include "f.h"', "")
     batch = f"""
 void batch(const double **columns, double **results, long count) {{
     double x[{size}], g[{size}];

@@ -8,7 +8,6 @@ from __future__ import annotations
 import gc
 import random
 import shlex
-import statistics
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from functools import partial
 from importlib import import_module
 
 from benchmarks import harness
+from benchmarks.by_hand.ops import c_by_hand, numba_by_hand
 from benchmarks.harness import (
     COMPILED,
     OURS,
@@ -29,7 +29,6 @@ from benchmarks.harness import (
     row,
     timed_rows,
 )
-from benchmarks.ops_by_hand import c_by_hand, numba_by_hand
 
 NAME = "ops"
 LEAVES = [random.Random(0).uniform(0.5, 1.5) for _ in range(50)]
@@ -191,7 +190,7 @@ def parts(size):
     gc.unfreeze()
     rows = []
     for i, part in enumerate(("build", "backward", "free")):
-        medians = {name: statistics.median(taken[i] for taken in found) for name, found in times.items()}
+        medians = {name: harness.typical([taken[i] for taken in found]) for name, found in times.items()}
         for row_of_peer in timed_rows(NAME, f"{part}, {size:,} operations", medians, "ns", size, "each operation"):
             if part == "free" and cyclic.get(row_of_peer["peer"]):
                 row_of_peer["note"] += ", by a full collection"
@@ -265,7 +264,7 @@ def memory_rows():
     rows, size = [], 200_000
     for package in (OURS, *installed("micrograd", "minigrad", "xad", "torch")):
         name = "torch, scalars" if package == "torch" else package
-        code = f"from benchmarks import ops; ops.memory_of_process({name!r}, {size})"
+        code = f"from benchmarks.workloads import ops; ops.memory_of_process({name!r}, {size})"
         command = ["bash", "-c", f"ulimit -s unlimited; exec {shlex.quote(sys.executable)} -c {shlex.quote(code)}"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:

@@ -12,6 +12,7 @@ import sys
 from benchmarks.harness import OURS, installed, interleaved, print_rows, row
 
 NAME = "import"
+EMPTY = f"{OURS}, not imported"
 
 
 def interpreter(code):
@@ -30,9 +31,9 @@ def run():
     imports |= {name: f"import {name}" for name in installed("minigrad", "oxigrad", "xad", "autograd", "casadi")}
     imports |= {name: f"import {name}" for name in installed("numba", "torch", "jax")}
     imports |= dict.fromkeys(installed("micrograd-rust"), "import micrograd_rust")
-    peers = {"an empty interpreter": interpreter("pass")} | {n: interpreter(c) for n, c in imports.items()}
+    peers = {EMPTY: interpreter("pass")} | {n: interpreter(c) for n, c in imports.items()}
     medians = interleaved(peers, rounds=5, clock=time_of_children)
-    empty = medians.pop("an empty interpreter")
+    empty = medians.pop(EMPTY)
     rows = [row(NAME, name, "import", max(seconds - empty, 0.0) * 1e3, "ms", "") for name, seconds in medians.items()]
     outside = (
         "import sys; before = set(sys.modules); import microgrannd; "

@@ -14,8 +14,8 @@ from itertools import pairwise
 import numpy as np
 
 from benchmarks import harness
+from benchmarks.by_hand.moons import c_by_hand, numba_by_hand, numpy_by_hand
 from benchmarks.harness import COMPILED, OURS, compiled_build, has_cc, installed, interleaved, left_out, loaded
-from benchmarks.moons_by_hand import c_by_hand, numba_by_hand, numpy_by_hand
 from benchmarks.peers import casadi_call, casadi_through_c, jax_in_double, torch_on_one_thread, xad_gradients
 from microgrannd.datasets import moons
 
@@ -155,9 +155,6 @@ def torch(epochs, rate):
 
 def flat(layers):
     return [x for m in layers for x in np.asarray(m).ravel().tolist()]
-
-
-# ---- compiled
 
 
 def ours():

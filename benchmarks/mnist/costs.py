@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 import tracemalloc
 from itertools import pairwise
 
@@ -12,9 +11,7 @@ import numpy as np
 
 from benchmarks import harness
 from benchmarks.harness import OURS, row
-
-NAME = "mnist"
-SIZES, BATCH = (196, 100, 50, 10), 64
+from benchmarks.mnist.peers import BATCH, NAME, SIZES, Native, NumpyByHand, Ours
 
 
 def first_step(sizes, expand, softmax=False, backend="numpy"):
@@ -27,10 +24,10 @@ def first_step(sizes, expand, softmax=False, backend="numpy"):
     network = mg.MLP(inputs, outputs, *kinds, seed=0, init=(0.5, 0.5), expand=expand)
     loss = softmax_cross_entropy if softmax else half_squared_error
     x, y = np.random.default_rng(0).random((BATCH, inputs)), np.eye(sizes[-1])[np.arange(BATCH) % sizes[-1]]
-    start = time.perf_counter()
+    start = harness.now()
     compiled = mg.compile(lambda x, y: loss(network(x), y), backend=backend)
     compiled.fit((x, y), mg.optim.SGD(network.parameters(), lr=1.0), epochs=1, batch_size=BATCH)
-    return time.perf_counter() - start
+    return harness.now() - start
 
 
 STEPS_TO = {
@@ -42,13 +39,13 @@ SIZES_TO_COMPARE = ((49, 25, 13, 10), (98, 50, 25, 10), SIZES)
 
 
 def first_step_rows():
-    rounds = 1 if harness.smoke else 3
+    rounds = 1 if harness.smoke or harness.alone() else 3
     rows = []
-    for measure, arguments in list(STEPS_TO.items())[: 1 if harness.smoke else None]:
+    for measure, arguments in list(STEPS_TO.items())[: 1 if harness.smoke else 2 if harness.alone() else None]:
         for name, backend in ((OURS, "numpy"), (f"{OURS}, native", "native")):
             seconds = sorted(first_step(*arguments, backend=backend) for _ in range(rounds))[rounds // 2]
             rows.append(row(NAME, name, measure, seconds, "s", "trace, gradients, matrices, run"))
-    if harness.smoke:
+    if harness.smoke or harness.alone():
         return rows
     weights = [sum((n + 1) * m for n, m in pairwise(sizes)) for sizes in SIZES_TO_COMPARE]
     seconds = [min(first_step(sizes, True) for _ in range(2)) for sizes in SIZES_TO_COMPARE]
@@ -57,15 +54,14 @@ def first_step_rows():
     return [*rows, row(NAME, OURS, "to the first step, the exponent of growth", slope, "", note)]
 
 
-def memory_of(peer):
+def memory_of(name):
     """Print the peak of this process in MB, and that of Python's and NumPy's blocks while it does the work again."""
-    from benchmarks import mnist
-
-    if peer != "Ours":  # whose weights come from no model: scalars of ours would be on its bill
+    if name == "NumPy by hand":  # whose weights come from no model: scalars of ours would be on its bill
         numbers = np.random.default_rng(0)
         layers = [(numbers.uniform(-0.5, 0.5, (n, m)), numbers.uniform(-0.5, 0.5, m)) for n, m in pairwise(SIZES)]
-        mnist.first_weights = lambda: layers
-    work = getattr(mnist, peer)()
+        work = NumpyByHand(layers)
+    else:
+        work = {OURS: Ours, f"{OURS}, native": Native}[name]()
     work()
     peak = harness.peak_memory()
     tracemalloc.start()
@@ -73,11 +69,13 @@ def memory_of(peer):
     print(peak, tracemalloc.get_traced_memory()[1] / 1e6)
 
 
-def memory_rows(peers):
-    """Of classes of `benchmarks.mnist`, each in a process of its own."""
+def memory_rows():
+    """Each in a process of its own."""
+    if harness.smoke:
+        return []
     rows = []
-    for name, peer in peers.items():
-        code = f"from benchmarks import mnist_costs; mnist_costs.memory_of({peer!r})"
+    for name in harness.timed((OURS, f"{OURS}, native", "NumPy by hand")):
+        code = f"from benchmarks.mnist import costs; costs.memory_of({name!r})"
         output = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout
         peak, training = map(float, output.split())
         rows += [

@@ -1,32 +1,26 @@
-"""A minibatch of 64 through the 196-100-50-10 network: forward, backward and update, as the book trains it.
+"""The book's network on a minibatch of 64, for ours and for each peer on arrays: a step at each call.
 
-The network is built of scalars; the peers on arrays are written with matrices by hand. Every peer's weights
-after twenty steps are held against NumPy's before anything is timed. Engines of scalars do one sample, whose
-gradients are held against NumPy's, and a minibatch is 64 times that.
+Every peer starts with the weights of our model, which a class is made with, and does twenty steps on the same
+minibatch; `weights` gives the matrices that they lead to.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from benchmarks import harness, mnist_costs, mnist_in_scalars
-from benchmarks.harness import OURS, has_cc, interleaved, loaded, row, timed_rows
-from benchmarks.mnist_by_hand import c_by_hand, numba_by_hand
-
 NAME = "mnist"
-NATIVE = f"{OURS}, native"
 SIZES, BATCH, RATE, STEPS = (196, 100, 50, 10), 64, 1.0, 20
 
 
-def data():
+def batch():
     generator = np.random.default_rng(0)
-    x = generator.random((STEPS * BATCH, SIZES[0]))
-    return x, np.eye(SIZES[-1])[generator.integers(0, SIZES[-1], len(x))]
+    x = generator.random((BATCH, SIZES[0]))
+    return x, np.eye(SIZES[-1])[generator.integers(0, SIZES[-1], BATCH)]
 
 
 def batches():
-    x, y = data()
-    return [(x[i : i + BATCH], y[i : i + BATCH]) for i in range(0, len(x), BATCH)]
+    """The minibatch, once for each step."""
+    return [batch()] * STEPS
 
 
 def model(expand=False):
@@ -57,28 +51,21 @@ def program(expand=False, backend="numpy"):
 
 
 class Ours:
+    """All steps in one `fit`, whose own start and end show when the steps are few."""
+
     backend = "numpy"
 
     def __init__(self):
-        from microgrannd.compiler.arrays.choice import array_training
         from microgrannd.optim import SGD
 
-        compiled, self.network = program(backend=self.backend)
-        x, y = data()
-        compiled.trace([0.5] * SIZES[0], [0.0] * SIZES[-1])
-        plan = compiled._latest
-        self.training = array_training(
-            lambda guarded: compiled._kernel(plan, "parameters", guarded=guarded),
-            plan,
-            SGD(self.network.parameters(), lr=RATE),
-        )
-        self.training.take((x, y))
+        self.program, self.network = program(backend=self.backend)
+        self.optimizer = SGD(self.network.parameters(), lr=RATE)
+        self.batch = batch()
 
-    def __call__(self):
-        self.training.run(1, BATCH, RATE)
+    def __call__(self, steps=STEPS):
+        self.program.fit(self.batch, self.optimizer, epochs=steps)
 
     def weights(self):
-        self.training.write_back()
         return [np.array([[w.data for w in neuron.w] for neuron in layer.neurons]).T for layer in self.network.layers]
 
 
@@ -89,8 +76,8 @@ class Native(Ours):
 
 
 class NumpyByHand:
-    def __init__(self):
-        self.parameters = first_weights()
+    def __init__(self, weights):
+        self.parameters = [(w.copy(), b.copy()) for w, b in weights]
         self.batches = batches()
 
     def __call__(self):
@@ -114,7 +101,7 @@ class NumpyByHand:
 
 
 class Jax:
-    def __init__(self):
+    def __init__(self, weights):
         import jax
 
         jax.config.update("jax_enable_x64", True)
@@ -131,7 +118,7 @@ class Jax:
             return jax.tree.map(lambda p, g: p - RATE * g, parameters, jax.grad(loss)(parameters, x, y))
 
         self.step = step
-        self.parameters = [(xp.asarray(w), xp.asarray(b)) for w, b in first_weights()]
+        self.parameters = [(xp.asarray(w), xp.asarray(b)) for w, b in weights]
         self.batches = [(xp.asarray(x), xp.asarray(y)) for x, y in batches()]
 
     def __call__(self):
@@ -144,12 +131,12 @@ class Jax:
 
 
 class Torch:
-    def __init__(self):
+    def __init__(self, weights):
         import torch
 
         torch.set_num_threads(1)  # which serves it best at this size
         self.torch = torch
-        self.parameters = [torch.tensor(p, requires_grad=True) for pair in first_weights() for p in pair]
+        self.parameters = [torch.tensor(p, requires_grad=True) for pair in weights for p in pair]
         self.batches = [(torch.tensor(x), torch.tensor(y)) for x, y in batches()]
 
     def __call__(self):
@@ -169,7 +156,7 @@ class Torch:
 
 
 class Autograd:
-    def __init__(self):
+    def __init__(self, weights):
         import autograd
         import autograd.numpy as xp
 
@@ -179,7 +166,8 @@ class Autograd:
                 a = 1 / (1 + xp.exp(-(xp.dot(a, w) + b)))
             return 0.5 * xp.sum((a - y) ** 2) / BATCH
 
-        self.slopes, self.parameters, self.batches = autograd.grad(loss), first_weights(), batches()
+        self.slopes, self.batches = autograd.grad(loss), batches()
+        self.parameters = [(w.copy(), b.copy()) for w, b in weights]
 
     def __call__(self):
         for x, y in self.batches:
@@ -212,37 +200,3 @@ class SampleBySample(NumpyByHand):
             for pair, slopes in zip(self.parameters, sums, strict=True):
                 for p, g in zip(pair, slopes, strict=True):
                     p -= RATE / BATCH * g
-
-
-def run():
-    started = mnist_costs.first_step_rows()  # before the peers are imported, whose modules would be on the bill
-    makers = {
-        OURS: Ours,
-        NATIVE: Native,
-        "NumPy by hand": NumpyByHand,
-        "NumPy by hand, sample by sample": SampleBySample,
-    }
-    names = {"jax": ("JAX jit", Jax), "torch": ("PyTorch", Torch), "autograd": ("autograd", Autograd)}
-    makers |= dict(names[package] for package in loaded("jax", "torch", "autograd"))
-    if loaded("numba"):
-        makers["numba by hand"] = lambda: numba_by_hand(first_weights, batches, RATE / BATCH)
-    if has_cc():
-        makers |= c_by_hand(first_weights, batches, RATE / BATCH)
-    peers, _, first = harness.made(makers)
-    want = peers["NumPy by hand"].weights()
-    for name, peer in peers.items():
-        assert all(np.abs(a - b).max() < 1e-9 for a, b in zip(peer.weights(), want, strict=True)), name
-    rows = timed_rows(NAME, "a minibatch of 64", interleaved(peers, rounds=15), "µs", per=STEPS)
-    rows += mnist_in_scalars.rows(first_weights(), *[array[0] for array in batches()[0]], BATCH)
-    note = "made, compiled, and twenty minibatches; the import is apart"
-    rows += [row(NAME, name, "to the first twenty minibatches", s, "s", note) for name, s in first.items()]
-    compiled, _ = program()
-    compiled.trace([0.5] * SIZES[0], [0.0] * SIZES[-1])
-    lines = sum(" = " in line for line in compiled.matrix_source.splitlines())
-    rows.append(row(NAME, OURS, "array statements found", lines, "", ""))
-    compared = {} if harness.smoke else {OURS: "Ours", NATIVE: "Native", "NumPy by hand": "NumpyByHand"}
-    return rows + started + mnist_costs.memory_rows(compared)
-
-
-if __name__ == "__main__":
-    harness.print_rows(run())

@@ -13,10 +13,8 @@ from itertools import pairwise
 import numpy as np
 
 from benchmarks.harness import OURS, installed, interleaved, left_out, timed_rows
+from benchmarks.mnist.peers import NAME, SIZES
 from benchmarks.peers import micrograd_sigmoid, xad_gradients
-
-NAME = "mnist"
-SIZES = (196, 100, 50, 10)
 
 
 def loss_of_scalars(p, x, y, sigmoid):

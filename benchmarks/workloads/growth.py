@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import gc
 import json
-import statistics
 import subprocess
 import sys
 import time
@@ -157,10 +156,10 @@ def measured(name, length):
     warm = make(8)
     warm(*POINT)  # what is imported and set up once is not the size's
     gc.collect()
-    before, start = harness.peak_memory(), time.perf_counter()
+    before, start = harness.peak_memory(), harness.now()
     call = make(length)
     found = call(*POINT)
-    first, grown = time.perf_counter() - start, harness.peak_memory() - before
+    first, grown = harness.now() - start, harness.peak_memory() - before
     if "sum" in name:
         assert np.allclose(found, (0.5 * length, 0.5 * length), rtol=1e-9)
     else:
@@ -172,11 +171,11 @@ def measured(name, length):
         for _ in range(calls):
             call(*POINT)
         times.append((time.process_time() - start) / calls)
-    print(json.dumps([first, statistics.median(times), grown]))
+    print(json.dumps([first, harness.typical(times), grown]))
 
 
 def figures(name, length):
-    code = f"from benchmarks import growth; growth.measured({name!r}, {length})"
+    code = f"from benchmarks.workloads import growth; growth.measured({name!r}, {length})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
 
@@ -233,7 +232,7 @@ def eager_rows():
 
 
 def lengths():
-    return LENGTHS[:1] if harness.smoke else LENGTHS
+    return LENGTHS[:1] if harness.smoke else LENGTHS[:3] if harness.alone() else LENGTHS
 
 
 def run():
