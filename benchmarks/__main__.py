@@ -1,6 +1,7 @@
 """Run the workloads named on the command line, or all of them, and print and save the figures.
 
-python -m benchmarks [WORKLOAD ...] [--json FILE] [--write PAGE] [--smoke]
+python -m benchmarks [WORKLOAD ...] [--json FILE] [--write PAGE] [--smoke] [--alone]
+python -m benchmarks [WORKLOAD ...] --against CHECKOUT [--rounds N] [--compiled]
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import time
 from importlib import import_module
 from pathlib import Path
 
-from benchmarks import harness, report
+from benchmarks import against, harness, report
 
 
 def main() -> int:
@@ -22,10 +23,20 @@ def main() -> int:
     parser.add_argument("--json", type=Path, default=harness.RESULTS / "latest.json", help="where to save the figures")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="write the page of all saved figures, as Markdown")
     parser.add_argument("--smoke", action="store_true", help="one round of little work, to see that all runs")
+    parser.add_argument("--alone", action="store_true", help="microgrannd without its peers, in less time")
+    parser.add_argument("--against", type=Path, metavar="CHECKOUT", help="compare with the package of another checkout")
+    parser.add_argument("--rounds", type=int, default=5, help="of the comparison (5)")
+    parser.add_argument("--compiled", action="store_true", help="compare the compiled builds")
     arguments = parser.parse_args()
     unknown = set(arguments.workload) - set(harness.WORKLOADS)
     if unknown:
         parser.error(f"no workload {', '.join(sorted(unknown))}; there are {', '.join(harness.WORKLOADS)}")
+    if arguments.against:
+        chosen = arguments.workload or [name for name in harness.WORKLOADS if name != "digits"]  # which takes minutes
+        against.compare(arguments.against, chosen, arguments.rounds, compiled=arguments.compiled)
+        return 0
+    if arguments.alone:
+        harness.be_alone()
     chosen = arguments.workload or harness.WORKLOADS
     failed = 0
     if len(chosen) == 1:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 
-from benchmarks import marks, report
+import pytest
+
+from benchmarks import against, harness, marks, report
 from benchmarks.harness import OURS, WORKLOADS, module_of
 
 
@@ -89,3 +91,45 @@ def test_the_page_is_written_from_the_json_with_versions_and_who_is_missing(tmp_
 def test_the_import_is_measured_under_its_own_name():
     assert module_of("import") == "benchmarks.workloads.startup"
     assert all(module_of(name) == f"benchmarks.workloads.{name}" for name in WORKLOADS if name != "import")
+
+
+def test_each_workload_says_what_it_measures():
+    assert all(len(report.purpose(name)) > 40 for name in WORKLOADS)
+
+
+def test_a_comparison_takes_the_ratio_round_by_round():
+    def figures(time, memory):
+        return {("an epoch", OURS): (time, "ms"), ("memory", f"{OURS}, native"): (memory, "MB")}
+
+    turns = [(figures(10.0, 8.0), figures(11.0, 4.0)), (figures(20.0, 8.0), figures(21.0, 4.0)),
+             (figures(10.0, 8.0), figures(10.5, 4.0))]  # fmt: skip
+    first, second, whole = against.lines("moons", turns)
+    assert first.split() == "moons an epoch 10 11 ms 1.050 1.050 to 1.100".split()
+    assert second.split() == "moons memory, native 8 4 MB 0.500 0.500 to 0.500".split()
+    assert whole.split()[-1] == "1.050"
+
+
+def test_a_comparison_leaves_out_rows_that_one_of_the_two_lacks():
+    turns = [({("old", OURS): (1.0, "s")}, {("new", OURS): (1.0, "s")})]
+    assert list(against.lines("moons", turns)) == []
+
+
+def test_a_comparison_runs_these_benchmarks_on_the_other_package(tmp_path):
+    package = tmp_path / "other" / OURS
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise ImportError('the other package')")
+    with pytest.raises(SystemExit, match="There is no package microgrannd in"):
+        against.compare(tmp_path, ["import"], 1, compiled=False)
+    side = against.side_of(tmp_path / "side", tmp_path / "other", compiled=False)
+    assert (side / "benchmarks" / "against.py").samefile(against.__file__)
+    assert (side / OURS).samefile(package)
+
+
+def test_a_run_alone_is_without_peers(monkeypatch):
+    peers = [OURS, f"{OURS}, native", "micrograd"]
+    monkeypatch.setenv(harness.ALONE, "1")
+    assert harness.timed(peers) == peers[:2]
+    assert not harness.installed("pytest")
+    monkeypatch.delenv(harness.ALONE)
+    assert harness.timed(peers) == peers
+    assert harness.installed("pytest")
