@@ -91,7 +91,7 @@ class Mark(NamedTuple):
 
 
 def marks(saved: dict[str, Any]) -> list[Mark]:
-    """All goals in the light of the saved figures."""
+    """All goals, held against the saved figures."""
     return [mark(*map(str.strip, line.split("|")), saved) for line in GOALS.strip().splitlines()]
 
 
@@ -116,7 +116,7 @@ def mark(workload: str, measure: str, goal: str, saved: dict[str, Any]) -> Mark:
 
 
 def table(saved: dict[str, Any]) -> str:
-    """A line for each goal, and first how many are reached."""
+    """How many goals are reached, then a line for each."""
     found = marks(saved)
     promised = [mark for mark in found if not mark.goal.endswith("(aim)")]
     reached = sum(mark.reached for mark in promised)

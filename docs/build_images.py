@@ -41,7 +41,7 @@ def neuron(*, expand: bool) -> Value:
 
 
 def network(sizes: list[int]) -> Value:
-    """What a sigmoid network says of one sample."""
+    """The output of a sigmoid network for one sample."""
     out: Value = MLP(2, sizes, activation="sigmoid", seed=0)([Value(1.0, "x0"), Value(-2.0, "x1")])
     out.backward()
     return out

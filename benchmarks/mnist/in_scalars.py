@@ -86,7 +86,7 @@ def by_hand(layers, x, y):
 
 
 def rows(layers, x, y, samples):
-    """A minibatch of so many samples, from one with these weights."""
+    """A minibatch of `samples`, measured on one sample with these weights."""
     weights = [float(n) for w, b in layers for column, c in zip(w.T, b, strict=True) for n in (*column, c)]
     peers, wanted = makers(), by_hand(layers, x, y)
     given = weights, x.tolist(), y.tolist()

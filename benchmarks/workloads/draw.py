@@ -21,7 +21,7 @@ from microgrannd.engine import topological_order
 
 NAME = "draw"
 
-# About so many nodes: the network's sizes and the number of samples.
+# By the approximate number of nodes: the network's sizes and the number of samples.
 GRAPHS = {
     150: ((2, 4, 4, 1), 2),
     400: ((3, 4, 4, 1), 5),

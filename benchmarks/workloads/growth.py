@@ -30,7 +30,7 @@ POINT = (0.3, 0.7)
 
 
 def chain(length):
-    """A function of so many operations, four in each round."""
+    """A function of `length` operations, four in each round."""
 
     def function(x, w):
         y = x
@@ -121,7 +121,7 @@ def eager(value):
 
 
 def eager_sum(length):
-    """One sum of so many terms."""
+    """One sum of `length` terms."""
     import microgrannd as mg
 
     def call(*_):

@@ -166,7 +166,7 @@ def build_and_backward(name, values, size):
 
 
 def parts(size):
-    """Building, backward and freeing, each by itself; an engine that leaves cycles has the collector free them."""
+    """Building, backward and freeing, timed separately; where an engine leaves cycles, the collector frees them."""
     values = engines()
     halves = {name: build_and_backward(name, values, size) for name in values}
     others = {"xad": "xad", "torch": "torch, scalars"}
