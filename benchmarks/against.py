@@ -22,6 +22,11 @@ from pathlib import Path
 from benchmarks import harness
 
 HERE = Path(__file__).parents[1]
+# Python runs this first. An editable install would fill in the modules that a package lacks, from its own checkout.
+ONLY_HERE = """\
+import sys
+sys.meta_path[:] = [finder for finder in sys.meta_path if "__editable__" not in getattr(finder, "__module__", "")]
+"""
 TIMES = ("s", "ms", "µs", "ns")
 Figures = dict[tuple[str, str], tuple[float, str]]  # by measure and peer: the median and its unit
 
@@ -52,6 +57,7 @@ def side_of(folder: Path, checkout: Path, *, compiled: bool) -> Path:
     source = harness.build_compiled(checkout, folder / "build") if compiled else checkout
     (folder / harness.OURS).symlink_to(source / harness.OURS)
     (folder / "benchmarks").symlink_to(HERE / "benchmarks")
+    (folder / "sitecustomize.py").write_text(ONLY_HERE)
     return folder
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import statistics
 import time
 
+from microgrannd.mnist_program import RECIPES, confusion, network, train
+
 from benchmarks import harness
 from benchmarks.harness import OURS
-from microgrannd.app.mnist_program import RECIPES, confusion, network, train
 from microgrannd.datasets.mnist import mnist
 
 NAME = "digits"

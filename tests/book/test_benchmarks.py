@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -123,6 +126,18 @@ def test_a_comparison_runs_these_benchmarks_on_the_other_package(tmp_path):
     side = against.side_of(tmp_path / "side", tmp_path / "other", compiled=False)
     assert (side / "benchmarks" / "against.py").samefile(against.__file__)
     assert (side / OURS).samefile(package)
+
+
+def test_a_compared_package_gets_no_module_from_an_installed_one(tmp_path):
+    package = tmp_path / "other" / OURS
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    side = against.side_of(tmp_path / "side", tmp_path / "other", compiled=False)
+    command = [sys.executable, "-c", f"import {OURS}; print({OURS}.__file__); import {OURS}.engine"]
+    environment = {**os.environ, "PYTHONPATH": str(side)}
+    done = subprocess.run(command, cwd=side, env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == str(side / OURS / "__init__.py")
+    assert f"No module named '{OURS}.engine'" in done.stderr
 
 
 def test_a_run_alone_is_without_peers(monkeypatch):
