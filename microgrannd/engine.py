@@ -52,9 +52,8 @@ class Value(Arithmetic):
     _grad: float
     _pass: int  # the last backward pass that came by
     _origin: modes.Origin | None  # the label, the scope, the line
-    # The parents, and their numbers when the node was made: a node is differentiated at these, whatever
-    # becomes of the leaves afterwards. Nearly all nodes have one parent or two. Where there are more, or the
-    # operation takes vectors, `_x` has the arguments and `_y` the parents, as tuples.
+    # The parents, and their numbers when the node was made, at which it is differentiated. Nearly all nodes have one
+    # or two. Where there are more, or the operation takes vectors, `_x` has the arguments and `_y` the parents.
     _first: Any  # Value | None
     _second: Any
     _x: Any
@@ -124,7 +123,7 @@ class Value(Arithmetic):
 
     @property
     def local_gradients(self) -> tuple[Callable[[], float], ...]:
-        """A function without arguments for each parent, giving ∂node/∂parent.
+        """∂node/∂parent for each parent, as a function without arguments.
 
         >>> x, y = Value(3.0), Value(4.0)
         >>> [local_gradient() for local_gradient in (x * y).local_gradients]
@@ -162,16 +161,13 @@ class Value(Arithmetic):
     def backward(self, upstream: Number = 1.0) -> None:
         """Set every node's gradient afresh and add to every leaf's: the derivative of this Value.
 
-        `upstream` is the gradient that arrives here from outside. Calling it twice doubles the leaves'
-        gradients; `zero_grad` clears them. On a leaf it adds `upstream` to the leaf's own gradient.
-        An upstream of exactly zero stops where it arises, so a branch that was not taken contributes
-        nothing, even if its derivative is infinite or NaN.
+        `upstream` is the gradient that arrives here from outside; a leaf adds it to its own. Calling it twice
+        doubles the leaves' gradients; `zero_grad` clears them. An upstream of exactly zero stops where it
+        arises: a branch that was not taken contributes nothing, even if its derivative is infinite or NaN.
         """
-        if opened:
-            refuse_while_tracing("backward")
-            if modes.current.detecting:
-                stop_at_anomalies(self.backward_steps(upstream))
-                return
+        if opened and modes.current.detecting:
+            stop_at_anomalies(self.backward_steps(upstream))
+            return
         for node in reversed(started(self, as_float(upstream))):
             gradient = node._grad
             if gradient == 0.0:
@@ -179,13 +175,11 @@ class Value(Arithmetic):
             operation: Operation = node.op  # a node in this order has one
             rule, first, second = operation.on_floats, node._first, node._second
             try:
-                if second is not None:
+                if second is not None and not operation.routes:
                     to_first, to_second = rule(node._x, node._y, node._data)
-                    if to_first or not operation.routes:
-                        first._grad += gradient * to_first
-                    if to_second or not operation.routes:
-                        second._grad += gradient * to_second
-                elif first is not None:
+                    first._grad += gradient * to_first
+                    second._grad += gradient * to_second
+                elif first is not None and second is None:
                     (to_first,) = rule(node._x, node._data)
                     if to_first or not operation.routes:
                         first._grad += gradient * to_first
@@ -206,7 +200,6 @@ class Value(Arithmetic):
         grad(x) += 1 × 3 = 3: 0 → 3
         grad(x) += 1 × 3 = 3: 3 → 6
         """
-        refuse_while_tracing("backward")
         for node in reversed(started(self, as_float(upstream))):
             operation, gradient = node.op, node._grad
             local_gradients = operation.local_gradients(*node.inputs, node._data)
@@ -262,9 +255,14 @@ class Value(Arithmetic):
         """The node for any operation on Values and numbers; numbers become constants."""
         parents = tuple([x if isinstance(x, Value) else Constant(x) for x in arguments])
         inputs = tuple([parent._data for parent in parents])
-        node = _fused(operation, float(operation.forward(*inputs)), operation.split(inputs), parents)
-        if not operation.vectors and len(parents) < 3:  # the numbers and the parents are in their usual places
-            (node._x, node._y), (node._first, node._second) = (*inputs, None)[:2], (*parents, None)[:2]
+        node = _fused(operation, float(operation.forward(*inputs)), inputs, parents)
+        if operation.vectors:
+            node._x = operation.split(inputs)
+        elif len(parents) == 2:  # the numbers and the parents in their usual places
+            node._x, node._y = inputs
+            node._first, node._second = parents
+        elif len(parents) == 1:
+            [node._x], [node._first] = inputs, parents
         return node if not opened else observed(node)
 
     def _compared(self, operation: Operation, holds: Callable[[float, Any], bool], other: Any) -> Any:
@@ -359,9 +357,10 @@ def _fused(
 
 
 def _distribute(node: Value, gradient: float) -> None:
-    """What `backward()` does at a node with many parents."""
+    """What `backward()` does at a node with many parents, or one that routes between two."""
     operation: Operation = node.op  # type: ignore[assignment]
-    parents, local_gradients = node._y, operation.on_floats(*node._x, node._data)
+    parents, arguments = (node._y, node._x) if node._first is None else (node.parents, (node._x, node._y))
+    local_gradients = operation.on_floats(*arguments, node._data)
     if len(local_gradients) != len(parents):  # a check that costs less than zip's own
         raise ValueError
     if operation.routes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +19,8 @@ def argument_names(function: Callable[..., Any], count: int, otherwise: str) -> 
     >>> argument_names(max, 1, "argument")
     ['argument0']
     """
+    import inspect  # not needed by those who import the package alone, and slow to load
+
     names: list[str] = []
     try:
         for parameter in inspect.signature(function).parameters.values():

@@ -8,7 +8,6 @@ look at it and no more.
 from __future__ import annotations
 
 import functools
-import inspect
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -66,6 +65,8 @@ class Block:
 
     def __call__(self, function: Decorated) -> Decorated:
         """The function, or the coroutine or the generator step by step, inside a block of its own at each call."""
+        import inspect  # not needed by those who import the package alone, and slow to load
+
         kind, settings = type(self), self.settings
 
         @functools.wraps(function)

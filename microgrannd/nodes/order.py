@@ -1,13 +1,15 @@
 """The order of a graph: parents before children, without recursion, so that depth is bounded by memory alone.
 
-Both functions visit parents in their order, so straight-line code comes out as it was written. They look at nodes
-and import nothing of the package.
+Both functions visit parents in their order, so straight-line code comes out as it was written.
 """
 
 from __future__ import annotations
 
 from itertools import count
 from typing import Any, TypeAlias
+
+from microgrannd.ground.modes import opened
+from microgrannd.nodes.refusing import refuse_while_tracing
 
 Node: TypeAlias = Any  # a Value, which stands above
 
@@ -53,6 +55,8 @@ def started(root: Node, upstream: float) -> list[Node]:
 
     Since that writes on the nodes anyway, a mark on each that was visited serves, which costs half as much as a set.
     """
+    if opened:
+        refuse_while_tracing("backward")
     this_pass = next(_passes)
     order: list[Node] = []
     unfinished: list[Node] = []  # the path from the output to where we are
