@@ -1,7 +1,4 @@
-"""`draw` and the `Drawing` it gives.
-
-This room may import the engine and the other rooms of `drawing`, except the player's.
-"""
+"""`draw` and the `Drawing` it returns."""
 
 from __future__ import annotations
 
@@ -13,12 +10,13 @@ from html import escape
 from pathlib import Path
 from typing import Any, Final
 
-from microgrannd.drawing.layout.layout import Layout, layered
+from microgrannd.drawing.layout.layout import Geometry
 from microgrannd.drawing.picture.backward import backward_picture
 from microgrannd.drawing.picture.folding import folded
-from microgrannd.drawing.picture.graph import Picture, picture
 from microgrannd.drawing.picture.lettering import escaped
-from microgrannd.drawing.write import dot, svg
+from microgrannd.drawing.picture.picture import Detail, Picture, picture
+from microgrannd.drawing.write.dot import dot_text, render
+from microgrannd.drawing.write.svg import geometry_of, svg_text
 from microgrannd.drawing.write.tree import tree
 from microgrannd.engine import Value
 from microgrannd.ground.files import write_whole
@@ -61,25 +59,22 @@ def draw(
     ├─ x 3 (∇ 6)
     └─ x, as above
     """
-    roots, highlight = _roots(y), list(highlight)
     _check("layout", layout, LAYOUTS)
     _check("rankdir", rankdir, DIRECTIONS)
+    detail = Detail(values, gradients, rules, precision, frozenset(highlight))
+    return Drawing(_picture(_roots(y), detail, backward, fold, depth), rankdir, layout)
+
+
+def _picture(roots: list[Value], detail: Detail, backward: bool, fold: str, depth: int | None) -> Picture:
     _check("fold", fold, FOLDS)
-    _check_number("precision", precision, 1)
+    _check_number("precision", detail.precision, 1)
     if depth is not None:
         _check_number("depth", depth, 0)
-    if backward:
-        if len(roots) > 1:
-            raise ValueError(f"backward=True draws the backward pass of one Value, got {len(roots)}.")
-        drawn = backward_picture(roots[0], values=values, precision=precision, fold=fold, depth=depth)
-    else:
-        boxes = folded(
-            roots, fold=fold, depth=depth, values=values, gradients=gradients, precision=precision, highlight=highlight
-        )
-        drawn = boxes or picture(
-            roots, values=values, gradients=gradients, precision=precision, highlight=highlight, rules=rules
-        )
-    return Drawing(drawn, rankdir, layout)
+    if not backward:
+        return folded(roots, detail, fold=fold, depth=depth) or picture(roots, detail)
+    if len(roots) > 1:
+        raise ValueError(f"backward=True draws the backward pass of one Value, got {len(roots)}.")
+    return backward_picture(roots[0], detail, fold=fold, depth=depth)
 
 
 class Drawing:
@@ -93,19 +88,19 @@ class Drawing:
         self.rankdir = rankdir
         self.layout = layout
         if layout == "dot":
-            _ = self.svg  # what is wrong with Graphviz is said now, not when the drawing is shown
+            _ = self.svg  # a problem with Graphviz is reported now, not when the drawing is shown
 
     @cached_property
     def svg(self) -> str:
         """The picture as the text of an SVG file."""
         if self.layout == "dot":
-            return dot.render(self.dot, "svg").decode("utf-8")
-        return svg.write(self.picture, self.geometry)
+            return render(self.dot, "svg").decode("utf-8")
+        return svg_text(self.picture, self.geometry)
 
     @cached_property
     def dot(self) -> str:
         """The picture as `.dot` text, for Graphviz and others; it needs neither."""
-        return dot.write(self.picture, self.rankdir)
+        return dot_text(self.picture, self.rankdir)
 
     @cached_property
     def html(self) -> str:
@@ -119,24 +114,15 @@ class Drawing:
         )
 
     @cached_property
-    def geometry(self) -> Layout:
+    def geometry(self) -> Geometry:
         """Where our own layout puts everything."""
-        drawn = self.picture
-        return layered(
-            [svg.size(node) for node in drawn.nodes],
-            [(edge.source, edge.target) for edge in drawn.edges],
-            beside=drawn.beside,
-            ranks=drawn.ranks,
-            lanes=drawn.lanes,
-            rankdir=self.rankdir,
-            tags=svg.tag_sizes(drawn),
-        )
+        return geometry_of(self.picture, self.rankdir)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the picture to a file: .svg, .dot or .html; with layout="dot" also .png and .pdf."""
         suffix = Path(path).suffix.lower()
         if suffix in (".png", ".pdf") and self.layout == "dot":
-            write_whole(path, dot.render(self.dot, suffix[1:]))
+            write_whole(path, render(self.dot, suffix[1:]))
         elif suffix in (".png", ".pdf"):
             raise ValueError(
                 f'{suffix} files come from Graphviz: draw(..., layout="dot"). '

@@ -7,6 +7,7 @@ import pytest
 from microgrannd import Value
 from microgrannd.drawing import draw
 from microgrannd.drawing.picture.backward import backward_picture
+from microgrannd.drawing.picture.picture import Detail
 from microgrannd.engine import Constant, topological_order
 from microgrannd.expressions import evaluate
 from tests.oracles import example
@@ -15,7 +16,7 @@ from tests.oracles import example
 def picture_of(expression, **numbers):
     y = evaluate(expression, numbers)
     y.label = "f"
-    return y, backward_picture(y, precision=12)
+    return y, backward_picture(y, Detail(precision=12))
 
 
 @pytest.mark.parametrize(

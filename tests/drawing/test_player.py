@@ -556,8 +556,11 @@ def test_too_much_training_is_refused_before_anything_has_changed():
     ("arguments", "message"),
     [
         ({"data": DATA}, "give an optimizer="),
-        ({"data": DATA, "optimizer": "sgd"}, "needs an optimizer, such as SGD"),
-        ({"data": 3, "optimizer": SGD([Value(1.0)])}, "data is a tuple of aligned arrays"),
+        ({"data": DATA, "optimizer": "sgd"}, "give an optimizer=, such as SGD.*; got 'sgd'"),
+        (
+            {"data": 3, "optimizer": SGD([Value(1.0)])},
+            r"data is a tuple with an array or list .* \(X, Y\); got int",
+        ),
     ],
 )
 def test_training_without_what_it_needs_says_what_is_missing(arguments, message):

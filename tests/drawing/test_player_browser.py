@@ -10,7 +10,7 @@ import pytest
 
 import microgrannd as mg
 from microgrannd import Value
-from microgrannd.drawing.picture.lettering import number
+from microgrannd.drawing.picture.lettering import numeral
 from microgrannd.nn import MLP
 from microgrannd.optim import SGD
 from tests.oracles import example
@@ -229,7 +229,7 @@ def test_every_number_on_screen_is_that_of_backward_steps(build, opened):
         assert same(equation, [step.upstream, step.local_gradient, step.contribution])
         assert same([before, after, local, upstream], [step.before, step.after, step.local_gradient, step.upstream])
         text = screen.find("#event .equation").text.split()
-        assert [number(x) for x in equation] == [word for word in text if word[-1].isdigit() or word[-1] in "∞N"][-3:]
+        assert [numeral(x) for x in equation] == [word for word in text if word[-1].isdigit() or word[-1] in "∞N"][-3:]
         check()
     assert screen.count == f"{screen.last} / {screen.last}"
 
@@ -578,7 +578,7 @@ def test_numbers_are_written_as_the_drawings_write_them(opened):
     numbers += [math.pi * 10.0**k for k in range(-12, 13)] + [0.00048828125, 2.5, 1e300, 5e-324, math.inf, -math.inf]
     encoded = [x if math.isfinite(x) else repr(x) for x in numbers]
     shown = screen.script("return JSON.parse(arguments[0]).map((x) => short(decoded(x)))", json.dumps(encoded))
-    assert shown == [number(x) for x in numbers]
+    assert shown == [numeral(x) for x in numbers]
 
 
 # ---- notebooks

@@ -6,7 +6,6 @@ order allows (`placement`); and every edge gets a path between its ranks' column
 The layout knows only numbers: how many nodes, how large, which edges.
 
 Here `along` is the direction in which the ranks follow each other and `across` that within a rank.
-This room may import the three others.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from itertools import pairwise
 from typing import Final
 
 from microgrannd.drawing.layout.ordering import Layers
-from microgrannd.drawing.layout.placement import places
+from microgrannd.drawing.layout.placement import coordinates_across
 from microgrannd.drawing.layout.ranks import tight_ranks
 
 BETWEEN_RANKS: Final = 44.0
@@ -29,7 +28,7 @@ Ends = tuple[int, int]
 
 
 @dataclass(slots=True)
-class Layout:
+class Geometry:
     """The size and centre of each node and, for each edge, the points that its curve goes through.
 
     A path alternates between a curve and a straight line: from its first point to its second a curve,
@@ -47,7 +46,6 @@ class Layout:
 
     @property
     def horizontal(self) -> bool:
-        """Whether the ranks follow each other from left to right, or from right to left."""
         return self.rankdir in ("LR", "RL")
 
 
@@ -60,13 +58,13 @@ def layered(
     rankdir: str = "LR",
     beside: Sequence[Ends] = (),
     tags: Sequence[Size | None] = (),
-) -> Layout:
-    """A layout for nodes of these sizes (width, height) and edges (source, target), parents numbered first.
+) -> Geometry:
+    """Where nodes of these sizes (width, height) and edges (source, target) go; parents are numbered first.
 
     `ranks` overrules the shortest ones; an edge may then run backwards, but not within a rank. Nodes of a
-    lower lane stay on their own side of those in a higher one, and those of a pair in `beside` are drawn
-    together as if by an edge. `rankdir` is LR, RL, TB or BT, the
-    direction from the leaves to the output. `tags` are the sizes of what is written on the edges.
+    lower lane stay on their own side of those in a higher one, and a pair in `beside` is drawn together as
+    if by an edge. `rankdir` is the direction from the leaves to the output: LR, RL, TB or BT. `tags` are
+    the sizes of what is written on the edges.
     """
     if any(tags):
         return _with_tags(sizes, edges, tags, rankdir)
@@ -75,12 +73,12 @@ def layered(
     breadths = [size[1] if horizontal else size[0] for size in sizes]  # across
     layers = Layers(tight_ranks(len(sizes), edges) if ranks is None else ranks, [*edges, *beside], lanes)
     layers.arrange()
-    across = places(layers, breadths)
-    return _Geometry(layers, sizes, lengths, breadths, across, rankdir).layout(edges)
+    across = coordinates_across(layers, breadths)
+    return _Coordinates(layers, sizes, lengths, breadths, across, rankdir).geometry(edges)
 
 
-def _with_tags(sizes: Sequence[Size], edges: Sequence[Ends], tags: Sequence[Size | None], rankdir: str) -> Layout:
-    """A tag is a node of its own in the middle of its edge, so it covers nothing and has its own room."""
+def _with_tags(sizes: Sequence[Size], edges: Sequence[Ends], tags: Sequence[Size | None], rankdir: str) -> Geometry:
+    """A tag is laid out as a node of its own in the middle of its edge, so that it covers nothing."""
     incoming: list[list[int]] = [[] for _ in sizes]
     for i, (_, target) in enumerate(edges):
         incoming[target].append(i)
@@ -88,25 +86,23 @@ def _with_tags(sizes: Sequence[Size], edges: Sequence[Ends], tags: Sequence[Size
     halves, tag_of = list[Ends](), dict[int, int]()
     for node, size in enumerate(sizes):
         for i in incoming[node]:
-            tag = tags[i]
-            if tag:
+            if tag := tags[i]:
                 tag_of[i] = len(all_sizes)
                 all_sizes.append(tag)
         number[node] = len(all_sizes)
         all_sizes.append(size)
     for i, (source, target) in enumerate(edges):
         middle = [tag_of[i]] if i in tag_of else []
-        stops = [number[source], *middle, number[target]]
-        halves.extend(pairwise(stops))
+        halves.extend(pairwise([number[source], *middle, number[target]]))
     whole = layered(all_sizes, halves, rankdir=rankdir)
     paths = iter(whole.paths)
     joined = [next(paths) + (next(paths) if i in tag_of else []) for i in range(len(edges))]
     centres = [whole.centres[k] for k in number]
     places = [whole.centres[tag_of[i]] if i in tag_of else None for i in range(len(edges))]
-    return Layout(sizes, centres, joined, whole.width, whole.height, rankdir, places)
+    return Geometry(sizes, centres, joined, whole.width, whole.height, rankdir, places)
 
 
-class _Geometry:
+class _Coordinates:
     """From ranks and places to points."""
 
     def __init__(
@@ -128,7 +124,7 @@ class _Geometry:
         self.extent = self.ends[-1] if self.ends else 0.0
         self.breadth = max((y + h for y, h in zip(across, half, strict=True)), default=0.0) - self.least
 
-    def layout(self, edges: Sequence[Ends]) -> Layout:
+    def geometry(self, edges: Sequence[Ends]) -> Geometry:
         leaving, arriving = self._ports(edges)
         paths = [
             self._path(*ends, *ports) for ends, ports in zip(edges, zip(leaving, arriving, strict=True), strict=True)
@@ -136,12 +132,12 @@ class _Geometry:
         centres = [self._point(self.middle[node], self.across[node]) for node in range(self.layers.nodes)]
         extent, breadth = round(self.extent, 1), round(self.breadth, 1)
         width, height = (extent, breadth) if self.horizontal else (breadth, extent)
-        return Layout(self.sizes, centres, paths, width, height, self.rankdir)
+        return Geometry(self.sizes, centres, paths, width, height, self.rankdir)
 
     def _columns(self) -> tuple[list[float], list[float]]:
         """Where each rank begins and ends along; steep edges between two ranks push them apart."""
         starts, ends, at = list[float](), list[float](), 0.0
-        # Two lanes have a column each for a rank: they may stand closer.
+        # With two lanes a rank has a column for each: they may stand closer.
         gap = BETWEEN_RANKS * (0.55 if any(self.layers.lane) else 1.0)
         for layer in self.layers.layers:
             length = steepest = 0.0

@@ -2,7 +2,7 @@
 
 Edges longer than one rank get bends, one in each rank between, shared by all edges that leave one node.
 Then sweeps sort each rank by its neighbours in the one before, and swaps of two that stand side by side
-undo what crossings they can; the best order seen is kept. This room imports nothing of the package.
+undo what crossings they can; the best order seen is kept.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from bisect import bisect_right, insort
 from collections.abc import Sequence
 from typing import Final
 
-# Up to how many nodes and bends: sweeps, rounds of swaps after each, rounds of swaps in the end.
+# For graphs with at most this many nodes and bends: sweeps, rounds of swaps after each, rounds of swaps at the end.
 EFFORTS: Final = ((300, 12, 4, 8), (3000, 6, 2, 6), (math.inf, 4, 1, 2))
 
 
@@ -71,8 +71,6 @@ class Layers:
         for layer in self.layers:
             for i, vertex in enumerate(layer):
                 self.position[vertex] = i
-
-    # ---- fewer crossings
 
     def arrange(self) -> None:
         """Sweeps forth and back, each rank sorted by its neighbours in the one before, then swaps."""

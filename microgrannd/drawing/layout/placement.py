@@ -1,7 +1,6 @@
 """Coordinates across: every node near its neighbours, in the order of its rank, and none over another.
 
-This room may import `ordering`. Floats are added one by one, never with `sum`, whose rounding depends on
-the version of Python.
+Floats are added one by one, never with `sum`, whose rounding depends on the version of Python.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ BETWEEN_NODES: Final = 14.0
 BETWEEN_BENDS: Final = 9.0
 
 
-def places(layers: Layers, breadths: Sequence[float]) -> list[float]:
+def coordinates_across(layers: Layers, breadths: Sequence[float]) -> list[float]:
     """The coordinate across of each node and bend, given how broad the nodes are."""
     return _Placement(layers, breadths).across()
 

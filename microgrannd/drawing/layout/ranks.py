@@ -5,7 +5,7 @@ makes it. This is the network simplex method of Gansner, Koutsofios, North and V
 drawings the fewest bends and, more than anything else does, few crossings. Moving a set of nodes by one
 rank changes the total length by the edges that lead in less those that lead out, so the gain of a move
 is the sum of `pull` over the set, and the sets worth moving are the subtrees of a tree of edges of
-length one. This room imports nothing of the package.
+length one.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class _Tightening:
         for source, targets in enumerate(self.out):
             for target in targets:
                 if self.ranks[target] - self.ranks[source] == 1:
-                    first, second = _group_of(source, group), _group_of(target, group)
+                    first, second = representative(source, group), representative(target, group)
                     if first != second:
                         group[second] = first
                         self.tree[source].append(target)
@@ -145,7 +145,8 @@ class _Tightening:
         self.tree[outside].append(inside)
 
 
-def _group_of(node: int, group: list[int]) -> int:
+def representative(node: int, group: list[int]) -> int:
+    """The node that stands for the group of this one, in a forest of sets that are being joined (union-find)."""
     while group[node] != node:
         group[node] = group[group[node]]
         node = group[node]

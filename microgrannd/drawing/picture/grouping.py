@@ -1,8 +1,8 @@
 """Which nodes of a large graph go together in one box.
 
 By scope, where there are scopes, as finely as the picture stays readable; else by structure, nodes that
-are computed in the same way; else in bands from the leaves to the output. Every pass over the graph is a
-loop, none a recursion. This room may import the engine and the operations.
+are computed in the same way; else in bands from the leaves to the output. Nothing here is recursive, so
+the graph may be as deep as it likes.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from microgrannd.engine import Constant, Value
+from microgrannd.engine import Value
 from microgrannd.operations import FusedOperation
 
-WHOLE: Final = 150  # up to so many nodes, a graph is drawn as it is
+WHOLE: Final = 150  # nodes; a graph with no more is drawn as it is
 BOXES: Final = 60  # the most that a folded picture has, unless a depth is asked for
 BANDS: Final = 12
 
 
 class Folding(NamedTuple):
-    """The group of each node, why so, how to unfold it, and the names of groups that have one."""
+    """The group of each node, called by its first one; how they were found, how to unfold them, and some names."""
 
     groups: list[int]
     how: str
@@ -28,10 +28,10 @@ class Folding(NamedTuple):
     names: dict[int, str] = {}  # noqa: RUF012
 
 
-class Graph:
-    """The graph in numbers: the parents of each node by position, and how often each is used."""
+class IndexedGraph:
+    """A graph whose nodes are numbered: the parents of each by position, and how often each is used."""
 
-    def __init__(self, order: list[Value], roots: Sequence[Value], slopes: Mapping[Value, str]) -> None:
+    def __init__(self, order: list[Value], roots: Sequence[Value], backward: Mapping[Value, str]) -> None:
         self.order = order
         position = {value: i for i, value in enumerate(order)}
         self.roots = [position[root] for root in roots]
@@ -42,13 +42,12 @@ class Graph:
             for parent in self.parents[i]:
                 self.uses[parent] += 1
                 self.consumer[parent] = i
-        self.is_constant = [value.__class__ is Constant for value in order]
-        self.slopes = slopes
-        self.scopes = [value._origin.scope if value._origin else "" for value in order]
+        self.is_constant = [value.is_constant for value in order]
+        self.backward = backward
+        self.scopes = [value.scope for value in order]
 
 
-def chosen(graph: Graph, fold: str, depth: int | None) -> Folding:
-    """The finest folding that can be read."""
+def finest_readable(graph: IndexedGraph, fold: str, depth: int | None) -> Folding:
     deepest = max((scope.count(".") + 1 for scope in set(graph.scopes) if scope), default=0)
     depths = [depth] if depth is not None else [0] if fold == "all" else list(range(deepest - 1, -1, -1))
     limit, crowd = (WHOLE, 10 * WHOLE) if depth is not None else (BOXES, 3 * BOXES)
@@ -71,54 +70,46 @@ def chosen(graph: Graph, fold: str, depth: int | None) -> Folding:
     return _in_bands(graph)
 
 
-def without_cycles(graph: Graph, groups: list[int]) -> list[int]:
-    """Groups that depend on each other, as a cell that is used again and again, become one.
+def without_cycles(graph: IndexedGraph, groups: list[int]) -> list[int]:
+    """Groups that depend on each other, as a cell that is used again and again does, become one.
 
-    Tarjan's strongly connected components, without recursion.
+    Kosaraju's strongly connected components: a walk along the edges, then one against them from those finished last.
     """
-    below: dict[int, dict[int, None]] = {group: {} for group in groups}
-    for i, parents in enumerate(graph.parents):
-        mine = groups[i]
-        for parent in parents:
-            if groups[parent] != mine:
-                below[mine][groups[parent]] = None
-    found: dict[int, int] = {}
-    lowest: dict[int, int] = {}
+    parents: dict[int, dict[int, None]] = {group: {} for group in groups}
+    children: dict[int, dict[int, None]] = {group: {} for group in groups}
+    for i, sources in enumerate(graph.parents):
+        for source in sources:
+            parents[groups[i]][groups[source]] = None
+            children[groups[source]][groups[i]] = None
+    finished: list[int] = []
+    seen: set[int] = set()
+    stack: list[int | None] = [*parents]
+    while stack:
+        group = stack.pop()
+        if group is None:  # all that the one below depends on is finished
+            finished.append(stack.pop())  # type: ignore[arg-type]
+        elif group not in seen:
+            seen.add(group)
+            stack += (group, None, *parents[group])
     component: dict[int, int] = {}
-    path: list[int] = []
-    for start in below:
-        work = [(start, iter(below[start]))] if start not in found else []
-        while work:
-            group, rest = work[-1]
-            if group not in found:
-                found[group] = lowest[group] = len(found)
-                path.append(group)
-            for other in rest:
-                if other not in found:
-                    work.append((other, iter(below[other])))
-                    break
-                if other not in component:
-                    lowest[group] = min(lowest[group], lowest[other])
-            else:
-                work.pop()
-                if work:
-                    above = work[-1][0]
-                    lowest[above] = min(lowest[above], lowest[group])
-                if lowest[group] == found[group]:
-                    while group not in component:
-                        component[path.pop()] = group
-    return [component[group] for group in groups]
+    for start in reversed(finished):
+        together = [start]
+        while together:
+            if (group := together.pop()) not in component:
+                component[group] = start
+                together += children[group]
+    first: dict[int, int] = {}
+    return [first.setdefault(component[group], i) for i, group in enumerate(groups)]
 
 
-def _is_readable(graph: Graph, groups: list[int], boxes: int, edges: int) -> bool:
-    """Whether there are few enough boxes, and few enough edges between them."""
+def _is_readable(graph: IndexedGraph, groups: list[int], boxes: int, edges: int) -> bool:
     if len(set(groups)) > boxes:
         return False
     between = {(groups[parent], groups[i]) for i, parents in enumerate(graph.parents) for parent in parents}
     return len(between) <= edges
 
 
-def _heads(graph: Graph, depth: int) -> set[str]:
+def _heads(graph: IndexedGraph, depth: int) -> set[str]:
     """The scopes that are boxes at this depth."""
     return {_cut(scope, depth) for scope in set(graph.scopes) if scope.count(".") >= depth}
 
@@ -127,7 +118,7 @@ def _cut(scope: str, depth: int) -> str:
     return ".".join(scope.split(".")[: depth + 1])
 
 
-def _by_scope(graph: Graph, depth: int) -> list[int]:
+def _by_scope(graph: IndexedGraph, depth: int) -> list[int]:
     """Nodes below `depth` levels of scopes are with the others of the same scope; the rest are alone."""
     heads: dict[str, int] = {}
     names = {scope: _cut(scope, depth) for scope in set(graph.scopes)}
@@ -138,7 +129,7 @@ def _by_scope(graph: Graph, depth: int) -> list[int]:
     return _with_constants(graph, groups)
 
 
-def _with_constants(graph: Graph, groups: list[int]) -> list[int]:
+def _with_constants(graph: IndexedGraph, groups: list[int]) -> list[int]:
     """Constants go with what uses them, where that is a group."""
     size = Counter(groups)
     for i, constant in enumerate(graph.is_constant):
@@ -148,7 +139,7 @@ def _with_constants(graph: Graph, groups: list[int]) -> list[int]:
     return groups
 
 
-def _alike(graph: Graph) -> list[int]:
+def _alike(graph: IndexedGraph) -> list[int]:
     """Nodes with the same operation on operands that are alike; a chain of one operation counts as one."""
     kinds: dict[tuple[object, ...], int] = {}
     kind = [0] * len(graph.order)
@@ -158,21 +149,21 @@ def _alike(graph: Graph) -> list[int]:
         if value.op is None:
             kind[i] = kinds.setdefault(("constant",) if graph.is_constant[i] else ("leaf",), i)
             continue
-        found = [operands.pop(parent, []) or [kind[parent]] for parent in graph.parents[i]]
-        chain = max(found, key=len)  # the longest grows: a long chain is not copied at each of its nodes
-        for others in found:
-            if others is not chain:
-                chain.extend(others)
+        chains = [operands.pop(parent, []) or [kind[parent]] for parent in graph.parents[i]]
+        chain = max(chains, key=len)  # the longest grows: a long chain is not copied at each of its nodes
+        for other in chains:
+            if other is not chain:
+                chain.extend(other)
         goes_on[i] = (
             graph.uses[i] == 1
             and graph.order[graph.consumer[i]].op is value.op
             and not isinstance(value.op, FusedOperation)
-            and (value in graph.slopes) == (graph.order[graph.consumer[i]] in graph.slopes)
+            and (value in graph.backward) == (graph.order[graph.consumer[i]] in graph.backward)
         )
         if goes_on[i]:
             operands[i] = chain
         else:
-            kind[i] = kinds.setdefault((value.op, value in graph.slopes, len(chain), *sorted(set(chain))), i)
+            kind[i] = kinds.setdefault((value.op, value in graph.backward, len(chain), *sorted(set(chain))), i)
     groups = kind
     for i in range(len(graph.order) - 1, -1, -1):
         if goes_on[i]:
@@ -180,7 +171,7 @@ def _alike(graph: Graph) -> list[int]:
     return _leaves_by_consumers(graph, groups)
 
 
-def _leaves_by_consumers(graph: Graph, groups: list[int]) -> list[int]:
+def _leaves_by_consumers(graph: IndexedGraph, groups: list[int]) -> list[int]:
     """Leaves are alike if nodes that are alike use them as often; constants go with their consumer."""
     users: dict[int, set[int]] = {}
     for i, parents in enumerate(graph.parents):
@@ -188,16 +179,16 @@ def _leaves_by_consumers(graph: Graph, groups: list[int]) -> list[int]:
             if graph.order[parent].op is None:
                 users.setdefault(parent, set()).add(groups[i])
     names = {leaf: graph.order[leaf].label.rstrip("0123456789") for leaf in users}
-    told_apart = len(set(names.values())) <= BANDS  # w0, w1 and x0, x1; but not names that are all different
+    by_name = len(set(names.values())) <= BANDS  # w0, w1 and x0, x1; but not names that are all different
     kinds: dict[tuple[object, ...], int] = {}
     for leaf, used_by in sorted(users.items()):
         if not graph.is_constant[leaf]:
-            name = names[leaf] if told_apart else ""
+            name = names[leaf] if by_name else ""
             groups[leaf] = kinds.setdefault((name, graph.uses[leaf], *sorted(used_by)), leaf)
     return _with_constants(graph, groups)
 
 
-def _in_bands(graph: Graph) -> Folding:
+def _in_bands(graph: IndexedGraph) -> Folding:
     """About equally many nodes in each band; what is not used by others, the outputs, stays alone."""
     rank = [0] * len(graph.order)
     for i, parents in enumerate(graph.parents):

@@ -1,7 +1,7 @@
 """Numbers and labels as a picture shows them, and how much room they take.
 
 Widths are estimates for common fonts, a little generous, so that the same graph gives the same picture
-on every machine, whatever fonts it has. This room imports nothing of the package.
+on every machine, whatever fonts it has.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _NARROW: Final = frozenset("fijlrtI.,:;'`|!()[]{} /\\-")
 _BROAD: Final = frozenset("mwMWQ@%&ΣΩ—…")
 
 
-def number(x: float, precision: int = 4) -> str:
+def numeral(x: float, precision: int = 4) -> str:
     """A number in `precision` significant digits, with a minus sign of a digit's width.
 
-    >>> number(-0.000123456), number(1e21), number(float("inf")), number(3.0), number(-0.0)
+    >>> numeral(-0.000123456), numeral(1e21), numeral(float("inf")), numeral(3.0), numeral(-0.0)
     ('−0.0001235', '1e21', '∞', '3', '−0')
     """
     if x != x:

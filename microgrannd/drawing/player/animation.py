@@ -1,8 +1,7 @@
 """A recording as one SVG that plays by itself, with CSS alone, for places where no script runs.
 
 Whatever comes and goes does so by the keyframes of one endless animation as long as the recording.
-Readers who prefer reduced motion see its end. This room may import the rest of `drawing`, except for the
-player.
+Readers who prefer reduced motion see its end.
 """
 
 from __future__ import annotations
@@ -11,14 +10,14 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from microgrannd.drawing.layout.layout import Layout
-from microgrannd.drawing.picture.graph import Picture
-from microgrannd.drawing.picture.lettering import escaped, number, shortened
-from microgrannd.drawing.player.recording import Added, Computed, Recording, Seeded, Updated
+from microgrannd.drawing.layout.layout import Geometry
+from microgrannd.drawing.picture.lettering import escaped, shortened
+from microgrannd.drawing.picture.picture import Picture
+from microgrannd.drawing.player.recording import Added, Computed, Moments, Recording, Seeded, Updated
 from microgrannd.drawing.write import svg
 
 SECONDS: Final = 1.6  # for each event
-LONGEST: Final = 160  # events that are animated; of a longer recording only the end is shown
+LONGEST: Final = 160  # events; of a longer recording only the end is shown
 NARROWEST: Final = 600.0  # so that the caption has room
 _PARTS: Final = re.compile(
     r'<g id="n(\d+)"|<text class="(value|gradient)"([^>]*)>[^<]*</text>|<rect class="strength"[^>]*/>'
@@ -34,34 +33,17 @@ _STYLE: Final = """
 @media (prefers-reduced-motion: reduce) { * { animation: none !important } }
 """
 
-Texts = list[tuple[int, str]]  # each with the moment from which on it is shown
 
-
-def animated(recording: Recording, picture: Picture, layout: Layout) -> str:
+def animated(recording: Recording, picture: Picture, geometry: Geometry) -> str:
     """The first pass of the recording, animated: a moment before it, one for each event, two at its end."""
     events = recording.passes[0].events
     clock = _Clock(len(events) + 3)
-    values, gradients = _numbers(recording)
-    node = 0
-
-    def with_numbers(match: re.Match[str]) -> str:
-        nonlocal node
-        if match[1]:
-            node = int(match[1])
-            return match[0]
-        if not match[2] or picture.nodes[node].kind == "constant":
-            return match[0] if match[2] else ""
-        texts = (values if match[2] == "value" else gradients)[node]
-        return clock.one_after_another(
-            texts, lambda text, when: f'<text class="{match[2]}{when}"{match[3]}>{text}</text>'
-        )
-
-    still = _PARTS.sub(with_numbers, svg.write(picture, layout))
-    across, down = max(layout.width + 2 * svg.MARGIN, NARROWEST), layout.height + 2 * svg.MARGIN + 44
+    still = _with_numbers(svg.svg_text(picture, geometry), recording, picture, clock)
+    across, down = max(geometry.width + 2 * svg.MARGIN, NARROWEST), geometry.height + 2 * svg.MARGIN + 44
     marks = ""
-    if not clock.stands:
+    if not clock.stopped:
         for i, event in enumerate(events):
-            marks += _mark(event, picture, layout, clock.during(i + 1, i + 2))
+            marks += _mark(event, picture, geometry, clock.during(i + 1, i + 2))
     captions = [(0, f"{len(events)} steps"), *((i + 1, recording.line(event)) for i, event in enumerate(events))]
     caption = clock.one_after_another(
         captions,
@@ -77,12 +59,35 @@ def animated(recording: Recording, picture: Picture, layout: Layout) -> str:
     )
 
 
+def _with_numbers(still: str, recording: Recording, picture: Picture, clock: _Clock) -> str:
+    """The picture with all the numbers that a node shows, one after another, in place of its last."""
+    values, gradients = recording.passes[0].shown()
+    node = 0
+
+    def replaced(match: re.Match[str]) -> str:
+        nonlocal node
+        if match[1]:
+            node = int(match[1])
+            return match[0]
+        kind, place = match[2], match[3]
+        if not kind:
+            return ""
+        if picture.nodes[node].kind == "constant":
+            return match[0]
+        texts, sign = (values[node], "") if kind == "value" else (gradients[node], "∇ ")
+        return clock.one_after_another(
+            texts, lambda text, when: f'<text class="{kind}{when}"{place}>{sign}{text}</text>'
+        )
+
+    return _PARTS.sub(replaced, still)
+
+
 class _Clock:
     """Gives out classes for what is shown from one moment to another, and writes their rules."""
 
     def __init__(self, length: int) -> None:
         self.length = length
-        self.stands = length > LONGEST
+        self.stopped = length > LONGEST
         self._spans: set[tuple[int, int]] = set()
 
     def during(self, start: int, end: int) -> str:
@@ -92,9 +97,9 @@ class _Clock:
         self._spans.add((start, end))
         return f" during-{start}-{end}"
 
-    def one_after_another(self, texts: Texts, written: Callable[[str, str], str]) -> str:
-        """Each text until the next one begins; only the last, where nothing moves."""
-        if self.stands:
+    def one_after_another(self, texts: Moments, written: Callable[[str, str], str]) -> str:
+        """Each text until the next one begins; only the last if nothing moves."""
+        if self.stopped:
             return "".join(written(text, "") for _, text in texts[-1:])
         ends = [start for start, _ in texts[1:]] + [self.length]
         return "".join(written(text, self.during(start, end)) for (start, text), end in zip(texts, ends, strict=True))
@@ -117,40 +122,22 @@ class _Clock:
         return f"{100 * moment / self.length:.3f}%"
 
 
-def _numbers(recording: Recording) -> tuple[list[Texts], list[Texts]]:
-    """For each node, the values and the gradients that it shows, one after another."""
-    run = recording.passes[0]
-    values = [[] if value is None else [(0, number(value))] for value in run.values]
-    gradients = [[(0, f"∇ {number(gradient)}")] if gradient else [] for gradient in run.gradients]
-    for i, event in enumerate(run.events, start=1):
-        match event:
-            case Computed():
-                values[event.node].append((i, number(event.value)))
-            case Seeded():
-                gradients[event.node].append((i, f"∇ {number(event.after)}"))
-            case Added():
-                gradients[event.parent].append((i, f"∇ {number(event.after)}"))
-            case Updated():
-                values[event.node].append((i, number(event.after)))
-    return values, gradients
-
-
-def _mark(event: object, picture: Picture, layout: Layout, when: str) -> str:
+def _mark(event: object, picture: Picture, geometry: Geometry, when: str) -> str:
     """A frame around the node where the event happens and, backward, along the edge that it uses."""
     match event:
-        case Added(node=node, position=position, parent=place):
+        case Added(node=node, position=position, parent=parent):
             edge = next(i for i, edge in enumerate(picture.edges) if edge.id == f"e{node}-{position}")
-            path = f'<path class="event event-back{when}" d="{svg.curve(layout.paths[edge])}"/>'
-            return path + _frame(picture, layout, place, f"event-back{when}")
+            path = f'<path class="event event-back{when}" d="{svg.curve(geometry.paths[edge])}"/>'
+            return path + _frame(picture, geometry, parent, f"event-back{when}")
         case Computed(node=node) | Updated(node=node):
-            return _frame(picture, layout, node, when.lstrip())
+            return _frame(picture, geometry, node, when.lstrip())
         case Seeded(node=node):
-            return _frame(picture, layout, node, f"event-back{when}")
+            return _frame(picture, geometry, node, f"event-back{when}")
     return ""
 
 
-def _frame(picture: Picture, layout: Layout, node: int, classes: str) -> str:
-    (x, y), (across, down) = layout.centres[node], svg.size(picture.nodes[node])
+def _frame(picture: Picture, geometry: Geometry, node: int, classes: str) -> str:
+    (x, y), (across, down) = geometry.centres[node], svg.size(picture.nodes[node])
     return (
         f'<rect class="event {classes}" x="{x - across / 2 - 4:.1f}" y="{y - down / 2 - 4:.1f}" '
         f'width="{across + 8:.1f}" height="{down + 8:.1f}" rx="11"/>'

@@ -21,12 +21,13 @@ from typing import Any, Final
 
 from microgrannd.drawing.picture.lettering import escaped
 from microgrannd.drawing.player.animation import animated
-from microgrannd.drawing.player.recording import Recording, graph, record
+from microgrannd.drawing.player.recording import Recording, playable_order, record
 from microgrannd.drawing.player.stage import stage
 from microgrannd.drawing.player.training_recording import record_training
 from microgrannd.drawing.write import svg
 from microgrannd.engine import Value
 from microgrannd.ground.files import write_whole
+from microgrannd.ground.nests import leaves, rebuilt
 from microgrannd.operations import Number
 from microgrannd.optim import Optimizer
 
@@ -59,23 +60,19 @@ def step(
     >>> x.grad, y.grad
     (3.0, 2.0)
 
-    With `data` it trains a model instead, by so many `steps` of the optimizer on all of the data, and
-    plays them: `step(model, data=(X, Y), loss="half_squared_error", optimizer=SGD(...), steps=5)`. The
-    loss is a name from `mg.losses` or a function of a prediction and a target; without one, `y` itself is
-    the loss of a sample, as in `mg.fit`. The model is trained afterwards, as `fit` would have left it.
+    With `data` it trains a model instead, by `steps` steps of the optimizer on all of the data, and plays
+    them: `step(model, data=(X, Y), loss="half_squared_error", optimizer=SGD(...), steps=5)`. The loss is a
+    name from `mg.losses` or a function of a prediction and a target; without one, `y` itself is the loss of
+    a sample, as in `mg.fit`. The model is trained afterwards, as `fit` would have left it.
 
     Raises ValueError, and changes nothing, for a graph of more than 1,500 nodes.
     """
-    if data is None:
-        if not isinstance(y, Value):
-            raise TypeError(f"step takes a Value, or a model with data= and optimizer= to train it; got {y!r}.")
-        order = graph(y)
-        return Player(record(order, upstream), order)
-    if isinstance(y, Value):
-        raise TypeError("With data= a model is trained: give the model, or the loss of a sample, not a Value.")
-    if optimizer is None:
-        raise TypeError("With data= a model is trained: give an optimizer=, such as SGD(model.parameters(), lr=0.1).")
-    return Player(*record_training(y, data, loss, optimizer, steps))
+    if data is not None:
+        return Player(*record_training(y, data, loss, optimizer, steps))
+    if not isinstance(y, Value):
+        raise TypeError(f"step takes a Value, or a model with data= and optimizer= to train it; got {y!r}.")
+    order = playable_order(y)
+    return Player(record(order, upstream), order)
 
 
 class Player:
@@ -86,7 +83,7 @@ class Player:
 
     def __init__(self, recording: Recording, order: Sequence[Value]) -> None:
         self.recording = recording
-        self._picture, self._layout = stage(recording, order)
+        self._picture, self._geometry = stage(recording, order)
 
     @cached_property
     def html(self) -> str:
@@ -100,15 +97,15 @@ class Player:
             "policy": policy,
             "title": escaped(self.recording.title),
             "style": style,
-            "picture": svg.write(self._picture, self._layout),
+            "picture": svg.svg_text(self._picture, self._geometry),
             "data": _json(self._data()),
             "script": script,
         }
-        # All at once, so that nothing that is put in is looked at again.
+        # In one pass, so that nothing that was filled in is searched again.
         return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _asset("player.html"))
 
     def to_html(self, path: str | os.PathLike[str]) -> str:
-        """Write the page to a file, which appears only once it is complete; gives back its path."""
+        """Write the page to a file, which appears only once it is complete; returns its path."""
         write_whole(path, self.html)
         return os.fspath(path)
 
@@ -124,7 +121,7 @@ class Player:
         that hides takes effect, and `hidden` goes, so that the steps appear as text.
         """
         title = escaped(self.recording.title)
-        image = b64encode(animated(self.recording, self._picture, self._layout).encode()).decode()
+        image = b64encode(animated(self.recording, self._picture, self._geometry).encode()).decode()
         return (
             '<div class="jp-FileSize-hidden collapse" style="display:block">'
             f'<iframe sandbox="allow-scripts" title="{title}" width="100%" height="{HEIGHT}" '
@@ -165,19 +162,9 @@ def _json(data: Any) -> str:
 
     Numbers come back exactly; JSON has no NaN and no infinities, so they are the strings "nan", "inf", "-inf".
     """
-    text = json.dumps(_finite(data), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    numbers = (repr(x) if isinstance(x, float) and not math.isfinite(x) else x for x in leaves(data))
+    text = json.dumps(rebuilt(data, numbers), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return re.sub("[<>&\u2028\u2029]", lambda match: f"\\u{ord(match[0]):04x}", text)
-
-
-def _finite(data: Any) -> Any:
-    match data:
-        case float():
-            return data if math.isfinite(data) else repr(data)
-        case dict():
-            return {key: _finite(entry) for key, entry in data.items()}
-        case list() | tuple():
-            return [_finite(entry) for entry in data]
-    return data
 
 
 def _asset(name: str) -> str:

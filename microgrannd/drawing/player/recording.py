@@ -2,7 +2,7 @@
 
 First the forward events, one for each operation, in the order of the graph; then the backward events,
 each a `Step` of `backward_steps()`. An event has the numbers before and after it, so that a player can
-undo it without computing anything. This room may import the engine, `lettering`, `remarks` and `wording`.
+undo it without computing anything.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeAlias
 
-from microgrannd.drawing.picture.lettering import number
+from microgrannd.drawing.picture.lettering import numeral
 from microgrannd.drawing.player.remarks import Remark, on_backward, on_forward, on_start
 from microgrannd.drawing.player.wording import (
     Described,
@@ -23,7 +23,7 @@ from microgrannd.drawing.player.wording import (
 from microgrannd.engine import Step, Value, topological_order
 from microgrannd.operations import Number
 
-LARGEST: Final = 1500  # nodes that are still played: a browser draws them at once, a person can follow
+LARGEST: Final = 1500  # nodes: a browser still draws them at once, and a person can still follow
 
 
 class Computed(NamedTuple):
@@ -67,6 +67,7 @@ class Updated(NamedTuple):
 
 
 Event: TypeAlias = Computed | Seeded | Added | Updated
+Moments: TypeAlias = list[tuple[int, str]]  # texts, each with the number of the event at which it appears, from 1
 
 
 @dataclass(slots=True)
@@ -84,6 +85,22 @@ class Pass:
         computed = [event.value for event in self.events if isinstance(event, Computed)]
         return computed[-1] if computed else float(self.values[-1] or 0.0)
 
+    def shown(self) -> tuple[list[Moments], list[Moments]]:
+        """For each node, the values and the gradients that it shows, one after another."""
+        values: list[Moments] = [[] if value is None else [(0, numeral(value))] for value in self.values]
+        gradients: list[Moments] = [[(0, numeral(gradient))] if gradient else [] for gradient in self.gradients]
+        for i, event in enumerate(self.events, start=1):
+            match event:
+                case Computed():
+                    values[event.node].append((i, numeral(event.value)))
+                case Seeded():
+                    gradients[event.node].append((i, numeral(event.after)))
+                case Added():
+                    gradients[event.parent].append((i, numeral(event.after)))
+                case Updated():
+                    values[event.node].append((i, numeral(event.after)))
+        return values, gradients
+
 
 @dataclass(slots=True)
 class Recording:
@@ -94,10 +111,9 @@ class Recording:
     passes: list[Pass]
 
     def lines(self) -> Iterator[str]:
-        """The events as text, a line each."""
         for i, run in enumerate(self.passes):
             if len(self.passes) > 1:
-                yield f"step {i + 1}: {self.nodes[-1].name} = {number(run.output)}"
+                yield f"step {i + 1}: {self.nodes[-1].name} = {numeral(run.output)}"
             yield from (self.line(event) for event in run.events)
 
     def line(self, event: Event) -> str:
@@ -105,23 +121,23 @@ class Recording:
         node = self.nodes[event.node]
         match event:
             case Computed():
-                return f"{node.path} = {_chained(node.formula, event.formula, number(event.value), but=node.name)}"
+                return f"{node.path} = {_chained(node.formula, event.formula, numeral(event.value), but=node.name)}"
             case Seeded():
-                return f"grad({node.path}) = {number(event.after)}"
+                return f"grad({node.path}) = {numeral(event.after)}"
             case Added():
-                upstream, local, product = map(number, (event.upstream, event.local_gradient, event.contribution))
-                before, after = number(event.before), number(event.after)
+                upstream, local, product = map(numeral, (event.upstream, event.local_gradient, event.contribution))
+                before, after = numeral(event.before), numeral(event.after)
                 name = self.nodes[event.parent].path
                 return f"grad({name}) += {upstream} × {local} = {product}: {before} → {after}"
             case Updated():
-                return f"{node.path}: {number(event.before)} → {number(event.after)}"
+                return f"{node.path}: {numeral(event.before)} → {numeral(event.after)}"
 
 
 def record(order: Sequence[Value], upstream: Number = 1.0) -> Recording:
     """Run backward from the last node, as `backward()` does, and write down every event.
 
     >>> x, y = Value(-2.0, label="x"), Value(5.0, label="y")
-    >>> print(*record(graph(x * y + x)).lines(), sep="\\n")
+    >>> print(*record(playable_order(x * y + x)).lines(), sep="\\n")
     x * y = −2 * 5 = −10
     x * y + x = −10 + −2 = −12
     grad(x * y + x) = 1
@@ -130,13 +146,11 @@ def record(order: Sequence[Value], upstream: Number = 1.0) -> Recording:
     grad(x) += 1 × 5 = 5: 1 → 6
     grad(y) += 1 × −2 = −2: 0 → −2
     """
-    return Recording(title(order), described(order), [run(order, upstream)])
+    return Recording(title(order), described(order), [recorded_pass(order, upstream)])
 
 
-def graph(output: Value) -> list[Value]:
+def playable_order(output: Value) -> list[Value]:
     """The nodes in topological order. Raises ValueError for more than a player can show."""
-    if not isinstance(output, Value):
-        raise TypeError(f"There is a graph to step through under a Value, got {type(output).__name__}.")
     order = topological_order(output)
     if len(order) > LARGEST:
         raise ValueError(
@@ -146,8 +160,8 @@ def graph(output: Value) -> list[Value]:
     return order
 
 
-def run(order: Sequence[Value], upstream: Number = 1.0) -> Pass:
-    """One pass: the forward events as they were when the graph was built, the backward events now."""
+def recorded_pass(order: Sequence[Value], upstream: Number = 1.0) -> Pass:
+    """Run backward; the forward events are those of the time when the graph was built."""
     position = {node: i for i, node in enumerate(order)}
     output = order[-1]
     values = _numbers_of_leaves(order, position)
@@ -170,7 +184,7 @@ def run(order: Sequence[Value], upstream: Number = 1.0) -> Pass:
 
 
 def _numbers_of_leaves(order: Sequence[Value], position: dict[Value, int]) -> list[float | None]:
-    """The leaves' numbers as their first consumers have seen them, whatever has become of the leaves since."""
+    """The leaves' numbers as their first consumers saw them, whatever they have been set to since."""
     values = [node.data if node.op is None else None for node in order]
     for node in reversed(order):
         for parent, number_then in zip(node.parents, node.inputs, strict=True):
@@ -185,5 +199,5 @@ def _added(step: Step, position: dict[Value, int], formula: str) -> Added:
 
 
 def _chained(*texts: str, but: str) -> str:
-    """The texts joined by equality signs, each once, and without the one that stands before them."""
+    """The texts joined by equality signs, each once, without `but`, which is written before them."""
     return " = ".join(dict.fromkeys(text for text in texts if text != but))

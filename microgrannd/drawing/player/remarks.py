@@ -1,8 +1,7 @@
-"""What the player points at, because there is something to learn from it.
+"""What the player points out, because there is something to learn from it.
 
 A gradient that was there before the backward pass; a sigmoid so far out that hardly any gradient passes;
-a ReLU that is off; the place where the first NaN or infinity came from. This room may import the engine
-and `lettering`.
+a ReLU that is off; the place where the first NaN or infinity came from.
 """
 
 from __future__ import annotations
@@ -11,14 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 from typing import Final, NamedTuple
 
-from microgrannd.drawing.picture.lettering import number, printable, shortened
-from microgrannd.engine import Constant, Step, Value
+from microgrannd.drawing.picture.lettering import numeral, printable, shortened
+from microgrannd.engine import Step, Value
 
-SATURATED: Final = {"sigmoid": 0.01, "tanh": 0.04}  # the slope below which it is: 4 % of the largest
+SATURATED: Final = {"sigmoid": 0.01, "tanh": 0.04}  # below this slope, 4 % of the largest
 
 
 class Remark(NamedTuple):
-    """Something to notice at the event of this number (-1: before all); `kind` is a word for it."""
+    """Something to notice at an event, given by its number (-1: before all)."""
 
     event: int
     kind: str
@@ -27,19 +26,19 @@ class Remark(NamedTuple):
 
 
 def on_start(order: Sequence[Value], values: Sequence[float | None]) -> list[Remark]:
-    """Leaves that have been changed since nodes were computed from them, and leaves that are no numbers."""
+    """Leaves that were set anew after nodes were computed from them, and leaves that are not finite."""
     remarks = []
     for i, (node, seen) in enumerate(zip(order, values, strict=True)):
         if node.op is not None or seen is None:
             continue
         if node.data != seen and not (node.data != node.data and seen != seen):
             text = (
-                f"{_called(node)} has been set to {number(node.data)} after nodes were computed from it. "
-                f"The pass goes by the number that they have seen, {number(seen)}."
+                f"{_called(node)} has been set to {numeral(node.data)} after nodes were computed from it. "
+                f"The pass goes by the number that they have seen, {numeral(seen)}."
             )
             remarks.append(Remark(-1, "changed", i, text))
         elif not isfinite(seen):
-            remarks.append(Remark(-1, "origin", i, f"{_called(node)} is {number(seen)} from the start."))
+            remarks.append(Remark(-1, "origin", i, f"{_called(node)} is {numeral(seen)} from the start."))
     return remarks
 
 
@@ -51,21 +50,20 @@ def on_forward(node: Value, i: int, event: int) -> Iterator[Remark]:
         slope = float(node.op.local_gradients(*node.inputs, node.data)[0])
         if slope < SATURATED[name]:
             text = (
-                f"This {name} is saturated: at {number(node.inputs[0])} its slope is {number(slope)}, "
+                f"This {name} is saturated: at {numeral(node.inputs[0])} its slope is {numeral(slope)}, "
                 "so hardly any gradient gets through."
             )
             yield Remark(event, "saturated", i, text)
     if name == "relu" and node.inputs[0] <= 0:
         text = (
-            f"This ReLU is off: its input, {number(node.inputs[0])}, is not above zero, so no gradient gets through. "
+            f"This ReLU is off: its input, {numeral(node.inputs[0])}, is not above zero, so no gradient gets through. "
             "If it is off for every sample, it is dead: it can no longer learn."
         )
         yield Remark(event, "dead", i, text)
     if not isfinite(node.data) and all(map(isfinite, node.inputs)):
-        inputs = ", ".join(map(number, node.inputs[:6])) + (", …" if len(node.inputs) > 6 else "")
-        text = (
-            f"Here {_a(node.data)} arises: {name}({inputs}) = {number(node.data)}. What is computed from it may follow."
-        )
+        inputs = ", ".join(map(numeral, node.inputs[:6])) + (", …" if len(node.inputs) > 6 else "")
+        text = f"Here {_a(node.data)} arises: {name}({inputs}) = {numeral(node.data)}."
+        text += " What is computed from it may follow."
         yield Remark(event, "origin", i, text)
 
 
@@ -82,22 +80,22 @@ def on_backward(
     """
     remarks = []
     for i, gradient in enumerate(held):
-        if gradient and not isinstance(order[i], Constant):
+        if gradient and not order[i].is_constant:
             text = (
-                f"{_called(order[i])} already holds a gradient, {number(gradient)}, from an earlier backward(). "
+                f"{_called(order[i])} already holds a gradient, {numeral(gradient)}, from an earlier backward(). "
                 "This pass adds to it. If that is not meant, zero_grad() was forgotten."
             )
             remarks.append(Remark(first, "stale", i, text))
     for k, step in enumerate(steps):
         # Nobody asks for a constant's gradient, and that of an exponent is often NaN.
-        if not (isfinite(step.contribution) and isfinite(step.after)) and not isinstance(step.parent, Constant):
+        if not (isfinite(step.contribution) and isfinite(step.after)) and not step.parent.is_constant:
             cause = (
-                f"upstream {number(step.upstream)} × local gradient {number(step.local_gradient)}"
+                f"upstream {numeral(step.upstream)} × local gradient {numeral(step.local_gradient)}"
                 if not isfinite(step.contribution)
-                else f"{number(step.before)} + {number(step.contribution)}"
+                else f"{numeral(step.before)} + {numeral(step.contribution)}"
             )
             amount = step.after if isfinite(step.contribution) else step.contribution
-            text = f"The first gradient that is not finite: {cause} = {number(amount)}."
+            text = f"The first gradient that is not finite: {cause} = {numeral(amount)}."
             remarks.append(Remark(first + 1 + k, "origin", position[step.parent], text))
             break
     return remarks

@@ -1,7 +1,4 @@
-"""A few steps of training, recorded: each a pass forward and backward, and the update that follows it.
-
-This room may import `recording`, `wording`, the losses and the optimizers.
-"""
+"""A few steps of training, recorded: each a pass forward and backward, and the update that follows it."""
 
 from __future__ import annotations
 
@@ -9,23 +6,25 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from microgrannd import losses, operations
-from microgrannd.drawing.picture.lettering import number
-from microgrannd.drawing.player.recording import Recording, Updated, graph, run
+from microgrannd.drawing.picture.lettering import numeral
+from microgrannd.drawing.player.recording import Pass, Recording, Updated, playable_order, recorded_pass
 from microgrannd.drawing.player.wording import described, title
 from microgrannd.engine import Value
+from microgrannd.ground.data import columns_of
+from microgrannd.ground.nests import is_array
 from microgrannd.optim import Optimizer
 
 MOST_EVENTS: Final = 30_000  # in all steps together: some three megabytes
 
 
 def record_training(
-    model: Callable[..., Any],
+    model: Value | Callable[..., Any],
     data: Sequence[Any],
     loss: str | Callable[..., Value] | None,
-    optimizer: Optimizer,
+    optimizer: Optimizer | None,
     steps: int,
 ) -> tuple[Recording, list[Value]]:
-    """The recording and the nodes of its graph; the model is trained by so many steps, on all of the data.
+    """The recording and the nodes of its graph; the model is trained by `steps` steps on all of the data.
 
     Raises ValueError, before anything is changed, for more than can be played.
 
@@ -35,42 +34,38 @@ def record_training(
     >>> [run.output for run in recording.passes], w.data
     ([4.0, 1.0], 2.5)
     """
+    if isinstance(model, Value):
+        raise TypeError("With data= a model is trained: give the model, or the loss of a sample, not a Value.")
     if not isinstance(optimizer, Optimizer):
-        raise TypeError(f"The training needs an optimizer, such as SGD(model.parameters(), lr=0.1), got {optimizer!r}.")
+        raise TypeError(
+            "With data= a model is trained: give an optimizer=, such as SGD(model.parameters(), lr=0.1); "
+            f"got {optimizer!r}."
+        )
     if steps < 1:
         raise ValueError(f"The training has at least 1 step, got {steps}.")
-    samples = _samples(data)
-    of_sample = _loss_of_sample(model, loss)
-    first: list[Value] = []
-    recording = Recording("", [], [])
-    for _ in range(steps):
-        order = graph(_mean([of_sample(*sample) for sample in samples]))
-        if not first:
-            first = order
-            recording.title, recording.nodes = f"Training: {title(order)}", described(order)
-            _check_length(order, steps)
-        elif _structure(order) != _structure(first):
-            raise ValueError(
-                "The graph of this step is not that of the first, so they cannot be played on one picture: "
-                "the network computes something else when its weights change. Step through a single loss instead."
-            )
-        optimizer.zero_grad()
-        recording.passes.append(run(order))
-        recording.passes[-1].events += _update(order, optimizer)
+    samples, loss_of = _samples(data), _loss_of_sample(model, loss)
+    first = order = playable_order(_mean([loss_of(*sample) for sample in samples]))
+    _check_length(order, steps)
+    recording = Recording(f"Training: {title(order)}", described(order), [_step(order, optimizer)])
+    for _ in range(steps - 1):
+        order = playable_order(_mean([loss_of(*sample) for sample in samples]))
+        _check_same_graph(order, first)
+        recording.passes.append(_step(order, optimizer))
     return recording, first
 
 
-def _update(order: Sequence[Value], optimizer: Optimizer) -> list[Updated]:
-    """The optimizer's step, parameter by parameter, in the order of the graph."""
+def _step(order: Sequence[Value], optimizer: Optimizer) -> Pass:
+    """A step of the training, recorded: the pass, then the update, parameter by parameter, in the graph's order."""
+    optimizer.zero_grad()
+    recorded = recorded_pass(order)
     trained = set(optimizer.parameters)
-    places = [(i, node, node.data) for i, node in enumerate(order) if node in trained]
+    before = [(i, node, node.data) for i, node in enumerate(order) if node in trained]
     optimizer.step()
-    events = []
-    for i, node, before in places:
-        plain = before - optimizer.lr * node.grad == node.data
-        formula = f"{number(before)} − {number(optimizer.lr)} × {number(node.grad)}" if plain else ""
-        events.append(Updated(i, node.grad, before, node.data, formula))
-    return events
+    for i, node, number in before:
+        plain = number - optimizer.lr * node.grad == node.data
+        formula = f"{numeral(number)} − {numeral(optimizer.lr)} × {numeral(node.grad)}" if plain else ""
+        recorded.events.append(Updated(i, node.grad, number, node.data, formula))
+    return recorded
 
 
 def _loss_of_sample(model: Callable[..., Any], loss: str | Callable[..., Value] | None) -> Callable[..., Value]:
@@ -82,13 +77,8 @@ def _loss_of_sample(model: Callable[..., Any], loss: str | Callable[..., Value] 
 
 def _samples(data: Sequence[Any]) -> list[tuple[Any, ...]]:
     """The rows of the columns, as plain numbers and lists."""
-    if not isinstance(data, tuple | list) or not data or not all(hasattr(column, "__len__") for column in data):
-        raise TypeError(f"data is a tuple of aligned arrays or lists, such as (X, Y); got {type(data).__name__}.")
-    columns = [column.tolist() if hasattr(column, "tolist") else column for column in data]
-    lengths = [len(column) for column in columns]
-    if len(set(lengths)) != 1 or not lengths[0]:
-        raise ValueError(f"The data has arrays of one length, at least 1; got lengths {lengths}.")
-    return list(zip(*columns, strict=True))
+    columns, _ = columns_of(data)
+    return list(zip(*[column.tolist() if is_array(column) else column for column in columns], strict=True))
 
 
 def _mean(values: Sequence[Value]) -> Value:
@@ -104,6 +94,14 @@ def _check_length(order: Sequence[Value], steps: int) -> None:
         raise ValueError(
             f"{steps} steps of this training are about {events * steps:,} events, and the player shows up to "
             f"{MOST_EVENTS:,}. Record fewer steps, or train on fewer samples."
+        )
+
+
+def _check_same_graph(order: Sequence[Value], first: Sequence[Value]) -> None:
+    if _structure(order) != _structure(first):
+        raise ValueError(
+            "The graph of this step is not that of the first, so they cannot be played on one picture: "
+            "the network computes something else when its weights change. Step through a single loss instead."
         )
 
 

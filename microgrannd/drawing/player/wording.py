@@ -1,17 +1,18 @@
-"""The nodes of a graph in words: how each is called, how it is computed, and what its local gradients are.
+"""The nodes of a graph in words: what each is called, how it is computed, and what its local gradients are.
 
-All of it comes from the operations' own rows, run on names or on written numbers. This room may import
-the engine and `lettering`.
+All of it comes from the operations' own rows, run on names or on written numbers.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from microgrannd.drawing.picture.lettering import number, printable, shortened
-from microgrannd.engine import Constant, Value
+from microgrannd.drawing.picture.lettering import numeral, printable, shortened
+from microgrannd.drawing.picture.picture import kind_of
+from microgrannd.engine import Value
 from microgrannd.nodes import notation
 from microgrannd.nodes.notation import Formula
 from microgrannd.operations import FusedOperation, add, div, mul
@@ -24,8 +25,6 @@ _MINUS: Final = re.compile(r"(?<!\S)-|(?<=[(|])-")  # the operator, not a hyphen
 
 
 class Described(NamedTuple):
-    """A node of the graph, in words: how it is called, how it is computed, its local gradients."""
-
     name: str
     path: str  # the name with its scope, where the name alone is ambiguous
     kind: str  # "leaf", "constant" or "operation"
@@ -35,18 +34,15 @@ class Described(NamedTuple):
     parents: tuple[int, ...]
     scope: str
     line: str
-    routes: bool  # its zero local gradients block even an infinite upstream
+    routes: bool  # where its local gradient is zero, not even an infinite upstream gets through
 
 
 def described(order: Sequence[Value]) -> list[Described]:
-    """The nodes in words."""
     position = {node: i for i, node in enumerate(order)}
     names: list[Formula] = []
     for i, node in enumerate(order):
         names.append(_name(node, i, [names[position[parent]] for parent in node.parents]))
-    uses: dict[str, int] = {}
-    for name in names:
-        uses[str(name)] = uses.get(str(name), 0) + 1
+    uses = Counter(map(str, names))
     nodes = []
     for node, name in zip(order, names, strict=True):
         parents = [position[parent] for parent in node.parents]
@@ -56,7 +52,7 @@ def described(order: Sequence[Value]) -> list[Described]:
             Described(
                 name=str(name),
                 path=f"{printable(node.scope)}.{name}" if scoped else str(name),
-                kind=_kind(node),
+                kind=kind_of(node),
                 operation=printable(node.op.name) if node.op else "",
                 formula=_written(_formula(node, operands)) if node.op else "",
                 local_gradients=_local_gradients(node, operands, name),
@@ -109,16 +105,12 @@ def local_gradients_in_numbers(node: Value) -> tuple[str, ...]:
     return _local_gradients(node, [_numeral(x) for x in node.inputs], _numeral(node.data))
 
 
-def _kind(node: Value) -> str:
-    return "operation" if node.op is not None else "constant" if isinstance(node, Constant) else "leaf"
-
-
 def _name(node: Value, i: int, operands: list[Formula]) -> Formula:
     """The label; else a number, or a short expression; else v and the position in the graph."""
     if node.label:
         return Formula(shortened(node.label, LONGEST_LABEL))
     if node.op is None:
-        return _numeral(node.data) if isinstance(node, Constant) else Formula(f"v{i}")
+        return _numeral(node.data) if node.is_constant else Formula(f"v{i}")
     expression = _formula(node, operands)
     text = _written(expression)
     return Formula(text, expression.precedence) if len(text) <= LONGEST_NAME else Formula(f"v{i}")
@@ -126,7 +118,7 @@ def _name(node: Value, i: int, operands: list[Formula]) -> Formula:
 
 def _numeral(x: float) -> Formula:
     """A number in a formula, with brackets where its sign would be misread."""
-    text = number(x)
+    text = numeral(x)
     return -Formula(text[1:]) if text.startswith("−") else Formula(text)
 
 
@@ -161,7 +153,7 @@ def _local_gradients(node: Value, operands: Sequence[Formula], out: Formula) -> 
         gradients = node.op.local_gradients(*operands, out)
     except (TypeError, ValueError, AttributeError):
         return ("",) * len(operands)
-    return tuple(_written(g) if isinstance(g, Formula) else number(float(g)) for g in gradients)
+    return tuple(_written(g) if isinstance(g, Formula) else numeral(float(g)) for g in gradients)
 
 
 def _written(formula: Formula) -> str:

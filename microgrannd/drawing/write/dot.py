@@ -1,15 +1,14 @@
 """The same picture for Graphviz: `.dot` text, which needs nothing, and the hand-off to its layout.
 
-This room may import `graph`, `svg`, `lettering` and the package's errors. The `graphviz` package is
-imported where it is used.
+The `graphviz` package is imported only for the hand-off.
 """
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from microgrannd.drawing.picture.graph import Node, Picture
 from microgrannd.drawing.picture.lettering import printable
+from microgrannd.drawing.picture.picture import Box, Picture
 from microgrannd.drawing.write import svg
 from microgrannd.ground.errors import LayoutError
 
@@ -22,8 +21,7 @@ _STYLES: Final = {
 }
 
 
-def write(picture: Picture, rankdir: str) -> str:
-    """The picture as `.dot` text."""
+def dot_text(picture: Picture, rankdir: str) -> str:
     lines = [
         f"digraph {_quoted(picture.title)} {{",
         f'  rankdir={rankdir}; bgcolor="#fcfcfd";',
@@ -67,7 +65,7 @@ def _graphviz() -> Any:
     return graphviz
 
 
-def _attributes(node: Node) -> str:
+def _attributes(node: Box) -> str:
     first = " ".join(filter(None, (node.gate, node.label, node.value)))
     rows = [first, f"∇ {node.gradient}" if node.gradient else "", *node.notes]
     across, down = svg.size(node)

@@ -11,8 +11,7 @@ What a program that animates it may rely on:
 
 Each colour has one meaning and never carries it alone: leaves are pills, constants dotted, outputs have
 a double border, gradients the sign ∇, edges through which nothing flows back are dotted. The picture
-brings its own background, light or dark as the reader's system is. This room may import `graph`,
-`layout` and `lettering`.
+brings its own background, light or dark as the reader's system is.
 """
 
 from __future__ import annotations
@@ -20,11 +19,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
+from itertools import repeat
 from typing import Final
 
-from microgrannd.drawing.layout.layout import Layout, Point, Size
-from microgrannd.drawing.picture.graph import Edge, Node, Picture
+from microgrannd.drawing.layout.layout import Geometry, Point, Size, layered
 from microgrannd.drawing.picture.lettering import MONOSPACE, escaped, width
+from microgrannd.drawing.picture.picture import Box, Edge, Picture
 
 MARGIN: Final = 20.0
 ROW: Final = 15.0
@@ -33,7 +33,7 @@ NOTE: Final = 0.93  # notes are small
 LINE: Final = 480.0  # of a caption, unless the picture is broader
 
 
-def size(node: Node) -> Size:
+def size(node: Box) -> Size:
     """How large a node is drawn: (width, height)."""
     rows = max(_rows(node), 0 if node.gate else 1)
     across = _gate_width(node) + (2 * _inset(node) + _text_width(node) if rows else 0.0)
@@ -41,17 +41,24 @@ def size(node: Node) -> Size:
     return round(max(across, 28.0), 1), down
 
 
-def tag_sizes(picture: Picture) -> list[Size | None]:
-    """How large each edge's tag is drawn; None where it has none."""
-    return [(round(len(edge.rule) * MONOSPACE + 10, 1), 18.0) if edge.rule else None for edge in picture.edges]
+def geometry_of(picture: Picture, rankdir: str = "LR") -> Geometry:
+    """Where our own layout puts everything."""
+    return layered(
+        [size(node) for node in picture.nodes],
+        [(edge.source, edge.target) for edge in picture.edges],
+        beside=picture.beside,
+        ranks=picture.ranks,
+        lanes=picture.lanes,
+        rankdir=rankdir,
+        tags=[(round(_tag_width(edge), 1), 18.0) if edge.rule else None for edge in picture.edges],
+    )
 
 
-def write(picture: Picture, layout: Layout) -> str:
+def svg_text(picture: Picture, geometry: Geometry) -> str:
     """The SVG file, as text."""
-    caption = _wrapped(picture.caption, max(layout.width, LINE)) if picture.caption else []
-    across = max([layout.width, *(width(line) * NOTE for line in caption)]) + 2 * MARGIN
-    down = layout.height + 2 * MARGIN + (len(caption) + 0.5) * ROW * bool(caption)
-    horizontal = layout.horizontal
+    caption = _wrapped(picture.caption, max(geometry.width, LINE)) if picture.caption else []
+    across = max([geometry.width, *(width(line) * NOTE for line in caption)]) + 2 * MARGIN
+    down = geometry.height + 2 * MARGIN + (len(caption) + 0.5) * ROW * bool(caption)
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" class="microgrannd" role="img" '
@@ -64,15 +71,12 @@ def write(picture: Picture, layout: Layout) -> str:
             f'<rect class="paper" width="{_plain(across)}" height="{_plain(down)}" rx="10"/>',
             f'<g transform="translate({MARGIN:.0f} {MARGIN:.0f})">',
             '<g class="edges" stroke-width="1.3" marker-end="url(#microgrannd-head)">',
-            *[_edge(edge, path, horizontal) for edge, path in zip(picture.edges, layout.paths, strict=True)],
+            *map(_edge, picture.edges, geometry.paths, repeat(geometry.horizontal)),
             '</g><g class="nodes">',
-            *[_node(*one) for one in zip(picture.nodes, layout.sizes, layout.centres, strict=True)],
+            *map(_node, picture.nodes, geometry.sizes, geometry.centres),
             "</g>",
-            *[_tag(edge, at) for edge, at in zip(picture.edges, layout.tags, strict=False) if at],
-            *[
-                f'<text class="note" x="0" y="{_plain(layout.height + MARGIN + i * ROW)}">{escaped(line)}</text>'
-                for i, line in enumerate(caption)
-            ],
+            *[_tag(edge, at) for edge, at in zip(picture.edges, geometry.tags, strict=False) if at],
+            *[_text("note", 0, geometry.height + MARGIN + i * ROW, escaped(line)) for i, line in enumerate(caption)],
             "</g></svg>\n",
         ]
     )
@@ -123,8 +127,12 @@ def _edge(edge: Edge, path: Sequence[Point], horizontal: bool) -> str:
     return f'<path id="{edge.id}" class="{classes}"{weight}{head} d="{curve(path, horizontal)}"/>'
 
 
+def _tag_width(edge: Edge) -> float:
+    return len(edge.rule) * MONOSPACE + 10
+
+
 def _tag(edge: Edge, centre: Point) -> str:
-    across = len(edge.rule) * MONOSPACE + 10
+    across = _tag_width(edge)
     return (
         f'<g class="rule" transform="translate({_plain(centre[0])} {_plain(centre[1])})">'
         f'<rect class="tag" x="{_plain(-across / 2)}" y="-9" width="{_plain(across)}" height="18" rx="4"/>'
@@ -132,60 +140,67 @@ def _tag(edge: Edge, centre: Point) -> str:
     )
 
 
-def _node(node: Node, size: Size, centre: Point) -> str:
+def _node(node: Box, size: Size, centre: Point) -> str:
     across, down = size
     left, top = _plain(centre[0] - across / 2), _plain(centre[1] - down / 2)
     classes = f"node {node.kind}" + (" output" if node.output else "") + (" highlight" if node.highlighted else "")
+    title = f"<title>{escaped(node.title)}</title>" if node.title else ""
+    return (
+        f'<g id="{node.id}" class="{classes}" transform="translate({left} {top})">{title}'
+        f"{_outline(node, across, down)}{_gate(node, across, down)}{_texts(node, across)}</g>"
+    )
+
+
+def _outline(node: Box, across: float, down: float) -> str:
     radius = min(down / 2, 17.0) if node.kind == "leaf" else 7.0
+    copies = [_rectangle("box", shift, across, down, radius) for shift in (6, 3)] if node.count > 1 else []
+    ring = _rectangle("ring", -4, across + 8, down + 8, radius + 4) if node.output else ""
+    box = _cut("box", across, down) if node.kind == "gradient" else _rectangle("box", 0, across, down, radius)
+    return "".join([*copies, ring, box])
+
+
+def _texts(node: Box, across: float) -> str:
+    """The rows of text, and beneath them how strong the gradient is."""
     gate, inset = _gate_width(node), _inset(node)
     x, y = gate + inset, 16.0 if node.kind == "constant" else 18.5
-    parts = [f'<g id="{node.id}" class="{classes}" transform="translate({left} {top})">']
-    if node.title:
-        parts.append(f"<title>{escaped(node.title)}</title>")
-    if node.count > 1:
-        parts += [_rectangle("box", shift, across, down, radius) for shift in (6, 3)]
-    if node.output:
-        parts.append(_rectangle("ring", -4, across + 8, down + 8, radius + 4))
-    parts.append(_cut("box", across, down) if node.kind == "gradient" else _rectangle("box", 0, across, down, radius))
-    if node.gate:
-        parts.append(_gate(node, across if gate == across else gate, down, whole=gate >= across))
-    if node.label or node.value:
-        if node.label:
-            parts.append(f'<text class="label" x="{_plain(x)}" y="{_plain(y)}">{escaped(node.label)}</text>')
-        if node.value:
-            beside = x + (width(node.label) * LABEL + 7 if node.label else 0.0)
-            parts.append(f'<text class="value" x="{_plain(beside)}" y="{_plain(y)}">{node.value}</text>')
-        y += ROW
-    if node.gradient:
-        parts.append(f'<text class="gradient" x="{_plain(x)}" y="{_plain(y)}">∇ {node.gradient}</text>')
-        y += ROW
-    for note in node.notes:
-        parts.append(f'<text class="note" x="{_plain(x)}" y="{_plain(y)}">{escaped(note)}</text>')
+    parts = []
+    if node.label:
+        parts.append(_text("label", x, y, escaped(node.label)))
+    if node.value:
+        beside = x + (width(node.label) * LABEL + 7 if node.label else 0.0)
+        parts.append(_text("value", beside, y, node.value))
+    y += ROW if parts else 0.0
+    rows = [("gradient", f"∇ {node.gradient}")] if node.gradient else []
+    for kind, row in rows + [("note", escaped(note)) for note in node.notes]:
+        parts.append(_text(kind, x, y, row))
         y += ROW
     if node.strength:
         length = (across - gate - 2 * inset) * node.strength
         at = f'x="{_plain(x)}" y="{_plain(y - 11.5)}"'
         parts.append(f'<rect class="strength" {at} width="{_plain(length)}" height="2" rx="1"/>')
-    parts.append("</g>")
     return "".join(parts)
 
 
-def _gate(node: Node, across: float, down: float, whole: bool) -> str:
-    """The dark end of an operation's box, round on the left (or all round, if there is nothing beside it)."""
-    if whole:
-        shape = _rectangle("gate", 0, across, down, 7)
+def _text(kind: str, x: float, y: float, text: str) -> str:
+    return f'<text class="{kind}" x="{_plain(x)}" y="{_plain(y)}">{text}</text>'
+
+
+def _gate(node: Box, across: float, down: float) -> str:
+    """The dark end of an operation's box, round on the left, or all round if there is nothing beside it."""
+    if not node.gate:
+        return ""
+    right, bottom = _plain(_gate_width(node)), _plain(down)
+    if _gate_width(node) >= across:
+        shape = _rectangle("gate", 0, _gate_width(node), down, 7)
     elif node.kind == "gradient":
-        outline = f"M{_plain(across)} 0H8L0 8V{_plain(down - 8)}L8 {_plain(down)}H{_plain(across)}z"
-        shape = f'<path class="gate" d="{outline}"/>'
+        shape = f'<path class="gate" d="M{right} 0H8L0 8V{_plain(down - 8)}L8 {bottom}H{right}z"/>'
     else:
-        shape = (
-            f'<path class="gate" d="M{_plain(across)} 0H7A7 7 0 0 0 0 7V{_plain(down - 7)}'
-            f'A7 7 0 0 0 7 {_plain(down)}H{_plain(across)}z"/>'
-        )
+        left = f"H7A7 7 0 0 0 0 7V{_plain(down - 7)}A7 7 0 0 0 7 {bottom}H{right}z"
+        shape = f'<path class="gate" d="M{right} 0{left}"/>'
     short = len(node.gate) <= 2
-    baseline = _plain(down / 2 + (5.5 if short else 4))
+    x, baseline = _plain(_gate_width(node) / 2), _plain(down / 2 + (5.5 if short else 4))
     classes = "symbol short" if short else "symbol"
-    return f'{shape}<text class="{classes}" x="{_plain(across / 2)}" y="{baseline}">{escaped(node.gate)}</text>'
+    return f'{shape}<text class="{classes}" x="{x}" y="{baseline}">{escaped(node.gate)}</text>'
 
 
 def _rectangle(kind: str, corner: float, across: float, down: float, radius: float) -> str:
@@ -202,21 +217,21 @@ def _cut(kind: str, across: float, down: float) -> str:
     )
 
 
-def _gate_width(node: Node) -> float:
+def _gate_width(node: Box) -> float:
     if not node.gate:
         return 0.0
     return 28.0 if len(node.gate) <= 2 else round(width(node.gate) + 14, 1)
 
 
-def _inset(node: Node) -> float:
+def _inset(node: Box) -> float:
     return 13.0 if node.kind == "leaf" else 10.0
 
 
-def _rows(node: Node) -> int:
+def _rows(node: Box) -> int:
     return bool(node.label or node.value) + bool(node.gradient) + len(node.notes)
 
 
-def _text_width(node: Node) -> float:
+def _text_width(node: Box) -> float:
     first = width(node.label) * LABEL if node.label else 0.0
     if node.value:
         first += len(node.value) * MONOSPACE + (7 if node.label else 0)

@@ -1,13 +1,10 @@
-"""A picture as text: a tree that hangs from the outputs, for terminals and where no image is shown.
-
-This room may import `graph` and `lettering`.
-"""
+"""A picture as text: a tree that hangs from the outputs, for terminals and where no image is shown."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from microgrannd.drawing.picture.graph import Node, Picture, plural
+from microgrannd.drawing.picture.picture import Box, Picture, plural
 
 LINES: Final = 60
 DEEP: Final = 24
@@ -41,10 +38,10 @@ def tree(picture: Picture) -> str:
     return "\n".join([*lines, *([picture.caption] if picture.caption else [])])
 
 
-def _line(node: Node) -> str:
+def _line(node: Box) -> str:
     words = " ".join(filter(None, (node.gate, node.label, node.value, " · ".join(node.notes))))
     return f"{words} (∇ {node.gradient})" if node.gradient else words
 
 
-def _name(node: Node) -> str:
+def _name(node: Box) -> str:
     return node.label or " ".join(filter(None, (node.gate, node.value))) or node.id
