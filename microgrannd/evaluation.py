@@ -1,7 +1,7 @@
-"""How good a model is: `accuracy`, `ConfusionMatrix`, and the rules that make a class of its outputs.
+"""How good a model is: `accuracy`, `ConfusionMatrix`, and the rules that turn its outputs into a class.
 
-A class is a whole number or a name. Where a row of scores or shares stands for a class, as a one-hot label
-does, its largest entry counts. This room may import nothing of the package but the engine.
+A class is a whole number or a name. A row of scores or probabilities, or a one-hot label, stands for the
+class of its largest entry.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 from microgrannd.engine import Operand, Value
+from microgrannd.ground.terminal import table
 
 
 def threshold(output: Operand, at: float = 0.5) -> int:
@@ -43,7 +44,7 @@ def one_hot(label: int, classes: int) -> list[float]:
 
 
 def accuracy(labels: Iterable[Any], predictions: Iterable[Any]) -> float:
-    """The share of predictions that are right. Both are classes, or rows whose largest entry counts.
+    """The fraction of predictions that are right. Both are classes, or rows whose largest entry counts.
 
     >>> accuracy([0, 1, 1, 0], [0, 1, 0, 0])
     0.75
@@ -55,10 +56,10 @@ def accuracy(labels: Iterable[Any], predictions: Iterable[Any]) -> float:
 
 
 class ConfusionMatrix:
-    """How often each class was taken for each: rows are the true classes, columns the predicted.
+    """How often each class was predicted as each: rows are the true classes, columns the predicted ones.
 
-    `classes` are the classes in order; by default those that occur, sorted, with 0 and 1 always there
-    when they are numbers. For two classes the second is called positive, and the four counts have names.
+    `classes` are the classes in order; by default those that occur, sorted, and both 0 and 1 where no others
+    do. With two classes the second is called positive, and the four counts have names.
 
     >>> matrix = ConfusionMatrix([0, 1, 0, 1, 0, 1], [0, 0, 1, 1, 0, 1])
     >>> print(matrix)
@@ -80,7 +81,7 @@ class ConfusionMatrix:
         for pair in pairs:
             for name in pair:
                 if name not in place:
-                    raise ValueError(f"{name!r} is none of the classes {self.classes}.")
+                    raise ValueError(f"{name!r} is not one of the classes {self.classes}.")
             label, prediction = pair
             self.counts[place[label]][place[prediction]] += 1
 
@@ -102,38 +103,38 @@ class ConfusionMatrix:
 
     @property
     def accuracy(self) -> float:
-        """The share on the diagonal."""
+        """The fraction on the diagonal: of predictions that are right."""
         return sum(row[i] for i, row in enumerate(self.counts)) / self.total
 
     @property
     def tn(self) -> int:
-        """True negatives: the first class, recognised."""
+        """True negatives: the first class, predicted as such."""
         return self._of_two(0, 0)
 
     @property
     def fp(self) -> int:
-        """False positives: the first class, taken for the second."""
+        """False positives: the first class, predicted as the second."""
         return self._of_two(0, 1)
 
     @property
     def fn(self) -> int:
-        """False negatives: the second class, taken for the first."""
+        """False negatives: the second class, predicted as the first."""
         return self._of_two(1, 0)
 
     @property
     def tp(self) -> int:
-        """True positives: the second class, recognised."""
+        """True positives: the second class, predicted as such."""
         return self._of_two(1, 1)
 
     def mistakes(self) -> list[tuple[Hashable, Hashable, int]]:
-        """(true class, predicted class, how often) for each confusion that occurs, the most frequent first."""
-        found = [
+        """(true class, predicted class, count) for each confusion that occurs, the most frequent first."""
+        confusions = [
             (label, prediction, count)
             for label, row in zip(self.classes, self.counts, strict=True)
             for prediction, count in zip(self.classes, row, strict=True)
             if count and label != prediction
         ]
-        return sorted(found, key=lambda mistake: -mistake[2])
+        return sorted(confusions, key=lambda confusion: -confusion[2])
 
     def table(self) -> str:
         """The counts with the classes' names, a row for each true class.
@@ -146,9 +147,7 @@ class ConfusionMatrix:
         """
         head = ["true \\ predicted", *map(str, self.classes)]
         body = [[str(name), *map(str, row)] for name, row in zip(self.classes, self.counts, strict=True)]
-        widths = [max(map(len, column)) for column in zip(head, *body, strict=True)]
-        lines = [[text.rjust(width) for text, width in zip(row, widths, strict=True)] for row in [head, *body]]
-        return "\n".join("  ".join(line) for line in lines)
+        return table(head, body, left=())
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ConfusionMatrix):
@@ -167,7 +166,9 @@ class ConfusionMatrix:
 
     def _of_two(self, row: int, column: int) -> int:
         if len(self.classes) != 2:
-            raise AttributeError(f"TN, FP, FN and TP are for two classes; here are {len(self.classes)}: see .counts.")
+            raise AttributeError(
+                f"TN, FP, FN and TP need two classes; there are {len(self.classes)} here: see .counts."
+            )
         return self.counts[row][column]
 
 
@@ -189,7 +190,5 @@ def _class(thing: Any) -> Hashable:
 
 
 def _occurring(pairs: list[tuple[Any, Any]]) -> list[Hashable]:
-    found = {name for pair in pairs for name in pair}
-    if found <= {0, 1}:
-        found = {0, 1}
-    return sorted(found)
+    classes = {name for pair in pairs for name in pair}
+    return sorted({0, 1} if classes <= {0, 1} else classes)

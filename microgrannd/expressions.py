@@ -1,8 +1,7 @@
 """Expressions as text: `"(x + y) * z"` becomes a graph of Values.
 
-The text is parsed with `ast`, and only what is listed here is understood: numbers, names, arithmetic and
-calls of the operations table. Nothing is ever evaluated as Python. This room may import the engine,
-`operations`, `notation` and `errors`.
+The text is parsed with `ast`, and nothing but numbers, names, arithmetic and calls of operations is
+understood. Nothing is ever evaluated as Python.
 """
 
 from __future__ import annotations
@@ -24,24 +23,6 @@ from microgrannd.operations import TABLE, FusedOperation, Number, Operation, as_
 CONSTANTS: Final = {"pi": 3.141592653589793, "e": 2.718281828459045}
 ALIASES: Final = {"max": "maximum", "min": "minimum"}
 LONGEST: Final = 10_000  # characters
-
-_ARITHMETIC: Final[dict[type[ast.operator], Operation]] = {
-    ast.Add: operations.add,
-    ast.Sub: operations.sub,
-    ast.Mult: operations.mul,
-    ast.Div: operations.div,
-    ast.FloorDiv: operations.floordiv,
-    ast.Mod: operations.mod,
-    ast.Pow: operations.pow,
-}
-_COMPARISONS: Final[dict[type[ast.cmpop], Operation]] = {
-    ast.Lt: operations.less,
-    ast.LtE: operations.less_equal,
-    ast.Gt: operations.greater,
-    ast.GtE: operations.greater_equal,
-    ast.Eq: operations.equal,
-    ast.NotEq: operations.not_equal,
-}
 
 
 def evaluate(expression: str, inputs: Mapping[str, Number] | None = None) -> Value:
@@ -65,10 +46,10 @@ class _Reader:
     def __init__(self, expression: str, inputs: Mapping[str, Number]) -> None:
         if not isinstance(expression, str):
             raise TypeError(f'An expression is a str, such as "(x + y) * z"; got {expression!r:.80}.')
-        # One line, without what no terminal shows.
+        # On one line, without characters that a terminal cannot show.
         self.expression = re.sub(r"[\0-\x1f\x7f-\x9f\ud800-\udfff]", "\ufffd", re.sub(r"\s", " ", expression))
-        self.start = len(self.expression) - len(self.expression.lstrip())  # the parser wants no blanks before
-        # Python reads names in this normal form.
+        self.start = len(self.expression) - len(self.expression.lstrip())  # the parser takes no blanks before
+        # The parser brings names into this normal form.
         self.leaves = {normalize("NFKC", name): Value(as_float(number), name) for name, number in inputs.items()}
 
     def value(self) -> Value:
@@ -102,7 +83,7 @@ class _Reader:
         except SyntaxError as error:
             # At its end, where something is missing, Python names no column.
             column = error.offset - 1 + self.start if error.offset else len(self.expression)
-            raise self._error(f"This is no expression: {error.msg.split(';')[0]}.", column) from None
+            raise self._error(f"This is not an expression: {error.msg.split(';')[0]}.", column) from None
         except (RecursionError, MemoryError):
             raise self._error("The expression is nested too deeply.", 0) from None
 
@@ -124,10 +105,8 @@ class _Reader:
                 return self._number(node, number)
             case ast.Name(id=name):
                 return self._leaf(node, name)
-            case ast.BinOp(op=op) if type(op) in _ARITHMETIC:
-                return _ARITHMETIC[type(op)](*arguments)  # type: ignore[no-any-return]
-            case ast.Compare(ops=[op]) if type(op) in _COMPARISONS:
-                return _COMPARISONS[type(op)](*arguments)  # type: ignore[no-any-return]
+            case ast.BinOp() | ast.Compare(ops=[_]) if operation := _infix(node):
+                return operation(*arguments)  # type: ignore[no-any-return]
             case ast.UnaryOp(op=ast.USub()):
                 return operations.neg(*arguments)  # type: ignore[no-any-return]
             case ast.UnaryOp(op=ast.UAdd()):
@@ -160,7 +139,7 @@ class _Reader:
         if operation is None:
             known = sorted([*TABLE, *ALIASES])
             near = get_close_matches(name, known) or known
-            raise self._error(f"{name or 'This'!r} is no operation; there is {', '.join(near)}.", self._column(node))
+            raise self._error(f"{name or 'This'!r} is not an operation; try {', '.join(near)}.", self._column(node))
         if node.keywords or any(isinstance(argument, ast.Starred) for argument in node.args):
             raise self._error(f"{name} takes its inputs by position.", self._column(node))
         try:
@@ -194,3 +173,11 @@ class _Reader:
 
     def _error(self, message: str, column: int) -> ExpressionError:
         return ExpressionError(message, self.expression, column)
+
+
+def _infix(node: ast.BinOp | ast.Compare) -> Operation | None:
+    """The operation whose symbol stands between the operands."""
+    x = ast.Name("x")
+    alone = ast.BinOp(x, node.op, x) if isinstance(node, ast.BinOp) else ast.Compare(x, node.ops, [x])
+    symbol = ast.unparse(alone).split()[1]
+    return next((operation for operation in TABLE.values() if operation.symbol == symbol), None)

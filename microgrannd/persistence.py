@@ -1,7 +1,7 @@
 """Models on disk: `save` and `load`, as JSON that a person can read and that keeps every bit.
 
-A file has a format name, a version, the architecture and the parameters by name. It is there whole or not
-at all. This room may import `nn`, `files` and the floors beneath them.
+A file has a format name, a version, the architecture and the parameters by name. It is written whole or
+not at all.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def save(model: Module, path: AnyPath) -> None:
 def load(path: AnyPath, into: Module | None = None) -> Any:
     """The model that `save` wrote.
 
-    Neurons, layers and MLPs are built anew. For a class of your own, build the model and give it as
-    `into`: it gets the file's parameters if all their names fit. Raises ModelFileError, a ValueError,
+    Neurons, layers and MLPs are built anew. For a class of your own, build the model and pass it as
+    `into`: it gets the file's parameters if all their names match. Raises ModelFileError, a ValueError,
     for a file that is damaged, foreign or newer than this package, and then changes nothing.
     """
     if into is not None and not isinstance(into, Module):
@@ -72,9 +72,9 @@ def _content(path: AnyPath) -> dict[str, Any]:
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise ModelFileError(f"{path} is damaged or no model file: it is not JSON ({error}).") from None
+        raise ModelFileError(f"{path} is damaged or not a model file: it is not JSON ({error}).") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise ModelFileError(f"{path} is no model file: its format is not {FORMAT!r}.")
+        raise ModelFileError(f"{path} is not a model file: its format is not {FORMAT!r}.")
     version = content.get("version")
     if type(version) is not int or version < 1:
         raise ModelFileError(f"{path} is damaged: its version is {version!r}.")
@@ -91,7 +91,7 @@ def _content(path: AnyPath) -> dict[str, Any]:
 
 
 def _spelled(number: float) -> float | str:
-    """Python's JSON writes a float so that it reads back the same; JSON has no infinity and no NaN."""
+    """A float is written so that it reads back the same; JSON has no infinities and no NaN."""
     return number if number - number == 0 else str(number)
 
 
@@ -99,7 +99,7 @@ def _number(path: AnyPath, name: str, written: Any) -> float:
     if isinstance(written, str) and written in NOT_FINITE:
         return NOT_FINITE[written]
     if type(written) not in (int, float):
-        raise ModelFileError(f"{path} is damaged: {name} is {written!r}, which is no number.")
+        raise ModelFileError(f"{path} is damaged: {name} is {written!r}, which is not a number.")
     try:
         return float(written)
     except OverflowError:
@@ -114,9 +114,6 @@ def _difference(parameters: Mapping[str, Any], numbers: Mapping[str, Any]) -> st
     missing = [name for name in parameters if name not in numbers]
     unknown = [name for name in numbers if name not in parameters]
     return "; ".join(some("the file lacks", missing) + some("the model has no", unknown))
-
-
-# ---- what a model is made of, as plain data, and back
 
 
 def _architecture(model: Module) -> Architecture:
@@ -158,7 +155,7 @@ def _built(path: AnyPath, architecture: Architecture, count: int) -> Module:
         expected = sum((before + 1) * after for before, after in zip([inputs, *sizes], sizes, strict=False))
     except (KeyError, TypeError):
         raise ModelFileError(f"{path} is damaged: its architecture is incomplete.") from None
-    if expected != count:  # before anything is built of a size that only a damaged file asks for
+    if expected != count:  # checked first, because a damaged file may ask for a model of any size
         raise ModelFileError(f"{path} is damaged: it has {count} parameters where {expected} are expected.")
     for activation in activations:
         if not isinstance(activation, str) or activation not in ACTIVATIONS:
@@ -167,12 +164,12 @@ def _built(path: AnyPath, architecture: Architecture, count: int) -> Module:
                 "load(path, into=model)."
             )
     try:
-        return _made(kind, inputs, sizes, activations, expand)
+        return _model(kind, inputs, sizes, activations, expand)
     except (ValueError, TypeError, IndexError) as error:
         raise ModelFileError(f"{path} is damaged: {error}") from None
 
 
-def _made(kind: str, inputs: int, sizes: list[int], activations: list[str], expand: bool) -> Module:
+def _model(kind: str, inputs: int, sizes: list[int], activations: list[str], expand: bool) -> Module:
     if kind == "Neuron":
         return Neuron(inputs, activations[0], init=0, expand=expand)
     if kind == "Layer":

@@ -1,7 +1,4 @@
-"""Plots of a training, with matplotlib: what a trained model decides where.
-
-`History.plot` has the loss curve. This room may import the engine and what is beneath it.
-"""
+"""Plots with matplotlib: what a trained model decides where. (`History.plot` has the loss curve.)"""
 
 from __future__ import annotations
 
@@ -22,11 +19,11 @@ def decision_boundary(
     classes: Sequence[str] = ("class 0", "class 1"),
     resolution: int = 80,
 ) -> Any:
-    """The plane of two inputs in the colours of `decide`, the samples upon it, as a matplotlib figure.
+    """The plane of two inputs in the colours of `decide`, with the samples on it, as a matplotlib figure.
 
-    `decide` takes two inputs and gives a number; the boundary is where it crosses one half. Classes differ
-    in the marker's shape too. Saved at `path` where there is one. Raises ModuleNotFoundError without
-    matplotlib, saying what to install.
+    `decide` takes two inputs and returns a number; the boundary is where it crosses one half. Classes also
+    differ in the shape of their markers. The figure is saved at `path` if there is one. Raises
+    ModuleNotFoundError without matplotlib, saying what to install.
     """
     try:
         from matplotlib.figure import Figure

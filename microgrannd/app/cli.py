@@ -12,15 +12,18 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeAlias
 
 from microgrannd import __version__, engine
 from microgrannd.engine import Constant, Value, topological_order
 from microgrannd.ground.errors import MicrogranndError
 from microgrannd.ground.terminal import table
 
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the program and give its exit status."""
+    """Run the program and return its exit status."""
     parsed = _parser().parse_args(arguments)
     try:
         parsed.run(parsed)
@@ -28,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # whoever read our output has had enough
+    except BrokenPipeError:  # whoever was reading our output has stopped
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (MicrogranndError, ValueError, TypeError, OSError, ModuleNotFoundError) as error:
@@ -43,7 +46,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"microgrannd {__version__} ({_build()})")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for add in (_add_iris, _add_draw, _add_step, _add_source, _add_mnist, _add_predict):
+        add(commands)
+    return parser
 
+
+def _add_iris(commands: Commands) -> None:
     iris = commands.add_parser(
         "iris",
         help="train the 2-2-1 network on Fisher's iris data",
@@ -52,14 +60,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     iris.add_argument("--epochs", type=int, metavar="N", help="how many (default: 1000; with --one-hot 4000)")
     iris.add_argument("--eta", type=float, default=0.1, metavar="RATE", help="the learning rate (default: 0.1)")
-    iris.add_argument("--seed", type=int, default=0, metavar="N", help="for the first weights (default: 0)")
+    iris.add_argument("--seed", type=int, default=0, metavar="N", help="for the initial weights (default: 0)")
     iris.add_argument("--hidden", type=int, default=2, metavar="N", help="neurons in the hidden layer (default: 2)")
     iris.add_argument("--one-hot", action="store_true", help="two outputs, one for each class")
     iris.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="where to write (default: out)")
-    iris.add_argument("--data", type=Path, metavar="FILE", help="another iris.csv than the one that comes along")
+    iris.add_argument("--data", type=Path, metavar="FILE", help="an iris.csv in place of the one that is included")
     iris.add_argument("--quiet", action="store_true", help="print the result only")
     iris.set_defaults(run=_iris)
 
+
+def _add_draw(commands: Commands) -> None:
     draw = commands.add_parser("draw", help="draw an expression's graph as SVG", description=_draw.__doc__)
     _add_expression(draw, "circuit.svg")
     draw.add_argument("--backward", action="store_true", help="draw the backward pass beside it")
@@ -68,10 +78,14 @@ def _parser() -> argparse.ArgumentParser:
     draw.add_argument("--depth", type=int, metavar="N", help="fold the scopes below this depth")
     draw.set_defaults(run=_draw)
 
+
+def _add_step(commands: Commands) -> None:
     step = commands.add_parser("step", help="step through backpropagation in a page", description=_step.__doc__)
     _add_expression(step, "steps.html")
     step.set_defaults(run=_step)
 
+
+def _add_source(commands: Commands) -> None:
     source = commands.add_parser("source", help="print an expression's compiled program", description=_source.__doc__)
     _add_inputs(source)
     form = source.add_mutually_exclusive_group()
@@ -79,6 +93,8 @@ def _parser() -> argparse.ArgumentParser:
     form.add_argument("--llvm", action="store_true", help="as LLVM's assembly (with the native extra)")
     source.set_defaults(run=_source)
 
+
+def _add_mnist(commands: Commands) -> None:
     mnist = commands.add_parser(
         "mnist",
         help="train a network on MNIST's handwritten digits",
@@ -86,7 +102,9 @@ def _parser() -> argparse.ArgumentParser:
         "compiler finds in it, and print the confusion matrix and the accuracy.",
     )
     mnist.add_argument("--network", choices=["book", "saito"], default="book", help="196-100-50-10 or 784-50-10")
-    mnist.add_argument("--data", type=Path, metavar="DIR", help="the folder of the four IDX files (default: fetched)")
+    mnist.add_argument(
+        "--data", type=Path, metavar="DIR", help="the folder of the four IDX files (default: downloaded)"
+    )
     mnist.add_argument("--minibatches", type=int, metavar="N", help="how many (default: 40,000; saito 10,000)")
     mnist.add_argument("--eta", type=float, metavar="RATE", help="the learning rate (default: 1.0; saito 0.1)")
     mnist.add_argument("--seed", type=int, default=0, metavar="N", help="for weights and batches (default: 0)")
@@ -94,15 +112,16 @@ def _parser() -> argparse.ArgumentParser:
     mnist.add_argument("--quiet", action="store_true", help="print the result only")
     mnist.set_defaults(run=_mnist)
 
+
+def _add_predict(commands: Commands) -> None:
     predict = commands.add_parser("predict", help="recognise the digit in an image", description=_predict.__doc__)
     predict.add_argument("model", type=Path, help="a model that `microgrannd mnist --save` wrote")
     predict.add_argument("image", type=Path, help="a PNG of one digit, dark on light or light on dark")
     predict.set_defaults(run=_predict)
-    return parser
 
 
 def _build() -> str:
-    """Whether the engine runs as it is written or compiled by setup.py."""
+    """Whether the engine runs as Python or was compiled by setup.py."""
     return "pure Python" if engine.__file__.endswith(".py") else "compiled"
 
 

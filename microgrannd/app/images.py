@@ -1,7 +1,6 @@
 """Reading a small image: PNG files as rows of grey bytes, with the standard library alone.
 
-Bright ink on a dark background is what MNIST has; an image whose border is bright is turned over. This
-room imports nothing of the package.
+MNIST has bright ink on a dark background, so an image whose border is bright is inverted.
 """
 
 from __future__ import annotations
@@ -24,20 +23,20 @@ class Gray(NamedTuple):
 
 
 def read_gray(path: str | os.PathLike[str]) -> Gray:
-    """A PNG file as grey bytes; what is transparent counts as black.
+    """A PNG file as grey bytes; transparent pixels count as black.
 
-    Raises ValueError for what is no PNG file, or one that is interlaced or has 16 bits for a colour.
+    Raises ValueError for a file that is not PNG, or is interlaced or has 16 bits per colour.
     """
     with open(path, "rb") as file:
         content = file.read()
     if content[:8] != SIGNATURE:
-        raise ValueError(f"{path} is no PNG file; save the image as PNG.")
+        raise ValueError(f"{path} is not a PNG file; save the image as PNG.")
     try:
         return _decoded(content)
     except (struct.error, zlib.error, IndexError, KeyError) as error:
         raise ValueError(f"{path} is a damaged PNG file: {error!r}.") from None
     except NotImplementedError as error:
-        raise ValueError(f"{path} is {error}; save it with 8 bits for a colour, not interlaced.") from None
+        raise ValueError(f"{path} is {error}; save it with 8 bits per colour, not interlaced.") from None
 
 
 def squared(image: Gray, side: int) -> list[int]:
@@ -67,7 +66,7 @@ def _decoded(content: bytes) -> Gray:
         place += 12 + length
     width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", chunks[b"IHDR"][:13])
     if interlaced or depth == 16:
-        raise NotImplementedError("an interlaced PNG file" if interlaced else "a PNG file of 16 bits for a colour")
+        raise NotImplementedError("an interlaced PNG file" if interlaced else "a PNG file of 16 bits per colour")
     channels = CHANNELS[colour]
     stride = -(-width * channels * depth // 8)
     data = zlib.decompress(chunks[b"IDAT"])
@@ -101,7 +100,7 @@ def _unfiltered(data: bytes, height: int, stride: int, size: int) -> list[bytear
 
 
 def _predicted(kind: int, left: int, above: int, corner: int) -> int:
-    if kind == 4:  # Paeth's: whichever of the three is nearest to left + above - corner
+    if kind == 4:  # Paeth: the one of the three that is nearest to left + above - corner
         guess = left + above - corner
         return min((left, above, corner), key=lambda x: abs(guess - x))
     return (0, left, above, (left + above) // 2)[kind]

@@ -2,7 +2,7 @@
 
 The network, the data and the numbers are those of the worked examples K-05 to K-08 and K-16: sigmoid
 hidden units, linear outputs, half squared error averaged over 70 rows, full-batch gradient descent, first
-weights uniform in ±0.00005 and biases zero. This room may import all but the command line.
+weights uniform in ±0.00005 and biases zero.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def run(arguments: Namespace) -> None:
     optimizer = SGD(model.parameters(), lr=arguments.eta)
     if epochs < 0:
         raise ValueError(f"--epochs is at least 0, got {epochs}.")
-    _writable(arguments.out)
+    _check_writable(arguments.out)
     title = f"iris: a 2-{arguments.hidden}-{outputs} network, {model.parameter_count} parameters, {epochs} epochs"
     print(heading(title))
     print(f"before  {_on_test_rows(model, data, classify)}")
@@ -57,7 +57,7 @@ def run(arguments: Namespace) -> None:
     right = round(matrix.accuracy * matrix.total)
     print(heading(f"accuracy {right}/{matrix.total} = {matrix.accuracy:.4f}") + f", trained in {seconds:.3g} s")
     if history.interrupted:
-        print(f"interrupted after {len(history)} epochs; what was learned until then is what you see")
+        print(f"interrupted after {len(history)} epochs; this is what was learned until then")
     for line in _files(arguments.out, model, data, loss, targets, history):
         print(line)
 
@@ -84,7 +84,7 @@ def _files(
         f"wrote {folder / 'steps.html'}: its backpropagation, step by step, for a browser",
     ]
     try:
-        history.plot(str(folder / "loss.png"))
+        history.plot(folder / "loss.png")
         plots.decision_boundary(
             lambda x: _height(model(x)),
             data.train.x,
@@ -107,8 +107,8 @@ def _height(output: Value | list[Value]) -> float:
     return 0.5 + output[1].data - output[0].data if isinstance(output, list) else output.data
 
 
-def _writable(folder: Path) -> None:
-    """Find out before the training, not after it, whether the results can be written."""
+def _check_writable(folder: Path) -> None:
+    """Raise OSError now rather than after the training if the results cannot be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / ".microgrannd"

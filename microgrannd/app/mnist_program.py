@@ -1,9 +1,8 @@
 """Training on MNIST's handwritten digits, and recognising one: `microgrannd mnist` and `microgrannd predict`.
 
 Both networks are built of scalar neurons and a scalar loss, as the iris network is. The compiler finds the
-matrix program in them; nothing here multiplies matrices. `book` is that of Kneusel's Math for Deep
-Learning, chapter 10, `saito` the one of Saito's Deep Learning from Scratch, chapter 5. This room may import
-all but the command line.
+matrix program in them; nothing here multiplies matrices. `book` is from Kneusel's Math for Deep Learning,
+chapter 10, `saito` from Saito's Deep Learning from Scratch, chapter 5.
 """
 
 from __future__ import annotations
@@ -102,7 +101,7 @@ def train(
     seed: int | None = None,
     progress: bool = False,
 ) -> list[float]:
-    """Train on so many minibatches, epoch by epoch; the mean losses of the epochs, the last perhaps a part."""
+    """Train on `minibatches` minibatches and return the mean loss of each epoch; the last may be a partial one."""
     import numpy
 
     def loss(x: Sequence[Value], y: Sequence[Value]) -> Value:
@@ -117,7 +116,7 @@ def train(
     history = program.fit((digits.x, targets), optimizer, epochs=epochs, progress=progress, **options)
     losses = history.losses
     if rest and not history.interrupted:
-        options["seed"] = None if seed is None else seed + 1  # or the first epoch's draws would come again
+        options["seed"] = None if seed is None else seed + 1  # so that the first epoch's draws do not come again
         generator = random.Random(options["seed"])
         count = rest * recipe.batch_size
         draw = generator.choices if recipe.replace else generator.sample
@@ -128,7 +127,7 @@ def train(
 
 
 def confusion(model: MLP, data: Mnist) -> ConfusionMatrix:
-    """How the trained network takes the test images."""
+    """How the trained network classifies the test images."""
     return ConfusionMatrix(data.test.y.tolist(), classes_of(model)(data.test.x), range(CLASSES))
 
 
@@ -144,7 +143,9 @@ def predict(arguments: Namespace) -> None:
     inputs = len(model.layers[0].neurons[0].w) if isinstance(model, MLP) else 0
     side = {196: 14, 784: 28}.get(inputs, 0)
     if not side:
-        raise ValueError(f"{arguments.model} is no network for digits of 14 × 14 or 28 × 28 pixels: it takes {inputs}.")
+        raise ValueError(
+            f"{arguments.model} is not a network for digits of 14 × 14 or 28 × 28 pixels: it takes {inputs} inputs."
+        )
     pixels = squared(read_gray(arguments.image), side)
     outputs = [output.data for output in model([pixel / BRIGHTEST for pixel in pixels])]
     shares = softmax(outputs) if model.layers[-1].neurons[0].activation is None else outputs

@@ -1,6 +1,6 @@
-"""Data to train on: `iris` comes with the package, `moons` is made on the spot, `mnist` is fetched once.
+"""Data to train on: `iris` comes with the package, `moons` is generated, `mnist` is downloaded once.
 
-Each gives its samples as pairs of x and y, which `fit` takes as they are.
+Each gives its samples as columns x and y, which `fit` takes as they are.
 """
 
 from microgrannd.datasets.iris import Iris, iris

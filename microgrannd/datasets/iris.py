@@ -31,9 +31,8 @@ class Iris(NamedTuple):
 def iris(columns: Sequence[str] = ("sepal_length", "sepal_width"), path: str | Path | None = None) -> Iris:
     """Setosa (class 0) and versicolor (class 1): of each the first 35 rows to train, the last 15 to test.
 
-    The columns are standardised: the mean of all 150 rows is taken off, the standard deviation (the
-    population's, of all 150 rows) divided out. `path` is another file of the same form. Raises ValueError
-    if it lacks a column or a row.
+    The columns are standardised by the mean and the (population) standard deviation of all 150 rows. `path`
+    is another file of the same form. Raises ValueError if it lacks a column or a row.
 
     >>> data = iris()
     >>> len(data.train.x), len(data.test.x)
@@ -66,7 +65,7 @@ def iris(columns: Sequence[str] = ("sepal_length", "sepal_width"), path: str | P
 def _mean_and_deviation(table: list[list[float]], name: str, columns: Sequence[str]) -> tuple[list[float], list[float]]:
     count = len(table)
     if not count:
-        raise ValueError(f"{name} has no rows beneath its header.")
+        raise ValueError(f"{name} has no rows below its header.")
     mean = [math.fsum(column) / count for column in zip(*table, strict=True)]
     squares = [math.fsum((row[i] - m) ** 2 for row in table) / count for i, m in enumerate(mean)]
     for column, square in zip(columns, squares, strict=True):

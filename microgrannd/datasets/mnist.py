@@ -1,7 +1,7 @@
 """MNIST, the handwritten digits of LeCun and Cortes: 60,000 to train on and 10,000 to test with.
 
-The four original files are read from a folder, or fetched once and kept in a cache. Every file is checked
-against its known size and checksum before it is used, so a damaged one is named and never read.
+The four original files are read from a folder, or downloaded once and kept in a cache. Each is checked
+against its known checksum before it is used, so that a damaged file is named and never read.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SMALL_SIDE: Final = 14
 
 
 class File(NamedTuple):
-    """One of the four: its name, its size and checksum packed, and the checksum of its content."""
+    """One of the four: its name, the size and checksum of the packed file, the checksum of its content."""
 
     name: str
     size: int
@@ -33,32 +33,18 @@ class File(NamedTuple):
     content_md5: str
 
 
+# fmt: off
 FILES: Final = (
-    File(
-        "train-images-idx3-ubyte",
-        9912422,
-        "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-        "6bbc9ace898e44ae57da46a324031adb",
-    ),
-    File(
-        "train-labels-idx1-ubyte",
-        28881,
-        "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-        "a25bea736e30d166cdddb491f175f624",
-    ),
-    File(
-        "t10k-images-idx3-ubyte",
-        1648877,
-        "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-        "2646ac647ad5339dbf082846283269ea",
-    ),
-    File(
-        "t10k-labels-idx1-ubyte",
-        4542,
-        "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
-        "27ae3e4e09519cfbb04c329615203637",
-    ),
+    File("train-images-idx3-ubyte", 9_912_422,
+         "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609", "6bbc9ace898e44ae57da46a324031adb"),
+    File("train-labels-idx1-ubyte", 28_881,
+         "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c", "a25bea736e30d166cdddb491f175f624"),
+    File("t10k-images-idx3-ubyte", 1_648_877,
+         "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6", "2646ac647ad5339dbf082846283269ea"),
+    File("t10k-labels-idx1-ubyte", 4_542,
+         "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6", "27ae3e4e09519cfbb04c329615203637"),
 )
+# fmt: on
 
 
 class Digits(NamedTuple):
@@ -77,11 +63,11 @@ class Mnist(NamedTuple):
 
 
 def mnist(folder: str | Path | None = None, *, small: bool = False, download: bool = True) -> Mnist:
-    """The digits, from the original files in a folder, from the cache, or fetched once into it.
+    """The digits, from the original files in a folder, or from the cache, into which they are downloaded once.
 
-    `folder` has the four files, packed (.gz) or unpacked; without one, the environment variable
+    `folder` has the four files, packed (.gz) or unpacked; if it is None, the environment variable
     MICROGRANND_DATA may name it. `small` makes the images 14 × 14: each pixel is the rounded mean of four.
-    Raises ValueError for a file that is not the original, and FileNotFoundError where files are missing and
+    Raises ValueError for a file that is not the original, and FileNotFoundError if files are missing and
     `download` is False.
     """
     try:
@@ -117,13 +103,13 @@ def shrunk(images: Any) -> Any:
 
 
 def cache() -> Path:
-    """The folder in which fetched files are kept."""
+    """The folder in which downloaded files are kept."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "microgrannd" / "mnist"
 
 
 def _content(folder: Path, file: File, *, fetched: bool) -> bytes:
-    """The content of one of the files, unpacked and checked."""
+    """A file's content, unpacked and checked."""
     unpacked, packed = folder / file.name, folder / f"{file.name}.gz"
     if unpacked.is_file():
         content = unpacked.read_bytes()
@@ -139,7 +125,7 @@ def _content(folder: Path, file: File, *, fetched: bool) -> bytes:
     try:
         content = gzip.decompress(packed.read_bytes())
     except (OSError, EOFError) as error:
-        raise ValueError(f"{packed} is damaged: {error}. Delete it, and it is fetched anew.") from None
+        raise ValueError(f"{packed} is damaged: {error}. Delete it, and it is downloaded again.") from None
     _check(packed, hashlib.md5(content, usedforsecurity=False).hexdigest(), file.content_md5)
     return content
 
@@ -148,20 +134,17 @@ def _check(path: Path, found: str, expected: str) -> None:
     if found != expected:
         raise ValueError(
             f"{path} is damaged or not MNIST's: its content has the MD5 checksum {found}, not {expected}. "
-            "Delete it, and it is fetched anew."
+            "Delete it, and it is downloaded again."
         )
 
 
 def _header_size(content: bytes) -> int:
     """How many bytes come before the numbers of an IDX file."""
-    return 4 + 4 * content[3]  # the fourth byte tells how many dimensions there are
-
-
-# ---- fetching
+    return 4 + 4 * content[3]  # the fourth byte is the number of dimensions
 
 
 def _fetch(path: Path, file: File, mirrors: Sequence[str] = MIRRORS) -> None:
-    """Fetch a file, going on where an earlier attempt ended; it has its name only once it is whole and checked."""
+    """Download a file, resuming an earlier attempt; it gets its name only once it is complete and checked."""
     import urllib.error
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -178,7 +161,7 @@ def _fetch(path: Path, file: File, mirrors: Sequence[str] = MIRRORS) -> None:
             os.replace(partial, path)
             return
         partial.unlink()
-        reasons.append(f"{mirror}: what it gave has the SHA-256 checksum {found}, not {file.sha256}")
+        reasons.append(f"{mirror}: what it sent has the SHA-256 checksum {found}, not {file.sha256}")
     raise OSError(
         f"{path.name} could not be fetched ({'; '.join(reasons)}). Put MNIST's four files into a folder and "
         f"name it with --data or the environment variable {FOLDER_VARIABLE}."
@@ -186,7 +169,7 @@ def _fetch(path: Path, file: File, mirrors: Sequence[str] = MIRRORS) -> None:
 
 
 def _fetch_from(url: str, partial: Path, size: int) -> None:
-    """Append to the partial file what it lacks; a server that cannot go on starts again."""
+    """Append to the partial file what it lacks, or start again if the server cannot resume."""
     import urllib.request
 
     have = partial.stat().st_size if partial.exists() else 0
@@ -207,7 +190,7 @@ def _fetch_from(url: str, partial: Path, size: int) -> None:
 
 @contextmanager
 def _reporting(name: str, size: int) -> Iterator[Callable[[int], None]]:
-    """A function to be called with how many bytes are there: a bar on a terminal, one plain line elsewhere."""
+    """A function to call with the number of bytes received: a bar on a terminal, one plain line elsewhere."""
     if not sys.stderr.isatty():
         print(f"fetching {name} ({size / 1e6:.1f} MB)", file=sys.stderr, flush=True)
         yield lambda have: None

@@ -1,4 +1,4 @@
-"""What a data set gives: inputs and labels, row by row."""
+"""What a data set consists of: inputs and labels, row by row."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Data to train on: columns side by side, or a stream of batches of which one at a time is in memory.
+"""Data to train on: aligned columns, or a stream of batches of which one at a time is in memory.
 
-An array of another library, such as a tensor, becomes NumPy's. This room imports nothing of the package.
+Arrays of other libraries, such as tensors, become NumPy arrays.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Data: TypeAlias = "Sequence[Column] | Iterable[Sequence[Column]] | Callable[[], 
 
 
 def columns_of(data: Any, what: str = "The data") -> tuple[list[Column], int]:
-    """The data's columns, checked, and how many samples they have."""
+    """The data's columns, checked, and the number of samples."""
     if not isinstance(data, tuple | list) or not all(hasattr(column, "__len__") for column in data):
         raise TypeError(
             f"{what} is a tuple with an array or list for each argument of the loss, such as (X, Y); "
@@ -37,19 +37,19 @@ def batch_size_of(batch_size: int | None, count: int) -> int:
 
 
 class Stream:
-    """Batches that come one after the other, anew for each epoch; `begin` starts an epoch.
+    """Batches that come one after another, anew for each epoch; `begin` starts an epoch.
 
-    A batch is let go of before the next one is made.
+    A batch is released before the next one is made.
     """
 
     def __init__(self, begin: Callable[[], Iterator[Any]]) -> None:
         self._begin = begin
         self._ahead: tuple[list[Column], Iterator[list[Column]]] | None = None
         self._epochs = 0
-        self.place = 0  # which batch of its epoch is the last that was given, counted from 1
+        self.place = 0  # the number of the last batch given in this epoch, counted from 1
 
     def first(self) -> list[Column]:
-        """The first batch, which stays the first of the epoch to come."""
+        """The first batch, which the next epoch begins with all the same."""
         if self._ahead is None:
             batches = self._epoch()
             self._ahead = next(batches), batches
@@ -89,7 +89,7 @@ class Stream:
 
 
 def stream_of(data: Any, epochs: int, *, batch_size: int | None, replace: bool, seed: int | None) -> Stream | None:
-    """The data as a stream; None where they are columns, or nothing that can be trained on."""
+    """The data as a stream; None if it is columns, or nothing that can be trained on."""
     if isinstance(data, Stream):
         return data
     if isinstance(data, tuple | list | dict | str) or hasattr(data, "shape"):

@@ -1,7 +1,4 @@
-"""A file that is there whole or not at all.
-
-This room imports nothing of the package.
-"""
+"""Writing a file whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from pathlib import Path
 
 
 def write_whole(path: str | os.PathLike[str], content: str | bytes) -> None:
-    """Write beside the destination and rename: whoever looks sees the old file or the new, never a half.
+    """Write beside the destination, then rename: a reader sees the old file or the new one, never half of it.
 
     >>> folder = tempfile.mkdtemp()
     >>> write_whole(Path(folder, "y.svg"), "<svg/>")
@@ -28,7 +25,7 @@ def write_whole(path: str | os.PathLike[str], content: str | bytes) -> None:
     try:
         descriptor, unfinished = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".tmp")
     except PermissionError:
-        raise PermissionError(f"{path.parent} may not be written to: choose another folder for {path.name}.") from None
+        raise PermissionError(f"{path.parent} cannot be written to: choose another folder for {path.name}.") from None
     try:
         with open(descriptor, "wb") as file:
             file.write(data)
@@ -42,7 +39,7 @@ def write_whole(path: str | os.PathLike[str], content: str | bytes) -> None:
 
 
 def _permissions(path: Path) -> int:
-    """Those of the file that is replaced, or those of any new file."""
+    """Those of the file that is replaced, or else those of any new file."""
     if path.exists():
         return stat.S_IMODE(path.stat().st_mode)
     mask = os.umask(0)

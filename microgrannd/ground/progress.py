@@ -1,7 +1,4 @@
-"""How far a training has come: a line that renews itself on a terminal, plain lines elsewhere.
-
-On a terminal tqdm draws it where it is installed. This room imports nothing of the package.
-"""
+"""The progress of a training: a line that is redrawn on a terminal (by tqdm, if installed), plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -13,12 +10,12 @@ from typing import Final, TypeAlias
 
 Report: TypeAlias = Callable[[int, float], None]
 
-LINES: Final = 10  # in a whole training, where there is no terminal
+LINES: Final = 10  # in a whole training, outside a terminal
 
 
 @contextmanager
 def reporting(epochs: int, shown: bool) -> Iterator[Report]:
-    """A function to be called after each epoch with how many are done and their last loss.
+    """A function to call after each epoch with the number of epochs done and the last loss.
 
     >>> with reporting(2, shown=False) as report:
     ...     report(1, 0.5)

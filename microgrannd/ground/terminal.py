@@ -1,8 +1,4 @@
-"""What is printed in a terminal: headings, tables, and the widths and colours that it can bear.
-
-Colour only on a terminal, and never where NO_COLOR is set (https://no-color.org). This room imports
-nothing of the package.
-"""
+"""Headings and tables for a terminal, never wider than it; bold only on one, and without NO_COLOR (no-color.org)."""
 
 from __future__ import annotations
 
@@ -14,15 +10,12 @@ from collections.abc import Iterable, Sequence
 
 def heading(text: str) -> str:
     """The text, bold where the terminal shows it."""
-    return f"\033[1m{text}\033[0m" if _styled() else text
-
-
-def _styled() -> bool:
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    styled = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return f"\033[1m{text}\033[0m" if styled else text
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[int] = (0,)) -> str:
-    """Columns of text, cut to the terminal's width; those at `left` are aligned there, the others to the right.
+    """Columns of text, cut to the terminal's width; those at `left` are flush left, the others flush right.
 
     >>> print(table(["name", "value"], [["x", "-2"], ["product", "12.5"]]))
     name     value

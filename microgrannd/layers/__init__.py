@@ -1,7 +1,4 @@
-"""Backpropagation as the textbooks write it: gates, and layers with a forward and a backward.
-
-No graph of Values here: see `layers.network` for how it is computed.
-"""
+"""Backpropagation as the textbooks write it: gates, and layers with a forward and a backward."""
 
 from microgrannd.layers.gates import ComputationalGraph, Gate
 from microgrannd.layers.network import ActivationLayer, Affine, FullyConnectedLayer, Network, SoftmaxWithLoss

@@ -1,7 +1,7 @@
 """Gates: operations as objects with `forward` and `backward`, and graphs of gates wired by hand.
 
-This is backpropagation as the textbooks build it before they have an engine. The slopes come from the
-operations table. This room may import the operations and the nests.
+This is backpropagation as the textbooks build it before they have an engine. The local gradients come
+from the operations table.
 """
 
 from __future__ import annotations
@@ -54,16 +54,14 @@ class Gate:
             local_gradients = self.operation.local_gradients(*leaves(self.inputs), self.output)
             return list(rebuilt(self.inputs, iter([float(upstream * local) for local in local_gradients])))
         given = (upstream, self.output, *self.inputs)
-        found = (each(lambda *x, i=i: self._contributions(*x)[i], *given) for i in range(len(self.inputs)))
-        return [_summed_to(x, gradient) for x, gradient in zip(self.inputs, found, strict=True)]
+        gradients = (each(lambda *x, i=i: self._contributions(*x)[i], *given) for i in range(len(self.inputs)))
+        return [_summed_to(x, gradient) for x, gradient in zip(self.inputs, gradients, strict=True)]
 
     def _contributions(self, upstream: Any, output: Any, *inputs: Any) -> list[Any]:
         inputs += self.operation.defaults[len(inputs) :]
         with _without_warnings(inputs):
             local_gradients = self.operation.local_gradients(*inputs, output)
-        if self.operation.routes:
-            return [operations.contribution(local, upstream) for local in local_gradients]
-        return [operations.contribution(upstream, local) for local in local_gradients]
+            return [operations.contributed(upstream, local, self.operation.routes) for local in local_gradients]
 
 
 class ComputationalGraph:
@@ -89,7 +87,7 @@ class ComputationalGraph:
         self._order: list[str] | None = None
 
     def add(self, name: str, operation: Operation, *inputs: Any) -> None:
-        """A gate called `name`; its inputs are names of gates or of the graph's inputs, or plain numbers."""
+        """Add a gate called `name`; its inputs are names of gates or of the graph's inputs, or plain numbers."""
         if name in self.gates:
             raise ValueError(f"There is a gate {name!r} already.")
         self.gates[name] = Gate(operation)
@@ -98,13 +96,13 @@ class ComputationalGraph:
 
     @property
     def order(self) -> list[str]:
-        """The gates, each after those that it needs. Raises ValueError where they wait for each other."""
+        """The gates, each after those that it needs. Raises ValueError if they depend on each other in a circle."""
         if self._order is None:
             needs = {name: [x for x in wires if x in self.gates] for name, wires in self.wires.items()}
             try:
                 self._order = list(TopologicalSorter(needs).static_order())
             except CycleError as error:
-                raise ValueError(f"The gates wait for each other in a circle: {' ← '.join(error.args[1])}.") from None
+                raise ValueError(f"The gates depend on each other in a circle: {' ← '.join(error.args[1])}.") from None
         return self._order
 
     def forward(self, **inputs: Any) -> Any:
@@ -113,7 +111,7 @@ class ComputationalGraph:
         for name in self.order:
             missing = [x for x in self.wires[name] if isinstance(x, str) and x not in self.values]
             if missing:
-                raise TypeError(f"Gate {name!r} needs {', '.join(missing)}: give it to forward by its name.")
+                raise TypeError(f"Gate {name!r} needs {', '.join(missing)}: pass it to forward by its name.")
             wires = [self.values[x] if isinstance(x, str) else x for x in self.wires[name]]
             self.values[name] = self.gates[name].forward(*wires)
         return self.values[self.order[-1]]
@@ -122,28 +120,26 @@ class ComputationalGraph:
         """The gradients of the graph's inputs; every gate's is in `gradients`."""
         self.gradients = {self.order[-1]: upstream}
         for name in reversed(self.order):
-            for wire, gradient in zip(self.wires[name], self._back(name), strict=True):
+            arriving = self.gradients.get(name, 0.0)
+            for wire, gradient in zip(self.wires[name], self.gates[name].backward(arriving), strict=True):
                 if isinstance(wire, str):
                     before = self.gradients.get(wire)
                     self.gradients[wire] = gradient if before is None else each(operations.add, before, gradient)
         return {name: self.gradients.get(name, 0.0) for name in self.values if name not in self.gates}
 
-    def _back(self, name: str) -> list[Any]:
-        return self.gates[name].backward(self.gradients.get(name, 0.0))
-
 
 def _summed_to(x: Any, gradient: Any) -> Any:
-    """The gradient in the shape of x, summed where x was spread over rows or columns."""
+    """The gradient in the shape of x, summed where x was broadcast over rows or columns."""
     if isinstance(gradient, list):
         return gradient if isinstance(x, list | tuple) else operations.sum(leaves(gradient))
     if not is_array(gradient):
         return gradient
     shape = getattr(x, "shape", ())
     gradient = gradient.sum(axis=tuple(range(gradient.ndim - len(shape))))
-    spread = tuple(i for i, size in enumerate(shape) if size == 1 and gradient.shape[i] != 1)
-    return gradient.sum(axis=spread, keepdims=True) if spread else gradient
+    broadcast = tuple(i for i, size in enumerate(shape) if size == 1 and gradient.shape[i] != 1)
+    return gradient.sum(axis=broadcast, keepdims=True) if broadcast else gradient
 
 
 def _without_warnings(inputs: tuple[Any, ...]) -> AbstractContextManager[Any]:
-    """NumPy need not warn of what IEEE 754 defines."""
+    """NumPy need not warn of a result that IEEE 754 defines."""
     return sys.modules["numpy"].errstate(all="ignore") if any(map(is_array, inputs)) else nullcontext()

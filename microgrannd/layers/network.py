@@ -1,11 +1,9 @@
 """Backpropagation as the textbooks write it: layers with a forward and a backward, and lists of layers.
 
-No graph of Values here: a layer has `forward`, which keeps what it needs, and `backward`, which is
-called in the reverse order and takes the gradient that arrives and gives the gradient that goes on. The
-matrices are as the books have them, samples in rows: y = xW + b. Inputs are lists or NumPy arrays, one
-sample or a batch; a layer goes over to arrays with the first array it meets. The slopes come from the
-operations table, the matrix forms are derived by hand. This room may import `gates` and
-what is beneath it.
+There is no graph of Values here. A layer's `forward` keeps what its `backward` needs, which takes the
+gradient of the output and returns that of the input. The matrices are as the books have them, samples in
+rows: y = xW + b. Inputs are lists or NumPy arrays, one sample or a batch; a layer switches to arrays with
+the first array that it meets.
 """
 
 from __future__ import annotations
@@ -31,9 +29,8 @@ class ActivationLayer(Gate):
     """
 
     def __init__(self, activation: Operation | str = "sigmoid") -> None:
-        known = activation in operations.TABLE if isinstance(activation, str) else True
-        if not known:
-            raise ValueError(f"{activation!r} is no operation; sigmoid, tanh and relu are.")
+        if isinstance(activation, str) and activation not in operations.TABLE:
+            raise ValueError(f"{activation!r} is not an operation; sigmoid, tanh and relu are.")
         super().__init__(operations.TABLE[activation] if isinstance(activation, str) else activation)
 
     def backward(self, error: Any = 1.0) -> Any:
@@ -41,7 +38,7 @@ class ActivationLayer(Gate):
         return super().backward(error)[0]
 
     def step(self, eta: float) -> None:
-        """Nothing: there is nothing to learn here."""
+        """Do nothing: there are no parameters."""
 
 
 class Affine:
@@ -61,7 +58,7 @@ class Affine:
         self.db: Matrix = None
 
     def forward(self, x: Matrix) -> Matrix:
-        """xW + b, in the shape of x: one row or several."""
+        """xW + b: a row or several, as x is."""
         if is_array(x) and not is_array(self.W):
             self.W, self.b = _as_array(self.W), _as_array(self.b)
         width, expected = len(_rows(x)[0]), len(self.W)
@@ -105,9 +102,10 @@ class FullyConnectedLayer(Affine):
         draw = seed if isinstance(seed, random.Random) else random.Random(seed)
         weights = [[draw.random() - 0.5 for _ in range(outputs)] for _ in range(inputs)]
         super().__init__(weights, [draw.random() - 0.5 for _ in range(outputs)])
-        self._forget()
+        self.clear()
 
-    def _forget(self) -> None:
+    def clear(self) -> None:
+        """Forget the gradients of the passes so far."""
         self.delta_w = each(lambda w: w * 0.0, self.W)
         self.delta_b = each(lambda b: b * 0.0, self.b)
         self.passes = 0
@@ -116,20 +114,20 @@ class FullyConnectedLayer(Affine):
         """The gradient of the input; those of the parameters are added to `delta_w` and `delta_b`."""
         dx = super().backward(dy)
         if is_array(self.dW) and not self.passes:
-            self._forget()  # the layer may have gone over to arrays
+            self.clear()  # the layer may have switched to arrays
         self.delta_w = each(operations.add, self.delta_w, self.dW)
         self.delta_b = each(operations.add, self.delta_b, self.db)
         self.passes += len(_rows(dy))
         return dx
 
     def step(self, eta: float) -> None:
-        """Move the parameters against the mean gradient by `eta`, and begin anew."""
+        """Move the parameters by -`eta` times the mean gradient, and begin anew."""
         if not self.passes:
             raise RuntimeError("No backward pass since the last step: there is nothing to learn from.")
         rate = eta / self.passes
         _move(self.W, self.delta_w, rate)
         _move(self.b, self.delta_b, rate)
-        self._forget()
+        self.clear()
 
 
 class SoftmaxWithLoss:
@@ -196,7 +194,7 @@ class Network:
         self.layers: list[Any] = []
 
     def add(self, layer: Any) -> None:
-        """Put a layer behind those that are there."""
+        """Append a layer."""
         self.layers.append(layer)
 
     @property
@@ -218,7 +216,7 @@ class Network:
         return error
 
     def step(self, eta: float) -> None:
-        """A step of every layer."""
+        """Let every layer take a step."""
         for layer in self.layers:
             layer.step(eta)
 
@@ -265,15 +263,12 @@ def _taken(matrix: Matrix, chosen: list[int]) -> Matrix:
 
 
 def _move(matrix: Matrix, gradient: Matrix, rate: float) -> None:
-    """matrix −= rate · gradient, in place, so that whoever shares the matrix sees it."""
+    """matrix −= rate · gradient, in place, because others may share the matrix."""
     if is_array(matrix):
         matrix -= rate * gradient
         return
-    for i, row in enumerate(matrix):
-        if isinstance(row, list):
-            _move(row, gradient[i], rate)
-        else:
-            matrix[i] = row - rate * gradient[i]
+    for row, slopes in zip(_rows(matrix), _rows(gradient), strict=True):
+        row[:] = each(lambda w, slope: w - rate * slope, row, slopes)
 
 
 def _one_hot(target: Any, classes: int) -> list[float]:

@@ -1,7 +1,4 @@
-"""The layer view: each neuron's weighted input z, activation a and error δ, to check the equations by eye.
-
-This room may import `passes`, the engine and what is beneath them.
-"""
+"""The layer view: each neuron's weighted input z, activation a and error δ, to check the equations by eye."""
 
 from __future__ import annotations
 
@@ -89,7 +86,7 @@ def _weighted_input_and_activation(neuron: Any, children: dict[Value, list[Value
         return z, z
     if isinstance(activation, Operation):
         return z, next((child for child in children.get(z, []) if child.op is activation), z)
-    a = z  # a function of the user's own: as far as its nodes stay in the neuron
+    a = z  # a function of the user's own: its result is the last node within the neuron's scope
     while inside := [child for child in children.get(a, []) if child.scope == z.scope]:
         a = inside[0]
     return z, a

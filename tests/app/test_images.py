@@ -57,7 +57,7 @@ def test_the_kinds_of_colour(tmp_path, colour, depth, line, palette, want):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"GIF89a", "is no PNG file"), (b"\x89PNG\r\n\x1a\n" + b"\0" * 20, "is a damaged PNG file")],
+    [(b"GIF89a", "is not a PNG file"), (b"\x89PNG\r\n\x1a\n" + b"\0" * 20, "is a damaged PNG file")],
 )
 def test_what_is_no_image_is_refused_by_name(tmp_path, content, message):
     path = tmp_path / "a.png"

@@ -273,7 +273,7 @@ def textbook_and_model(sizes, activation, seed):
         affine = FullyConnectedLayer(len(layer.neurons[0].w), len(layer.neurons))
         affine.W = [[neuron.w[i].data for neuron in layer.neurons] for i in range(len(layer.neurons[0].w))]
         affine.b = [neuron.b.data for neuron in layer.neurons]
-        affine._forget()
+        affine.clear()
         network.add(affine)
         network.add(ActivationLayer(activation))
     return network, model

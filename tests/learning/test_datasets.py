@@ -94,7 +94,7 @@ def test_an_empty_file_a_header_alone_and_no_file_are_errors(tmp_path):
     with pytest.raises(ValueError, match="no column 'sepal_length'; its columns are: none"):
         iris(path=path)
     path.write_text("sepal_length,sepal_width,species\n")
-    with pytest.raises(ValueError, match="has no rows beneath its header"):
+    with pytest.raises(ValueError, match="has no rows below its header"):
         iris(path=path)
     path.write_text("sepal_length,sepal_width,species\n1,2,setosa\n1,3,setosa\n")
     with pytest.raises(ValueError, match="have the same 'sepal_length'"):

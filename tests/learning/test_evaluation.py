@@ -86,9 +86,9 @@ def test_the_largest_output_is_the_class_and_the_first_of_equals():
         (lambda: accuracy([], []), ValueError, "no labels"),
         (lambda: accuracy([1], [Value(0.7)]), TypeError, r"threshold\(output\) gives the class"),
         (lambda: one_hot(3, 3), ValueError, "Label 3 does not fit 3 classes: it is an int from 0 to 2"),
-        (lambda: ConfusionMatrix([0, 2], [0, 1], [0, 1]), ValueError, r"2 is none of the classes \[0, 1\]"),
+        (lambda: ConfusionMatrix([0, 2], [0, 1], [0, 1]), ValueError, r"2 is not one of the classes \[0, 1\]"),
         (lambda: ConfusionMatrix.from_counts([[1, 2]]), ValueError, "is square"),
-        (lambda: ConfusionMatrix([0, 1, 2], [0, 1, 2]).tp, AttributeError, "are for two classes; here are 3"),
+        (lambda: ConfusionMatrix([0, 1, 2], [0, 1, 2]).tp, AttributeError, "need two classes; there are 3 here"),
     ],
 )
 def test_what_cannot_be_compared_is_an_error(call, error, message):

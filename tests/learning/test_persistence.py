@@ -144,8 +144,8 @@ PARAMETERS = {"layer0.neuron0.w0": 1.0, "layer0.neuron0.w1": 2.0, "layer0.neuron
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": None}, "is no model file: its format is not 'microgrannd model'"),
-        ({"format": "another"}, "is no model file"),
+        ({"format": None}, "is not a model file: its format is not 'microgrannd model'"),
+        ({"format": "another"}, "is not a model file"),
         ({"version": NEWEST + 1}, f"a newer microgrannd .version {NEWEST + 1} .* reads up to {NEWEST}.: upgrade"),
         ({"version": "1"}, "its version is '1'"),
         ({"version": True}, "its version is True"),
@@ -153,9 +153,12 @@ PARAMETERS = {"layer0.neuron0.w0": 1.0, "layer0.neuron0.w1": 2.0, "layer0.neuron
         ({"architecture": None}, "has no architecture"),
         ({"parameters": None}, "has no parameters"),
         ({"parameters": [1.0]}, "has no parameters"),
-        ({"parameters": PARAMETERS | {"layer0.neuron0.b": "three"}}, "layer0.neuron0.b is 'three', which is no number"),
-        ({"parameters": PARAMETERS | {"layer0.neuron0.b": True}}, "is True, which is no number"),
-        ({"parameters": PARAMETERS | {"layer0.neuron0.b": [3.0]}}, "which is no number"),
+        (
+            {"parameters": PARAMETERS | {"layer0.neuron0.b": "three"}},
+            "neuron0.b is 'three', which is not a number",
+        ),
+        ({"parameters": PARAMETERS | {"layer0.neuron0.b": True}}, "is True, which is not a number"),
+        ({"parameters": PARAMETERS | {"layer0.neuron0.b": [3.0]}}, "which is not a number"),
         ({"parameters": PARAMETERS | {"layer0.neuron0.b": 10**400}}, "too large for a float"),
         ({"parameters": {"layer0.neuron0.w0": 1.0}}, "has 1 parameters where 3 are expected"),
         ({"parameters": {"a": 1.0, "b": 2.0, "c": 3.0}}, "lacks layer0.neuron0.w0, .*; the model has no a, b, c"),
@@ -193,7 +196,7 @@ def test_a_file_cut_off_anywhere_is_an_error(path):
     before = numbers(model)
     for length in range(len(whole)):
         path.write_text(whole[:length])
-        with pytest.raises(ModelFileError, match="is damaged or no model file: it is not JSON"):
+        with pytest.raises(ModelFileError, match="is damaged or not a model file: it is not JSON"):
             load(path, into=model)
     assert numbers(model) == before
 
