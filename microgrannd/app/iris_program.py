@@ -78,11 +78,14 @@ def _files(
     save(model, folder / "model.json")
     draw(sample).save(folder / "graph.svg")
     player.to_html(folder / "steps.html")
-    lines = [
-        f"wrote {folder / 'model.json'}: the trained model",
-        f"wrote {folder / 'graph.svg'}: the graph of the first sample's loss, with its gradients",
-        f"wrote {folder / 'steps.html'}: its backpropagation, step by step, for a browser",
-    ]
+    written = {
+        "model.json": "the trained model",
+        "graph.svg": "the graph of the first sample's loss, with its gradients",
+        "steps.html": "its backpropagation, step by step, for a browser",
+        "loss.png": "the loss over the epochs",
+        "boundary.png": "what the network decides where",
+    }
+    lines = [f"wrote {folder / name}: {what}" for name, what in written.items()]
     try:
         history.plot(folder / "loss.png")
         plots.decision_boundary(
@@ -94,12 +97,8 @@ def _files(
             classes=SPECIES,
         )
     except ModuleNotFoundError as error:
-        return [*lines, f"no plots: {error}"]
-    return [
-        *lines,
-        f"wrote {folder / 'loss.png'}: the loss over the epochs",
-        f"wrote {folder / 'boundary.png'}: what the network decides where",
-    ]
+        return [*lines[:3], f"no plots: {error}"]
+    return lines
 
 
 def _height(output: Value | list[Value]) -> float:

@@ -68,13 +68,9 @@ def layered(
     """
     if any(tags):
         return _with_tags(sizes, edges, tags, rankdir)
-    horizontal = rankdir in ("LR", "RL")
-    lengths = [size[0] if horizontal else size[1] for size in sizes]  # along
-    breadths = [size[1] if horizontal else size[0] for size in sizes]  # across
     layers = Layers(tight_ranks(len(sizes), edges) if ranks is None else ranks, [*edges, *beside], lanes)
     layers.arrange()
-    across = coordinates_across(layers, breadths)
-    return _Coordinates(layers, sizes, lengths, breadths, across, rankdir).geometry(edges)
+    return _Coordinates(layers, sizes, rankdir).geometry(edges)
 
 
 def _with_tags(sizes: Sequence[Size], edges: Sequence[Ends], tags: Sequence[Size | None], rankdir: str) -> Geometry:
@@ -103,20 +99,14 @@ def _with_tags(sizes: Sequence[Size], edges: Sequence[Ends], tags: Sequence[Size
 
 
 class _Coordinates:
-    """From ranks and places to points."""
+    """From ranks and the order within them to points."""
 
-    def __init__(
-        self,
-        layers: Layers,
-        sizes: Sequence[Size],
-        lengths: Sequence[float],
-        breadths: Sequence[float],
-        across: Sequence[float],
-        rankdir: str,
-    ) -> None:
-        self.layers, self.sizes, self.across, self.rankdir = layers, sizes, across, rankdir
-        self.lengths, self.breadths = lengths, breadths
+    def __init__(self, layers: Layers, sizes: Sequence[Size], rankdir: str) -> None:
+        self.layers, self.sizes, self.rankdir = layers, sizes, rankdir
         self.horizontal, self.reversed = rankdir in ("LR", "RL"), rankdir in ("RL", "BT")
+        self.lengths = [size[0] if self.horizontal else size[1] for size in sizes]  # along
+        breadths = self.breadths = [size[1] if self.horizontal else size[0] for size in sizes]  # across
+        across = self.across = coordinates_across(layers, breadths)
         self.starts, self.ends = self._columns()
         self.middle = self._middles()
         half = [breadth / 2 for breadth in breadths] + [0.0] * (len(across) - len(breadths))
@@ -126,9 +116,7 @@ class _Coordinates:
 
     def geometry(self, edges: Sequence[Ends]) -> Geometry:
         leaving, arriving = self._ports(edges)
-        paths = [
-            self._path(*ends, *ports) for ends, ports in zip(edges, zip(leaving, arriving, strict=True), strict=True)
-        ]
+        paths = [self._path(*ends, *ports) for ends, *ports in zip(edges, leaving, arriving, strict=True)]
         centres = [self._point(self.middle[node], self.across[node]) for node in range(self.layers.nodes)]
         extent, breadth = round(self.extent, 1), round(self.breadth, 1)
         width, height = (extent, breadth) if self.horizontal else (breadth, extent)

@@ -98,8 +98,7 @@ class Layers:
             keys = {}
             slots = []
             for i, vertex in enumerate(layer):
-                beside = neighbours[vertex]
-                if beside:
+                if beside := neighbours[vertex]:
                     total = 0
                     for neighbour in beside:
                         total += position[neighbour]

@@ -51,7 +51,7 @@ def finest_readable(graph: IndexedGraph, fold: str, depth: int | None) -> Foldin
     deepest = max((scope.count(".") + 1 for scope in set(graph.scopes) if scope), default=0)
     depths = [depth] if depth is not None else [0] if fold == "all" else list(range(deepest - 1, -1, -1))
     limit, crowd = (WHOLE, 10 * WHOLE) if depth is not None else (BOXES, 3 * BOXES)
-    by_scope = [(d, _by_scope(graph, d)) for d in depths if d < deepest and len(_heads(graph, d)) <= limit]
+    by_scope = [(d, _by_scope(graph, d)) for d in depths if d < deepest and len({*_boxed(graph, d).values()}) <= limit]
     if depth is not None and not by_scope and len(graph.order) <= WHOLE:
         return Folding(list(range(len(graph.order))), "every node is open")
     if fold != "all":
@@ -109,23 +109,17 @@ def _is_readable(graph: IndexedGraph, groups: list[int], boxes: int, edges: int)
     return len(between) <= edges
 
 
-def _heads(graph: IndexedGraph, depth: int) -> set[str]:
-    """The scopes that are boxes at this depth."""
-    return {_cut(scope, depth) for scope in set(graph.scopes) if scope.count(".") >= depth}
-
-
-def _cut(scope: str, depth: int) -> str:
-    return ".".join(scope.split(".")[: depth + 1])
+def _boxed(graph: IndexedGraph, depth: int) -> dict[str, str]:
+    """The scopes deep enough to be in a box, each with the scope, `depth` levels down, whose box that is."""
+    return {scope: ".".join(scope.split(".")[: depth + 1]) for scope in set(graph.scopes) if scope.count(".") >= depth}
 
 
 def _by_scope(graph: IndexedGraph, depth: int) -> list[int]:
-    """Nodes below `depth` levels of scopes are with the others of the same scope; the rest are alone."""
-    heads: dict[str, int] = {}
-    names = {scope: _cut(scope, depth) for scope in set(graph.scopes)}
-    groups = list(range(len(graph.order)))
-    for i, scope in enumerate(graph.scopes):
-        if scope and scope.count(".") >= depth:
-            groups[i] = heads.setdefault(names[scope], i)
+    """Nodes in at least `depth` levels of scopes are with the others of the same scope; the rest are alone."""
+    boxed, first = _boxed(graph, depth), dict[str, int]()
+    groups = [
+        first.setdefault(boxed[scope], i) if scope and scope in boxed else i for i, scope in enumerate(graph.scopes)
+    ]
     return _with_constants(graph, groups)
 
 

@@ -20,7 +20,7 @@ from microgrannd.drawing.player.wording import (
     local_gradients_in_numbers,
     title,
 )
-from microgrannd.engine import Step, Value, topological_order
+from microgrannd.engine import Value, topological_order
 from microgrannd.operations import Number
 
 LARGEST: Final = 1500  # nodes: a browser still draws them at once, and a person can still follow
@@ -175,11 +175,13 @@ def recorded_pass(order: Sequence[Value], upstream: Number = 1.0) -> Pass:
     steps = list(output.backward_steps(upstream))
     result.remarks.extend(on_backward(order, position, leaf_gradients, steps, len(result.events)))
     result.events.append(Seeded(position[output], before, output.grad))
-    local_formulas: dict[Value, tuple[str, ...]] = {}
+    formulas: dict[Value, tuple[str, ...]] = {}
     for step in steps:
-        if step.node not in local_formulas:
-            local_formulas[step.node] = local_gradients_in_numbers(step.node)
-        result.events.append(_added(step, position, local_formulas[step.node][step.position]))
+        node, k, upstream, local, contribution, held, after = step
+        if node not in formulas:
+            formulas[node] = local_gradients_in_numbers(node)
+        formula, parent = formulas[node][k], position[step.parent]
+        result.events.append(Added(position[node], k, parent, upstream, local, contribution, held, after, formula))
     return result
 
 
@@ -191,11 +193,6 @@ def _numbers_of_leaves(order: Sequence[Value], position: dict[Value, int]) -> li
             if parent.op is None:
                 values[position[parent]] = number_then
     return values
-
-
-def _added(step: Step, position: dict[Value, int], formula: str) -> Added:
-    node, i, upstream, local, contribution, before, after = step
-    return Added(position[node], i, position[step.parent], upstream, local, contribution, before, after, formula)
 
 
 def _chained(*texts: str, but: str) -> str:

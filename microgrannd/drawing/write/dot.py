@@ -1,11 +1,8 @@
-"""The same picture for Graphviz: `.dot` text, which needs nothing, and the hand-off to its layout.
-
-The `graphviz` package is imported only for the hand-off.
-"""
+"""The same picture for Graphviz: `.dot` text, which needs nothing, and the hand-off to an installed Graphviz."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from microgrannd.drawing.picture.lettering import printable
 from microgrannd.drawing.picture.picture import Box, Picture
@@ -43,7 +40,10 @@ def render(text: str, kind: str) -> bytes:
 
     Raises LayoutError where Graphviz is not installed or cannot lay the graph out.
     """
-    graphviz = _graphviz()
+    try:
+        import graphviz
+    except ModuleNotFoundError:
+        raise LayoutError('layout="dot" needs the graphviz package: pip install graphviz') from None
     try:
         return graphviz.Source(text, engine="dot").pipe(format=kind)  # type: ignore[no-any-return]
     except graphviz.ExecutableNotFound:
@@ -55,14 +55,6 @@ def render(text: str, kind: str) -> bytes:
         ) from None
     except graphviz.CalledProcessError as error:
         raise LayoutError(f"Graphviz could not lay the graph out: {error}") from error
-
-
-def _graphviz() -> Any:
-    try:
-        import graphviz
-    except ModuleNotFoundError:
-        raise LayoutError('layout="dot" needs the graphviz package: pip install graphviz') from None
-    return graphviz
 
 
 def _attributes(node: Box) -> str:

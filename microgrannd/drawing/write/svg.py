@@ -34,7 +34,7 @@ LINE: Final = 480.0  # of a caption, unless the picture is broader
 
 
 def size(node: Box) -> Size:
-    """How large a node is drawn: (width, height)."""
+    """The width and height of a node as drawn."""
     rows = max(_rows(node), 0 if node.gate else 1)
     across = _gate_width(node) + (2 * _inset(node) + _text_width(node) if rows else 0.0)
     down = 24.0 if node.kind == "constant" else 13.0 + ROW * max(rows, 1)
@@ -55,7 +55,6 @@ def geometry_of(picture: Picture, rankdir: str = "LR") -> Geometry:
 
 
 def svg_text(picture: Picture, geometry: Geometry) -> str:
-    """The SVG file, as text."""
     caption = _wrapped(picture.caption, max(geometry.width, LINE)) if picture.caption else []
     across = max([geometry.width, *(width(line) * NOTE for line in caption)]) + 2 * MARGIN
     down = geometry.height + 2 * MARGIN + (len(caption) + 0.5) * ROW * bool(caption)
@@ -155,7 +154,11 @@ def _outline(node: Box, across: float, down: float) -> str:
     radius = min(down / 2, 17.0) if node.kind == "leaf" else 7.0
     copies = [_rectangle("box", shift, across, down, radius) for shift in (6, 3)] if node.count > 1 else []
     ring = _rectangle("ring", -4, across + 8, down + 8, radius + 4) if node.output else ""
-    box = _cut("box", across, down) if node.kind == "gradient" else _rectangle("box", 0, across, down, radius)
+    box = _rectangle("box", 0, across, down, radius)
+    if node.kind == "gradient":  # a box with its corners cut
+        right, bottom, low = _plain(across), _plain(down), _plain(down - 8)
+        near = _plain(across - 8)
+        box = f'<path class="box" d="M8 0H{near}L{right} 8V{low}L{near} {bottom}H8L0 {low}V8z"/>'
     return "".join([*copies, ring, box])
 
 
@@ -208,15 +211,6 @@ def _rectangle(kind: str, corner: float, across: float, down: float, radius: flo
     return f'<rect class="{kind}"{start} width="{_plain(across)}" height="{_plain(down)}" rx="{_plain(radius)}"/>'
 
 
-def _cut(kind: str, across: float, down: float) -> str:
-    """A box with its corners cut."""
-    right, bottom = _plain(across), _plain(down)
-    return (
-        f'<path class="{kind}" d="M8 0H{_plain(across - 8)}L{right} 8V{_plain(down - 8)}'
-        f'L{_plain(across - 8)} {bottom}H8L0 {_plain(down - 8)}V8z"/>'
-    )
-
-
 def _gate_width(node: Box) -> float:
     if not node.gate:
         return 0.0
@@ -240,7 +234,6 @@ def _text_width(node: Box) -> float:
 
 
 def _wrapped(text: str, room: float) -> list[str]:
-    """The text in lines that fit."""
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()
