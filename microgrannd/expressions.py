@@ -88,16 +88,11 @@ class _Reader:
             raise self._error("The expression is nested too deeply.", 0) from None
 
     def _operands(self, node: ast.expr) -> list[ast.expr]:
-        match node:
-            case ast.BinOp(left=left, right=right):
-                return [left, right]
-            case ast.Compare(left=left, comparators=[right]):
-                return [left, right]
-            case ast.UnaryOp(operand=operand):
-                return [operand]
-            case ast.Call(args=arguments):
-                return arguments
-        return []
+        if isinstance(node, ast.Call):
+            return node.args
+        if not isinstance(node, ast.BinOp | ast.UnaryOp | ast.Compare):
+            return []
+        return [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr)]
 
     def _computed(self, node: ast.expr, arguments: list[Operand]) -> Operand:
         match node:

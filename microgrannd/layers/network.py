@@ -12,6 +12,7 @@ import random
 from typing import Any, TypeAlias
 
 from microgrannd import operations
+from microgrannd.evaluation import one_hot
 from microgrannd.ground.nests import each, is_array, leaves
 from microgrannd.layers.gates import Gate
 from microgrannd.operations import Operation
@@ -152,7 +153,10 @@ class SoftmaxWithLoss:
         targets = list(t) if _is_batch(a) else [t]
         if len(targets) != len(rows):
             raise ValueError(f"Each sample has one target: got {len(rows)} samples and {len(targets)} targets.")
-        self.t = [_one_hot(target, len(rows[0])) for target in targets]
+        self.t = [
+            [float(x) for x in target] if hasattr(target, "__iter__") else one_hot(target, len(rows[0]))
+            for target in targets
+        ]
         if is_array(a):
             exponentials = operations.exp(a - a.max(axis=-1, keepdims=True))
             self.y, self.t = exponentials / exponentials.sum(axis=-1, keepdims=True), _as_array(self.t).reshape(a.shape)
@@ -269,12 +273,6 @@ def _move(matrix: Matrix, gradient: Matrix, rate: float) -> None:
         return
     for row, slopes in zip(_rows(matrix), _rows(gradient), strict=True):
         row[:] = each(lambda w, slope: w - rate * slope, row, slopes)
-
-
-def _one_hot(target: Any, classes: int) -> list[float]:
-    if hasattr(target, "__iter__"):
-        return [float(t) for t in target]
-    return [float(k == target) for k in range(classes)]
 
 
 def _as_array(matrix: Matrix) -> Any:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from heapq import heappop, heappush
+from itertools import takewhile
 
 from microgrannd.drawing.layout.ranks import representative
 from microgrannd.drawing.picture.grouping import WHOLE, Folding, IndexedGraph, finest_readable, without_cycles
@@ -24,6 +24,7 @@ from microgrannd.drawing.picture.picture import (
     Strength,
     box_of,
     gate_text,
+    kind_of,
     plural,
     title_and_description,
 )
@@ -63,92 +64,24 @@ def folded(
     return _Fold(graph, folding, detail).picture()
 
 
-@dataclass(slots=True)
-class _Group:
-    """What is known of the nodes that share a box: how many of which kind, their gradients, their copies."""
-
-    name: str
-    last: int = 0
-    nodes: int = 0
-    leaves: int = 0
-    constants: int = 0
-    operations: dict[Operation, int] = field(default_factory=dict)
-    total: float = 0.0  # of |gradient|, over all but the constants
-    largest: float = 0.0
-    scope: str | None = None
-    names: list[str] = field(default_factory=list)
-    copies: int = 1
-    output: bool = False
-    highlighted: bool = False
-
-    def add(self, i: int, value: Value, scope: str) -> None:
-        self.last = i
-        self.nodes += 1
-        if value.is_constant:
-            self.constants += 1
-            return
-        if value.op is not None:
-            self.operations[value.op] = self.operations.get(value.op, 0) + 1
-        else:
-            self.leaves += 1
-            if value.label and len(self.names) < 3 and value.label not in self.names:
-                self.names.append(value.label)
-        magnitude = abs(value.grad)
-        self.total += magnitude
-        if magnitude > self.largest or magnitude != magnitude:
-            self.largest = magnitude
-        if self.scope is None:
-            self.scope = scope
-        elif self.scope and self.scope != scope:
-            self.scope = _common_scope(self.scope, scope)
-
-    def contents(self) -> str:
-        """`12 mul, 3 leaves`: the most frequent operations first."""
-        kinds = sorted(
-            ((op.name, count) for op, count in self.operations.items()), key=lambda kind: (-kind[1], kind[0])
-        )
-        counts = [f"{count:,} {name}" for name, count in kinds[:4]] + (["…"] if len(kinds) > 4 else [])
-        counts += [plural(self.leaves, "leaf", "leaves")] if self.leaves else []
-        counts += [plural(self.constants, "constant")] if self.constants else []
-        return ", ".join(counts)
-
-
-def _common_scope(first: str, second: str) -> str:
-    """The innermost scope that contains both."""
-    common = []
-    for one, other in zip(first.split("."), second.split("."), strict=False):
-        if one != other:
-            break
-        common.append(one)
-    return ".".join(common)
-
-
 class _Fold:
-    """From groups to a picture."""
+    """From groups, each called by its first node, to a picture."""
 
     def __init__(self, graph: IndexedGraph, folding: Folding, detail: Detail) -> None:
         self.graph, self.groups, self.folding = graph, folding.groups, folding
         self.detail = detail.available(graph.order)
-        self.group: dict[int, _Group] = {}
-        for i, (number, value) in enumerate(zip(self.groups, graph.order, strict=True)):
-            if number == i:  # groups are called by their first node
-                self.group[number] = _Group(folding.names.get(number, ""))
-            group = self.group[number]
-            group.add(i, value, graph.scopes[i])
-            group.highlighted = group.highlighted or value in detail.highlight
-            if graph.backward and len(group.names) < 3 and graph.backward.get(value):
-                group.names.append(graph.backward[value])
-        for root in graph.roots:
-            self.group[self.groups[root]].output = True
+        self.members: dict[int, list[int]] = {}
+        for i, group in enumerate(self.groups):
+            self.members.setdefault(group, []).append(i)
+        self.gradients = {group: self._total_and_largest(nodes) for group, nodes in self.members.items()}
         self.edges = self._edges_between_groups()
-        if not folding.names:  # parts of a graph are no copies
-            self._count_copies()
+        self.copies = {} if folding.names else self._copies()  # parts of a graph are no copies
 
     def picture(self) -> Picture:
         order = self._order()
         place = {group: k for k, group in enumerate(order)}
-        scale = Strength(group.largest for group in self.group.values())
-        nodes = [self._box(self.group[number], scale) for number in order]
+        scale = Strength(largest for _, largest in self.gradients.values())
+        nodes = [self._box(group, scale) for group in order]
         edges = [
             Edge(f"e{nodes[place[target]].id}-{nodes[place[source]].id}", place[source], place[target], count=count)
             for (source, target), count in self.edges.items()
@@ -173,7 +106,7 @@ class _Fold:
 
     def _order(self) -> list[int]:
         """The groups, each after those that it is computed from; where there is a choice, the earliest first."""
-        waiting: TopologicalSorter[int] = TopologicalSorter(dict.fromkeys(self.group, ()))
+        waiting: TopologicalSorter[int] = TopologicalSorter(dict.fromkeys(self.members, ()))
         for source, target in self.edges:
             waiting.add(target, source)
         waiting.prepare()
@@ -186,7 +119,18 @@ class _Fold:
             waiting.done(order[-1])
         return order
 
-    def _count_copies(self) -> None:
+    def _total_and_largest(self, nodes: Sequence[int]) -> tuple[float, float]:
+        """Of |gradient|, over all but the constants; a NaN is the largest."""
+        total = largest = 0.0
+        for i in nodes:
+            if not self.graph.is_constant[i]:
+                magnitude = abs(self.graph.order[i].grad)
+                total += magnitude
+                if magnitude > largest or magnitude != magnitude:
+                    largest = magnitude
+        return total, largest
+
+    def _copies(self) -> dict[int, int]:
         """A group falls into parts that do not touch; where all have the same operations, they are copies."""
         order, groups = self.graph.order, self.groups
         part = list(range(len(order)))
@@ -200,42 +144,68 @@ class _Fold:
             if value.op is not None:
                 counts = contents.setdefault(groups[i], {}).setdefault(representative(i, part), {})
                 counts[value.op.name] = counts.get(value.op.name, 0) + 1
-        for group, parts in contents.items():
-            first, *others = parts.values()
-            if all(counts == first for counts in others):
-                self.group[group].copies = len(parts)
+        of_group = {group: list(parts.values()) for group, parts in contents.items()}
+        return {group: len(parts) for group, parts in of_group.items() if all(counts == parts[0] for counts in parts)}
 
-    def _box(self, group: _Group, scale: Strength) -> Box:
-        last = self.graph.order[group.last]
-        if group.nodes == 1:
-            box = box_of(last, group.last, self.detail)
+    def _box(self, group: int, scale: Strength) -> Box:
+        nodes, order = self.members[group], self.graph.order
+        last = nodes[-1]
+        if len(nodes) == 1:
+            box = box_of(order[last], last, self.detail)
         else:
-            notes = self._notes(group)
-            name = group.name or group.scope or ""
-            [*only] = group.operations
+            operations = Counter(value.op for value in map(order.__getitem__, nodes) if value.op is not None)
+            notes = self._notes(group, operations)
+            name = self.folding.names.get(group) or self._common_scope(nodes)
+            [*only] = operations
             box = Box(
-                id=f"f{group.last}",
+                id=f"f{last}",
                 kind="fold",
                 gate=gate_text(only[0]) if len(only) == 1 else "",
                 label=shortened(name),
                 title="; ".join(filter(None, (name, *notes))),
                 notes=notes,
-                highlighted=group.highlighted,
-                count=group.nodes,
+                highlighted=any(order[i] in self.detail.highlight for i in nodes),
+                count=len(nodes),
             )
-        box.kind = "gradient" if last in self.graph.backward else box.kind
-        box.output = group.output
-        box.strength = scale(group.largest) if self.detail.gradients else 0.0
+        box.kind = "gradient" if order[last] in self.graph.backward else box.kind
+        box.output = any(self.groups[root] == group for root in self.graph.roots)
+        box.strength = scale(self.gradients[group][1]) if self.detail.gradients else 0.0
         return box
 
-    def _notes(self, group: _Group) -> tuple[str, ...]:
-        notes = [f"{group.nodes:,} nodes", group.contents()] if group.operations else [group.contents()]
-        if group.copies > 1:
-            notes[0] = f"×{group.copies:,} · {notes[0]}"
-        if group.names:
-            more = ", …" if len(group.names) == 3 and group.nodes > 3 else ""
-            notes.append(shortened(", ".join(group.names) + more, 36))
-        if self.detail.gradients and group.nodes > group.constants:
-            mean = numeral(group.total / (group.nodes - group.constants), self.detail.precision)
-            notes.append(f"mean |∇| {mean}, largest {numeral(group.largest, self.detail.precision)}")
+    def _common_scope(self, nodes: Sequence[int]) -> str:
+        """The innermost scope that contains all but the constants."""
+        scopes = {self.graph.scopes[i] for i in nodes if not self.graph.is_constant[i]}
+        levels = zip(*[scope.split(".") for scope in scopes], strict=False)
+        return ".".join(level[0] for level in takewhile(lambda level: len(set(level)) == 1, levels))
+
+    def _notes(self, group: int, operations: Counter[Operation]) -> tuple[str, ...]:
+        """How many nodes, of what kind, some of their names, and how large their gradients are."""
+        nodes = self.members[group]
+        constants = sum(self.graph.is_constant[i] for i in nodes)
+        leaves = len(nodes) - constants - operations.total()
+        kinds = sorted((-count, op.name) for op, count in operations.items())
+        counts = [f"{-count:,} {name}" for count, name in kinds[:4]] + (["…"] if len(kinds) > 4 else [])
+        counts += [plural(leaves, "leaf", "leaves")] if leaves else []
+        counts += [plural(constants, "constant")] if constants else []
+        notes = [f"{len(nodes):,} nodes", ", ".join(counts)] if operations else [", ".join(counts)]
+        if self.copies.get(group, 1) > 1:
+            notes[0] = f"×{self.copies[group]:,} · {notes[0]}"
+        names = self._names(nodes)
+        if names:
+            more = ", …" if len(names) == 3 and len(nodes) > 3 else ""
+            notes.append(shortened(", ".join(names) + more, 36))
+        if self.detail.gradients and len(nodes) > constants:
+            total, largest = self.gradients[group]
+            mean = numeral(total / (len(nodes) - constants), self.detail.precision)
+            notes.append(f"mean |∇| {mean}, largest {numeral(largest, self.detail.precision)}")
         return tuple(notes)
+
+    def _names(self, nodes: Sequence[int]) -> list[str]:
+        """The first three names: the different labels of leaves, and the gradients."""
+        names: list[str] = []
+        for value in map(self.graph.order.__getitem__, nodes):
+            label = value.label if kind_of(value) == "leaf" and value.label not in names else ""
+            names += filter(None, (label, self.graph.backward.get(value)))
+            if len(names) > 2:
+                break
+        return names[:3]
