@@ -9,7 +9,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeAlias
@@ -66,7 +67,7 @@ def _add_iris(commands: Commands) -> None:
     iris.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="where to write (default: out)")
     iris.add_argument("--data", type=Path, metavar="FILE", help="an iris.csv in place of the one that is included")
     iris.add_argument("--quiet", action="store_true", help="print the result only")
-    iris.set_defaults(run=_iris)
+    iris.set_defaults(run=_program("iris_program", "run"))
 
 
 def _add_draw(commands: Commands) -> None:
@@ -110,14 +111,18 @@ def _add_mnist(commands: Commands) -> None:
     mnist.add_argument("--seed", type=int, default=0, metavar="N", help="for weights and batches (default: 0)")
     mnist.add_argument("--save", type=Path, metavar="FILE", help="write the trained model there, as JSON")
     mnist.add_argument("--quiet", action="store_true", help="print the result only")
-    mnist.set_defaults(run=_mnist)
+    mnist.set_defaults(run=_program("mnist_program", "run"))
 
 
 def _add_predict(commands: Commands) -> None:
-    predict = commands.add_parser("predict", help="recognise the digit in an image", description=_predict.__doc__)
+    predict = commands.add_parser(
+        "predict",
+        help="recognise the digit in an image",
+        description="Recognise the handwritten digit in an image and print the three likeliest.",
+    )
     predict.add_argument("model", type=Path, help="a model that `microgrannd mnist --save` wrote")
     predict.add_argument("image", type=Path, help="a PNG of one digit, dark on light or light on dark")
-    predict.set_defaults(run=_predict)
+    predict.set_defaults(run=_program("mnist_program", "predict"))
 
 
 def _build() -> str:
@@ -135,10 +140,9 @@ def _add_expression(command: argparse.ArgumentParser, output: str) -> None:
     command.add_argument("-o", "--output", type=Path, default=Path(output), metavar="FILE", help=f"default: {output}")
 
 
-def _iris(arguments: argparse.Namespace) -> None:
-    from microgrannd.app.iris_program import run
-
-    run(arguments)
+def _program(module: str, function: str) -> Callable[[argparse.Namespace], None]:
+    """A program that is imported only when it runs."""
+    return lambda arguments: getattr(import_module(f"microgrannd.app.{module}"), function)(arguments)
 
 
 def _draw(arguments: argparse.Namespace) -> None:
@@ -179,19 +183,6 @@ def _source(arguments: argparse.Namespace) -> None:
             print(file.read_text(encoding="utf-8").replace('#include "graph.h"\n', header))
     else:
         print(program.llvm_ir if arguments.llvm else program.python_source)
-
-
-def _mnist(arguments: argparse.Namespace) -> None:
-    from microgrannd.app.mnist_program import run
-
-    run(arguments)
-
-
-def _predict(arguments: argparse.Namespace) -> None:
-    """Recognise the handwritten digit in an image and print the three likeliest."""
-    from microgrannd.app.mnist_program import predict
-
-    predict(arguments)
 
 
 def _evaluated(arguments: argparse.Namespace) -> Value:

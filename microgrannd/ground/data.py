@@ -56,13 +56,10 @@ class Stream:
         return self._ahead[0]
 
     def __iter__(self) -> Iterator[list[Column]]:
-        if self._ahead is None:
-            return self._epoch()
-        return self._continued()
+        return self._epoch() if self._ahead is None else self._continued(*self._ahead)
 
-    def _continued(self) -> Iterator[list[Column]]:
-        assert self._ahead is not None
-        (first, batches), self._ahead = self._ahead, None
+    def _continued(self, first: list[Column], batches: Iterator[list[Column]]) -> Iterator[list[Column]]:
+        self._ahead = None
         yield first
         del first
         yield from batches
@@ -70,12 +67,8 @@ class Stream:
     def _epoch(self) -> Iterator[list[Column]]:
         self._epochs += 1
         self.place = 0
-        batches, width = self._begin(), 0
-        while True:
-            try:
-                batch: Any = next(batches)
-            except StopIteration:
-                break
+        width = 0
+        for batch in self._begin():
             self.place += 1
             columns, _ = columns_of(batch, f"Batch {self.place} of the data")
             width = width or len(columns)

@@ -16,7 +16,7 @@ from itertools import pairwise
 from typing import Final
 
 from microgrannd.drawing.layout.ordering import Layers
-from microgrannd.drawing.layout.placement import coordinates_across
+from microgrannd.drawing.layout.placement import Placement
 from microgrannd.drawing.layout.ranks import tight_ranks
 
 BETWEEN_RANKS: Final = 44.0
@@ -106,7 +106,7 @@ class _Coordinates:
         self.horizontal, self.reversed = rankdir in ("LR", "RL"), rankdir in ("RL", "BT")
         self.lengths = [size[0] if self.horizontal else size[1] for size in sizes]  # along
         breadths = self.breadths = [size[1] if self.horizontal else size[0] for size in sizes]  # across
-        across = self.across = coordinates_across(layers, breadths)
+        across = self.across = Placement(layers, breadths).across()
         self.starts, self.ends = self._columns()
         self.middle = self._middles()
         half = [breadth / 2 for breadth in breadths] + [0.0] * (len(across) - len(breadths))

@@ -14,12 +14,9 @@ BETWEEN_NODES: Final = 14.0
 BETWEEN_BENDS: Final = 9.0
 
 
-def coordinates_across(layers: Layers, breadths: Sequence[float]) -> list[float]:
-    """The coordinate across of each node and bend, given how broad the nodes are."""
-    return _Placement(layers, breadths).across()
+class Placement:
+    """The coordinate across of each node and bend, for nodes of these breadths."""
 
-
-class _Placement:
     def __init__(self, layers: Layers, breadths: Sequence[float]) -> None:
         self.layers = layers
         count = len(layers.rank)
