@@ -121,7 +121,7 @@ def _content(folder: Path, file: File, *, fetched: bool) -> bytes:
                 f"There is no {packed.name} in {folder}: it is one of MNIST's four files; "
                 f"name the folder that has them, or the environment variable {FOLDER_VARIABLE}."
             )
-        _fetch(packed, file)
+        fetch(packed, file)
     try:
         content = gzip.decompress(packed.read_bytes())
     except (OSError, EOFError) as error:
@@ -143,7 +143,7 @@ def _header_size(content: bytes) -> int:
     return 4 + 4 * content[3]  # the fourth byte is the number of dimensions
 
 
-def _fetch(path: Path, file: File, mirrors: Sequence[str] = MIRRORS) -> None:
+def fetch(path: Path, file: File, mirrors: Sequence[str] = MIRRORS) -> None:
     """Download a file, resuming an earlier attempt; it gets its name only once it is complete and checked."""
     import urllib.error
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from microgrannd.datasets import mnist
-from microgrannd.datasets.mnist import FILES, File, _fetch, shrunk
+from microgrannd.datasets.mnist import FILES, File, fetch, shrunk
 
 # The four original files, where the environment says that they are at hand.
 FOLDER = Path(os.environ["MICROGRANND_DATA"]) if "MICROGRANND_DATA" in os.environ else None
@@ -117,11 +117,11 @@ def test_fetching_goes_on_where_it_ended(made, tmp_path, monkeypatch):
     target = tmp_path / "cache" / f"{files[0].name}.gz"
     server = Server(monkeypatch, content, ends_after=1000)
     with pytest.raises(OSError, match="could not be fetched"):
-        _fetch(target, files[0], ["https://first/", "https://second/"])
+        fetch(target, files[0], ["https://first/", "https://second/"])
     assert server.requests == [None, "bytes=1000-"]
     assert not target.exists()
     Server(monkeypatch, content)
-    _fetch(target, files[0], ["https://third/"])
+    fetch(target, files[0], ["https://third/"])
     assert target.read_bytes() == content
     assert list(target.parent.iterdir()) == [target]
 
@@ -133,7 +133,7 @@ def test_a_server_that_cannot_go_on_starts_again(made, tmp_path, monkeypatch):
     target.parent.mkdir()
     target.with_name(f"{target.name}.partial").write_bytes(content[:700])
     Server(monkeypatch, content, ranges=False)
-    _fetch(target, files[0], ["https://first/"])
+    fetch(target, files[0], ["https://first/"])
     assert target.read_bytes() == content
 
 
@@ -142,7 +142,7 @@ def test_what_is_not_the_file_is_not_kept(made, tmp_path, monkeypatch):
     target = tmp_path / "cache" / f"{files[0].name}.gz"
     Server(monkeypatch, b"x" * files[0].size)
     with pytest.raises(OSError, match="SHA-256"):
-        _fetch(target, files[0], ["https://first/"])
+        fetch(target, files[0], ["https://first/"])
     assert list(target.parent.iterdir()) == []
 
 
