@@ -14,6 +14,7 @@ from typing import Any, Final, TypeAlias
 
 from microgrannd.ground.errors import ModelFileError
 from microgrannd.ground.files import write_whole
+from microgrannd.ground.functions import name_of
 from microgrannd.learning.modules import Module
 from microgrannd.nn import ACTIVATIONS, MLP, Layer, Neuron
 
@@ -23,7 +24,7 @@ VERSION: Final = 1
 Architecture: TypeAlias = dict[str, Any]
 AnyPath: TypeAlias = "str | os.PathLike[str]"
 
-NOT_FINITE: Final = {"inf": float("inf"), "-inf": float("-inf"), "nan": float("nan")}
+NOT_FINITE: Final = ("inf", "-inf", "nan")
 
 
 def save(model: Module, path: AnyPath) -> None:
@@ -96,9 +97,7 @@ def _spelled(number: float) -> float | str:
 
 
 def _number(path: AnyPath, name: str, written: Any) -> float:
-    if isinstance(written, str) and written in NOT_FINITE:
-        return NOT_FINITE[written]
-    if type(written) not in (int, float):
+    if type(written) not in (int, float) and not (isinstance(written, str) and written in NOT_FINITE):
         raise ModelFileError(f"{path} is damaged: {name} is {written!r}, which is not a number.")
     try:
         return float(written)
@@ -138,10 +137,8 @@ def _activation_name(neurons: list[Neuron]) -> str:
     activation = neurons[0].activation
     if any(neuron.activation is not activation for neuron in neurons):
         return "mixed"
-    for name, function in ACTIVATIONS.items():
-        if function is activation:
-            return name
-    return f"custom {getattr(activation, 'name', None) or getattr(activation, '__name__', activation)}"
+    custom = f"custom {getattr(activation, 'name', None) or name_of(activation)}"
+    return next((name for name, function in ACTIVATIONS.items() if function is activation), custom)
 
 
 def _built(path: AnyPath, architecture: Architecture, count: int) -> Module:

@@ -121,18 +121,17 @@ class Drawing:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the picture to a file: .svg, .dot or .html; with layout="dot" also .png and .pdf."""
         suffix = Path(path).suffix.lower()
-        if suffix in (".png", ".pdf") and self.layout == "dot":
+        if suffix in (".svg", ".dot", ".html"):
+            write_whole(path, str(getattr(self, suffix[1:])))
+        elif suffix not in (".png", ".pdf"):
+            given = suffix or "a file without a suffix"
+            raise ValueError(f"A drawing is saved as .svg, .dot or .html, not as {given!r}.")
+        elif self.layout == "dot":
             write_whole(path, render(self.dot, suffix[1:]))
-        elif suffix in (".png", ".pdf"):
+        else:
             raise ValueError(
                 f'{suffix} files come from Graphviz: draw(..., layout="dot"). '
                 "Without it, save .svg or .html, which every browser shows and prints."
-            )
-        elif suffix in (".svg", ".dot", ".html"):
-            write_whole(path, str(getattr(self, suffix[1:])))
-        else:
-            raise ValueError(
-                f"A drawing is saved as .svg, .dot or .html, not as {suffix or 'a file without a suffix'!r}."
             )
 
     def __repr__(self) -> str:

@@ -317,6 +317,11 @@ def test_softmax_networks_have_the_engines_gradients_too(kind):
     assert agrees(nested(affine.db), [v.grad for v in bv], 1e-12)
 
 
+def test_a_label_that_is_no_class_is_refused():
+    with pytest.raises(ValueError, match="Label 2 does not fit 2 classes"):
+        SoftmaxWithLoss().forward([[0.0, 1.0], [1.0, 0.0]], [1, 2])
+
+
 def test_the_layers_stay_in_order_and_share_their_matrices():  # S-24
     parameters = {"W1": np.ones((2, 3)), "b1": np.zeros(3), "W2": np.ones((3, 1)), "b2": np.zeros(1)}
     network = Network()

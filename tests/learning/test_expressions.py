@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from microgrannd import Value
+from microgrannd import Operation, Value, operations
 from microgrannd.engine import topological_order
 from microgrannd.expressions import evaluate
 from microgrannd.ground.errors import ExpressionError, MicrogranndError
@@ -196,3 +196,11 @@ def test_arithmetic_agrees_with_python(x, y, z, one, other):
     assert evaluate(expression, {"x": x, "y": y, "z": z}).data == eval(
         expression, {"__builtins__": {}}, {"x": x, "y": y, "z": z}
     )
+
+
+def test_a_row_whose_symbol_is_one_of_pythons_operators_is_written_between_its_inputs(monkeypatch):
+    halfway = Operation("@", lambda x, y: (x + y) / 2, lambda x, y, out: (0.5, 0.5))
+    monkeypatch.setitem(operations.TABLE, "halfway", halfway)
+    y = evaluate("x @ 4 + 1", {"x": 1})
+    assert y.data == 3.5
+    assert y.parents[0].op is halfway

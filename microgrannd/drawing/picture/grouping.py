@@ -20,7 +20,7 @@ BANDS: Final = 12
 
 
 class Folding(NamedTuple):
-    """The group of each node, called by its first one; how they were found, how to unfold them, and some names."""
+    """The group of each node, how they were found, how to unfold them, and the names of some."""
 
     groups: list[int]
     how: str

@@ -156,8 +156,7 @@ def _outline(node: Box, across: float, down: float) -> str:
     ring = _rectangle("ring", -4, across + 8, down + 8, radius + 4) if node.output else ""
     box = _rectangle("box", 0, across, down, radius)
     if node.kind == "gradient":  # a box with its corners cut
-        right, bottom, low = _plain(across), _plain(down), _plain(down - 8)
-        near = _plain(across - 8)
+        right, bottom, near, low = map(_plain, (across, down, across - 8, down - 8))
         box = f'<path class="box" d="M8 0H{near}L{right} 8V{low}L{near} {bottom}H8L0 {low}V8z"/>'
     return "".join([*copies, ring, box])
 
@@ -184,8 +183,8 @@ def _texts(node: Box, across: float) -> str:
     return "".join(parts)
 
 
-def _text(kind: str, x: float, y: float, text: str) -> str:
-    return f'<text class="{kind}" x="{_plain(x)}" y="{_plain(y)}">{text}</text>'
+def _text(kind: str, x: float, y: float, markup: str) -> str:
+    return f'<text class="{kind}" x="{_plain(x)}" y="{_plain(y)}">{markup}</text>'
 
 
 def _gate(node: Box, across: float, down: float) -> str:
