@@ -14,7 +14,6 @@ from typing import Any, Final, TypeAlias
 
 from microgrannd.ground.errors import ModelFileError
 from microgrannd.ground.files import write_whole
-from microgrannd.ground.functions import name_of
 from microgrannd.learning.modules import Module
 from microgrannd.nn import ACTIVATIONS, MLP, Layer, Neuron
 
@@ -137,7 +136,7 @@ def _activation_name(neurons: list[Neuron]) -> str:
     activation = neurons[0].activation
     if any(neuron.activation is not activation for neuron in neurons):
         return "mixed"
-    custom = f"custom {getattr(activation, 'name', None) or name_of(activation)}"
+    custom = f"custom {getattr(activation, 'name', None) or getattr(activation, '__name__', activation)}"
     return next((name for name, function in ACTIVATIONS.items() if function is activation), custom)
 
 
