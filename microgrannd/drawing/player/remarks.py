@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 from typing import Final, NamedTuple
 
+from microgrannd import operations
 from microgrannd.drawing.picture.lettering import numeral, printable, shortened
 from microgrannd.engine import Step, Value
 
-SATURATED: Final = {"sigmoid": 0.01, "tanh": 0.04}  # below this slope, 4 % of the largest
+SATURATED: Final = {operations.sigmoid: 0.01, operations.tanh: 0.04}  # below this slope, 4 % of the largest
 
 
 class Remark(NamedTuple):
@@ -46,15 +47,15 @@ def on_forward(node: Value, i: int, event: int) -> Iterator[Remark]:
     """Saturation, a ReLU that is off, and results that are not finite although all inputs are."""
     assert node.op is not None
     name = printable(node.op.name)
-    if name in SATURATED:
+    if node.op in SATURATED:
         slope = float(node.op.local_gradients(*node.inputs, node.data)[0])
-        if slope < SATURATED[name]:
+        if slope < SATURATED[node.op]:
             text = (
                 f"This {name} is saturated: at {numeral(node.inputs[0])} its slope is {numeral(slope)}, "
                 "so hardly any gradient gets through."
             )
             yield Remark(event, "saturated", i, text)
-    if name == "relu" and node.inputs[0] <= 0:
+    if node.op is operations.relu and node.inputs[0] <= 0:
         text = (
             f"This ReLU is off: its input, {numeral(node.inputs[0])}, is not above zero, so no gradient gets through. "
             "If it is off for every sample, it is dead: it can no longer learn."

@@ -8,14 +8,16 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from functools import reduce
+from typing import Final, NamedTuple
 
+from microgrannd import operations
 from microgrannd.drawing.picture.lettering import numeral, printable, shortened
 from microgrannd.drawing.picture.picture import kind_of
 from microgrannd.engine import Value
 from microgrannd.nodes import notation
 from microgrannd.nodes.notation import Formula
-from microgrannd.operations import FusedOperation, add, div, mul
+from microgrannd.operations import add, div, mul
 
 LONGEST_LABEL: Final = 80  # characters of a label that are kept
 LONGEST_NAME: Final = 14  # of an expression that serves as the name of a node without a label
@@ -39,14 +41,13 @@ class Described(NamedTuple):
 
 def described(order: Sequence[Value]) -> list[Described]:
     position = {node: i for i, node in enumerate(order)}
-    names: list[Formula] = []
+    names: dict[Value, Formula] = {}
     for i, node in enumerate(order):
-        names.append(_name(node, i, [names[position[parent]] for parent in node.parents]))
-    uses = Counter(map(str, names))
+        names[node] = _name(node, i, [names[parent] for parent in node.parents])
+    uses = Counter(map(str, names.values()))
     nodes = []
-    for node, name in zip(order, names, strict=True):
-        parents = [position[parent] for parent in node.parents]
-        operands = [names[parent] for parent in parents]
+    for node, name in names.items():
+        operands = [names[parent] for parent in node.parents]
         scoped = node.scope and node.label and uses[str(name)] > 1
         nodes.append(
             Described(
@@ -56,7 +57,7 @@ def described(order: Sequence[Value]) -> list[Described]:
                 operation=printable(node.op.name) if node.op else "",
                 formula=_written(_formula(node, operands)) if node.op else "",
                 local_gradients=_local_gradients(node, operands, name),
-                parents=tuple(parents),
+                parents=tuple(position[parent] for parent in node.parents),
                 scope=printable(node.scope),
                 line=printable(node.line),
                 routes=node.op is not None and node.op.routes,
@@ -73,17 +74,16 @@ def title(order: Sequence[Value]) -> str:
     >>> title(topological_order((x * x + 1).tanh()))
     'tanh(x * x + 1)'
     """
-    position = {node: i for i, node in enumerate(order)}
-    texts: list[Formula] = []
+    texts: dict[Value, Formula] = {}
     for i, node in enumerate(order):
-        operands = [texts[position[parent]] for parent in node.parents]
+        operands = [texts[parent] for parent in node.parents]
         expression = _formula(node, operands) if node.op is not None else _name(node, i, [])
         inner = i < len(order) - 1
         if inner and (node.label or len(str(expression)) > LONGEST_TITLE):
             expression = Formula(shortened(node.label, LONGEST_LABEL) or f"v{i}")
-        texts.append(expression)
+        texts[node] = expression
     output = order[-1]
-    text = _written(texts[-1])
+    text = _written(texts[output])
     return f"{shortened(output.label, LONGEST_LABEL)} = {text}" if output.label and output.op is not None else text
 
 
@@ -125,18 +125,17 @@ def _numeral(x: float) -> Formula:
 def _formula(node: Value, operands: Sequence[Formula]) -> Formula:
     """How the node is computed; the fused operations as the sums that they stand for."""
     assert node.op is not None
-    if not isinstance(node.op, FusedOperation) or node.op.name not in ("sum", "mean", "dot"):
+    if node.op not in (operations.sum, operations.mean, operations.dot):
         return notation.formula(node.op, *_cut(operands))
     size = len(operands) // node.op.vectors
-    terms = list(operands[:size])
-    if node.op.name == "dot":
-        terms = [mul(x, y) for x, y in zip(operands[:size], operands[size : 2 * size], strict=True)]
-    total: Any = None
-    for term in _cut([*terms, *operands[node.op.vectors * size :]]):
-        total = term if total is None else add(total, term)
-    if total is None:
+    terms = operands[:size]
+    if node.op is operations.dot:
+        products = [mul(x, y) for x, y in zip(terms, operands[size : 2 * size], strict=True)]
+        terms = [*products, *operands[2 * size :]]
+    if not terms:
         return Formula(node.op.name + "()")
-    return div(total, size) if node.op.name == "mean" else total  # type: ignore[no-any-return]
+    total = reduce(add, _cut(terms))
+    return div(total, size) if node.op is operations.mean else total
 
 
 def _cut(terms: Sequence[Formula]) -> list[Formula]:
