@@ -8,12 +8,15 @@
 '3.0000 1.0000'
 
 The front door: every public name, and nothing else. The engine and the operations are here at once; the
-other rooms are entered when one of their names is first used, so that the import stays quick.
+other rooms are entered when one of their names is first used, so that the import stays quick. Type checkers
+read `__init__.pyi`, which `python -m docs.build stubs` writes.
 """
 
-import sys
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+# ruff: noqa: F401
+import builtins as _builtins
+import sys as _sys
+from importlib import import_module as _import_module
+from types import ModuleType as _Module
 
 from microgrannd import operations
 from microgrannd.engine import Constant, Step, Value, topological_order, zero_grad
@@ -28,115 +31,14 @@ from microgrannd.ground.errors import (
     TracingError,
 )
 from microgrannd.ground.modes import detect_anomaly, no_grad, scope, source_lines
-from microgrannd.ground.moved import Moved
+from microgrannd.ground.moved import Moved as _Moved
 from microgrannd.ground.version import __version__
-from microgrannd.operations import (
-    TABLE,
-    FusedOperation,
-    Operation,
-    acos,
-    acosh,
-    add,
-    asin,
-    asinh,
-    atan,
-    atan2,
-    atanh,
-    cbrt,
-    ceil,
-    clamp,
-    cos,
-    cosh,
-    div,
-    dot,
-    elu,
-    equal,
-    erf,
-    erfc,
-    exp,
-    exp2,
-    expm1,
-    floor,
-    floordiv,
-    gelu,
-    greater,
-    greater_equal,
-    hypot,
-    leaky_relu,
-    less,
-    less_equal,
-    log,
-    log1p,
-    log2,
-    log10,
-    logsigmoid,
-    logsumexp,
-    maximum,
-    mean,
-    minimum,
-    mod,
-    mul,
-    neg,
-    not_equal,
-    relu,
-    sigmoid,
-    sign,
-    silu,
-    sin,
-    sinh,
-    softmax,
-    softplus,
-    sqrt,
-    square,
-    stop_gradient,
-    sub,
-    tan,
-    tanh,
-    where,
-)
+from microgrannd.nodes import explanations as _explanations
+from microgrannd.operations import TABLE, FusedOperation, Operation, softmax
 
-sys.meta_path.append(Moved())
-abs, pow, sum = operations.abs, operations.pow, operations.sum
-
-if TYPE_CHECKING:
-    from microgrannd import (
-        calculus,
-        compiler,
-        datasets,
-        drawing,
-        engine,
-        evaluation,
-        expressions,
-        layers,
-        losses,
-        nn,
-        optim,
-        plots,
-        training,
-    )
-    from microgrannd.calculus import (
-        GradientCheck,
-        Profile,
-        check_gradients,
-        grad,
-        gradient_graph,
-        gradients,
-        hessian,
-        hvp,
-        jacobian,
-        jvp,
-        profile,
-        value_and_grad,
-        vjp,
-    )
-    from microgrannd.compiler import Program
-    from microgrannd.compiler import compile as compile
-    from microgrannd.drawing import Drawing, Player, draw, step
-    from microgrannd.layers.views import layer_view
-    from microgrannd.learning.modules import Module
-    from microgrannd.nn import MLP, Layer, Neuron
-    from microgrannd.persistence import load, save
-    from microgrannd.training import ConfusionMatrix, History, accuracy, fit
+_sys.meta_path.append(_Moved())
+operations.explained = _explanations.explained
+_explanations.document_methods()
 
 # What is loaded when it is first used: each room with the names that it gives.
 _ROOMS = {
@@ -153,157 +55,29 @@ _ROOMS = {
 }
 _DOORS = {name: room for room, names in _ROOMS.items() for name in names.split()}
 _MODULES = {
-    "calculus",
-    "compiler",
-    "datasets",
-    "drawing",
-    "engine",
-    "evaluation",
-    "expressions",
-    "layers",
-    "losses",
-    "nn",
-    "operations",
-    "optim",
-    "plots",
-    "training",
+    *("calculus", "compiler", "datasets", "drawing", "engine", "evaluation", "expressions", "layers", "losses"),
+    *("nn", "operations", "optim", "plots", "training"),
 }
-
-# All but `abs`, `compile`, `pow` and `sum`, so that a star import leaves the builtins alone.
-__all__ = [
-    "MLP",
-    "TABLE",
-    "AnomalyError",
-    "ConfusionMatrix",
-    "Constant",
-    "Drawing",
-    "ExpressionError",
-    "FusedOperation",
-    "GradientCheck",
-    "GradientError",
-    "History",
-    "Layer",
-    "LayoutError",
-    "MicrogranndError",
-    "ModelFileError",
-    "Module",
-    "Neuron",
-    "Operation",
-    "Player",
-    "Profile",
-    "Program",
-    "Step",
-    "TracingError",
-    "Value",
-    "__version__",
-    "accuracy",
-    "acos",
-    "acosh",
-    "add",
-    "asin",
-    "asinh",
-    "atan",
-    "atan2",
-    "atanh",
-    "calculus",
-    "cbrt",
-    "ceil",
-    "check_gradients",
-    "clamp",
-    "compiler",
-    "cos",
-    "cosh",
-    "datasets",
-    "detect_anomaly",
-    "div",
-    "dot",
-    "draw",
-    "drawing",
-    "elu",
-    "engine",
-    "equal",
-    "erf",
-    "erfc",
-    "evaluation",
-    "exp",
-    "exp2",
-    "expm1",
-    "expressions",
-    "fit",
-    "floor",
-    "floordiv",
-    "gelu",
-    "grad",
-    "gradient_graph",
-    "gradients",
-    "greater",
-    "greater_equal",
-    "hessian",
-    "hvp",
-    "hypot",
-    "jacobian",
-    "jvp",
-    "layer_view",
-    "layers",
-    "leaky_relu",
-    "less",
-    "less_equal",
-    "load",
-    "log",
-    "log1p",
-    "log2",
-    "log10",
-    "logsigmoid",
-    "logsumexp",
-    "losses",
-    "maximum",
-    "mean",
-    "minimum",
-    "mod",
-    "modes",
-    "mul",
-    "neg",
-    "nn",
-    "no_grad",
-    "not_equal",
-    "operations",
-    "optim",
-    "plots",
-    "profile",
-    "relu",
-    "save",
-    "scope",
-    "sigmoid",
-    "sign",
-    "silu",
-    "sin",
-    "sinh",
-    "softmax",
-    "softplus",
-    "source_lines",
-    "sqrt",
-    "square",
-    "step",
-    "stop_gradient",
-    "sub",
-    "tan",
-    "tanh",
-    "topological_order",
-    "training",
-    "value_and_grad",
-    "vjp",
-    "where",
-    "zero_grad",
-]
+globals().update({_name: _row for _name, _row in TABLE.items() if _name not in _DOORS})
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name in _DOORS:
-        return getattr(import_module(f"microgrannd.{_DOORS[name]}"), name)
+        return getattr(_import_module(f"microgrannd.{_DOORS[name]}"), name)
     if name in _MODULES:
-        return import_module(f"microgrannd.{name}")
+        return _import_module(f"microgrannd.{name}")
+    if name in TABLE:  # a row that was added later
+        return TABLE[name]
     raise AttributeError(f"module 'microgrannd' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_DOORS, *_MODULES})
+    return sorted({*globals(), *_DOORS, *_MODULES, *TABLE})
+
+
+# All but `abs`, `compile`, `pow` and `sum`, so that a star import leaves the builtins alone.
+__all__ = sorted(
+    {_name for _name, _thing in globals().items() if _name[0] != "_" and not isinstance(_thing, _Module)}
+    .union(_DOORS, _MODULES, ["__version__", "modes"])
+    .difference(vars(_builtins))
+)

@@ -7,8 +7,9 @@ and adds that the `dot` stands for. Its nodes carry its name, such as `layer1.ne
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from difflib import get_close_matches
 from typing import Any, Final, TypeAlias
 
 from microgrannd import operations
@@ -20,16 +21,25 @@ from microgrannd.operations import Operation
 
 Activation: TypeAlias = "str | Operation | Callable[[Value], Value]"
 
-ACTIVATIONS: Final[dict[str, Operation | None]] = {
-    "linear": None,
-    **{
-        operation.name: operation
-        for operation in (
-            *(operations.relu, operations.leaky_relu, operations.elu, operations.gelu, operations.silu),
-            *(operations.sigmoid, operations.tanh, operations.softplus, operations.sin),
-        )
-    },
-}
+class _Activations(Mapping[str, Operation | None]):
+    """The rows of the table that one number is enough for, as they are now, and "linear", which does nothing."""
+
+    def __getitem__(self, name: str) -> Operation | None:
+        if name == "linear":
+            return None
+        operation = operations.TABLE[name]
+        if operation.vectors or (operation.defaults or (None,) * len(operation.inputs)).count(None) != 1:
+            raise KeyError(name)
+        return operation
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in ["linear", *operations.TABLE] if name in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+ACTIVATIONS: Final = _Activations()
 
 
 class Neuron(Module):
@@ -216,7 +226,11 @@ def _outputs(neurons: Sequence[Neuron], inputs: list[Value]) -> list[Value]:
 def _activation(activation: Activation) -> Operation | Callable[[Value], Value] | None:
     if isinstance(activation, str):
         if activation not in ACTIVATIONS:
-            raise ValueError(f"Unknown activation {activation!r}; known: {', '.join(ACTIVATIONS)}.")
+            near = get_close_matches(activation, ACTIVATIONS) or ["relu", "tanh", "sigmoid"]
+            raise ValueError(
+                f"Unknown activation {activation!r}; it is 'linear' or an operation on one number, "
+                f"such as {', '.join(near)}."
+            )
         return ACTIVATIONS[activation]
     if not callable(activation):
         raise TypeError(f"An activation is a name, an Operation or a function of a Value; got {activation!r}.")

@@ -15,14 +15,39 @@ import builtins
 import math
 import operator
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from keyword import iskeyword
 from numbers import Real
 from types import FunctionType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, overload
 
 from microgrannd.ground import ieee
 
 Number = float | int
+
+if TYPE_CHECKING:
+
+    class Recorder(Protocol):
+        """What an operation may be called with besides numbers: it makes a node of its own kind."""
+
+        def record(self, operation: Operation, arguments: tuple[Any, ...], /) -> Any: ...
+
+    R = TypeVar("R", bound=Recorder)
+
+
+class _Explanation:
+    """The `__doc__` of a class and of its objects: of an operation it is what its row says."""
+
+    def __init__(self, of_class: str | None) -> None:
+        self.of_class = of_class
+
+    def __get__(self, operation: Operation | None, owner: type) -> str | None:
+        return self.of_class if operation is None else explained(operation)
+
+
+def explained(operation: Operation) -> str:
+    """What `help` says of an operation; the front door puts a fuller one here, which prints derivatives."""
+    return operation.about
 
 
 class Operation:
@@ -32,12 +57,17 @@ class Operation:
     `local_gradients(*inputs, out)` gives the partial derivative for each input, in their order; `out`
     is the forward result, to be used again. It closes over nothing but constants.
 
+    `about` says in a few words what it is, with a definition after a colon if it needs one.
     `form(*inputs)` says the same in other operations, for a back end that has no instruction for this one (for
     a fused operation it takes vectors, as `forward` does). It may be left out: then the operation runs where
     Python does, and is named in an error where it cannot.
     `defaults` has an entry for each input: its value when the caller leaves it out (None: no default).
+    `numpy` is the name of NumPy's function that does the same, and of a method.
+    `awkward` are inputs at which a reader may wonder what happens: kinks, poles, ties.
     `routes` marks an operation that passes some inputs on and drops the others, such as `relu`, `where`
     or `maximum`: where its local gradient is zero, not even an infinite upstream gets through.
+    `finite` promises a finite result for finite inputs, overflow aside; then a gradient needs fewer guards.
+    `flag` says more: the result is 0, ½ or 1 for any inputs, and is flat.
 
     >>> softsign = Operation(
     ...     "softsign",
@@ -48,28 +78,48 @@ class Operation:
     0.75
     """
 
-    __slots__ = ("defaults", "form", "forward", "local_gradients", "name", "on_floats", "routes", "symbol", "vectors")
+    __doc__ = _Explanation(__doc__)  # type: ignore[assignment]
+    __slots__ = (
+        *("about", "awkward", "defaults", "finite", "flag", "form", "forward", "local_gradients", "name", "numpy"),
+        *("on_floats", "routes", "symbol", "vectors"),
+    )
 
     def __init__(
         self,
         symbol: str,
         forward: Callable[..., float],
         local_gradients: Callable[..., tuple[Any, ...]],
+        about: str = "",
         *,
         form: Callable[..., Any] | None = None,
         defaults: tuple[float | None, ...] = (),
+        numpy: str = "",
+        awkward: Sequence[Any] = (),
         routes: bool = False,
+        finite: bool = False,
+        flag: bool = False,
     ) -> None:
         self.symbol = symbol
         self.name = symbol  # the table's own are renamed below: "*" is called mul
         self.forward = forward
         self.local_gradients = local_gradients
+        self.about = about
         self.form = form
         self.defaults = defaults
-        self.routes = routes
+        self.numpy = numpy
+        self.awkward = [point if isinstance(point, tuple) else (point,) for point in awkward]
+        self.routes = routes or flag
+        self.finite = finite or flag
+        self.flag = flag
         self.vectors = 0  # how many of its arguments are vectors
         self.on_floats = local_gradients  # for the arguments as they were given: what eager backward() calls
 
+    @overload
+    def __call__(self, *arguments: Number) -> float: ...
+    @overload
+    def __call__(self, *arguments: R | Number) -> R: ...
+    @overload
+    def __call__(self, *arguments: Any) -> Any: ...
     def __call__(self, *arguments: Any) -> Any:
         """A float for numbers, a node for Values, an array for NumPy arrays."""
         for argument in arguments:
@@ -83,14 +133,21 @@ class Operation:
     def _dispatch(self, arguments: tuple[Any, ...]) -> Any:
         recorder = None
         for argument in arguments:
-            if getattr(argument, "shape", ()):
+            if hasattr(argument, "record"):
+                # As with Python's operators, a subclass goes before its base class.
+                if recorder is None or isinstance(argument, type(recorder)):
+                    recorder = argument
+            elif getattr(argument, "shape", ()):
                 return _on_arrays(self, arguments)
-            # As with Python's operators, a subclass goes before its base class.
-            if hasattr(argument, "record") and (recorder is None or isinstance(argument, type(recorder))):
-                recorder = argument
         if recorder is not None:
             return recorder.record(self, arguments)
         return self.forward(*[as_float(argument) for argument in arguments])
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of the inputs, or of the vectors, as the row's rule has them."""
+        code = self.local_gradients.__code__
+        return code.co_varnames[: code.co_argcount - 1]
 
     def split(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         """The arguments that these are the inputs of: the same, where there are no vectors."""
@@ -125,6 +182,7 @@ class FusedOperation(Operation):
     32.5
     """
 
+    __doc__ = _Explanation(__doc__)  # type: ignore[assignment]
     __slots__ = ()
 
     def __init__(
@@ -132,18 +190,26 @@ class FusedOperation(Operation):
         symbol: str,
         forward: Callable[..., float],
         local_gradients: Callable[..., tuple[Any, ...]],
+        about: str = "",
         *,
         form: Callable[..., Any] | None = None,
         vectors: int = 1,
+        finite: bool = False,
     ) -> None:
         super().__init__(
             symbol,
             lambda *inputs: forward(*self.split(inputs)),
             lambda *inputs: local_gradients(*self.split(inputs[:-1]), inputs[-1]),
+            about,
             form=form,
+            finite=finite,
         )
         self.vectors = vectors
         self.on_floats = local_gradients
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return self.on_floats.__code__.co_varnames[: self.vectors]
 
     def split(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         """The vectors, and the number after them if there is one, that these are the elements of."""
@@ -153,6 +219,12 @@ class FusedOperation(Operation):
         vectors = [inputs[i * size : (i + 1) * size] for i in range(self.vectors)]
         return (*vectors, *inputs[self.vectors * size :])
 
+    @overload
+    def __call__(self, *arguments: Iterable[Number] | Number) -> float: ...
+    @overload
+    def __call__(self, *arguments: Iterable[R | Number] | R | Number) -> R: ...
+    @overload
+    def __call__(self, *arguments: Any) -> Any: ...
     def __call__(self, *arguments: Any) -> Any:
         """A float for vectors of numbers, a node where any element is a Value."""
         if not self.vectors <= len(arguments) <= self.vectors + (self.vectors > 1):
@@ -215,11 +287,10 @@ def _remedy(thing: Any) -> str:
 
 
 def _on_arrays(operation: Operation, arguments: tuple[Any, ...]) -> Any:
-    """Element by element with broadcasting: by NumPy's own functions where they do, else in a loop."""
+    """Element by element with broadcasting: by NumPy's own function, by the form in others, else in a loop."""
     numpy = sys.modules["numpy"]
     arrays = [numpy.asarray(argument) for argument in arguments]
-    name = NUMPY_NAMES.get(operation)
-    function = getattr(numpy, name) if name else ARRAY_FORMS.get(operation)
+    function = getattr(numpy, operation.numpy) if operation.numpy else operation.form
     if function and not any(array.dtype == object for array in arrays):
         with numpy.errstate(all="ignore"):
             return numpy.asarray(function(*arrays), dtype=float)
@@ -242,94 +313,159 @@ LN_10: Final = math.log(10)
 # ruff: noqa: E501
 # mypy: disable-error-code="has-type"
 
-# ---- arithmetic
-add = Operation("+", operator.add,     lambda x, y, out: (1.0, 1.0))
-sub = Operation("-", operator.sub,     lambda x, y, out: (1.0, -1.0))
-mul = Operation("*", operator.mul,     lambda x, y, out: (y, x))
-div = Operation("/", ieee.div,         lambda x, y, out: (div(1.0, y), div(-out, y)))
-neg = Operation("neg", operator.neg,   lambda x, out: (-1.0,))
-abs = Operation("abs", operator.abs,   lambda x, out: (sign(x),))                         # 0 at 0
-mod = Operation("%", ieee.mod,         lambda x, y, out: (1.0, -floordiv(x, y)))
+# Arithmetic
+add = Operation("+", operator.add,     lambda x, y, out: (1.0, 1.0),
+                "the sum of two numbers", numpy="add", finite=True)
+sub = Operation("-", operator.sub,     lambda x, y, out: (1.0, -1.0),
+                "the difference", numpy="subtract", finite=True)
+mul = Operation("*", operator.mul,     lambda x, y, out: (y, x),
+                "the product", numpy="multiply", finite=True)
+div = Operation("/", ieee.div,         lambda x, y, out: (div(1.0, y), div(-out, y)),
+                "the quotient", numpy="divide", awkward=[(1.0, 0.0)])
+neg = Operation("neg", operator.neg,   lambda x, out: (-1.0,),
+                "the negative", numpy="negative", finite=True)
+abs = Operation("abs", operator.abs,   lambda x, out: (sign(x),),
+                "the absolute value: x if x >= 0 else -x", numpy="absolute", finite=True, awkward=[0.0])
+mod = Operation("%", ieee.mod,         lambda x, y, out: (1.0, -floordiv(x, y)),
+                "the remainder, of the sign of y", numpy="remainder")
+contribution = Operation("×", ieee.contribution, lambda upstream, local, out: (local, upstream),
+                "what `+=` adds to a parent, a product in which a first factor of 0 wins over inf and nan: x * y, and 0 where x = 0",
+                form=lambda upstream, local: where(upstream, upstream * local, 0.0), routes=True, finite=True)
 
-# What `+=` adds to a parent: a product in which an upstream of exactly zero wins, even over inf and nan.
-contribution = Operation("×", ieee.contribution, lambda upstream, local, out: (local, upstream), routes=True)
-
-# ---- powers. x**0 has gradient 0 in x at 0 too; 0**y has gradient 0 in y for every y >= 0.
+# Powers. x**0 has gradient 0 in x at 0 too; 0**y has gradient 0 in y for every y >= 0.
 pow = Operation("**", ieee.pow,        lambda x, y, out: (contribution(y, pow(x, y - 1)),
-                                                          contribution(out, log(x + equal(x, 0.0) * greater_equal(y, 0.0)))))
-square = Operation("square", lambda x: x * x, lambda x, out: (2 * x,))
-sqrt = Operation("sqrt", ieee.sqrt,    lambda x, out: (div(0.5, out),))                   # inf at 0
-cbrt = Operation("cbrt", math.cbrt,    lambda x, out: (div(1.0, 3 * out * out),))           # inf at 0
-hypot = Operation("hypot", math.hypot, lambda x, y, out: (div(x, out), div(y, out)))
+                                                          contribution(out, log(x + equal(x, 0.0) * greater_equal(y, 0.0)))),
+                "the power", numpy="power", awkward=[(0.0, 0.0), (0.0, 2.0), (-8.0, 1 / 3)])
+square = Operation("square", lambda x: x * x, lambda x, out: (2 * x,),
+                "the square: x * x", form=lambda x: x * x, numpy="square", finite=True)
+sqrt = Operation("sqrt", ieee.sqrt,    lambda x, out: (div(0.5, out),),
+                "the square root", numpy="sqrt", awkward=[0.0, -1.0])
+cbrt = Operation("cbrt", math.cbrt,    lambda x, out: (div(1.0, 3 * out * out),),
+                "the cube root: ∛x", numpy="cbrt", finite=True, awkward=[0.0])
+hypot = Operation("hypot", math.hypot, lambda x, y, out: (div(x, out), div(y, out)),
+                "the hypotenuse: sqrt(x * x + y * y)", numpy="hypot", finite=True, awkward=[(0.0, 0.0)])
 
-# ---- exponentials and logarithms
-exp = Operation("exp", ieee.exp,       lambda x, out: (out,))
-exp2 = Operation("exp2", ieee.exp2,    lambda x, out: (LN_2 * out,))
-expm1 = Operation("expm1", ieee.expm1, lambda x, out: (exp(x),))                          # out + 1 would cancel
-log = Operation("log", ieee.log,       lambda x, out: (div(1.0, x),))
-log2 = Operation("log2", ieee.log2,    lambda x, out: (div(1.0, LN_2 * x),))
-log10 = Operation("log10", ieee.log10, lambda x, out: (div(1.0, LN_10 * x),))
-log1p = Operation("log1p", ieee.log1p, lambda x, out: (div(1.0, 1 + x),))
+# Exponentials and logarithms
+exp = Operation("exp", ieee.exp,       lambda x, out: (out,),
+                "the exponential", numpy="exp", awkward=[1000.0])
+exp2 = Operation("exp2", ieee.exp2,    lambda x, out: (LN_2 * out,),
+                "the power of 2: 2**x", numpy="exp2")
+expm1 = Operation("expm1", ieee.expm1, lambda x, out: (exp(x),),
+                "the exponential less one, exact near 0: exp(x) - 1", numpy="expm1")  # out + 1 would cancel
+log = Operation("log", ieee.log,       lambda x, out: (div(1.0, x),),
+                "the natural logarithm", numpy="log", awkward=[0.0, -1.0])
+log2 = Operation("log2", ieee.log2,    lambda x, out: (div(1.0, LN_2 * x),),
+                "the logarithm to base 2", numpy="log2")
+log10 = Operation("log10", ieee.log10, lambda x, out: (div(1.0, LN_10 * x),),
+                "the logarithm to base 10", numpy="log10")
+log1p = Operation("log1p", ieee.log1p, lambda x, out: (div(1.0, 1 + x),),
+                "the logarithm of one more, exact near 0: log(1 + x)", numpy="log1p", awkward=[-1.0])
 
-# ---- circular and hyperbolic functions. (1 - x) * (1 + x), because 1 - x * x cancels near 1.
-sin = Operation("sin", ieee.sin,       lambda x, out: (cos(x),))
-cos = Operation("cos", ieee.cos,       lambda x, out: (-sin(x),))
-tan = Operation("tan", ieee.tan,       lambda x, out: (1 + out * out,))
-asin = Operation("asin", ieee.asin,    lambda x, out: (div(1.0, sqrt((1 - x) * (1 + x))),))
-acos = Operation("acos", ieee.acos,    lambda x, out: (div(-1.0, sqrt((1 - x) * (1 + x))),))
-atan = Operation("atan", math.atan,    lambda x, out: (1 / (1 + x * x),))
-atan2 = Operation("atan2", math.atan2, lambda y, x, out: (_over(_over(x, r := hypot(x, y)), r), _over(_over(-y, r), r)))
-sinh = Operation("sinh", ieee.sinh,    lambda x, out: (cosh(x),))
-cosh = Operation("cosh", ieee.cosh,    lambda x, out: (sinh(x),))
-tanh = Operation("tanh", math.tanh,    lambda x, out: (1 - out * out,))
-asinh = Operation("asinh", math.asinh, lambda x, out: (1 / hypot(1.0, x),))
-acosh = Operation("acosh", ieee.acosh, lambda x, out: (div(1.0, sqrt(x - 1) * sqrt(x + 1)),))
-atanh = Operation("atanh", ieee.atanh, lambda x, out: (div(1.0, (1 - x) * (1 + x)),))
+# Circular and hyperbolic functions. (1 - x) * (1 + x), because 1 - x * x cancels near 1.
+sin = Operation("sin", ieee.sin,       lambda x, out: (cos(x),),
+                "the sine", numpy="sin", finite=True)
+cos = Operation("cos", ieee.cos,       lambda x, out: (-sin(x),),
+                "the cosine", numpy="cos", finite=True)
+tan = Operation("tan", ieee.tan,       lambda x, out: (1 + out * out,),
+                "the tangent", numpy="tan")
+asin = Operation("asin", ieee.asin,    lambda x, out: (div(1.0, sqrt((1 - x) * (1 + x))),),
+                "the arc sine", numpy="arcsin", awkward=[1.0])
+acos = Operation("acos", ieee.acos,    lambda x, out: (div(-1.0, sqrt((1 - x) * (1 + x))),),
+                "the arc cosine", numpy="arccos")
+atan = Operation("atan", math.atan,    lambda x, out: (1 / (1 + x * x),),
+                "the arc tangent", numpy="arctan", finite=True)
+atan2 = Operation("atan2", math.atan2, lambda y, x, out: (_over(_over(x, r := hypot(x, y)), r), _over(_over(-y, r), r)),
+                "the angle of the point (x, y)", numpy="arctan2", awkward=[(0.0, 0.0)])
+sinh = Operation("sinh", ieee.sinh,    lambda x, out: (cosh(x),),
+                "the hyperbolic sine", numpy="sinh")
+cosh = Operation("cosh", ieee.cosh,    lambda x, out: (sinh(x),),
+                "the hyperbolic cosine", numpy="cosh")
+tanh = Operation("tanh", math.tanh,    lambda x, out: (1 - out * out,),
+                "the hyperbolic tangent", numpy="tanh", finite=True)
+asinh = Operation("asinh", math.asinh, lambda x, out: (1 / hypot(1.0, x),),
+                "the inverse hyperbolic sine", numpy="arcsinh", finite=True)
+acosh = Operation("acosh", ieee.acosh, lambda x, out: (div(1.0, sqrt(x - 1) * sqrt(x + 1)),),
+                "the inverse hyperbolic cosine", numpy="arccosh", awkward=[1.0])
+atanh = Operation("atanh", ieee.atanh, lambda x, out: (div(1.0, (1 - x) * (1 + x)),),
+                "the inverse hyperbolic tangent", numpy="arctanh", awkward=[1.0])
 
-# ---- error functions and activations
-erf = Operation("erf", math.erf,       lambda x, out: (TWO_OVER_SQRT_PI * exp(-x * x),))
-erfc = Operation("erfc", math.erfc,    lambda x, out: (-TWO_OVER_SQRT_PI * exp(-x * x),))
-sigmoid = Operation("sigmoid", ieee.sigmoid,          lambda x, out: (out * (1 - out),))
-logsigmoid = Operation("logsigmoid", ieee.logsigmoid, lambda x, out: (sigmoid(-x),))
-softplus = Operation("softplus", ieee.softplus,       lambda x, out: (sigmoid(x),))
-silu = Operation("silu", ieee.silu,    lambda x, out: (sigmoid(x) * (1 + x * sigmoid(-x)),))
-gelu = Operation("gelu", ieee.gelu,    lambda x, out: (0.5 * erfc(-x * SQRT_HALF) + x * ONE_OVER_SQRT_2PI * exp(-0.5 * x * x),))
-relu = Operation("relu", ieee.relu,    lambda x, out: (greater(x, 0.0),), routes=True)      # 0 at 0
+# Error functions and activations
+erf = Operation("erf", math.erf,       lambda x, out: (TWO_OVER_SQRT_PI * exp(-x * x),),
+                "the error function", finite=True)
+erfc = Operation("erfc", math.erfc,    lambda x, out: (-TWO_OVER_SQRT_PI * exp(-x * x),),
+                "the complementary error function: 1 - erf(x)", finite=True)
+sigmoid = Operation("sigmoid", ieee.sigmoid,          lambda x, out: (out * (1 - out),),
+                "the logistic function: 1 / (1 + exp(-x))",
+                form=lambda x: where(greater_equal(x, 0.0), 1.0, e := exp(-abs(x))) / (1 + e), finite=True, awkward=[-1000.0, 1000.0])
+softplus = Operation("softplus", ieee.softplus,       lambda x, out: (sigmoid(x),),
+                "a smooth relu: log(1 + exp(x))", form=lambda x: maximum(x, 0.0) + log1p(exp(-abs(x))), finite=True, awkward=[1000.0])
+logsigmoid = Operation("logsigmoid", ieee.logsigmoid, lambda x, out: (sigmoid(-x),),
+                "the logarithm of sigmoid: -log(1 + exp(-x))", form=lambda x: -softplus(-x), finite=True)
+silu = Operation("silu", ieee.silu,    lambda x, out: (sigmoid(x) * (1 + x * sigmoid(-x)),),
+                "x times its sigmoid, also called swish: x / (1 + exp(-x))", form=lambda x: x * sigmoid(x), finite=True)
+gelu = Operation("gelu", ieee.gelu,    lambda x, out: (0.5 * erfc(-x * SQRT_HALF) + x * ONE_OVER_SQRT_2PI * exp(-0.5 * x * x),),
+                "x times the normal distribution function: x * (1 + erf(x / sqrt(2))) / 2", form=lambda x: 0.5 * x * erfc(-x * SQRT_HALF), finite=True)
+relu = Operation("relu", ieee.relu,    lambda x, out: (greater(x, 0.0),),
+                "the rectifier: max(x, 0)", form=lambda x: maximum(x, 0.0), routes=True, finite=True, awkward=[0.0])
 leaky_relu = Operation("leaky_relu", ieee.leaky_relu,
                                        lambda x, slope, out: (where(greater(x, 0.0), 1.0, slope), minimum(x, 0.0)),
-                                       defaults=(None, 0.01), routes=True)
+                "a relu with a slope left of 0: x if x > 0 else slope * x", form=lambda x, slope: where(greater(x, 0.0), x, slope * x),
+                defaults=(None, 0.01), routes=True, finite=True, awkward=[(0.0, 0.01)])
 elu = Operation("elu", ieee.elu,       lambda x, alpha, out: (where(greater(x, 0.0), 1.0, alpha * exp(x)), expm1(minimum(x, 0.0))),
-                                       defaults=(None, 1.0), routes=True)
+                "a relu that nears -alpha on the left: x if x > 0 else alpha * (exp(x) - 1)", form=lambda x, alpha: where(greater(x, 0.0), x, alpha * expm1(x)),
+                defaults=(None, 1.0), routes=True, finite=True, awkward=[(0.0, 1.0)])
 
-# ---- choosing: the input that is passed on has gradient 1, the others 0; in a tie both have a half
-maximum = Operation("maximum", ieee.maximum, lambda x, y, out: (share(x, y), share(y, x)), routes=True)
-minimum = Operation("minimum", ieee.minimum, lambda x, y, out: (share(y, x), share(x, y)), routes=True)
+# Choosing: the input that is passed on has gradient 1, the others 0; in a tie both have a half
+maximum = Operation("maximum", ieee.maximum, lambda x, y, out: (share(x, y), share(y, x)),
+                "the larger of two: max(x, y)", numpy="maximum", routes=True, finite=True, awkward=[(2.0, 2.0)])
+minimum = Operation("minimum", ieee.minimum, lambda x, y, out: (share(y, x), share(x, y)),
+                "the smaller of two: min(x, y)", numpy="minimum", routes=True, finite=True, awkward=[(2.0, 2.0)])
 clamp = Operation("clamp", ieee.clamp, lambda x, low, high, out: (greater_equal(x, low) * less_equal(x, high),
                                                                   less(x, low) * less_equal(low, high),
                                                                   greater(maximum(x, low), high)),
-                                       defaults=(None, -math.inf, math.inf), routes=True)
-where = Operation("where", ieee.where, lambda condition, x, y, out: (0, not_equal(condition, 0.0), equal(condition, 0.0)), routes=True)
+                "x kept between two bounds: min(max(x, low), high)", form=lambda x, low, high: minimum(maximum(x, low), high),
+                defaults=(None, -math.inf, math.inf), routes=True, finite=True, awkward=[(1.0, -1.0, 1.0)])
+where = Operation("where", ieee.where, lambda condition, x, y, out: (0, not_equal(condition, 0.0), equal(condition, 0.0)),
+                "one of two, by a condition that is not 0 or is: x if condition else y", numpy="where", routes=True, finite=True)
 
-# ---- steps: flat wherever they have a slope
-sign = Operation("sign", ieee.sign,    lambda x, out: (0,), routes=True)
-step = Operation("step", ieee.step,    lambda x, out: (0,), routes=True)                  # 0 at 0
-floor = Operation("floor", ieee.floor, lambda x, out: (0,), routes=True)
-ceil = Operation("ceil", ieee.ceil,    lambda x, out: (0,), routes=True)
-stop_gradient = Operation("stop", lambda x: x, lambda x, out: (0,), routes=True)          # flat by decree
-floordiv = Operation("//", ieee.floordiv,           lambda x, y, out: (0, 0), routes=True)
-share = Operation("share", ieee.share,              lambda x, y, out: (0, 0), routes=True)  # of x in maximum(x, y)
-less = Operation("<", ieee.less,                    lambda x, y, out: (0, 0), routes=True)
-less_equal = Operation("<=", ieee.less_equal,       lambda x, y, out: (0, 0), routes=True)
-greater = Operation(">", ieee.greater,              lambda x, y, out: (0, 0), routes=True)
-greater_equal = Operation(">=", ieee.greater_equal, lambda x, y, out: (0, 0), routes=True)
-equal = Operation("==", ieee.equal,                 lambda x, y, out: (0, 0), routes=True)
-not_equal = Operation("!=", ieee.not_equal,         lambda x, y, out: (0, 0), routes=True)
+# Steps: flat wherever they have a slope
+sign = Operation("sign", ieee.sign,    lambda x, out: (0,),
+                "the sign", form=lambda x: where(not_equal(x, x), x, greater(x, 0.0) - less(x, 0.0)), numpy="sign", routes=True, finite=True, awkward=[0.0])
+step = Operation("step", ieee.step,    lambda x, out: (0,),
+                "the unit step: 1 if x > 0 else 0", form=lambda x: where(not_equal(x, x), x, greater(x, 0.0)), routes=True, finite=True, awkward=[0.0])
+floor = Operation("floor", ieee.floor, lambda x, out: (0,),
+                "the integer at or below", numpy="floor", routes=True, finite=True)
+ceil = Operation("ceil", ieee.ceil,    lambda x, out: (0,),
+                "the integer at or above", numpy="ceil", routes=True, finite=True)
+stop_gradient = Operation("stop", lambda x: x, lambda x, out: (0,),
+                "x itself, flat by decree: x", form=lambda x: x, routes=True, finite=True)
+floordiv = Operation("//", ieee.floordiv,           lambda x, y, out: (0, 0),
+                "the quotient, rounded down", numpy="floor_divide", routes=True)
+share = Operation("share", ieee.share,              lambda x, y, out: (0, 0),
+                "the part that x has in maximum(x, y): 1 if x > y else 0.5 if x == y else 0",
+                form=lambda x, y: where(equal(x, y), 0.5, greater(x, y)), flag=True)
+less = Operation("<", ieee.less,                    lambda x, y, out: (0, 0),
+                "1 or 0, for true or false", numpy="less", flag=True)
+less_equal = Operation("<=", ieee.less_equal,       lambda x, y, out: (0, 0),
+                "1 or 0, for true or false", numpy="less_equal", flag=True)
+greater = Operation(">", ieee.greater,              lambda x, y, out: (0, 0),
+                "1 or 0, for true or false", numpy="greater", flag=True)
+greater_equal = Operation(">=", ieee.greater_equal, lambda x, y, out: (0, 0),
+                "1 or 0, for true or false", numpy="greater_equal", flag=True)
+equal = Operation("==", ieee.equal,                 lambda x, y, out: (0, 0),
+                "1 or 0, for true or false", numpy="equal", flag=True)
+not_equal = Operation("!=", ieee.not_equal,         lambda x, y, out: (0, 0),
+                "1 or 0, for true or false", numpy="not_equal", flag=True)
 
-# ---- whole vectors: one node with many parents
-sum = FusedOperation("sum", builtins.sum,             lambda xs, out: (1,) * len(xs))
-mean = FusedOperation("mean", ieee.mean,              lambda xs, out: (1 / len(xs),) * len(xs))
-dot = FusedOperation("dot", ieee.dot,                 lambda xs, ys, *b_out: (*ys, *xs, *(1,) * (len(b_out) - 1)), vectors=2)
-logsumexp = FusedOperation("logsumexp", ieee.logsumexp, lambda xs, out: tuple(exp(x - out) for x in xs))
+# Whole vectors: one node with many parents
+sum = FusedOperation("sum", builtins.sum,               lambda xs, out: (1,) * len(xs),
+                "the sum: x1 + x2 + ...", finite=True)
+mean = FusedOperation("mean", ieee.mean,                lambda xs, out: (1 / len(xs),) * len(xs),
+                "the mean: (x1 + x2 + ...) / n", form=lambda xs: div(sum(xs), len(xs)), finite=True)
+dot = FusedOperation("dot", ieee.dot,                   lambda xs, ys, *b_out: (*ys, *xs, *(1,) * (len(b_out) - 1)),
+                "the sum of products, plus a number if there is one: x1 * y1 + x2 * y2 + ... + b", vectors=2, finite=True)
+logsumexp = FusedOperation("logsumexp", ieee.logsumexp, lambda xs, out: tuple(exp(x - out) for x in xs),
+                "a smooth maximum: log(exp(x1) + exp(x2) + ...)", finite=True)
 # fmt: on
 
 
@@ -358,6 +494,39 @@ for _name, _operation in TABLE.items():
         _operation.on_floats = FunctionType(_row.__code__, _FLOAT_FUNCTIONS, _name)
 
 
+def register(operation: Operation, name: str = "") -> Operation:
+    """Make an operation of your own a row of the table, under its symbol or another name.
+
+    It is then what the package's own are: a name of the package and of `operations`, a method of Values (by
+    NumPy's name too), an activation, a function in expressions. `del TABLE[name]` takes it out again.
+
+    >>> from microgrannd import Value
+    >>> square_plus = lambda x: x * x + x
+    >>> rule = lambda x, out: (2 * x + 1,)
+    >>> row = register(Operation("square_plus", square_plus, rule, "x² + x", form=square_plus))
+    >>> Value(3.0).square_plus().data
+    12.0
+    >>> del TABLE["square_plus"]
+    """
+    name = name or operation.symbol
+    if not name.isidentifier() or iskeyword(name):
+        raise ValueError(f"A row's name is a Python name, such as 'softsign'; got {name!r}.")
+    if name in globals() or TABLE.get(name, operation) is not operation:
+        raise ValueError(f"{name!r} is taken: give the row another name.")
+    operation.name = name
+    TABLE[name] = operation
+    return operation
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Operation:
+        """A row that was added."""
+        if name in TABLE:
+            return TABLE[name]
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 def contributed(upstream: Any, local_gradient: Any, routes: bool) -> Any:
     """What `+=` adds to a parent: their product, where a zero stops and, if the operation routes, a shut way too.
 
@@ -369,33 +538,3 @@ def contributed(upstream: Any, local_gradient: Any, routes: bool) -> Any:
     product = contribution(upstream, local_gradient)
     return where(local_gradient, product, 0.0) if routes else product
 
-
-# NumPy's names for the same functions: `np.arcsin(array_of_values)` calls the method `arcsin` of each.
-NUMPY_NAMES: Final[dict[Operation, str]] = {
-    **{add: "add", sub: "subtract", mul: "multiply", div: "divide", neg: "negative", abs: "absolute"},
-    **{mod: "remainder", floordiv: "floor_divide", pow: "power"},
-    **{asin: "arcsin", acos: "arccos", atan: "arctan", atan2: "arctan2"},
-    **{asinh: "arcsinh", acosh: "arccosh", atanh: "arctanh"},
-    **{
-        operation: operation.name
-        for operation in (
-            *(square, sqrt, cbrt, hypot, exp, exp2, expm1, log, log2, log10, log1p),
-            *(sin, cos, tan, sinh, cosh, tanh, maximum, minimum, where, sign, floor, ceil),
-            *(less, less_equal, greater, greater_equal, equal, not_equal),
-        )
-    },
-}
-
-# On arrays some others in terms of these, since an array takes both branches of an `if`.
-ARRAY_FORMS: Final[dict[Operation, Callable[..., Any]]] = {
-    sigmoid: lambda x: where(greater_equal(x, 0.0), 1.0, exp(-abs(x))) / (1 + exp(-abs(x))),
-    softplus: lambda x: maximum(x, 0.0) + log1p(exp(-abs(x))),
-    logsigmoid: lambda x: -softplus(-x),
-    silu: lambda x: x * sigmoid(x),
-    relu: lambda x: maximum(x, 0.0),
-    leaky_relu: lambda x, slope: where(greater(x, 0.0), x, slope * x),
-    elu: lambda x, alpha: where(greater(x, 0.0), x, alpha * expm1(minimum(x, 0.0))),
-    clamp: lambda x, low, high: minimum(maximum(x, low), high),
-    share: lambda x, y: where(equal(x, y), 0.5, greater(x, y)),
-    contribution: lambda upstream, local: where(upstream, upstream * local, 0.0),
-}

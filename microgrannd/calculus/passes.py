@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Container, Sequence
 from contextlib import nullcontext
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from microgrannd import operations as ops
 from microgrannd.engine import Constant, Value, number_of, topological_order
@@ -197,22 +197,6 @@ def _local_gradients(node: Value, variables: Container[Value]) -> tuple[Operand,
     return found
 
 
-# The operations whose result is finite wherever their inputs are (but for overflow beyond 1e308), and
-# those whose result is 0, ½ or 1 whatever their inputs are.
-_FINITE: Final = frozenset(
-    (
-        *(ops.add, ops.sub, ops.mul, ops.neg, ops.abs, ops.square, ops.cbrt, ops.hypot, ops.sin, ops.cos),
-        *(ops.atan, ops.tanh, ops.asinh, ops.erf, ops.erfc, ops.sigmoid, ops.logsigmoid, ops.softplus),
-        *(ops.silu, ops.gelu, ops.relu, ops.leaky_relu, ops.elu, ops.maximum, ops.minimum, ops.clamp),
-        *(ops.where, ops.sign, ops.step, ops.floor, ops.ceil, ops.stop_gradient, ops.contribution),
-        *(ops.sum, ops.mean, ops.dot, ops.logsumexp),
-    )
-)
-_FLAGS: Final = frozenset(
-    [ops.share, ops.less, ops.less_equal, ops.greater, ops.greater_equal, ops.equal, ops.not_equal]
-)
-
-
 def _contribution(
     upstream: Operand, local: Operand, routes: bool, finite: dict[Value, bool], gate: bool = False, final: bool = False
 ) -> Operand:
@@ -266,11 +250,11 @@ def _is_finite(thing: Operand, known: dict[Value, bool]) -> bool:
 
 def _is_finite_by_parents(node: Value, parents: tuple[Value, ...], known: dict[Value, bool]) -> bool:
     operation = node.op
-    if operation in _FLAGS:
+    if operation is not None and operation.flag:
         return True
     if not math.isfinite(number_of(node)):
         return False
-    return operation is None or (operation in _FINITE and all(map(known.__getitem__, parents)))
+    return operation is None or (operation.finite and all(map(known.__getitem__, parents)))
 
 
 def _number(thing: Operand) -> float:

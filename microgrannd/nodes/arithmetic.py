@@ -1,36 +1,21 @@
 """What it takes to be computed with: operators, comparisons and methods, thin doors to the operations table.
 
 A class inherits them and says in `record` what an operation on its objects is. Three methods more may be
-overruled to be quicker: `_unary`, `_binary` and `_compared`. This room may import the operations.
+overruled to be quicker: `_unary`, `_binary` and `_compared`. Type checkers see the methods of the rows in
+`arithmetic.pyi`, which `python -m docs.build stubs` writes.
 """
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from math import inf
+from types import MethodType
 from typing import Any
 
 from microgrannd import operations as ops
 from microgrannd.nodes.refusing import no_number
-from microgrannd.operations import Operation, add, div, floordiv, mod, mul, neg, sub
-
-
-def _method(operation: Operation) -> Callable[[Any], Any]:
-    """The method of an operation on one number."""
-
-    def method(self: Any) -> Any:
-        return self._unary(operation)
-
-    return method
-
-
-def _method_with_others(operation: Operation) -> Callable[..., Any]:
-    """The method of an operation on several."""
-
-    def method(self: Any, *others: Any) -> Any:
-        return operation(self, *others)
-
-    return method
+from microgrannd.operations import TABLE, Operation, add, div, floordiv, mod, mul, neg, sub
 
 
 class Arithmetic:
@@ -144,58 +129,37 @@ class Arithmetic:
     def __ge__(self, other: Any) -> Any:
         return self._compared(ops.greater_equal, operator.ge, other)
 
-    # Methods, by our names and by NumPy's, so that np.exp(array_of_values) works
+    def clip(self, low: Any = -inf, high: Any = inf) -> Any:
+        """NumPy's name for `clamp`."""
+        return ops.clamp(self, low, high)
 
-    abs = absolute = _method(ops.abs)
-    neg = negative = _method(ops.neg)
-    square = _method(ops.square)
-    sqrt = _method(ops.sqrt)
-    cbrt = _method(ops.cbrt)
-    exp = _method(ops.exp)
-    exp2 = _method(ops.exp2)
-    expm1 = _method(ops.expm1)
-    log = _method(ops.log)
-    log2 = _method(ops.log2)
-    log10 = _method(ops.log10)
-    log1p = _method(ops.log1p)
-    sin = _method(ops.sin)
-    cos = _method(ops.cos)
-    tan = _method(ops.tan)
-    asin = arcsin = _method(ops.asin)
-    acos = arccos = _method(ops.acos)
-    atan = arctan = _method(ops.atan)
-    sinh = _method(ops.sinh)
-    cosh = _method(ops.cosh)
-    tanh = _method(ops.tanh)
-    asinh = arcsinh = _method(ops.asinh)
-    acosh = arccosh = _method(ops.acosh)
-    atanh = arctanh = _method(ops.atanh)
-    erf = _method(ops.erf)
-    erfc = _method(ops.erfc)
-    sigmoid = _method(ops.sigmoid)
-    logsigmoid = _method(ops.logsigmoid)
-    softplus = _method(ops.softplus)
-    relu = _method(ops.relu)
-    gelu = _method(ops.gelu)
-    silu = _method(ops.silu)
-    sign = _method(ops.sign)
-    step = _method(ops.step)
-    floor = _method(ops.floor)
-    ceil = _method(ops.ceil)
-    stop_gradient = _method(ops.stop_gradient)
+    def __getattr__(self, name: str) -> Any:
+        # A row that was added to the table later: it is found here and not in the class.
+        if not name.startswith("_"):
+            for operation in TABLE.values():
+                if name in (operation.name, operation.numpy) and not operation.vectors:
+                    return MethodType(method(operation), self)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
 
-    add = _method_with_others(ops.add)
-    sub = subtract = _method_with_others(ops.sub)
-    mul = multiply = _method_with_others(ops.mul)
-    div = divide = _method_with_others(ops.div)
-    pow = power = _method_with_others(ops.pow)
-    mod = remainder = _method_with_others(ops.mod)
-    floordiv = floor_divide = _method_with_others(ops.floordiv)
-    hypot = _method_with_others(ops.hypot)
-    atan2 = arctan2 = _method_with_others(ops.atan2)
-    maximum = _method_with_others(ops.maximum)
-    minimum = _method_with_others(ops.minimum)
-    clamp = clip = _method_with_others(ops.clamp)
-    where = _method_with_others(ops.where)
-    leaky_relu = _method_with_others(ops.leaky_relu)
-    elu = _method_with_others(ops.elu)
+
+def method(operation: Operation) -> Callable[..., Any]:
+    """A row as a method of its first input."""
+
+    def unary(self: Any) -> Any:
+        return self._unary(operation)
+
+    def general(self: Any, *others: Any) -> Any:
+        return operation(self, *others)
+
+    found = unary if len(operation.inputs) == 1 else general
+    found.__name__, found.__qualname__ = operation.name, f"Arithmetic.{operation.name}"
+    return found
+
+
+# A method for each row on numbers, by our names and by NumPy's, so that np.exp(array_of_values) works. Comparisons
+# have their operators.
+for _operation in TABLE.values():
+    if not _operation.vectors and not _operation.flag:
+        _method = method(_operation)
+        for _name in {_operation.name, _operation.numpy} - {""}:
+            setattr(Arithmetic, _name, _method)
