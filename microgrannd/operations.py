@@ -16,6 +16,7 @@ import math
 import operator
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from functools import reduce
 from keyword import iskeyword
 from numbers import Real
 from types import FunctionType
@@ -465,7 +466,8 @@ mean = FusedOperation("mean", ieee.mean,                lambda xs, out: (1 / len
 dot = FusedOperation("dot", ieee.dot,                   lambda xs, ys, *b_out: (*ys, *xs, *(1,) * (len(b_out) - 1)),
                 "the sum of products, plus a number if there is one: x1 * y1 + x2 * y2 + ... + b", vectors=2, finite=True)
 logsumexp = FusedOperation("logsumexp", ieee.logsumexp, lambda xs, out: tuple(exp(x - out) for x in xs),
-                "a smooth maximum: log(exp(x1) + exp(x2) + ...)", finite=True)
+                "a smooth maximum: log(exp(x1) + exp(x2) + ...)",
+                form=lambda xs: where(less(abs(top := reduce(maximum, xs, -math.inf)), math.inf), top + log(sum([exp(x - top) for x in xs])), top), finite=True)
 # fmt: on
 
 

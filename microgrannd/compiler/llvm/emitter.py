@@ -29,6 +29,7 @@ class Emitter:
         self.flag = _of(lanes, "i1")
         self.lines: list[str] = []
         self.declared: set[str] = set()
+        self.flags: dict[str, str] = {}
         self.count = start
 
     def line(self, text: str) -> str:
@@ -129,7 +130,13 @@ class Emitter:
 
     def one_if(self, flag: str) -> str:
         """1.0 or 0.0."""
-        return self.select(flag, self.constant(1.0), self.constant(0.0))
+        number = self.select(flag, self.constant(1.0), self.constant(0.0))
+        self.flags[number] = flag
+        return number
+
+    def holds(self, x: str) -> str:
+        """Whether a number is not 0: the flag that it was made of, if it was."""
+        return self.flags.get(x) or self.compare("une", x, self.constant(0.0))
 
     # ---- bits
 

@@ -1,26 +1,30 @@
-"""The operations of the table in LLVM's assembly, on single numbers and on vectors.
+"""The operations that native code has itself, in LLVM's assembly; every other it gets in its row's form.
 
-Most are an instruction or a function of the C library; the rest are written out as `ieee` has them. This
-room may import the emitter, the vector mathematics, the tape and the operations.
+They are instructions, functions of the C library, and a few that are shorter or better written out.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Final
 
 from microgrannd import operations as ops
 from microgrannd.compiler.llvm import vector_math
 from microgrannd.compiler.llvm.emitter import LANES, LIBRARY, Emitter
+from microgrannd.compiler.tape.expand import expanded
 from microgrannd.compiler.tape.tape import Instruction, Operand, Rewriter, Tape, rewrite
 from microgrannd.operations import Operation
 
 # On vectors these are arithmetic of our own.
-ON_VECTORS: Final[dict[str, Callable[[Emitter, str], str]]] = {
-    name: getattr(vector_math, name)
+ON_VECTORS: Final[dict[Operation, Callable[[Emitter, str], str]]] = {
+    ops.TABLE[name]: getattr(vector_math, name)
     for name in ("exp", "log", "log1p", "tanh", "sigmoid", "softplus", "erf", "erfc", "sin", "cos")
 }
+
+
+_FAR: Final = (ops.sin, ops.cos)  # far from 0 the C library's
+_WIDEST: Final = 64
 
 
 class Functions:
@@ -33,55 +37,60 @@ class Functions:
 
     def apply(self, e: Emitter, operation: Operation, operands: Sequence[str], *, inline: bool = False) -> str:
         """The operation's result; `inline` writes it out on the spot."""
-        name = operation.name
-        if e.lanes == 1 or name not in ON_VECTORS:
+        if e.lanes == 1 or operation not in ON_VECTORS:
             return NATIVE[operation](e, *operands)
-        if inline and name not in ("sin", "cos"):
-            return ON_VECTORS[name](e, operands[0])
+        if inline and operation not in _FAR:
+            return ON_VECTORS[operation](e, operands[0])
+        name = operation.name
         if name not in self.written:
-            self.written[name] = self._function(name)
+            self.written[name] = self._function(operation)
         return e.line(f"call {e.number} @{self.name}.{name}({e.number} {operands[0]})")
 
-    def _function(self, name: str) -> str:
-        f = Emitter(LANES)
-        if name in ("sin", "cos"):
+    def _function(self, operation: Operation) -> str:
+        f, name = Emitter(LANES), operation.name
+        if operation in _FAR:
             size = f.intrinsic("fabs", "%x")
             far = f.line(f"bitcast {f.flag} {f.compare('ogt', size, f.constant(vector_math.SINE_LIMIT))} to i{LANES}")
             f.do(f"br i1 {f.line(f'icmp eq i{LANES} {far}, 0')}, label %near, label %far")
             f.lines.append("far:")
             f.do(f"ret {f.number} {f.library(name, '%x')}")
             f.lines.append("near:")
-        f.do(f"ret {f.number} {ON_VECTORS[name](f, '%x')}")
+        f.do(f"ret {f.number} {ON_VECTORS[operation](f, '%x')}")
         self.declared |= f.declared
         head = f"define internal {f.number} @{self.name}.{name}({f.number} %x)"
         return "\n".join([f"{head} {{", "entry:", *f.lines, "}"])
 
 
+def known(lanes: int) -> Container[Operation]:
+    """The operations that need no form, on single numbers or on vectors."""
+    return NATIVE if lanes == 1 else NATIVE.keys() | ON_VECTORS.keys()
+
+
 def unsupported(tape: Tape) -> list[Operation]:
-    """The operations that are not of the table, so that native code knows nothing of them."""
-    return list(dict.fromkeys(op for op, _ in tape.instructions if op not in NATIVE))
+    """The operations that native code neither has nor gets in a form: such as your own without one."""
+    once = {operation: Instruction(operation, operands) for operation, operands in tape.instructions}
+    leaves = tuple(map(str, range(tape.leaves + len(tape.instructions))))
+    spelled = expanded(Tape(leaves, (), tuple(once.values()), ()), NATIVE)
+    return list(dict.fromkeys(operation for operation, _ in spelled.instructions if operation not in NATIVE))
 
 
-def narrowed(tape: Tape, widest: int = 64) -> Tape:
+def narrowed(tape: Tape) -> Tape:
     """The tape with long sums and dots taken in parts, in the same order: no instruction is very long."""
-    if all(len(operands) <= 2 * widest + 1 for _, operands in tape.instructions):
+    if all(len(operands) <= 2 * _WIDEST + 1 for _, operands in tape.instructions):
         return tape
 
-    def parts(writer: Rewriter, operation: Operation, operands: tuple[Operand, ...]) -> Operand | Instruction | None:
-        if len(operands) <= 2 * widest + 1 or operation not in (ops.sum, ops.mean, ops.dot):
+    def parts(writer: Rewriter, operation: Operation, operands: tuple[Operand, ...]) -> Operand | None:
+        if len(operands) <= 2 * _WIDEST + 1 or operation not in (ops.sum, ops.dot):
             return None
-        if operation is ops.mean:
-            total = writer.place(ops.sum, operands)
-            return Instruction(ops.div, (total, float(len(operands))))
+        held: tuple[Operand, ...] = ()
         if operation is ops.sum:
-            held: tuple[Operand, ...] = ()
-            for i in range(0, len(operands), widest):
-                held = (writer.place(ops.sum, (*held, *operands[i : i + widest])),)
+            for i in range(0, len(operands), _WIDEST):
+                held = (writer.place(ops.sum, (*held, *operands[i : i + _WIDEST])),)
             return held[0]
         size = len(operands) // 2
         xs, ys, held = operands[:size], operands[size : 2 * size], operands[2 * size :]
-        for i in range(0, size, widest):
-            held = (writer.place(ops.dot, (*xs[i : i + widest], *ys[i : i + widest], *held)),)
+        for i in range(0, size, _WIDEST):
+            held = (writer.place(ops.dot, (*xs[i : i + _WIDEST], *ys[i : i + _WIDEST], *held)),)
         return held[0]
 
     return rewrite(tape, parts)
@@ -90,11 +99,9 @@ def narrowed(tape: Tape, widest: int = 64) -> Tape:
 # A comparison with u holds for NaN, one with o does not.
 
 
-def _relu(e: Emitter, x: str) -> str:
-    return e.select(e.compare("ugt", x, e.constant(0.0)), x, e.constant(0.0))
-
-
 def _maximum(e: Emitter, x: str, y: str) -> str:
+    if y == e.constant(0.0):  # as in relu
+        return e.select(e.compare("ugt", x, y), x, y)
     return e.select(e.either(e.compare("ogt", x, y), e.compare("uno", x, x)), x, y)
 
 
@@ -103,26 +110,7 @@ def _minimum(e: Emitter, x: str, y: str) -> str:
 
 
 def _where(e: Emitter, condition: str, x: str, y: str) -> str:
-    return e.select(e.compare("une", condition, e.constant(0.0)), x, y)
-
-
-def _contribution(e: Emitter, upstream: str, local: str) -> str:
-    return e.select(e.compare("une", upstream, e.constant(0.0)), e.mul(upstream, local), e.constant(0.0))
-
-
-def _step(e: Emitter, x: str) -> str:
-    return e.select(e.compare("uno", x, x), x, e.one_if(e.compare("ogt", x, e.constant(0.0))))
-
-
-def _sign(e: Emitter, x: str) -> str:
-    negative = e.select(e.compare("olt", x, e.constant(0.0)), e.constant(-1.0), e.constant(0.0))
-    flat = e.select(e.compare("ogt", x, e.constant(0.0)), e.constant(1.0), negative)
-    return e.select(e.compare("uno", x, x), x, flat)
-
-
-def _share(e: Emitter, x: str, y: str) -> str:
-    larger = e.one_if(e.compare("ogt", x, y))
-    return e.select(e.compare("oeq", x, y), e.constant(0.5), larger)
+    return e.select(e.holds(condition), x, y)
 
 
 def _flag(holds: str) -> Callable[..., str]:
@@ -173,10 +161,6 @@ def _chain(e: Emitter, total: str, *xs: str) -> str:
     return total
 
 
-def _mean(e: Emitter, *xs: str) -> str:
-    return e.div(_sum(e, *xs), e.constant(float(len(xs))))
-
-
 def _dot(e: Emitter, *xs: str) -> str:
     size = len(xs) // 2
     products = [e.mul(x, y) for x, y in zip(xs[:size], xs[size : 2 * size], strict=True)]
@@ -215,34 +199,6 @@ def _log1p(e: Emitter, x: str) -> str:
     return vector_math.log1p(e, x) if e.lanes > 1 else e.library("log1p", x)
 
 
-def _sigmoid(e: Emitter, x: str) -> str:
-    if e.lanes > 1:
-        return vector_math.sigmoid(e, x)
-    shrunk = e.library("exp", e.neg(e.intrinsic("fabs", x)))
-    top = e.select(e.compare("olt", x, e.constant(0.0)), shrunk, e.constant(1.0))
-    return e.div(top, e.add(shrunk, e.constant(1.0)))
-
-
-def _softplus(e: Emitter, x: str) -> str:
-    if e.lanes > 1:
-        return vector_math.softplus(e, x)
-    return e.add(_relu(e, x), e.library("log1p", e.library("exp", e.neg(e.intrinsic("fabs", x)))))
-
-
-def _gelu(e: Emitter, x: str) -> str:
-    z = e.mul(e.neg(x), e.constant(ops.SQRT_HALF))
-    tail = vector_math.erfc(e, z) if e.lanes > 1 else e.library("erfc", z)
-    return e.mul(e.mul(e.constant(0.5), x), tail)
-
-
-def _elu(e: Emitter, x: str, alpha: str) -> str:
-    return e.select(e.compare("ugt", x, e.constant(0.0)), x, e.mul(alpha, e.library("expm1", x)))
-
-
-def _leaky_relu(e: Emitter, x: str, slope: str) -> str:
-    return e.select(e.compare("ogt", x, e.constant(0.0)), x, e.mul(slope, x))
-
-
 def _library(name: str) -> Callable[..., str]:
     return lambda e, *xs: e.library(name, *xs)
 
@@ -250,20 +206,14 @@ def _library(name: str) -> Callable[..., str]:
 NATIVE: Final[dict[Operation, Callable[..., str]]] = {
     **{ops.TABLE[name]: _library(name) for name in LIBRARY if name in ops.TABLE},
     **{ops.add: Emitter.add, ops.sub: Emitter.sub, ops.mul: Emitter.mul, ops.div: Emitter.div, ops.neg: Emitter.neg},
-    **{ops.pow: _pow, ops.mod: _mod, ops.floordiv: _floordiv, ops.contribution: _contribution, ops.where: _where},
-    **{ops.relu: _relu, ops.maximum: _maximum, ops.minimum: _minimum, ops.step: _step, ops.sign: _sign},
-    **{ops.share: _share, ops.elu: _elu, ops.leaky_relu: _leaky_relu, ops.gelu: _gelu},
-    **{ops.sigmoid: _sigmoid, ops.softplus: _softplus, ops.logsumexp: _logsumexp},
-    **{ops.sum: _sum, ops.mean: _mean, ops.dot: _dot},
+    **{ops.pow: _pow, ops.mod: _mod, ops.floordiv: _floordiv},
+    **{ops.where: _where, ops.maximum: _maximum, ops.minimum: _minimum},
+    **{ops.sum: _sum, ops.dot: _dot, ops.logsumexp: _logsumexp},
     **{ops.less: _flag("olt"), ops.less_equal: _flag("ole"), ops.greater: _flag("ogt")},
     **{ops.greater_equal: _flag("oge"), ops.equal: _flag("oeq"), ops.not_equal: _flag("une")},
     ops.abs: lambda e, x: e.intrinsic("fabs", x),
     ops.sqrt: lambda e, x: e.intrinsic("sqrt", x),
     ops.floor: lambda e, x: e.intrinsic("floor", x),
     ops.ceil: lambda e, x: e.intrinsic("ceil", x),
-    ops.square: lambda e, x: e.mul(x, x),
-    ops.clamp: lambda e, x, low, high: _minimum(e, _maximum(e, x, low), high),
-    ops.logsigmoid: lambda e, x: e.neg(_softplus(e, e.neg(x))),
-    ops.silu: lambda e, x: e.mul(x, _sigmoid(e, x)),
     ops.stop_gradient: lambda e, x: x,
 }

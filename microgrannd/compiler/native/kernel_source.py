@@ -12,7 +12,8 @@ from collections.abc import Callable
 from typing import Final, Literal, NamedTuple
 
 from microgrannd.compiler.llvm.emitter import LANES, Emitter
-from microgrannd.compiler.llvm.operations import ON_VECTORS, Functions, narrowed
+from microgrannd.compiler.llvm.operations import ON_VECTORS, Functions, known, narrowed
+from microgrannd.compiler.tape.expand import expanded
 from microgrannd.compiler.tape.tape import Operand, Tape
 
 Kind = Literal["one", "each", "rows", "total"]
@@ -45,7 +46,8 @@ class Assembly(NamedTuple):
 
 def kernel(tape: Tape, kind: Kind, name: str = "") -> Assembly:
     """One kernel, called as its kind unless it has a name of its own."""
-    return _Writer(narrowed(tape), kind, name or kind).assembly()
+    tape = narrowed(expanded(tape, known(1 if kind == "one" else LANES)))
+    return _Writer(tape, kind, name or kind).assembly()
 
 
 def work(tape: Tape) -> int:
@@ -71,7 +73,7 @@ class _Writer:
         self.functions: list[str] = []
         self.operations = Functions(name)
         self.cut = work(tape) > 20 * SECTION or len(tape.inputs) > SECTION
-        calls = sum(operation.name in ON_VECTORS for operation, _ in tape.instructions)
+        calls = sum(operation in ON_VECTORS for operation, _ in tape.instructions)
         self.inline = calls <= INLINED
         self.uses = tape.uses()
         self.outputs_of: dict[int, list[int]] = {}

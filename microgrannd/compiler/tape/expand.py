@@ -22,6 +22,9 @@ def expanded(tape: Tape, known: Container[Operation]) -> Tape:
     outputs v1
     """
 
+    if all(operation in known for operation, _ in tape.instructions):
+        return tape
+
     def spelled(writer: Rewriter, operation: Operation, operands: tuple[Operand, ...]) -> Operand | None:
         if operation in known or operation.form is None:
             return None
