@@ -1,6 +1,7 @@
 """The documentation's press: `python -m docs.build` writes all that is not written by hand.
 
     python -m docs.build operations api    docs/operations.md and docs/api.md, from the package
+    python -m docs.build stubs             what type checkers read, beside the package's own files
     python -m docs.build images            docs/images/, drawn by the package
     python -m docs.build book              docs/book/, the notebooks run and rendered as HTML
     python -m docs.build site              build/site/, everything as a web site (needs mkdocs)
@@ -14,9 +15,10 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-from docs import build_api, build_book, build_images, build_operations
+from docs import build_api, build_book, build_images, build_operations, build_stubs
 
 HERE = Path(__file__).parent
+PACKAGE = HERE.parent / "microgrannd"
 
 
 def operations() -> None:
@@ -27,6 +29,12 @@ def operations() -> None:
 def api() -> None:
     """Write docs/api.md."""
     (HERE / "api.md").write_text(build_api.page(), encoding="utf-8")
+
+
+def stubs() -> None:
+    """Write what type checkers read in place of the front door and of the methods."""
+    (PACKAGE / "__init__.pyi").write_text(build_stubs.front_door(), encoding="utf-8")
+    (PACKAGE / "nodes" / "arithmetic.pyi").write_text(build_stubs.methods(), encoding="utf-8")
 
 
 def images() -> None:
@@ -52,7 +60,7 @@ def _needs(*packages: str) -> None:
         sys.exit(f"This part needs {', '.join(missing)}: pip install {' '.join(missing)}")
 
 
-PARTS: dict[str, Callable[[], None]] = {f.__name__: f for f in (operations, api, images, book, site)}
+PARTS: dict[str, Callable[[], None]] = {f.__name__: f for f in (operations, api, stubs, images, book, site)}
 
 
 def main(names: list[str]) -> None:

@@ -1,68 +1,21 @@
 """`docs/operations.md` from the operations table: a row of the table is a row of the page.
 
-Groups, remarks and order are those of `microgrannd/operations.py`; the rules are its local gradients run on
-names; what happens at awkward points is computed here, by the operation itself.
+Groups and their order are those of `microgrannd/operations.py`; all else is what the rows say of themselves. Rows
+that were added to the table since have a group of their own.
 """
 
 import re
 from collections.abc import Iterator
 from importlib.resources import files
 
-from microgrannd import Value, operations
+from microgrannd import operations
 from microgrannd.nodes import notation
-from microgrannd.operations import NUMPY_NAMES, FusedOperation, Operation
+from microgrannd.nodes.explanations import awkward_points, derivatives
+from microgrannd.operations import Operation
 
 # In words of elementary functions. The tests hold each against the operation.
 DEFINITIONS = {
-    "abs": "x if x >= 0 else -x",
-    "contribution": "x * y, and 0 where x = 0",
-    "square": "x * x",
-    "cbrt": "∛x",
-    "hypot": "sqrt(x * x + y * y)",
-    "exp2": "2**x",
-    "expm1": "exp(x) - 1",
-    "log1p": "log(1 + x)",
-    "erfc": "1 - erf(x)",
-    "sigmoid": "1 / (1 + exp(-x))",
-    "logsigmoid": "-log(1 + exp(-x))",
-    "softplus": "log(1 + exp(x))",
-    "silu": "x / (1 + exp(-x))",
-    "gelu": "x * (1 + erf(x / sqrt(2))) / 2",
-    "relu": "max(x, 0)",
-    "leaky_relu": "x if x > 0 else slope * x",
-    "elu": "x if x > 0 else alpha * (exp(x) - 1)",
-    "maximum": "max(x, y)",
-    "minimum": "min(x, y)",
-    "clamp": "min(max(x, low), high)",
-    "where": "x if condition else y",
-    "step": "1 if x > 0 else 0",
-    "share": "1 if x > y else 0.5 if x == y else 0",
-    "stop_gradient": "x",
-    "sum": "x1 + x2 + ...",
-    "mean": "(x1 + x2 + ...) / n",
-    "dot": "x1 * y1 + x2 * y2 + ... + b",
-    "logsumexp": "log(exp(x1) + exp(x2) + ...)",
-}
-
-# Kinks, poles and ties: the inputs at which a reader may wonder.
-AWKWARD = {
-    **{"div": [(1.0, 0.0)], "abs": [(0.0,)], "pow": [(0.0, 0.0), (0.0, 2.0), (-8.0, 1 / 3)], "sqrt": [(0.0,), (-1.0,)]},
-    **{"cbrt": [(0.0,)], "hypot": [(0.0, 0.0)], "exp": [(1000.0,)], "log": [(0.0,), (-1.0,)], "log1p": [(-1.0,)]},
-    **{
-        "asin": [(1.0,)],
-        "acosh": [(1.0,)],
-        "atanh": [(1.0,)],
-        "atan2": [(0.0, 0.0)],
-        "sigmoid": [(-1000.0,), (1000.0,)],
-    },
-    **{"softplus": [(1000.0,)], "relu": [(0.0,)], "leaky_relu": [(0.0, 0.01)], "elu": [(0.0, 1.0)]},
-    **{
-        "maximum": [(2.0, 2.0)],
-        "minimum": [(2.0, 2.0)],
-        "clamp": [(1.0, -1.0, 1.0)],
-        "sign": [(0.0,)],
-        "step": [(0.0,)],
-    },
+    name: operation.about.partition(": ")[2] for name, operation in operations.TABLE.items() if ": " in operation.about
 }
 
 HEAD = """\
@@ -99,49 +52,37 @@ def page() -> str:
 def groups() -> Iterator[tuple[str, str, list[str]]]:
     """Title, remark and names of each part of the table, as the comments in its source divide it."""
     source = files("microgrannd").joinpath("operations.py").read_text("utf-8")
-    for part in source.split("# ---- ")[1:]:
+    table = source[source.index("# fmt: off") : source.index("# fmt: on")]
+    listed = set()
+    for part in re.split(r"^# (?=[A-Z])", table, flags=re.MULTILINE)[1:]:
         title, _, rows = part.partition("\n")
-        head, _, remark = title.partition(". ")
+        title, _, remark = re.sub(r"[.:] ", "\0", title, count=1).partition("\0")
         names = re.findall(r"^(\w+) = (?:Fused)?Operation\(", rows, re.MULTILINE)
-        remark = (remark or title.partition(": ")[2]).strip().replace("*", "\\*")
-        yield head.split(":")[0].capitalize(), f"{remark.removesuffix('.')}." if remark else "", names
+        listed.update(names)
+        remark = remark.strip().replace("*", "\\*")
+        yield title, f"{remark.removesuffix('.')}." if remark else "", names
+    if added := [name for name in operations.TABLE if name not in listed]:
+        yield "Added to the table", "", added
 
 
 def row(operation: Operation) -> str:
     """A line of the Markdown table."""
     name = f"`{operation.name}`" + (" ⊣" if operation.routes else "")
-    numpy_name = NUMPY_NAMES.get(operation)
-    if numpy_name and numpy_name != operation.name:
-        name += f"<br>NumPy: `{numpy_name}`"
+    if operation.numpy not in ("", operation.name):
+        name += f"<br>NumPy: `{operation.numpy}`"
+    what = operation.about.partition(": ")[0]
+    definition = operation.about.partition(": ")[2] or _written(operation)
+    meaning = f"{what}<br>`{definition}`" if what else f"`{definition}`"
     rules = "<br>".join(f"`{rule}`" for rule in _rules(operation))
-    cells = [name, f"`{definition(operation)}`", rules, "<br>".join(_awkward(operation))]
+    cells = [name, meaning, rules, "<br>".join(awkward_points(operation))]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def definition(operation: Operation) -> str:
-    """The operation in elementary terms where there are some, else as it is written."""
-    names = notation.input_names(operation, 2 * getattr(operation, "vectors", 1))
-    return DEFINITIONS.get(operation.name) or str(notation.formula(operation, *names))
+def _written(operation: Operation) -> str:
+    return str(notation.formula(operation, *notation.input_names(operation, 2 * max(1, operation.vectors))))
 
 
 def _rules(operation: Operation) -> tuple[str, ...]:
-    if not isinstance(operation, FusedOperation):
-        return notation.rules(operation)
     if operation.name == "dot":
         return ("y1, y2, ...", "x1, x2, ...", "1")
-    return tuple(rule for rule in [notation.rules(operation, "x1", "x2")[0].replace("0.5", "1 / n")])
-
-
-def _awkward(operation: Operation) -> Iterator[str]:
-    for inputs in AWKWARD.get(operation.name, []):
-        values = [Value(x) for x in inputs]
-        out = operation(*values)
-        out.backward()
-        names = notation.input_names(operation, len(inputs))
-        given = ", ".join(f"{name} = {_number(x)}" for name, x in zip(names, inputs, strict=True))
-        gradients = ", ".join(_number(value.grad) for value in values)
-        yield f"{given}: {_number(out.data)}, gradient {gradients}"
-
-
-def _number(x: float) -> str:
-    return {float("inf"): "∞", float("-inf"): "−∞"}.get(x, f"{x:.6g}").replace("-", "−").replace("nan", "NaN")
+    return derivatives(operation)

@@ -77,7 +77,7 @@ def __dir__() -> list[str]:
 
 # All but `abs`, `compile`, `pow` and `sum`, so that a star import leaves the builtins alone.
 __all__ = sorted(
-    {_name for _name, _thing in globals().items() if _name[0] != "_" and not isinstance(_thing, _Module)}
-    .union(_DOORS, _MODULES, ["__version__", "modes"])
-    .difference(vars(_builtins))
+    {_name for _name, _thing in globals().items() if _name[0] != "_" and not isinstance(_thing, _Module)}.union(
+        _DOORS, _MODULES, ["__version__", "modes"]
+    ).difference(vars(_builtins))
 )

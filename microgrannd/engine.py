@@ -211,7 +211,7 @@ class Value(Arithmetic):
     def detach(self) -> Value:
         """A new leaf with this Value's number and label: gradients stop here."""
         if opened and modes.current.trace is not None:
-            return operations.stop_gradient(self)  # type: ignore[no-any-return]
+            return operations.stop_gradient(self)
         return Value(self._data, self.label)
 
     def _unary(self, operation: Operation, origin: modes.Origin | None = None) -> Value:

@@ -101,9 +101,9 @@ class _Reader:
             case ast.Name(id=name):
                 return self._leaf(node, name)
             case ast.BinOp() | ast.Compare(ops=[_]) if operation := _infix(node):
-                return operation(*arguments)  # type: ignore[no-any-return]
+                return operation(*arguments)
             case ast.UnaryOp(op=ast.USub()):
-                return operations.neg(*arguments)  # type: ignore[no-any-return]
+                return operations.neg(*arguments)
             case ast.UnaryOp(op=ast.UAdd()):
                 return arguments[0]
             case ast.Call():
@@ -140,12 +140,12 @@ class _Reader:
         try:
             if not isinstance(operation, FusedOperation):
                 self._check_count(node, operation, len(arguments))
-                return operation(*arguments)  # type: ignore[no-any-return]
+                return operation(*arguments)
             if operation.vectors > 1:
                 half = len(arguments) // 2
                 vectors = [arguments[:half], arguments[half : 2 * half], *arguments[2 * half :]]
-                return operation(*vectors)  # type: ignore[no-any-return]
-            return operation(arguments)  # type: ignore[no-any-return]
+                return operation(*vectors)
+            return operation(arguments)
         except (TypeError, ValueError, ArithmeticError) as error:
             if isinstance(error, ExpressionError):
                 raise

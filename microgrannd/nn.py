@@ -21,6 +21,7 @@ from microgrannd.operations import Operation
 
 Activation: TypeAlias = "str | Operation | Callable[[Value], Value]"
 
+
 class _Activations(Mapping[str, Operation | None]):
     """The rows of the table that one number is enough for, as they are now, and "linear", which does nothing."""
 

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     class Recorder(Protocol):
         """What an operation may be called with besides numbers: it makes a node of its own kind."""
 
-        def record(self, operation: Operation, arguments: tuple[Any, ...], /) -> Any: ...
+        def record(self, operation: Operation, arguments: tuple[Any, ...], /) -> Any:
+            """The node of an operation on itself and others."""
 
     R = TypeVar("R", bound=Recorder)
 
@@ -79,7 +80,7 @@ class Operation:
     0.75
     """
 
-    __doc__ = _Explanation(__doc__)  # type: ignore[assignment]
+    __doc__ = _Explanation(__doc__)
     __slots__ = (
         *("about", "awkward", "defaults", "finite", "flag", "form", "forward", "local_gradients", "name", "numpy"),
         *("on_floats", "routes", "symbol", "vectors"),
@@ -116,7 +117,7 @@ class Operation:
         self.on_floats = local_gradients  # for the arguments as they were given: what eager backward() calls
 
     @overload
-    def __call__(self, *arguments: Number) -> float: ...
+    def __call__(self, *arguments: Number) -> float: ...  # type: ignore[overload-overlap]
     @overload
     def __call__(self, *arguments: R | Number) -> R: ...
     @overload
@@ -183,7 +184,7 @@ class FusedOperation(Operation):
     32.5
     """
 
-    __doc__ = _Explanation(__doc__)  # type: ignore[assignment]
+    __doc__ = _Explanation(__doc__)
     __slots__ = ()
 
     def __init__(
@@ -210,6 +211,7 @@ class FusedOperation(Operation):
 
     @property
     def inputs(self) -> tuple[str, ...]:
+        """The names of the vectors."""
         return self.on_floats.__code__.co_varnames[: self.vectors]
 
     def split(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -221,7 +223,7 @@ class FusedOperation(Operation):
         return (*vectors, *inputs[self.vectors * size :])
 
     @overload
-    def __call__(self, *arguments: Iterable[Number] | Number) -> float: ...
+    def __call__(self, *arguments: Iterable[Number] | Number) -> float: ...  # type: ignore[overload-overlap]
     @overload
     def __call__(self, *arguments: Iterable[R | Number] | R | Number) -> R: ...
     @overload
@@ -539,4 +541,3 @@ def contributed(upstream: Any, local_gradient: Any, routes: bool) -> Any:
         return upstream * local_gradient if upstream and (local_gradient or not routes) else 0.0
     product = contribution(upstream, local_gradient)
     return where(local_gradient, product, 0.0) if routes else product
-

@@ -223,11 +223,11 @@ def _contribution(
     stops = isinstance(upstream, Value) and not _is_finite(local, finite)
     blocks = routes and isinstance(local, Value) and not _is_finite(upstream, finite)
     if stops and blocks:
-        return ops.where(local, ops.contribution(upstream, local), 0.0)  # type: ignore[no-any-return]
+        return ops.where(local, ops.contribution(upstream, local), 0.0)
     if blocks:
-        return ops.contribution(local, upstream)  # type: ignore[no-any-return]
+        return ops.contribution(local, upstream)
     if stops or (gate and isinstance(upstream, Value) and isinstance(local, Value)):
-        return ops.contribution(upstream, local)  # type: ignore[no-any-return]
+        return ops.contribution(upstream, local)
     return upstream * local
 
 

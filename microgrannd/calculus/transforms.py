@@ -188,7 +188,7 @@ class _Call:
 
 def _variable(x: Any, f: Function) -> Value:
     if isinstance(x, Value):
-        return x * 1.0  # type: ignore[no-any-return]  # a node of its own, so that other uses of x are not counted
+        return x * 1.0  # a node of its own, so that other uses of x are not counted
     if not is_number(x):
         raise TypeError(
             f"{name_of(f)} can be differentiated by numbers (in lists, tuples, dicts or arrays), not by {x!r}; "

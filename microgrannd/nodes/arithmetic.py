@@ -11,7 +11,7 @@ import operator
 from collections.abc import Callable
 from math import inf
 from types import MethodType
-from typing import Any
+from typing import Any, Self
 
 from microgrannd import operations as ops
 from microgrannd.nodes.refusing import no_number
@@ -35,55 +35,55 @@ class Arithmetic:
     def _compared(self, operation: Operation, holds: Callable[[Any, Any], bool], other: Any) -> Any:
         return operation(self, other)
 
-    def __add__(self, other: Any) -> Any:
+    def __add__(self, other: Any) -> Self:
         return self._binary(add, other)
 
-    def __radd__(self, other: Any) -> Any:
+    def __radd__(self, other: Any) -> Self:
         return self._reflected(add, other)
 
-    def __sub__(self, other: Any) -> Any:
+    def __sub__(self, other: Any) -> Self:
         return self._binary(sub, other)
 
-    def __rsub__(self, other: Any) -> Any:
+    def __rsub__(self, other: Any) -> Self:
         return self._reflected(sub, other)
 
-    def __mul__(self, other: Any) -> Any:
+    def __mul__(self, other: Any) -> Self:
         return self._binary(mul, other)
 
-    def __rmul__(self, other: Any) -> Any:
+    def __rmul__(self, other: Any) -> Self:
         return self._reflected(mul, other)
 
-    def __truediv__(self, other: Any) -> Any:
+    def __truediv__(self, other: Any) -> Self:
         return self._binary(div, other)
 
-    def __rtruediv__(self, other: Any) -> Any:
+    def __rtruediv__(self, other: Any) -> Self:
         return self._reflected(div, other)
 
-    def __floordiv__(self, other: Any) -> Any:
+    def __floordiv__(self, other: Any) -> Self:
         return self._binary(floordiv, other)
 
-    def __rfloordiv__(self, other: Any) -> Any:
+    def __rfloordiv__(self, other: Any) -> Self:
         return self._reflected(floordiv, other)
 
-    def __mod__(self, other: Any) -> Any:
+    def __mod__(self, other: Any) -> Self:
         return self._binary(mod, other)
 
-    def __rmod__(self, other: Any) -> Any:
+    def __rmod__(self, other: Any) -> Self:
         return self._reflected(mod, other)
 
-    def __pow__(self, other: Any) -> Any:
+    def __pow__(self, other: Any) -> Self:
         return self._binary(ops.pow, other)
 
-    def __rpow__(self, other: Any) -> Any:
+    def __rpow__(self, other: Any) -> Self:
         return self._reflected(ops.pow, other)
 
-    def __neg__(self) -> Any:
+    def __neg__(self) -> Self:
         return self._unary(neg)
 
-    def __pos__(self) -> Any:
+    def __pos__(self) -> Self:
         return self
 
-    def __abs__(self) -> Any:
+    def __abs__(self) -> Self:
         return self._unary(ops.abs)
 
     # float() and its kin would lose the gradient without a word.
@@ -129,7 +129,7 @@ class Arithmetic:
     def __ge__(self, other: Any) -> Any:
         return self._compared(ops.greater_equal, operator.ge, other)
 
-    def clip(self, low: Any = -inf, high: Any = inf) -> Any:
+    def clip(self, low: Any = -inf, high: Any = inf) -> Self:
         """NumPy's name for `clamp`."""
         return ops.clamp(self, low, high)
 

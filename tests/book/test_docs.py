@@ -138,6 +138,17 @@ def test_the_page_written_from_the_package_is_current(name):
     assert (DOCS / f"{name}.md").read_text("utf-8") == page, f"run python -m docs.build {name}"
 
 
+def test_what_type_checkers_read_is_current():
+    from docs import build_stubs
+
+    package = ROOT / "microgrannd"
+    for path, text in [
+        (package / "__init__.pyi", build_stubs.front_door()),
+        (package / "nodes" / "arithmetic.pyi", build_stubs.methods()),
+    ]:
+        assert path.read_text("utf-8") == text, "run python -m docs.build stubs"
+
+
 def test_the_operations_page_has_a_row_for_every_operation():
     import microgrannd as mg
     from docs import build_operations

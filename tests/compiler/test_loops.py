@@ -92,8 +92,12 @@ CODES = {
         x * NUMBERS[:1],
     ),
     "unchanged": lambda xp, f, p, x, y: (p, x, x, p[2:5], x[:, 1:3]),
-    "operations": lambda xp, f, p, x, y: tuple(
-        f[name](x) for name in ("erf", "softplus", "gelu", "silu", "step", "logsigmoid")
+    "operations": lambda xp, f, p, x, y: (
+        f["erf"](x),
+        xp.maximum(x, 0.0) + xp.log1p(xp.exp(-xp.absolute(x))),
+        0.5 * x * f["erfc"](-x * math.sqrt(0.5)),
+        x / (1 + xp.exp(-x)),
+        xp.where(x != x, x, 1.0 * (x > 0)),
     ),
 }
 

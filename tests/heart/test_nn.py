@@ -301,7 +301,11 @@ def test_a_single_number_is_no_list_of_inputs():
         (lambda: MLP(2, "21"), TypeError, "list of layer sizes"),
         (lambda: MLP(0, [1]), ValueError, "number of inputs is at least 1"),
         (lambda: MLP(None, [1]), TypeError, "number of inputs is an int"),
-        (lambda: Neuron(2, activation="sigmoidal"), ValueError, "Unknown activation 'sigmoidal'; it is 'linear' or an operation on one number, such as .*sigmoid"),
+        (
+            lambda: Neuron(2, activation="sigmoidal"),
+            ValueError,
+            "Unknown activation 'sigmoidal'; it is 'linear' or .*, such as .*sigmoid",
+        ),
         (lambda: MLP(2, [1], output="softmax"), ValueError, "Unknown activation 'softmax'"),
         (lambda: Neuron(2, activation=3), TypeError, "An activation is a name, an Operation or a function"),
         (lambda: MLP(2, [1], init="glorot"), ValueError, "Unknown initialisation 'glorot'; known: xavier, he"),

@@ -19,6 +19,7 @@ from microgrannd.compiler.matrix.matrix_program import matrix_program
 from microgrannd.compiler.matrix.matrix_source import MatrixSource, matrix_source
 from microgrannd.compiler.native.kernels import in_threads
 from microgrannd.compiler.plan import without_collection
+from microgrannd.compiler.tape.expand import expanded
 from microgrannd.compiler.tape.tape import Instruction, Tape
 from microgrannd.compiler.tape.trace import Trace, differentiate
 from microgrannd.operations import contribution, mul
@@ -58,14 +59,15 @@ class Rolled:
         gathered = [piece.outputs.size for piece in program.pieces if "@" not in piece.text.code]
         self.width = sum(arrays) + sum(gathered)  # how many numbers there are for a sample
         self.functions = program.functions
+        self.operations = list(dict.fromkeys(operation for operation, _ in tape.instructions))
 
     def function(self, library: Library) -> Any:
         """The printed function, on a library's arrays."""
-        if self.functions and not library.runs_operations:
-            own = ", ".join(operation.name for operation in self.functions.values())
+        own = [operation.name for operation in self.operations if operation not in library.known]
+        if own and not library.runs_operations:
             raise TypeError(
-                f"This array library knows the operations of the table, not your own: {own}. "
-                "Compose it of operations in a function, or take backend='numpy'."
+                "This array library knows the operations of the table and those with a `form`, not your own: "
+                f"{', '.join(own)}. Say with form= how it is made of others, or take backend='numpy'."
             )
         names = library.names | self.functions
         for name, numbers in self.source.constants.items():
@@ -100,6 +102,7 @@ class ArrayKernel:
             self.tape = differentiate(self.tape, numbers, leaves)
             if not guarded:
                 self.tape = _unguarded(self.tape)
+        self.tape = expanded(self.tape, self.library.known)
         self._rolled: dict[bool, tuple[Rolled, Any]] = {}
         self.steps: dict[int, Any] = {}  # what training has compiled, by the optimizer's steps
 

@@ -1,23 +1,25 @@
 """Array libraries: NumPy, JAX and PyTorch, as the printed array code sees them.
 
-The code calls functions of a namespace `xp`. What a library's namespace lacks of NumPy's is made up for
-here, and so are the operations that no library has by name. This room may import the operations.
+The code calls functions of a namespace `xp`. What a library's namespace lacks of NumPy's is made up for here.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial, reduce
 from types import SimpleNamespace
 from typing import Any, NamedTuple, cast
 
+from microgrannd.compiler.matrix.matrix_program import WRITTEN
+from microgrannd.operations import Operation
+
 LIBRARIES = ("numpy", "jax", "torch")
 
 
 class Library(NamedTuple):
-    """`xp` is the namespace and `names` the operations that it lacks.
+    """`xp` is the namespace, `names` the functions that it lacks, and `known` the operations that need no form.
 
     `array` makes an array of numbers of the library, `positions` one of positions and `rows` one with a row
     for each sample; `numbers` makes a NumPy array of one. `compiled` is what the library can do for a
@@ -27,6 +29,7 @@ class Library(NamedTuple):
 
     xp: Any
     names: dict[str, Any]
+    known: Container[Operation]
     array: Callable[[Any], Any]
     positions: Callable[[Any], Any]
     rows: Callable[[Any], Any]
@@ -57,7 +60,8 @@ def _numpy(float32: bool) -> Library:
     xp.sum, xp.max = np.add.reduce, np.maximum.reduce  # the same for an axis, without their wrappers' microseconds
     return Library(
         xp=xp,
-        names=operations_of(xp, erf, erfc),
+        names=functions_of(xp, erf, erfc),
+        known=Known(dir(xp)),
         array=array,
         positions=np.asarray,
         rows=array,
@@ -103,7 +107,8 @@ def _jax(float32: bool) -> Library:
 
     return Library(
         xp=xp,
-        names=operations_of(xp, jax.scipy.special.erf, jax.scipy.special.erfc),
+        names=functions_of(xp, jax.scipy.special.erf, jax.scipy.special.erfc),
+        known=Known(dir(xp)),
         array=array,
         positions=np.asarray,
         rows=rows,
@@ -141,7 +146,8 @@ def _torch(float32: bool) -> Library:
     xp.power = tensors(torch.pow)
     return Library(
         xp=xp,
-        names=operations_of(xp, torch.erf, torch.erfc),
+        names=functions_of(xp, torch.erf, torch.erfc),
+        known=Known(dir(xp)),
         array=array,
         positions=torch.from_numpy,
         rows=array,
@@ -151,14 +157,18 @@ def _torch(float32: bool) -> Library:
     )
 
 
-def operations_of(xp: Any, erf: Callable[[Any], Any], erfc: Callable[[Any], Any]) -> dict[str, Any]:
-    """The operations without a name in NumPy, right at infinities too."""
+class Known:
+    """The operations that array code is written in, and those that a namespace has by NumPy's name."""
 
-    def softplus(x: Any) -> Any:
-        return xp.maximum(x, 0.0) + xp.log1p(xp.exp(-xp.absolute(x)))
+    def __init__(self, names: Iterable[str]) -> None:
+        self.names = frozenset(names)
 
-    def sigmoid(x: Any) -> Any:
-        return 1 / (1 + xp.exp(-x))
+    def __contains__(self, operation: object) -> bool:
+        return operation in WRITTEN or (isinstance(operation, Operation) and operation.numpy in self.names)
+
+
+def functions_of(xp: Any, erf: Callable[[Any], Any], erfc: Callable[[Any], Any]) -> dict[str, Any]:
+    """The functions without a name in NumPy; logsumexp along an axis and of several arrays, also of infinities."""
 
     def logsumexp(x: Any, keep: bool) -> Any:
         top = xp.max(x, -1, keepdims=True)
@@ -171,21 +181,4 @@ def operations_of(xp: Any, erf: Callable[[Any], Any], erfc: Callable[[Any], Any]
         top = xp.where(xp.isfinite(top), top, 0.0)
         return top + xp.log(sum(xp.exp(x - top) for x in xs))
 
-    def clamp(x: Any, low: Any, high: Any) -> Any:
-        return xp.minimum(xp.maximum(x, low), high)
-
-    return {
-        "erf": erf,
-        "erfc": erfc,
-        "softplus": softplus,
-        "logsigmoid": lambda x: -softplus(-x),
-        "silu": lambda x: x * sigmoid(x),
-        "gelu": lambda x: 0.5 * x * erfc(-x * math.sqrt(0.5)),
-        "leaky_relu": lambda x, slope: xp.where(x > 0, x, slope * x),
-        "elu": lambda x, alpha: xp.where((x > 0) | (x != x), x, alpha * xp.expm1(xp.minimum(x, 0.0))),
-        "clamp": clamp,
-        "step": lambda x: xp.where(x != x, x, 1.0 * (x > 0)),
-        "share": lambda x, y: xp.where(x == y, 0.5, 1.0 * (x > y)),
-        "logsumexp": logsumexp,
-        "logsumexp_of": logsumexp_of,
-    }
+    return {"erf": erf, "erfc": erfc, "logsumexp": logsumexp, "logsumexp_of": logsumexp_of}

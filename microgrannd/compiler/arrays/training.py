@@ -19,7 +19,7 @@ from microgrannd.compiler.batches import chosen, rows_of
 from microgrannd.compiler.steps import others, places, settings_of, steps
 from microgrannd.compiler.tape.trace import Trace
 from microgrannd.compiler.text.python_source import python_source
-from microgrannd.operations import NUMPY_NAMES
+from microgrannd.operations import TABLE
 from microgrannd.optim import SGD, Optimizer
 
 
@@ -176,7 +176,7 @@ class _Batch:
             self.parts.append(_Part(rolled.slots[np.array(fixed) - 1], -1, None, numbers))
         taken = steps(optimizer)
         assert taken is not None
-        functions = {operation.name: getattr(library.xp, name, None) for operation, name in NUMPY_NAMES.items()}
+        functions = {name: getattr(library.xp, row.numpy, None) for name, row in TABLE.items() if row.numpy}
         self.formula = python_source("step", taken.step, "A step.", [len(taken.step.outputs)]).compiled(functions)
         order = np.argsort(np.concatenate([np.arange(rolled.layout.size)[part.target] for part in self.parts]))
         self.order = None if (np.diff(order) == 1).all() else library.positions(order)

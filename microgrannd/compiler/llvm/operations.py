@@ -6,7 +6,7 @@ They are instructions, functions of the C library, and a few that are shorter or
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from microgrannd import operations as ops
@@ -61,7 +61,7 @@ class Functions:
         return "\n".join([f"{head} {{", "entry:", *f.lines, "}"])
 
 
-def known(lanes: int) -> Container[Operation]:
+def known(lanes: int) -> Collection[Operation]:
     """The operations that need no form, on single numbers or on vectors."""
     return NATIVE if lanes == 1 else NATIVE.keys() | ON_VECTORS.keys()
 

@@ -96,8 +96,8 @@ def applied(operation: Operation, operands: Sequence[Text]) -> Text:
     if operation in _TEXTS:
         return _TEXTS[operation](*operands)
     arguments = ", ".join(x.bare for x in operands)
-    if operation in ops.NUMPY_NAMES:
-        return Text(f"xp.{ops.NUMPY_NAMES[operation]}({arguments})")
+    if operation.numpy:
+        return Text(f"xp.{operation.numpy}({arguments})")
     return Text(f"{operation.name}({arguments})")
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -25,6 +25,14 @@ from microgrannd.compiler.matrix.products import factors_of, over_batch, per_sam
 from microgrannd.compiler.matrix.terms import Terms, flattened
 from microgrannd.compiler.tape.tape import Tape
 from microgrannd.operations import Operation
+
+# What array code has itself besides NumPy's functions: sums of products, and these.
+WRITTEN: Final = frozenset(
+    (
+        *(ops.add, ops.sub, ops.mul, ops.div, ops.neg, ops.square, ops.sum, ops.mean, ops.dot, ops.stop_gradient),
+        *(ops.sigmoid, ops.erf, ops.erfc, ops.logsumexp, ops.contribution),
+    )
+)
 
 
 @dataclass
@@ -258,7 +266,7 @@ class _Writer:
         if operation is ops.logsumexp:
             return self._logsumexp(part)
         operands = [self.arrays.operand(g, positions) for g, positions in part.operands]
-        if ops.TABLE.get(operation.name) is not operation:
+        if operation not in WRITTEN and not operation.numpy:
             name = self.functions.setdefault(operation, f"own{len(self.functions) + 1}")
             return Text(f"{name}({', '.join(x.bare for x in operands)})")
         condition = self.arrays.flag(*part.operands[0]) if operation is ops.contribution else None

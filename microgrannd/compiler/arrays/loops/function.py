@@ -19,8 +19,8 @@ from typing import Any, Final
 import numpy as np
 
 from microgrannd import operations as ops
-from microgrannd.compiler.arrays.libraries import Library, operations_of
-from microgrannd.compiler.arrays.loops.namespace import Namespace
+from microgrannd.compiler.arrays.libraries import Known, Library, functions_of
+from microgrannd.compiler.arrays.loops.namespace import NUMPY_NAMES, Namespace
 from microgrannd.compiler.arrays.loops.plan import Result
 from microgrannd.compiler.arrays.loops.products import product_source
 from microgrannd.compiler.arrays.loops.source import loop_source
@@ -33,11 +33,11 @@ from microgrannd.compiler.native.kernels import pointers, processor
 def loops_library(cache: Path | None = None) -> Library:
     """Loops in the place of an array library; machine code is kept in the directory `cache` if there is one."""
     namespace: Any = Namespace()
-    names = {name: functools.partial(applied, operation) for name, operation in ops.TABLE.items()}
-    composed = operations_of(namespace, names["erf"], names["erfc"])
+    erf, erfc = (functools.partial(applied, operation) for operation in (ops.erf, ops.erfc))
     return Library(
         xp=namespace,
-        names=names | {name: composed[name] for name in ("logsumexp", "logsumexp_of")},
+        names=functions_of(namespace, erf, erfc),
+        known=Known(NUMPY_NAMES),
         array=_array,
         positions=np.asarray,
         rows=_array,

@@ -13,6 +13,8 @@ import numpy as np
 
 from microgrannd import operations as ops
 from microgrannd.compiler.arrays.loops.symbolic import Array, Join, Product, applied, readable, reduced, rows_in_memory
+from microgrannd.compiler.llvm.emitter import LANES
+from microgrannd.compiler.llvm.operations import known
 
 
 class Namespace:
@@ -69,10 +71,10 @@ class Namespace:
         return x.recording.array((x.sizes[1], y.sizes[1]), Product(readable(x), right, summed=True))
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        operation = _BY_NUMPY_NAME.get(name)
+        operation = NUMPY_NAMES.get(name)
         if operation is None:
             raise NotImplementedError(f"No loops are known for {name}.")
         return lambda *things: applied(operation, *things)
 
 
-_BY_NUMPY_NAME: Final = {name: operation for operation, name in ops.NUMPY_NAMES.items()}
+NUMPY_NAMES: Final = {operation.numpy: operation for operation in known(LANES) if operation.numpy}
