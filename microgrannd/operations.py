@@ -296,8 +296,8 @@ def _on_arrays(operation: Operation, arguments: tuple[Any, ...]) -> Any:
     function = getattr(numpy, operation.numpy) if operation.numpy else operation.form
     if function and not any(array.dtype == object for array in arrays):
         with numpy.errstate(all="ignore"):
-            return numpy.asarray(function(*arrays), dtype=float)
-    result = numpy.frompyfunc(operation, len(arrays), 1)(*arrays)
+            return numpy.asarray(function(*operation.split(tuple(arrays))), dtype=float)
+    result = numpy.frompyfunc(lambda *inputs: operation(*operation.split(inputs)), len(arrays), 1)(*arrays)
     return result.astype(float) if all(isinstance(x, float) for x in result.flat) else result
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +23,7 @@ from microgrannd.compiler.plan import without_collection
 from microgrannd.compiler.tape.expand import expanded
 from microgrannd.compiler.tape.tape import Instruction, Tape
 from microgrannd.compiler.tape.trace import Trace, differentiate
-from microgrannd.operations import contribution, mul
+from microgrannd.operations import Operation, contribution, mul
 
 CHUNK: Final = 1 << 22  # how many numbers the arrays of one chunk may have together
 NATIVE_CHUNK: Final = 1 << 18  # for loops, which are fastest where these stay near to the processor
@@ -69,7 +70,7 @@ class Rolled:
                 "This array library knows the operations of the table and those with a `form`, not your own: "
                 f"{', '.join(own)}. Say with form= how it is made of others, or take backend='numpy'."
             )
-        names = library.names | self.functions
+        names = library.names | {name: partial(_each, operation) for name, operation in self.functions.items()}
         for name, numbers in self.source.constants.items():
             names[name] = (library.positions if numbers.dtype.kind == "i" else library.array)(numbers)
         exec(compile(self.source.code, f"<{self.source.name}>", "exec"), names)
@@ -200,6 +201,11 @@ class ArrayKernel:
                 rolled = Rolled(self.name, self.tape, self.inputs, self.leaves, self.labels, over_batch=over_batch)
             self._rolled[over_batch] = rolled, self.library.compiled(rolled.function(self.library))
         return self._rolled[over_batch]
+
+
+def _each(operation: Operation, *arrays: Any) -> Any:
+    """An operation of the user's own, called by Python."""
+    return operation(*operation.split(arrays))
 
 
 def _loops(cache: Path | None) -> Library:
