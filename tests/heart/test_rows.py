@@ -308,7 +308,7 @@ def test_it_trains_the_same_compiled_or_not(name):
             return (w * function(xs) - target) ** 2
 
         data = ([xs] * 8, [0.25] * 8)
-        history = mg.fit(loss, data, mg.optim.SGD([w], lr=0.01), epochs=5, compiled=compiled)
+        history = mg.fit(loss, data, mg.optim.SGD([w], lr=1e-4), epochs=5, compiled=compiled)
         assert history.losses[-1] <= history.losses[0]
         found.append((w.data, *history.losses))
     assert found[1] == pytest.approx(found[0], rel=1e-12)
