@@ -48,7 +48,7 @@ def torch_functions():
 
 
 def in_torch():
-    """A function of a graph and a vector: value, gradient and Hessian × vector as PyTorch has them."""
+    """What PyTorch knows, and a function of a graph and a vector: value, gradient and Hessian × vector."""
     torch, functions = pytest.importorskip("torch"), torch_functions()
 
     def derivatives(graph, vector):
@@ -62,7 +62,7 @@ def in_torch():
         product = torch.autograd.grad(along, x)[0].tolist() if along.requires_grad else zero
         return [y.item(), *gradient.tolist(), *product]
 
-    return derivatives
+    return functions, derivatives
 
 
 def in_jax():
@@ -83,7 +83,7 @@ def in_jax():
         gradient, product = jax.jvp(jax.grad(f), (x,), (numpy.array(vector),))
         return [float(f(x)), *map(float, gradient), *map(float, product)]
 
-    return derivatives
+    return functions, derivatives
 
 
 def in_autograd():
@@ -106,7 +106,7 @@ def in_autograd():
         product = autograd.hessian_vector_product(f)(x, numpy.array(vector))
         return [float(value), *map(float, gradient), *map(float, product)]
 
-    return derivatives
+    return functions, derivatives
 
 
 _COMPARISONS = {

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import mpmath as mp
 
+from microgrannd.operations import TABLE
+
 
 @cache
 def _examples():
@@ -28,9 +30,9 @@ def agrees(got, want, tolerance):
     return abs(got - want) <= tolerance * max(1.0, abs(want))
 
 
-# ---- closed forms of the operations, as functions of mpmath numbers. The derivatives are mpmath's own.
-# A new row of the operations table needs an entry in CLOSED_FORMS, and where it is not defined for every
-# number one in DOMAINS: how to draw each input at random.
+# Closed forms of the operations, as functions of mpmath numbers. The derivatives are mpmath's own. A row that is not
+# here is held against the definition that its `about` gives after a colon. One that is not defined for every number
+# has an entry in DOMAINS: how to draw each input at random.
 
 
 def _flag(holds):
@@ -109,6 +111,18 @@ CLOSED_FORMS = {
 }
 
 
+def closed_form(name):
+    """The closed form of a row; None for one that has neither an entry nor a definition."""
+    if name in CLOSED_FORMS:
+        return CLOSED_FORMS[name]
+    operation = TABLE[name]
+    definition = operation.about.partition(": ")[2]
+    if not definition or operation.vectors:
+        return None
+    code, known = compile(definition, name, "eval"), vars(mp) | {"abs": abs, "max": max, "min": min}
+    return lambda *numbers: eval(code, known, dict(zip(operation.inputs, numbers, strict=True)))
+
+
 def _anywhere(random):
     return random.gauss(0, 3)
 
@@ -142,13 +156,13 @@ def derivative(name, inputs, orders, digits=50):
     It is the limit from both sides, so there is none at a kink or a jump; nor is there where the result is
     complex.
     """
-    numbers = tuple(map(mp.mpf, inputs))
+    numbers, function = tuple(map(mp.mpf, inputs)), closed_form(name)
     with mp.workdps(digits):
         try:
             if not any(orders):
-                sides = [CLOSED_FORMS[name](*numbers)]
+                sides = [function(*numbers)]
             else:
-                sides = [mp.diff(CLOSED_FORMS[name], numbers, tuple(orders), direction=side) for side in (1, -1)]
+                sides = [mp.diff(function, numbers, tuple(orders), direction=side) for side in (1, -1)]
         except (ZeroDivisionError, ValueError, TypeError):
             return None
         if any(isinstance(side, mp.mpc) or mp.isnan(side) for side in sides):

@@ -21,6 +21,8 @@ from microgrannd.expressions import evaluate
 from microgrannd.ground import ieee
 from microgrannd.nn import ACTIVATIONS, MLP
 from microgrannd.operations import TABLE, FusedOperation, Operation, register
+from tests import oracles
+from tests.heart.test_table import check
 from tests.libraries import needs
 
 
@@ -205,6 +207,15 @@ def test_its_derivatives_are_those_of_central_differences(name):
         second = [h.data for h in gradients(g, values)]
         assert second == pytest.approx(differences(lambda xs, i=i: slope(xs, i), xs), abs=1e-7)
     assert jvp(function)(xs, [1.0] * len(xs)) == pytest.approx(sum(expected), abs=1e-7)
+
+
+@rows
+def test_one_that_says_what_it_is_is_held_against_that(name):
+    operation, xs, _ = row_of(name)
+    if ": " in operation.about:
+        assert check(name, xs, digits=50)
+    else:
+        assert oracles.closed_form(name) is None
 
 
 def runs(operation, backend):
@@ -395,7 +406,11 @@ def test_a_missing_attribute_is_python_s_own_error():
 def test_a_class_says_what_it_is_and_an_operation_what_its_row_says():
     assert Operation.__doc__.startswith("A function together with the derivative")
     assert FusedOperation.__doc__.startswith("An operation on whole vectors")
-    assert Value.tanh.__doc__ == mg.tanh.__doc__ == "tanh(x): the hyperbolic tangent.\n\nThe derivative by x is 1 - out * out."
+    assert (
+        Value.tanh.__doc__
+        == mg.tanh.__doc__
+        == "tanh(x): the hyperbolic tangent.\n\nThe derivative by x is 1 - out * out."
+    )
     assert "slope=0.01" in Value.leaky_relu.__doc__
     assert mg.sqrt.__doc__.endswith("At x = 0: 0, gradient ∞.\nAt x = -1: NaN, gradient NaN.".replace("-1", "−1"))
 
@@ -425,5 +440,5 @@ def test_a_type_checker_knows_every_row(tmp_path):
     for line, (text, kind) in zip(told, revealed.items(), strict=False):
         name = line.partition('"')[2].partition("[")[0].rstrip('"').rpartition(".")[2]
         assert name == kind, (text, line)
-    assert "script.py:12: error: Module has no attribute \"nope\"" in told[-3]
-    assert "script.py:13: error: \"Value\" has no attribute \"nope\"" in told[-2]
+    assert 'script.py:12: error: Module has no attribute "nope"' in told[-3]
+    assert 'script.py:13: error: "Value" has no attribute "nope"' in told[-2]
