@@ -30,10 +30,6 @@ def logaddexp(x, y):
     return max(x, y) + math.log1p(math.exp(-abs(x - y)))
 
 
-def half_up(x, y):
-    return math.copysign(x, y)
-
-
 # A row, and inputs at which it is smooth. A fused one takes them as its vectors, of equal length.
 ROWS = {
     # one input, with a form
@@ -93,7 +89,7 @@ ROWS = {
         [0.5, 0.75],
     ),
     "signed": (
-        Operation("signed", half_up, lambda x, y, out: (mg.sign(x) * mg.sign(y), 0), routes=True), [0.5, -0.75]),
+        Operation("signed", math.copysign, lambda x, y, out: (mg.sign(x) * mg.sign(y), 0), routes=True), [0.5, -0.75]),
     # with defaults
     "selu": (
         Operation("selu", lambda x, alpha, scale: scale * (x if x > 0 else alpha * math.expm1(x)),
@@ -106,7 +102,8 @@ ROWS = {
         [-0.5],
     ),
     "threshold": (
-        Operation("threshold", lambda x, level: x if x > level else 0.0, lambda x, level, out: (mg.greater(x, level), 0),
+        Operation("threshold", lambda x, level: x if x > level else 0.0,
+                  lambda x, level, out: (mg.greater(x, level), 0),
                   form=lambda x, level: mg.where(x > level, x, 0.0), defaults=(None, 0.5), routes=True),
         [0.75],
     ),

@@ -1,9 +1,9 @@
 """The whole operations table against mpmath: values, first and second derivatives.
 
-A new row is tested by itself, against the definition in its `about` or a closed form in tests/oracles.py. Errors are measured in
-units in the last place of the true number, plus what its own conditioning makes of rounding the inputs:
-4 ulp of the number and 4 ulp of Σ |xᵢ ∂ᵢ|. Where two nearly equal terms of a rule cancel, the error is
-that of the terms, whose size `STATED_BOUNDS` gives.
+A new row is tested by itself, against the definition in its `about` or a closed form in tests/oracles.py.
+Errors are measured in units in the last place of the true number, plus what its own conditioning makes of
+rounding the inputs: 4 ulp of the number and 4 ulp of Σ |xᵢ ∂ᵢ|. Where two nearly equal terms of a rule
+cancel, the error is that of the terms, whose size `STATED_BOUNDS` gives.
 """
 
 import inspect
