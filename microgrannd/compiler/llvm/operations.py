@@ -21,8 +21,6 @@ ON_VECTORS: Final[dict[Operation, Callable[[Emitter, str], str]]] = {
     ops.TABLE[name]: getattr(vector_math, name)
     for name in ("exp", "log", "log1p", "tanh", "sigmoid", "softplus", "erf", "erfc", "sin", "cos")
 }
-
-
 _FAR: Final = (ops.sin, ops.cos)  # far from 0 the C library's
 _WIDEST: Final = 64
 
@@ -68,9 +66,9 @@ def known(lanes: int) -> Collection[Operation]:
 
 def unsupported(tape: Tape) -> list[Operation]:
     """The operations that native code neither has nor gets in a form: such as your own without one."""
-    once = {operation: Instruction(operation, operands) for operation, operands in tape.instructions}
-    leaves = tuple(map(str, range(tape.leaves + len(tape.instructions))))
-    spelled = expanded(Tape(leaves, (), tuple(once.values()), ()), NATIVE)
+    counts = {operation: len(operands) for operation, operands in tape.instructions}
+    once = tuple(Instruction(operation, tuple(range(count))) for operation, count in counts.items())
+    spelled = expanded(Tape(("x",) * max(counts.values(), default=0), (), once, ()), NATIVE)
     return list(dict.fromkeys(operation for operation, _ in spelled.instructions if operation not in NATIVE))
 
 
