@@ -1,1 +1,1 @@
-"""What is said of nodes without knowing Value: arithmetic, order, what the open modes make of them, rules as text."""
+"""What is said of nodes without knowing Value: arithmetic, order, what the open modes make of them, words."""

@@ -9,10 +9,13 @@ import pytest
 from microgrannd import Value
 from microgrannd import operations as mg
 from microgrannd.compiler.arrays.kernel import ArrayKernel
+from microgrannd.compiler.matrix.recognition import equations
 from microgrannd.compiler.native import kernels as native
 from microgrannd.compiler.tape.trace import differentiate, trace
 from microgrannd.losses import half_squared_error, mean_squared_error, softmax_cross_entropy
 from microgrannd.nn import MLP
+from microgrannd.printing import arrays
+from microgrannd.printing.printer import Expression
 
 SAMPLES = 5
 
@@ -335,3 +338,24 @@ def test_squares_and_their_slopes_are_written_without_powers():
     code = source(lambda x, y: (w * x - y) ** 2, (0.5, 0.2))
     assert "v1 * v1" in code
     assert "power" not in code
+
+
+def test_the_four_equations_are_named_only_where_every_line_of_them_is_there():
+    x, y = Expression("x"), Expression("y")
+
+    def line(k, source, delta):
+        w, b, d = Expression(f"W{k}"), Expression(f"b{k}"), Expression(f"d_z{k}")
+        return {
+            f"z{k}": arrays.total([(1.0, arrays.matrix_product(source, arrays.transposed(w)))], b),
+            f"d_z{k}": delta,
+            f"d_W{k}": arrays.matrix_product(arrays.transposed(d), source),
+            f"d_b{k}": arrays.summed(d, 0),
+        }
+
+    a1, behind = Expression("a1"), arrays.matrix_product(Expression("d_z2"), Expression("W2"))
+    lines = line(1, x, arrays.product([behind, a1])) | line(2, a1, arrays.product([y, a1]))
+    assert len(equations(lines)) == 3
+    for name in lines:
+        assert equations({other: found for other, found in lines.items() if other != name}) == []
+    assert equations(lines | {"d_b1": arrays.summed(Expression("d_z1"), 1)}) == []
+    assert equations(lines | {"d_z1": arrays.product([a1, behind])}) == []
