@@ -1,0 +1,47 @@
+"""The definitions that a printed function needs, copied out of `ieee`, so that it stands without the package."""
+
+from __future__ import annotations
+
+import ast
+import functools
+from collections.abc import Iterable
+from pathlib import Path
+
+from microgrannd.ground import ieee
+
+
+def definitions(names: Iterable[str]) -> list[str]:
+    """The statements of `ieee` that define these names, and those that they need in turn."""
+    statements = _ieee_statements()
+    chosen: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name in statements and name not in chosen:
+            chosen.add(name)
+            waiting += statements[name][1]
+    return [text for name, (text, _) in statements.items() if name in chosen]
+
+
+@functools.cache
+def _ieee_statements() -> dict[str, tuple[str, tuple[str, ...]]]:
+    """By the name that it defines: each statement of `ieee` without its annotations, and the names it uses."""
+    found = {}
+    source = Path(ieee.__file__).with_name("ieee.py").read_text(encoding="utf-8")  # there in the compiled build too
+    for statement in ast.parse(source).body:
+        for node in ast.walk(statement):
+            if isinstance(node, ast.FunctionDef):
+                node.returns = None
+            elif isinstance(node, ast.arg):
+                node.annotation = None
+        if isinstance(statement, ast.AnnAssign) and statement.value is not None:
+            statement = ast.Assign([statement.target], statement.value, lineno=statement.lineno)
+        if isinstance(statement, ast.FunctionDef):
+            name = statement.name
+        elif isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
+            name = statement.targets[0].id
+        else:
+            continue
+        used = tuple(node.id for node in ast.walk(statement) if isinstance(node, ast.Name))
+        found[name] = (ast.unparse(statement), used)
+    return found

@@ -1,0 +1,151 @@
+"""The one printer of expressions. A dialect is a table of patterns and a few functions.
+
+An expression is a template whose holes are expressions too, each with how tightly it must bind to stand
+there: brackets are printed where it binds less tightly, and nowhere else. What a user wrote (labels, the
+names of functions) gets into a source only through `Names.identifier` and `Dialect.comment`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+from unicodedata import normalize
+
+from microgrannd.operations import Operation
+
+# How tightly an outermost operator binds, in every dialect.
+ANY, CHOICE, COMPARISON, SUM, MATRIX, PRODUCT, SIGN, POWER, ATOM = range(9)
+_NOTHING: Final[Mapping[Any, Any]] = {}
+
+
+class Expression(NamedTuple):
+    """A piece of source and what it is made of; `of` is what an atom stands for, such as a number.
+
+    >>> total = Expression("{} + {}", SUM, ((Expression("x"), SUM), (Expression("y"), PRODUCT)))
+    >>> total.text(), total.text(PRODUCT)
+    ('x + y', '(x + y)')
+    """
+
+    template: str
+    precedence: int = ATOM
+    holes: tuple[tuple[Expression, int], ...] = ()
+    of: Any = None
+
+    def text(self, least: int = ANY, named: Mapping[Any, Expression] = _NOTHING) -> str:
+        """The source, in brackets if it binds less tightly than `least`; `named` stand in for what atoms are of."""
+        if named and self.of in named:
+            return named[self.of].text(least, named)
+        text = self.template
+        if self.holes:
+            text = text.format(*[part.text(tightly, named) for part, tightly in self.holes])
+        return text if self.precedence >= least else f"({text})"
+
+    def parts(self) -> Iterator[Expression]:
+        """The expression and all that it is made of."""
+        yield self
+        for part, _ in self.holes:
+            yield from part.parts()
+
+    def flat(self) -> Expression:
+        """The same as an expression that has forgotten what it is made of."""
+        return Expression(self.text(), self.precedence, of=self.of)
+
+
+class Pattern(NamedTuple):
+    """How an operation is written: a template, how tightly the whole binds, and how tightly each operand must."""
+
+    template: str
+    precedence: int
+    least: tuple[int, ...]
+
+    def __call__(self, *operands: Expression) -> Expression:
+        return Expression(self.template, self.precedence, tuple(zip(operands, self.least, strict=True)))
+
+
+def infix(symbol: str, precedence: int, associates: str = "left") -> Pattern:
+    """An operator between two operands, which associates "left", "right", "both" ways or "neither"."""
+    left = precedence + (associates in ("right", "neither"))
+    right = precedence + (associates in ("left", "neither"))
+    return Pattern(f"{{}} {symbol} {{}}", precedence, (left, right))
+
+
+def prefix(symbol: str) -> Pattern:
+    """An operator before one operand. Another sign after it is in brackets: `--x` is a decrement in C."""
+    return Pattern(symbol + "{}", SIGN, (POWER,))
+
+
+def chain(symbol: str, precedence: int, operands: Sequence[Expression]) -> Expression:
+    """Operands from left to right with an operator between them; a single one is itself."""
+    if len(operands) == 1:
+        return operands[0]
+    holes = zip(operands, [precedence] + [precedence + 1] * (len(operands) - 1), strict=True)
+    return Expression(f" {symbol} ".join(["{}"] * len(operands)), precedence, tuple(holes))
+
+
+def called(name: str, operands: Iterable[Expression]) -> Expression:
+    """A function's name and its arguments."""
+    holes = [(operand, ANY) for operand in operands]
+    return Expression(f"{{}}({', '.join(['{}'] * len(holes))})", ATOM, ((Expression(name), ATOM), *holes))
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """A language: how numbers are written, the patterns of operations, and how any other operation is called.
+
+    A template may give None for operands that it is not for. `comments` are what a comment begins and ends with.
+    """
+
+    number: Callable[[float], Expression]
+    templates: Mapping[Operation, Callable[..., Expression | None]]
+    call: Callable[[str, Operation, Sequence[Expression]], Expression]
+    comments: tuple[str, str] = ("# ", "")
+
+    def expression(self, operation: Operation, operands: Sequence[Expression], name: str = "") -> Expression:
+        """The operation written out; a function is called by `name`, or by the operation's own."""
+        template = self.templates.get(operation)
+        written = template(*operands) if template else None
+        return written or self.call(name or operation.name, operation, operands)
+
+    def comment(self, text: str) -> str:
+        """A comment of one line, whatever the text.
+
+        >>> Dialect(Expression, {}, lambda *_: Expression(""), ("/* ", " */")).comment("*/ main\\n")
+        '/* * / main\\\\n */'
+        """
+        start, end = self.comments
+        return f"{start}{one_line(text)}{end}"
+
+
+def one_line(text: str) -> str:
+    """The text with escapes for what is not printable, and spaces in all that begins or ends a comment anywhere."""
+    shown = "".join([c if c.isprintable() else c.encode("unicode_escape").decode() for c in text])
+    return re.sub(r"(?<=[*(/])(?=\*)|(?<=\*)(?=[/)])", " ", shown)
+
+
+class Names:
+    """The names of one source, no two of them the same.
+
+    >>> names = Names({"lambda"})
+    >>> [names.identifier(label) for label in ("w", "w", "w", "lambda", "my loss", "1")]
+    ['w', 'w_', 'w_3', 'lambda_', 'my_loss', '_1']
+    """
+
+    def __init__(self, taken: Iterable[str], *, ascii_only: bool = False) -> None:
+        self.taken = set(taken)
+        self.ascii_only = ascii_only
+        self._counts: dict[str, int] = {}
+
+    def identifier(self, label: str) -> str:
+        """The label as a name that is none of the others; Python takes letters of one compatible form for the same."""
+        letters = normalize("NFKC", label)
+        name = "".join([c if f"a{c}".isidentifier() and (c.isascii() or not self.ascii_only) else "_" for c in letters])
+        if not name.isidentifier():
+            name = f"_{name}"
+        found = name
+        while found in self.taken:
+            self._counts[name] = count = self._counts.get(name, 1) + 1
+            found = f"{name}_" if count == 2 else f"{name}_{count}"
+        self.taken.add(found)
+        return found

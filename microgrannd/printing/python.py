@@ -1,0 +1,90 @@
+"""Python: the operators that give what eager mode gives bit for bit, and functions for everything else."""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import math
+import operator
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Final
+
+from microgrannd import operations as ops
+from microgrannd.ground import ieee
+from microgrannd.operations import FusedOperation, Operation
+from microgrannd.printing.printer import (
+    ATOM, PRODUCT, SIGN, SUM, Dialect, Expression, called, chain, infix, one_line, prefix,
+)  # fmt: skip
+
+RESERVED: Final = frozenset({*keyword.kwlist, *dir(builtins), *dir(ieee)})
+# Python 3.12's sum() of floats carries the rounding errors along; a chain of + does not.
+_LONGEST_SUM: Final = 8 if sum([1.0, 1e100, 1.0, -1e100]) == 0.0 else 1
+_times: Final = infix("*", PRODUCT)
+_over: Final = infix("/", PRODUCT)
+
+
+def python_number(x: float) -> Expression:
+    """A number as an operand of an operator, where 2 does as well as 2.0."""
+    if not math.isfinite(x):
+        text = "nan" if x != x else "inf" if x > 0 else "-inf"
+    else:
+        text = repr(x).removesuffix(".0") if abs(x) < 1e15 and x else repr(x)
+    return Expression(text, SIGN if text.startswith("-") else ATOM, of=x)
+
+
+def exact(x: Expression) -> Expression:
+    """An operand that may come out as it is: a float stays one."""
+    return Expression(repr(x.of)) if isinstance(x.of, float) and math.isfinite(x.of) else x
+
+
+def home(operation: Operation) -> ModuleType | None:
+    """Where a program finds the function by its name: `math`, `ieee` or `builtins`; None for one to be given to it."""
+    name = operation.name
+    if ops.TABLE.get(name) is not operation:
+        return None
+    if isinstance(operation, FusedOperation):
+        return builtins if name == "sum" else ieee if hasattr(ieee, name) else None
+    if operation.forward is getattr(operator, name, None) and hasattr(builtins, name):
+        return builtins
+    return next((module for module in (math, ieee) if getattr(module, name, None) is operation.forward), None)
+
+
+def _quotient(x: Expression, y: Expression) -> Expression | None:
+    """Division by a number that is not zero, which cannot fail."""
+    return _over(x, y) if isinstance(y.of, float) and y.of else None
+
+
+def _dot(*operands: Expression) -> Expression | None:
+    """A short one with a number to add to, as the sum that it is."""
+    size = len(operands) // 2
+    if len(operands) % 2 == 0 or size > _LONGEST_SUM:
+        return None
+    return chain("+", SUM, [operands[-1], *map(_times, operands[:size], operands[size:-1])])
+
+
+def _call(name: str, operation: Operation, operands: Sequence[Expression]) -> Expression:
+    """A function of ours takes vectors as lists; one that is given takes numbers."""
+    texts = [exact(x).text() for x in operands]
+    if isinstance(operation, FusedOperation) and home(operation):
+        arguments = operation.split(tuple(texts))
+        vectors = [f"[{', '.join(vector)}]" for vector in arguments[: operation.vectors]]
+        texts = [*vectors, *arguments[operation.vectors :]]
+    return called(name, map(Expression, texts))
+
+
+def docstring(text: str) -> str:
+    """The text as a docstring of one line."""
+    escaped = one_line(text).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"""{escaped}"""'
+
+
+PYTHON: Final = Dialect(
+    number=python_number,
+    templates={
+        **{ops.add: infix("+", SUM), ops.sub: infix("-", SUM), ops.mul: _times, ops.div: _quotient},
+        **{ops.neg: prefix("-"), ops.square: lambda x: _times(x, x), ops.dot: _dot},
+        ops.stop_gradient: lambda x: x,
+    },
+    call=_call,
+)

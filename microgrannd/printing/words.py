@@ -1,0 +1,101 @@
+"""Words for people: formulas, and the rules of the table as text.
+
+    >>> from microgrannd.operations import div, tanh
+    >>> rules(tanh)
+    ('1 - out * out',)
+    >>> rules(div, "a", "b", out="c")
+    ('1 / b', '-c / b')
+
+The text comes from running the row on names instead of numbers, so it cannot disagree with what computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from microgrannd import operations
+from microgrannd.nodes.arithmetic import Arithmetic
+from microgrannd.operations import FusedOperation, Operation
+from microgrannd.printing.printer import (
+    ANY, ATOM, COMPARISON, POWER, PRODUCT, SUM, Dialect, Expression, Pattern, called, infix, prefix,
+)  # fmt: skip
+
+_INFIX: Final = {
+    **{symbol: infix(symbol, COMPARISON, "neither") for symbol in ("<", "<=", ">", ">=", "==", "!=")},
+    **{symbol: infix(symbol, PRODUCT) for symbol in ("/", "//", "%")},
+    **{symbol: infix(symbol, PRODUCT, "both") for symbol in ("*", "×")},
+    **{"+": infix("+", SUM, "both"), "-": infix("-", SUM), "**": infix("**", POWER, "neither")},
+}
+
+
+def _call(name: str, operation: Operation, operands: Sequence[Expression]) -> Expression:
+    """By its symbol, which an operation of the user's own may have too, or as a function."""
+    if operation.symbol in _INFIX and len(operands) == 2:
+        return _INFIX[operation.symbol](*operands)
+    return called(name, operands)
+
+
+WORDS: Final = Dialect(
+    number=lambda x: Expression(f"{x:.6g}"),
+    templates={operations.neg: prefix("-"), operations.abs: Pattern("|{}|", ATOM, (ANY,))},
+    call=_call,
+)
+
+
+class Formula(Arithmetic):
+    """A piece of text that takes part in arithmetic; operators and operations write it down."""
+
+    __slots__ = ("precedence", "text")
+
+    def __init__(self, text: str, precedence: int = ATOM) -> None:
+        self.text = text
+        self.precedence = precedence
+
+    def record(self, operation: Operation, arguments: tuple[Any, ...]) -> Formula:
+        """The operation on formulas and numbers as text, with the brackets it needs and no others."""
+        return formula(operation, *arguments)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def formula(operation: Operation, *inputs: Any) -> Formula:
+    """An operation written out: `formula(mul, "a", "b")` is `a * b`, `formula(tanh, "z")` is `tanh(z)`."""
+    written = WORDS.expression(operation, [_operand(x) for x in inputs])
+    return Formula(written.text(), written.precedence)
+
+
+def _operand(x: Any) -> Expression:
+    if isinstance(x, Formula):
+        return Expression(x.text, x.precedence)
+    return Expression(x) if isinstance(x, str) else WORDS.number(x)
+
+
+def rules(operation: Operation, *inputs: str, out: str = "out") -> tuple[str, ...]:
+    """The local gradients of an operation as text, one for each input.
+
+    `inputs` names the inputs (as the operation's own row does, by default) and `out` its result.
+
+    >>> rules(operations.sigmoid, "z", out="a")
+    ('a * (1 - a)',)
+    >>> rules(operations.dot, "w1", "w2", "x1", "x2")
+    ('x1', 'x2', 'w1', 'w2')
+    """
+    inputs = inputs or input_names(operation, 2 * getattr(operation, "vectors", 1))
+    local_gradients = operation.local_gradients(*map(Formula, inputs), Formula(out))
+    return tuple(_operand(x).text() for x in local_gradients)
+
+
+def input_names(operation: Operation, count: int) -> tuple[str, ...]:
+    """The names of the inputs as the operation's own row has them, `count` of them for a fused one.
+
+    >>> input_names(operations.where, 3)
+    ('condition', 'x', 'y')
+    """
+    if isinstance(operation, FusedOperation):
+        size = count // operation.vectors
+        names = [f"{letter}{i + 1}" for letter in "xy"[: operation.vectors] for i in range(size)]
+        return (*names, *["b"] * (count - len(names)))
+    code = operation.local_gradients.__code__
+    return code.co_varnames[: code.co_argcount - 1]
