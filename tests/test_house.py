@@ -15,6 +15,7 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 FLOORS = [
     ["ground"],
     ["operations"],
+    ["nodes.arithmetic"],
     ["printing"],
     ["nodes"],
     ["engine"],

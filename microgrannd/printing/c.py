@@ -10,9 +10,8 @@ from typing import Final
 
 from microgrannd import operations as ops
 from microgrannd.operations import Operation
-from microgrannd.printing.printer import (
-    CHOICE, COMPARISON, PRODUCT, SIGN, SUM, Dialect, Expression, Names, Pattern, called, chain, infix, prefix,
-)  # fmt: skip
+from microgrannd.printing.precedence import CHOICE, COMPARISON, PRODUCT, SIGN, SUM
+from microgrannd.printing.printer import Dialect, Expression, Names, Pattern, called, chain, infix, prefix
 
 _times: Final = infix("*", PRODUCT)
 _over: Final = infix("/", PRODUCT)
@@ -44,19 +43,21 @@ static double mg_floordiv(double x, double y) {
 _WORDS: Final = r"""
     alignas alignof asm auto bool break case catch char class const constexpr continue default delete do double else
     enum explicit export extern false float for friend goto if inline int long main mutable namespace new nullptr
-    operator private protected public register restrict return short signed sizeof static struct switch template this
-    thread_local throw true try typedef typeid typename typeof union unsigned using virtual void volatile while
-    offsetof [a-z_]+_t signgam math_errhandling linux unix inputs parameters outputs by_inputs by_parameters
-    NULL NAN INFINITY HUGE_VAL[FL]? M_\w+ FP_\w+ MATH_\w+ is[a-z]+ (str|mem|wcs)[a-z]+ fe(get|set|test|raise|clear|hold|update)[a-z]+ to(ascii|w?lower|w?upper)
-    abort (imax|l|ll)?abs (carg|cimag|cproj|creal|conj)[fl]? ffs(l|ll)? bcmp bcopy bzero r?index [cm]alloc realloc aligned_alloc posix_memalign free exit
-    v?[fs]?n?(printf|scanf) f?(gets|puts|putc|write|read) (fputc|fputs|fwrite|putc|putchar)(_unlocked)? exec[lv]p?e?
-    putchar fork mempcpy stp[a-z]+ d?c?gettext time signal remove rename system
+    operator private protected public register restrict return short signed sizeof static struct switch template
+    this thread_local throw true try typedef typeid typename typeof union unsigned using virtual void volatile while
+    offsetof [a-z_]+_t signgam math_errhandling linux unix inputs parameters outputs by_inputs by_parameters NULL
+    NAN INFINITY HUGE_VAL[FL]? M_\w+ FP_\w+ MATH_\w+ is[a-z]+ (str|mem|wcs)[a-z]+
+    fe(get|set|test|raise|clear|hold|update)[a-z]+ to(ascii|w?lower|w?upper) abort (imax|l|ll)?abs
+    (carg|cimag|cproj|creal|conj)[fl]? ffs(l|ll)? bcmp bcopy bzero r?index [cm]alloc realloc aligned_alloc
+    posix_memalign free exit v?[fs]?n?(printf|scanf) f?(gets|puts|putc|write|read)
+    (fputc|fputs|fwrite|putc|putchar)(_unlocked)? exec[lv]p?e? putchar fork mempcpy stp[a-z]+ d?c?gettext time
+    signal remove rename system
 """
 _MATH: Final = """
-    acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh drem erf erfc exp exp10 exp2 expm1 fabs
-    fdim finite floor fma fmax fmin fmod frexp gamma hypot ilogb j0 j1 jn ldexp lgamma llrint llround log log10
-    log1p log2 logb lrint lround modf nan nearbyint nextafter nexttoward pow pow10 remainder remquo rint round
-    roundeven scalb scalbln scalbn signbit significand sin sincos sinh sqrt tan tanh tgamma trunc y0 y1 yn abs fpclassify
+    acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh drem erf erfc exp exp10 exp2 expm1 fabs fdim
+    finite floor fma fmax fmin fmod frexp gamma hypot ilogb j0 j1 jn ldexp lgamma llrint llround log log10 log1p
+    log2 logb lrint lround modf nan nearbyint nextafter nexttoward pow pow10 remainder remquo rint round roundeven
+    scalb scalbln scalbn signbit significand sin sincos sinh sqrt tan tanh tgamma trunc y0 y1 yn abs fpclassify
 """
 _TAKEN: Final = re.compile(f"{'|'.join(_WORDS.split())}|c?({'|'.join(_MATH.split())})(f|l)?(32x?|64x?|128)?(_r)?")
 

@@ -14,16 +14,16 @@ from typing import Any, Final, NamedTuple
 from unicodedata import normalize
 
 from microgrannd.operations import Operation
+from microgrannd.printing.precedence import ANY, ATOM, POWER, SIGN
 
-# How tightly an outermost operator binds, in every dialect.
-ANY, CHOICE, COMPARISON, SUM, MATRIX, PRODUCT, SIGN, POWER, ATOM = range(9)
 _NOTHING: Final[Mapping[Any, Any]] = {}
 
 
 class Expression(NamedTuple):
     """A piece of source and what it is made of; `of` is what an atom stands for, such as a number.
 
-    >>> total = Expression("{} + {}", SUM, ((Expression("x"), SUM), (Expression("y"), PRODUCT)))
+    >>> from microgrannd.printing.precedence import PRODUCT, SUM
+    >>> total = infix("+", SUM)(Expression("x"), Expression("y"))
     >>> total.text(), total.text(PRODUCT)
     ('x + y', '(x + y)')
     """
@@ -48,12 +48,19 @@ class Expression(NamedTuple):
         for part, _ in self.holes:
             yield from part.parts()
 
+    def resolved(self, named: Mapping[Any, Expression]) -> Expression:
+        """The same with all that is `named` in its place."""
+        if self.of in named:
+            return named[self.of].resolved(named)
+        return self._replace(holes=tuple([(part.resolved(named), least) for part, least in self.holes]))
+
     def flat(self) -> Expression:
         """The same as an expression that has forgotten what it is made of."""
         return Expression(self.text(), self.precedence, of=self.of)
 
 
-class Pattern(NamedTuple):
+@dataclass(frozen=True)
+class Pattern:
     """How an operation is written: a template, how tightly the whole binds, and how tightly each operand must."""
 
     template: str
@@ -61,6 +68,7 @@ class Pattern(NamedTuple):
     least: tuple[int, ...]
 
     def __call__(self, *operands: Expression) -> Expression:
+        """The operation on operands."""
         return Expression(self.template, self.precedence, tuple(zip(operands, self.least, strict=True)))
 
 
@@ -132,8 +140,9 @@ class Names:
     ['w', 'w_', 'w_3', 'lambda_', 'my_loss', '_1']
     """
 
-    def __init__(self, taken: Iterable[str], *, ascii_only: bool = False) -> None:
+    def __init__(self, taken: Iterable[str], *, ascii_only: bool = False, second: str = "_") -> None:
         self.taken = set(taken)
+        self.second = second  # what tells a second thing of one name from the first
         self.ascii_only = ascii_only
         self._counts: dict[str, int] = {}
 
@@ -146,6 +155,6 @@ class Names:
         found = name
         while found in self.taken:
             self._counts[name] = count = self._counts.get(name, 1) + 1
-            found = f"{name}_" if count == 2 else f"{name}_{count}"
+            found = f"{name}{self.second}" if count == 2 else f"{name}_{count}"
         self.taken.add(found)
         return found

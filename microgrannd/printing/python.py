@@ -13,9 +13,8 @@ from typing import Final
 from microgrannd import operations as ops
 from microgrannd.ground import ieee
 from microgrannd.operations import FusedOperation, Operation
-from microgrannd.printing.printer import (
-    ATOM, PRODUCT, SIGN, SUM, Dialect, Expression, called, chain, infix, one_line, prefix,
-)  # fmt: skip
+from microgrannd.printing.precedence import ATOM, PRODUCT, SIGN, SUM
+from microgrannd.printing.printer import Dialect, Expression, called, chain, infix, one_line, prefix
 
 RESERVED: Final = frozenset({*keyword.kwlist, *dir(builtins), *dir(ieee)})
 # Python 3.12's sum() of floats carries the rounding errors along; a chain of + does not.

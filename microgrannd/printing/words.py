@@ -17,9 +17,8 @@ from typing import Any, Final
 from microgrannd import operations
 from microgrannd.nodes.arithmetic import Arithmetic
 from microgrannd.operations import FusedOperation, Operation
-from microgrannd.printing.printer import (
-    ANY, ATOM, COMPARISON, POWER, PRODUCT, SUM, Dialect, Expression, Pattern, called, infix, prefix,
-)  # fmt: skip
+from microgrannd.printing.precedence import ANY, ATOM, COMPARISON, POWER, PRODUCT, SUM
+from microgrannd.printing.printer import Dialect, Expression, Pattern, called, infix, prefix
 
 _INFIX: Final = {
     **{symbol: infix(symbol, COMPARISON, "neither") for symbol in ("<", "<=", ">", ">=", "==", "!=")},

@@ -57,7 +57,7 @@ class Rolled:
         self.outputs_count = len(tape.outputs)
         self.fixed = program.fixed
         arrays = [group.size for group in program.groups if group.per_sample and not group.final]
-        gathered = [piece.outputs.size for piece in program.pieces if "@" not in piece.text.code]
+        gathered = [piece.outputs.size for piece in program.pieces if not piece.multiplies_matrices]
         self.width = sum(arrays) + sum(gathered)  # how many numbers there are for a sample
         self.functions = program.functions
         self.operations = list(dict.fromkeys(operation for operation, _ in tape.instructions))

@@ -2,21 +2,33 @@
 
 A part of the parameters that some line needs is a view with a name of its own. Once all are known, the
 parameters are laid out so that each view is one contiguous piece where that is possible; what overlaps is
-a strided view or a gather. This room may import the groups, the selections and the texts; it needs NumPy.
+a strided view or a gather. It needs NumPy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from microgrannd.compiler.matrix import array_text
-from microgrannd.compiler.matrix.array_text import Text, token
 from microgrannd.compiler.matrix.groups import ApplyPart, Group
 from microgrannd.compiler.matrix.selections import affine, sliced, viewed
+from microgrannd.printing import arrays
+from microgrannd.printing.arrays import ARRAYS, indexed, transposed, with_suffix
+from microgrannd.printing.printer import Expression
+
+
+class GroupArray(NamedTuple):
+    """What an expression is of where a group is meant, by its name or written in place."""
+
+    group: int
+
+
+def whole(group: int) -> Expression:
+    """All of a group."""
+    return Expression(f"group {group}", of=GroupArray(group))
 
 
 @dataclass
@@ -24,7 +36,7 @@ class View:
     """A part of the parameters: the positions that it has, and the code that takes it."""
 
     positions: Any
-    text: Text
+    text: Expression
     name: str = ""
 
 
@@ -48,23 +60,23 @@ class ArrayViews:
         """Whether the group has one array for each sample."""
         return bool(self.groups[source].per_sample)
 
-    def vector(self, source: Any, positions: Any) -> Text:
+    def vector(self, source: Any, positions: Any) -> Expression:
         """Scalars of a group at a list of positions."""
         if source == self.flat:
             return self._view(positions[:1] if (positions == positions[0]).all() else positions)
         group, axes = self.groups[source], ":, " if self.varies(source) else ""
-        text = sliced(token(source), group.size, positions, axes)
-        return text or Text(f"{token(source).code}[{axes}{self.constant(positions).code}]")
+        text = sliced(whole(source), group.size, positions, axes)
+        return text or indexed(whole(source), axes, self.constant(positions))
 
-    def row(self, source: Any, positions: Any) -> Text:
+    def row(self, source: Any, positions: Any) -> Expression:
         """Scalars of a group at a list of positions, as many as there are positions."""
         if source == self.flat:
             return self._view(positions)
         group, axes = self.groups[source], ":, " if self.varies(source) else ""
-        text = sliced(token(source), group.size, positions, axes, full=True)
-        return text or Text(f"{token(source).code}[{axes}{self.constant(positions).code}]")
+        text = sliced(whole(source), group.size, positions, axes, full=True)
+        return text or indexed(whole(source), axes, self.constant(positions))
 
-    def matrix(self, source: Any, positions: Any) -> Text:
+    def matrix(self, source: Any, positions: Any) -> Expression:
         """Scalars of a group at a matrix of positions."""
         if len(positions) > 1 and (positions == positions[0]).all():
             positions = positions[:1]
@@ -72,25 +84,25 @@ class ArrayViews:
         if source == self.flat:
             return self._matrix_view(positions)
         if len(positions) == 1:
-            return Text(f"{self.row(source, positions[0]).code}[{axes}None]")
+            return with_suffix(self.row(source, positions[0]), f"[{axes}None]")
         pattern = affine(positions)
-        text = viewed(token(source), group.size, pattern, axes) if pattern else None
-        return text or Text(f"{token(source).code}[{axes}{self.constant(positions).code}]")
+        text = viewed(whole(source), group.size, pattern, axes) if pattern else None
+        return text or indexed(whole(source), axes, self.constant(positions))
 
-    def operand(self, source: Any, positions: Any) -> Text:
+    def operand(self, source: Any, positions: Any) -> Expression:
         """Scalars of a group or, for None, the numbers that stand in place of positions."""
         return self.numbers(positions) if source is None else self.vector(source, positions)
 
-    def flag(self, source: Any, positions: Any) -> Text | None:
+    def flag(self, source: Any, positions: Any) -> Expression | None:
         """Where all of a group are asked for and it is a comparison: its code for true or false."""
         if source is None or len(self.groups[source].parts) != 1:
             return None
         [(size, part)] = self.groups[source].parts
         if not isinstance(part, ApplyPart) or not np.array_equal(positions, np.arange(size)):
             return None
-        return array_text.flag(part.operation, [self.operand(g, found) for g, found in part.operands])
+        return arrays.flag(part.operation, [self.operand(g, found) for g, found in part.operands])
 
-    def constant(self, numbers: Any) -> Text:
+    def constant(self, numbers: Any) -> Expression:
         """A table of numbers, by name."""
         key = (numbers.dtype.kind, numbers.shape, numbers.tobytes())
         name = self._constant_names.get(key)
@@ -100,30 +112,30 @@ class ArrayViews:
             name = f"{letter}{self._counts[letter]}"
             self._constant_names[key] = name
             self.constants[name] = numbers
-        return Text(name)
+        return Expression(name)
 
-    def numbers(self, numbers: Any) -> Text:
+    def numbers(self, numbers: Any) -> Expression:
         """Constants: one number where all are the same."""
         if numbers.tobytes() == np.full_like(numbers, numbers.flat[0]).tobytes():
-            return array_text.number(float(numbers.flat[0]))
+            return ARRAYS.number(float(numbers.flat[0]))
         return self.constant(numbers)
 
-    def _matrix_view(self, positions: Any) -> Text:
+    def _matrix_view(self, positions: Any) -> Expression:
         """A matrix of parameters; where its transpose is there already, that one's."""
         transpose = self._view_names.get((positions.T.shape, positions.T.tobytes()))
         if transpose is not None:
             self.used.append(transpose)
-            return Text(f"{transpose}.T")
+            return transposed(Expression(transpose, of=transpose))
         pattern = affine(positions)
         if pattern and pattern.across > pattern.down > 0:
-            return Text(f"{self._view(np.ascontiguousarray(positions.T)).code}.T")
+            return transposed(self._view(np.ascontiguousarray(positions.T)))
         return self._view(positions)
 
-    def _view(self, positions: Any) -> Text:
-        name = self._view_names.setdefault((positions.shape, positions.tobytes()), f"«{len(self.views)}»")
-        self.views.setdefault(name, View(positions, Text("")))
+    def _view(self, positions: Any) -> Expression:
+        name = self._view_names.setdefault((positions.shape, positions.tobytes()), f"view {len(self.views)}")
+        self.views.setdefault(name, View(positions, Expression("")))
         self.used.append(name)
-        return Text(name)
+        return Expression(name, of=name)
 
     def layout(self) -> Any:
         """Lay the parameters so that the views are contiguous where they can be, and write down the views.
@@ -142,14 +154,14 @@ class ArrayViews:
             view.text = self._view_text(place[view.positions], size)
         return layout
 
-    def _view_text(self, positions: Any, size: int) -> Text:
+    def _view_text(self, positions: Any, size: int) -> Expression:
         """The code that takes parameters out of the flat array."""
-        whole, text = token(self.flat or 0), None
+        flat, text = whole(self.flat or 0), None
         if positions.ndim == 1:
-            text = sliced(whole, size, positions, "", full=True)
+            text = sliced(flat, size, positions, "", full=True)
         elif len(positions) == 1:
-            row = sliced(whole, size, positions[0], "", full=True)
-            text = row and Text(f"{row.code}[None]")
+            row = sliced(flat, size, positions[0], "", full=True)
+            text = row and with_suffix(row, "[None]")
         elif (pattern := affine(positions)) is not None:
-            text = viewed(whole, size, pattern, "")
-        return text or Text(f"{whole.code}[{self.constant(positions).code}]")
+            text = viewed(flat, size, pattern, "")
+        return text or indexed(flat, "", self.constant(positions))

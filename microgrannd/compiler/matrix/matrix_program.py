@@ -3,8 +3,8 @@
 `matrix_program` turns a tape into lines over whole arrays. It knows patterns of positions, nothing of what
 the program is for. Arrays have the samples along their first axis; the parameters come as one flat array,
 of which the lines take views. With `over_batch` the outputs after the first are summed over the samples, so
-that a sum of outer products is a matrix product. This room may import the groups and what is beneath them;
-it needs NumPy.
+that a sum of outer products is a matrix product.
+It needs NumPy.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ from typing import Any, Final
 import numpy as np
 
 from microgrannd import operations as ops
-from microgrannd.compiler.matrix import array_text
-from microgrannd.compiler.matrix.array_text import ATOM, TOKEN, Text, token
-from microgrannd.compiler.matrix.array_views import ArrayViews, View
+from microgrannd.compiler.matrix.array_views import ArrayViews, GroupArray, View, whole
 from microgrannd.compiler.matrix.groups import ApplyPart, Block, Group, SumPart, grouped
 from microgrannd.compiler.matrix.groups import operands as read_by
 from microgrannd.compiler.matrix.products import factors_of, over_batch, per_sample
 from microgrannd.compiler.matrix.terms import Terms, flattened
 from microgrannd.compiler.tape.tape import Tape
 from microgrannd.operations import Operation
+from microgrannd.printing import arrays
+from microgrannd.printing.arrays import ARRAYS, indexed, listed, multiplies_matrices, with_suffix
+from microgrannd.printing.printer import Expression, called
 
 # What array code has itself besides NumPy's functions: sums of products, and these.
 WRITTEN: Final = frozenset(
@@ -39,7 +40,7 @@ WRITTEN: Final = frozenset(
 class Line:
     """One array: its code, its shape without the samples' axis, and what it is made of."""
 
-    text: Text
+    text: Expression
     shape: tuple[int, ...]
     per_sample: bool
     members: Sequence[int]
@@ -51,12 +52,17 @@ class Line:
 class Piece:
     """Outputs that are computed together: their code and which outputs they are."""
 
-    text: Text
+    text: Expression
     outputs: Any
     group: int
     shape: tuple[int, ...]
     per_sample: bool
     name: str = ""
+
+    @property
+    def multiplies_matrices(self) -> bool:
+        """Whether it is made by a matrix product, which needs no array of what is summed over."""
+        return multiplies_matrices(self.text)
 
 
 @dataclass
@@ -85,15 +91,15 @@ class MatrixProgram:
 
 def matrix_program(tape: Tape, inputs: Sequence[tuple[str, int]], *, over_batch: bool) -> MatrixProgram:
     """The tape's lines. `inputs` are the names and sizes of the arguments, in the order of the tape's inputs."""
-    return _Writer(tape, _blocks(tape, inputs), over_batch).program()
+    return _Statements(tape, _blocks(tape, inputs), over_batch).program()
 
 
 def live(program: MatrixProgram) -> dict[int, Line]:
     """The lines that an output needs."""
-    needed = {int(g) for piece in program.pieces for g, _ in TOKEN.findall(piece.text.code)}
+    needed = {g for piece in program.pieces for g in _meant(piece.text)}
     for g in sorted(program.lines, reverse=True):
         if g in needed:
-            needed |= {int(h) for h, _ in TOKEN.findall(program.lines[g].text.code)}
+            needed.update(_meant(program.lines[g].text))
     return {g: line for g, line in program.lines.items() if g in needed}
 
 
@@ -101,10 +107,15 @@ def uses(lines: dict[int, Line], pieces: list[Piece]) -> dict[int, int]:
     """How often each line's array is meant."""
     counts = dict.fromkeys(lines, 0)
     for text in (*[line.text for line in lines.values()], *[piece.text for piece in pieces]):
-        for g, _ in TOKEN.findall(text.code):
-            if int(g) in counts:
-                counts[int(g)] += 1
+        for g in _meant(text):
+            if g in counts:
+                counts[g] += 1
     return counts
+
+
+def _meant(text: Expression) -> list[int]:
+    """The groups whose arrays an expression reads, as often as it does."""
+    return [part.of.group for part in text.parts() if isinstance(part.of, GroupArray)]
 
 
 def _blocks(tape: Tape, inputs: Sequence[tuple[str, int]]) -> tuple[Block, ...]:
@@ -118,7 +129,7 @@ def _blocks(tape: Tape, inputs: Sequence[tuple[str, int]]) -> tuple[Block, ...]:
     return tuple(blocks)
 
 
-class _Writer:
+class _Statements:
     """Writes the lines, group by group."""
 
     def __init__(self, tape: Tape, blocks: tuple[Block, ...], over_batch: bool) -> None:
@@ -192,8 +203,6 @@ class _Writer:
         """By label: the group of the variable that has it."""
         return {label: self.places[v][0] for v, found in self.terms.labels.items() for label in found}
 
-    # ---- outputs
-
     def _final_piece(self, g: int, group: Group) -> Piece:
         outputs = np.array([self.output_of[v] for v in group.members])
         shape: tuple[int, ...] = (group.size,)
@@ -203,55 +212,53 @@ class _Writer:
             result = over_batch(self.arrays, factors, self._count)
             if result.grid is not None:
                 shape = result.grid
-            text = array_text.total([(coefficient, result.text)], None)
+            text = arrays.total([(coefficient, result.text)], None)
         else:
             texts = [self._summed_part(part) for _, part in group.parts]
-            text = texts[0] if len(texts) == 1 else Text(f"xp.concatenate([{', '.join(t.bare for t in texts)}])")
+            text = texts[0] if len(texts) == 1 else called("xp.concatenate", [listed(texts)])
         return Piece(text, outputs.reshape(shape), g, shape, False)
 
-    def _summed_part(self, part: SumPart | ApplyPart) -> Text:
+    def _summed_part(self, part: SumPart | ApplyPart) -> Expression:
         if isinstance(part, ApplyPart):
             text, varies = self._apply(part), any(g is not None and self.arrays.varies(g) for g, _ in part.operands)
-            return array_text.summed(text, 0) if varies else array_text.product([self._count(), text])
+            return arrays.summed(text, 0) if varies else arrays.product([self._count(), text])
         terms = []
         for family in part.families:
             coefficient, factors = factors_of(family)
             found = over_batch(self.arrays, factors, self._count)
-            text = found.text if found.grid is None else Text(f"{found.text.within(ATOM)}.reshape(-1)")
+            text = found.text if found.grid is None else with_suffix(found.text, ".reshape(-1)")
             terms.append((coefficient, text))
         constants = None
         if part.constants is not None:
-            constants = array_text.product([self._count(), self.arrays.numbers(part.constants)])
-        return array_text.total(terms, constants)
+            constants = arrays.product([self._count(), self.arrays.numbers(part.constants)])
+        return arrays.total(terms, constants)
 
     def _piece(self, g: int, group: Group, which: list[int], where: list[int]) -> Piece:
         """Outputs that others read too, or that are leaves."""
         order = np.argsort(where, kind="stable")
         outputs, positions = np.array(which)[order], np.array(where)[order]
-        text = token(g)
+        text = whole(g)
         if not np.array_equal(positions, np.arange(group.size)):
             axes = ":, " if group.per_sample else ""
-            text = Text(f"{text.code}[{axes}{self.arrays.constant(positions).code}]")
+            text = indexed(text, axes, self.arrays.constant(positions))
         if self.over_batch:
-            text = array_text.summed(text, 0) if group.per_sample else array_text.product([self._count(), text])
+            text = arrays.summed(text, 0) if group.per_sample else arrays.product([self._count(), text])
             return Piece(text, outputs, g, outputs.shape, False)
         return Piece(text, outputs, g, outputs.shape, group.per_sample)
 
-    def _count(self) -> Text:
+    def _count(self) -> Expression:
         self.counts_samples = True
-        return Text("n")
+        return Expression("n")
 
-    # ---- a group's code
-
-    def _code(self, group: Group) -> Text:
+    def _code(self, group: Group) -> Expression:
         texts = []
         for _, part in group.parts:
             texts.append(self._apply(part) if isinstance(part, ApplyPart) else self._sum(part))
         if len(texts) == 1:
             return texts[0]
-        return Text(f"xp.concatenate([{', '.join(text.bare for text in texts)}], {int(group.per_sample)})")
+        return called("xp.concatenate", [listed(texts), Expression(str(int(group.per_sample)))])
 
-    def _sum(self, part: SumPart) -> Text:
+    def _sum(self, part: SumPart) -> Expression:
         terms = []
         for family in part.families:
             coefficient, factors = factors_of(family)
@@ -259,30 +266,30 @@ class _Writer:
                 factors.sort(key=lambda factor: factor.source not in self.derivatives)
             terms.append((coefficient, per_sample(self.arrays, factors).text))
         constant = None if part.constants is None else self.arrays.numbers(part.constants)
-        return array_text.total(terms, constant)
+        return arrays.total(terms, constant)
 
-    def _apply(self, part: ApplyPart) -> Text:
+    def _apply(self, part: ApplyPart) -> Expression:
         operation = part.operation
         if operation is ops.logsumexp:
             return self._logsumexp(part)
         operands = [self.arrays.operand(g, positions) for g, positions in part.operands]
         if operation not in WRITTEN and not operation.numpy:
             name = self.functions.setdefault(operation, f"own{len(self.functions) + 1}")
-            return Text(f"{name}({', '.join(x.bare for x in operands)})")
+            return called(name, operands)
         condition = self.arrays.flag(*part.operands[0]) if operation is ops.contribution else None
         if condition is not None:
-            return Text(f"xp.where({condition.code}, {operands[1].bare}, 0.0)")
-        return array_text.applied(operation, operands)
+            return called("xp.where", [condition, operands[1], Expression("0.0")])
+        return ARRAYS.expression(operation, operands)
 
-    def _logsumexp(self, part: ApplyPart) -> Text:
+    def _logsumexp(self, part: ApplyPart) -> Expression:
         columns = [positions for _, positions in part.operands]
         sources = {g for g, _ in part.operands}
         if len(sources) > 1 or None in sources or len(columns) == 1:
-            several = ", ".join(self.arrays.operand(g, positions).bare for g, positions in part.operands)
-            return Text(f"logsumexp_of([{several}])")
+            several = [self.arrays.operand(g, positions) for g, positions in part.operands]
+            return called("logsumexp_of", [listed(several)])
         [g] = sources
         assert g is not None
         table = np.stack(columns, axis=1)
         if len(table) == 1:
-            return Text(f"logsumexp({self.arrays.row(g, table[0]).bare}, True)")
-        return Text(f"logsumexp({self.arrays.matrix(g, table).bare}, False)")
+            return called("logsumexp", [self.arrays.row(g, table[0]), Expression("True")])
+        return called("logsumexp", [self.arrays.matrix(g, table), Expression("False")])

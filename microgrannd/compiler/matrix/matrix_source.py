@@ -3,26 +3,26 @@
 It is plain array code over a namespace `xp` (NumPy's, or another library's with the same functions) and the
 very text that runs. Names tell what was found: `W` a matrix of parameters, `z` what it makes of its
 inputs, `a` a function of that, `d_` the derivative by what follows. A comment that the lines are the
-equations of backpropagation is printed where they are. This room may import the matrix program.
+equations of backpropagation is printed where they are.
 """
 
 from __future__ import annotations
 
-import keyword
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from microgrannd import operations as ops
-from microgrannd.compiler.matrix.array_text import TOKEN, flag
+from microgrannd.compiler.matrix.array_views import GroupArray
 from microgrannd.compiler.matrix.groups import ApplyPart
 from microgrannd.compiler.matrix.matrix_program import MatrixProgram, Piece, live, uses
 from microgrannd.compiler.matrix.recognition import equations
+from microgrannd.printing.arrays import flag, multiplies_matrices
+from microgrannd.printing.printer import Expression, Names
+from microgrannd.printing.python import RESERVED
 
 INLINE: Final = 44  # a longer expression has a line of its own
-VIEW: Final = re.compile(r"«\d+»")
 LETTERS: Final = "WUVQRST"
 
 
@@ -48,21 +48,25 @@ def matrix_source(
     `leaves` are those whose gradients the outputs after the first are, `labels` what the variables were
     called before they were numbered.
     """
-    return _Printer(name, program, leaves, labels or {}).source()
+    return _ArrayFunction(name, program, leaves, labels or {}).source()
 
 
-class _Printer:
+class _ArrayFunction:
     def __init__(self, name: str, program: MatrixProgram, leaves: Sequence[int], labels: Mapping[int, str]) -> None:
         self.program = program
         self.leaves = leaves
         self.labels = labels
-        self.taken = {"xp", "n", *keyword.kwlist, *ops.TABLE, "logsumexp_of", *program.constants, *program.functions}
+        own = (*program.constants, *program.functions)
+        self.identifiers = Names({*RESERVED, "xp", "n", "logsumexp_of", *ops.TABLE, *own}, second="_2")
+        self.named: dict[Any, Expression] = {}  # what stands for a group or a view of the parameters
+        self.made: dict[str, Expression] = {}  # the lines by name
         self.counts: dict[str, int] = {}  # how many names of a kind there are
         self.views: dict[str, str] = {}
-        self.name = self._fresh(_identifier(name))
+        self.name = self._fresh(name)
         blocks = sorted(enumerate(program.blocks), key=lambda numbered: numbered[1].per_sample)
-        self.names = {g: self._fresh(_identifier(block.name)) for g, block in blocks}
-        self.inlined: dict[int, tuple[str, int]] = {}
+        self.names = {g: self._fresh(block.name) for g, block in blocks}
+        self.named |= {GroupArray(g): Expression(name) for g, name in self.names.items()}
+        self.inlined: set[int] = set()
         self.lines = live(program)
         order = sorted(self.lines, key=lambda g: (not self.lines[g].forward, g))
         self.forward = [g for g in order if self.lines[g].forward]
@@ -86,11 +90,10 @@ class _Printer:
                 if piece.group == g:
                     backward += self._piece_row(piece)
         if backward:
-            told = ["backward", *equations([code for code, _ in (*rows, *backward)])]
-            rows += [("", ""), *[(f"# {text}", "") for text in told], *backward]
+            comments = ["backward", *equations(self.made)]
+            rows += [("", ""), *[(f"# {text}", "") for text in comments], *backward]
         returned = self._returned()
-        head = self._head([code for code, _ in rows] + [returned])
-        code = _aligned([*head, *rows, ("", ""), (returned, "")])
+        code = _aligned([*self._head(), *rows, ("", ""), (returned, "")])
         arguments = ", ".join(["xp", *self._arguments()])
         text = f"def {self.name}({arguments}):\n" + "\n".join(f"    {line}" if line else "" for line in code) + "\n"
         return MatrixSource(self.name, text, self._shapes(), program.pieces, program.constants)
@@ -102,14 +105,12 @@ class _Printer:
         inputs = [self.names[g] for g, block in blocks if block.per_sample]
         return [*parameters, *(inputs or ["n"])]
 
-    # ---- names
-
     def _name(self, g: int) -> None:
         line = self.lines[g]
         fresh = [view for view in dict.fromkeys(line.views) if view not in self.views]
         matrices = [view for view in fresh if self.program.views[view].positions.ndim == 2]
         vectors = [view for view in fresh if self.program.views[view].positions.ndim == 1]
-        products = "@" in line.text.code and any(self.program.views[v].positions.ndim == 2 for v in line.views)
+        products = multiplies_matrices(line.text) and any(self.program.views[v].positions.ndim == 2 for v in line.views)
         number = self.counts.get("z", 0) + 1
         known = self._derivative_of(g)
         if g == self.value:
@@ -118,10 +119,11 @@ class _Printer:
             self.names[g] = self._fresh(f"d_{known}")
         elif products and line.forward:
             self.names[g] = self._counted("z")
-        elif (of := self._function_of(g)) and f"a{of}" not in self.taken:
+        elif (of := self._function_of(g)) and f"a{of}" not in self.identifiers.taken:
             self.names[g] = self._fresh(f"a{of}")
         else:
             self.names[g] = self._counted("v" if line.forward else "g")
+        self.named[GroupArray(g)] = Expression(self.names[g])
         for i, view in enumerate(matrices):
             self.views[view] = self._fresh(f"{LETTERS[i % len(LETTERS)]}{number}")
         for i, view in enumerate(vectors):
@@ -157,6 +159,7 @@ class _Printer:
         for view in self.program.views:
             if view not in self.views:
                 self.views[view] = self._counted("w")
+        self.named |= {view: Expression(name) for view, name in self.views.items()}
         by_positions = {found.positions.tobytes(): self.views[view] for view, found in self.program.views.items()}
         start = next((block.start for block in self.program.blocks if not block.per_sample), 0)
         blocks = enumerate(self.program.blocks)
@@ -169,74 +172,61 @@ class _Printer:
             piece.name = self._fresh(f"d_{name}") if name else self._counted("d")
 
     def _fresh(self, name: str) -> str:
-        """The name, with a number where it is taken."""
-        found = name
-        while found in self.taken:
-            number = self.counts[name + "_"] = self.counts.get(name + "_", 1) + 1
-            found = f"{name}_{number}"
-        self.taken.add(found)
-        return found
+        return self.identifiers.identifier(name)
 
     def _counted(self, letter: str) -> str:
         """The letter with the next number."""
         while True:
             number = self.counts[letter] = self.counts.get(letter, 0) + 1
-            if f"{letter}{number}" not in self.taken:
+            if f"{letter}{number}" not in self.identifiers.taken:
                 return self._fresh(f"{letter}{number}")
-
-    # ---- lines
 
     def _row(self, g: int) -> list[tuple[str, str]]:
         """The group's line; none where it is written in place."""
         line = self.lines[g]
-        code = self._rendered(line.text.code)
-        named = self.names[g][:1] == "z" or g == self.value
-        if self.uses[g] == 1 and len(code) <= INLINE and not named:
-            self.inlined[g] = code, line.text.precedence
+        code = line.text.text(named=self.named)
+        has_name = self.names[g][:1] == "z" or g == self.value
+        if self.uses[g] == 1 and len(code) <= INLINE and not has_name:
+            self.inlined.add(g)
+            self.named[GroupArray(g)] = line.text
             return []
+        self.made[self.names[g]] = line.text.resolved(self.named)
         return [(f"{self.names[g]} = {code}", _shape(line.shape, line.per_sample))]
 
     def _piece_row(self, piece: Piece) -> list[tuple[str, str]]:
-        if not piece.name or TOKEN.fullmatch(piece.text.code):
+        if not piece.name or isinstance(piece.text.of, GroupArray):
             return []
-        return [(f"{piece.name} = {self._rendered(piece.text.code)}", _shape(piece.shape, piece.per_sample))]
+        self.made[piece.name] = piece.text.resolved(self.named)
+        return [(f"{piece.name} = {piece.text.text(named=self.named)}", _shape(piece.shape, piece.per_sample))]
 
     def _returned(self) -> str:
         parts = []
         if not self.program.pieces:
             return "return ()"
         for piece in self.program.pieces:
-            bare = self._rendered(piece.text.bare)
-            parts.append(bare if not piece.name or TOKEN.fullmatch(piece.text.code) else piece.name)
+            in_place = not piece.name or isinstance(piece.text.of, GroupArray)
+            parts.append(piece.text.text(named=self.named) if in_place else piece.name)
         return f"return {', '.join(parts)}{',' if len(parts) == 1 else ''}"
 
-    def _head(self, codes: list[str]) -> list[tuple[str, str]]:
+    def _head(self) -> list[tuple[str, str]]:
         """The docstring, the views of the parameters that are used, and how many samples there are."""
-        used = set(re.findall(r"\w+", "\n".join(codes)))
+        texts = [*[line.text for line in self.lines.values()], *[piece.text for piece in self.program.pieces]]
+        used = {part.of for text in texts for part in text.parts()}
         rows = [(f'"""{self._docstring()}"""', "")]
         array = next((self.names[g] for g, block in enumerate(self.program.blocks) if block.per_sample), None)
         if self.program.counts_samples and array:
             rows.append((f"n = {array}.shape[0]", ""))
         for view, found in self.program.views.items():
-            name = self.views[view]
-            if name in used:
-                rows.append((f"{name} = {self._rendered(found.text.code)}", _shape(found.positions.shape, False)))
+            if view in used:
+                rows.append(
+                    (f"{self.views[view]} = {found.text.text(named=self.named)}", _shape(found.positions.shape, False))
+                )
         return [*rows, ("", "")] if len(rows) > 1 else rows
 
     def _docstring(self) -> str:
         blocks = sorted(enumerate(self.program.blocks), key=lambda numbered: numbered[1].per_sample)
         given = [f"{self.names[g]} {_shape((block.size,), block.per_sample)}" for g, block in blocks]
         return f"{self.name} of {', '.join(given)}." if given else f"{self.name}."
-
-    def _rendered(self, code: str) -> str:
-        code = VIEW.sub(lambda match: self.views[match[0]], code)
-        return TOKEN.sub(lambda match: self._placed(int(match[1]), int(match[2])), code)
-
-    def _placed(self, g: int, precedence: int) -> str:
-        if g not in self.inlined:
-            return self.names[g]
-        code, own = self.inlined[g]
-        return code if own >= precedence else f"({code})"
 
     def _shapes(self) -> dict[str, str]:
         """By name: the shape of each array, and its first and last scalar."""
@@ -264,12 +254,6 @@ class _Printer:
 
 
 _NO_ACTIVATION: Final = {ops.contribution, ops.where}
-
-
-def _identifier(name: str) -> str:
-    """The name as Python can have it."""
-    plain = re.sub(r"\W", "_", name)
-    return plain if plain.isidentifier() else f"_{plain}"
 
 
 def _shape(shape: tuple[int, ...], per_sample: bool) -> str:

@@ -4,7 +4,7 @@ A family is, for each scalar n, the sum over k of a product of factors at positi
 rows repeat in the same way are one bundle of distinct rows. One bundle is summed along its rows. Two
 bundles that meet each other's rows all over a grid are a matrix product: a matrix times a common vector, an
 outer product, a convolution's patches times its kernels. Anything else is gathered, multiplied and summed.
-This room may import the groups' families and the texts; it needs NumPy.
+It needs NumPy.
 """
 
 from __future__ import annotations
@@ -14,8 +14,17 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from microgrannd.compiler.matrix.array_text import ATOM, MATRIX, SIGN, Text, product, summed
 from microgrannd.compiler.matrix.groups import Family
+from microgrannd.printing.arrays import (
+    indexed,
+    matrix_product,
+    product,
+    summed,
+    transposed,
+    transposed_each,
+    with_suffix,
+)
+from microgrannd.printing.printer import Expression, called
 
 
 class Arrays(Protocol):
@@ -24,19 +33,19 @@ class Arrays(Protocol):
     def varies(self, source: Any) -> bool:
         """Whether there is one for each sample."""
 
-    def vector(self, source: Any, positions: Any) -> Text:
+    def vector(self, source: Any, positions: Any) -> Expression:
         """Its scalars at a list of positions, along the last axis; one that is repeated all along, once."""
 
-    def row(self, source: Any, positions: Any) -> Text:
+    def row(self, source: Any, positions: Any) -> Expression:
         """Its scalars at a list of positions, each."""
 
-    def matrix(self, source: Any, positions: Any) -> Text:
+    def matrix(self, source: Any, positions: Any) -> Expression:
         """Its scalars at a matrix of positions, along the last two axes."""
 
-    def flag(self, source: Any, positions: Any) -> Text | None:
+    def flag(self, source: Any, positions: Any) -> Expression | None:
         """Where they are the results of a comparison: its code for true or false."""
 
-    def constant(self, numbers: Any) -> Text:
+    def constant(self, numbers: Any) -> Expression:
         """An array of numbers by name."""
 
 
@@ -62,7 +71,7 @@ class Bundle(NamedTuple):
 class Found(NamedTuple):
     """The code of a family and whether it has a batch axis; `grid` is its shape where it is one over a batch."""
 
-    text: Text
+    text: Expression
     varies: bool
     grid: tuple[int, int] | None = None
 
@@ -96,7 +105,7 @@ def per_sample(arrays: Arrays, factors: list[Factor]) -> Found:
     return Found(_row_sums(arrays, factors), varies)
 
 
-def over_batch(arrays: Arrays, factors: list[Factor], count: Callable[[], Text]) -> Found:
+def over_batch(arrays: Arrays, factors: list[Factor], count: Callable[[], Expression]) -> Found:
     """The family summed over the samples; `count` gives the code for how many there are."""
     if not any(_varies(arrays, factor) for factor in factors):
         found = per_sample(arrays, factors)
@@ -108,11 +117,11 @@ def over_batch(arrays: Arrays, factors: list[Factor], count: Callable[[], Text])
         matrix = _outer_product(arrays, first, second)
         if place is None:
             return Found(matrix, False, (first.rows, second.rows))
-        return Found(Text(f"{matrix.within(ATOM)}.reshape(-1)[{arrays.constant(place).code}]"), False)
+        return Found(indexed(with_suffix(matrix, ".reshape(-1)"), "", arrays.constant(place)), False)
     return Found(summed(per_sample(arrays, factors).text, 0), False)
 
 
-def _elementwise(arrays: Arrays, factors: list[Factor]) -> Text:
+def _elementwise(arrays: Arrays, factors: list[Factor]) -> Expression:
     """A product of vectors. True and false count as 1 and 0 where another factor is a number."""
     flags = [None if isinstance(f.source, _Numbers) else arrays.flag(f.source, f.positions[:, 0]) for f in factors]
     if None not in flags:
@@ -174,64 +183,47 @@ def _grid(x: Bundle, y: Bundle) -> tuple[Bundle, Bundle, Any] | None:
     return x, y, place
 
 
-def _matrix_product(arrays: Arrays, x: Bundle, y: Bundle, place: Any) -> Text:
+def _matrix_product(arrays: Arrays, x: Bundle, y: Bundle, place: Any) -> Expression:
     if y.rows > 1 and x.rows == 1 and not _bundle_varies(arrays, x):
         x, y = y, x  # the common vector is a parameter's: the matrix times it
     if x.rows == 1 and _bundle_varies(arrays, x) and not _bundle_varies(arrays, y):
-        return Text(f"{_plain(arrays, x).within(MATRIX)} @ {transposed(_plain(arrays, y))}", MATRIX)
+        return matrix_product(_plain(arrays, x), transposed(_plain(arrays, y)))
     if y.rows == 1 and _bundle_varies(arrays, y) and not _bundle_varies(arrays, x):
-        return Text(f"{_plain(arrays, y).within(MATRIX)} @ {transposed(_plain(arrays, x))}", MATRIX)
+        return matrix_product(_plain(arrays, y), transposed(_plain(arrays, x)))
     both = _bundle_varies(arrays, x) and _bundle_varies(arrays, y)
     if both and 1 in (x.rows, y.rows):
         vector, rows = (x, y) if x.rows == 1 else (y, x)
-        return Text(f'xp.einsum("bk,bnk->bn", {_plain(arrays, vector).bare}, {_plain(arrays, rows).bare})')
+        return called("xp.einsum", [Expression('"bk,bnk->bn"'), _plain(arrays, vector), _plain(arrays, rows)])
     left, right = _plain(arrays, x), _plain(arrays, y)
-    other = turned(right) if _bundle_varies(arrays, y) else transposed(right)
-    matrix = f"({left.within(MATRIX)} @ {other})"
-    if not (_bundle_varies(arrays, x) or _bundle_varies(arrays, y)):
-        flat = f"{matrix}.reshape(-1)"
-        return Text(flat if place is None else f"{flat}[{arrays.constant(place).code}]")
-    flat = f"{matrix}.reshape(-1, {x.rows * y.rows})"
-    return Text(flat if place is None else f"{flat}[:, {arrays.constant(place).code}]")
+    matrix = matrix_product(left, transposed_each(right) if _bundle_varies(arrays, y) else transposed(right))
+    varies = _bundle_varies(arrays, x) or _bundle_varies(arrays, y)
+    flat = with_suffix(matrix, f".reshape(-1, {x.rows * y.rows})" if varies else ".reshape(-1)")
+    return flat if place is None else indexed(flat, ":, " if varies else "", arrays.constant(place))
 
 
-def _outer_product(arrays: Arrays, x: Bundle, y: Bundle) -> Text:
+def _outer_product(arrays: Arrays, x: Bundle, y: Bundle) -> Expression:
     if x.factors[0].positions.shape[1] == 1:
         left, right = (product([_vector(arrays, f, 0) for f in bundle.factors]) for bundle in (x, y))
-        return Text(f"{left.within(ATOM)}.T @ {right.within(SIGN)}", MATRIX)
+        return matrix_product(transposed(left), right)
     left, right = (product([_matrix(arrays, f) for f in bundle.factors]) for bundle in (x, y))
-    return Text(f"xp.tensordot({left.bare}, {right.bare}, ([0, 2], [0, 2]))")
+    return called("xp.tensordot", [left, right, Expression("([0, 2], [0, 2])")])
 
 
-def _row_sums(arrays: Arrays, factors: list[Factor]) -> Text:
+def _row_sums(arrays: Arrays, factors: list[Factor]) -> Expression:
     if len(factors[0].positions) == 1:  # which leaves an axis for the only scalar
         keep = any(_varies(arrays, factor) for factor in factors)
         return summed(product([_vector(arrays, factor, None) for factor in factors]), 1 if keep else 0, keep=True)
     return summed(product([_matrix(arrays, factor) for factor in factors]), -1)
 
 
-def _plain(arrays: Arrays, bundle: Bundle) -> Text:
+def _plain(arrays: Arrays, bundle: Bundle) -> Expression:
     """The bundle as a matrix; a single row that varies from sample to sample as a vector."""
     if bundle.rows == 1 and _bundle_varies(arrays, bundle):
         return product([_row(arrays, factor) for factor in bundle.factors])
     return product([_matrix(arrays, factor) for factor in bundle.factors])
 
 
-def transposed(text: Text) -> str:
-    """The code of a matrix transposed."""
-    code = text.within(ATOM)
-    return code.removesuffix(".T") if code.endswith(".T") else f"{code}.T"
-
-
-def turned(text: Text) -> str:
-    """The code of a matrix for each sample, transposed."""
-    start, end = "xp.swapaxes(", ", 1, 2)"
-    if text.code.startswith(start) and text.code.endswith(end) and text.code.count(start) == 1:
-        return text.code[len(start) : -len(end)]
-    return f"{start}{text.bare}{end}"
-
-
-def _vector(arrays: Arrays, factor: Factor, column: int | None) -> Text:
+def _vector(arrays: Arrays, factor: Factor, column: int | None) -> Expression:
     """A column of the factor's positions or, for None, its only row."""
     positions = factor.positions[0] if column is None else factor.positions[:, column]
     if isinstance(factor.source, _Numbers):
@@ -239,14 +231,14 @@ def _vector(arrays: Arrays, factor: Factor, column: int | None) -> Text:
     return arrays.vector(factor.source, positions)
 
 
-def _row(arrays: Arrays, factor: Factor) -> Text:
+def _row(arrays: Arrays, factor: Factor) -> Expression:
     """The factor's only row."""
     if isinstance(factor.source, _Numbers):
         return arrays.constant(factor.source.table.ravel()[factor.positions[0]])
     return arrays.row(factor.source, factor.positions[0])
 
 
-def _matrix(arrays: Arrays, factor: Factor) -> Text:
+def _matrix(arrays: Arrays, factor: Factor) -> Expression:
     if isinstance(factor.source, _Numbers):
         return arrays.constant(factor.source.table.ravel()[factor.positions])
     return arrays.matrix(factor.source, factor.positions)

@@ -2,7 +2,7 @@
 
 The positions are a list, or a matrix with a row for each scalar that is computed. Regular positions become
 the whole array, a slice or a strided view; any others a gather by an array of positions. A single position
-stands for all of an axis: arrays are broadcast. This room may import the texts; it needs NumPy.
+stands for all of an axis: arrays are broadcast. It needs NumPy.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from microgrannd.compiler.matrix.array_text import Text
+from microgrannd.printing.arrays import transposed, transposed_each, with_suffix
+from microgrannd.printing.printer import Expression
 
 
 class Affine(NamedTuple):
@@ -39,7 +40,7 @@ def affine(positions: Any) -> Affine | None:
     return Affine(start, down, across, rows, columns) if np.array_equal(pattern, positions) else None
 
 
-def sliced(array: Text, size: int, positions: Any, axes: str, *, full: bool = False) -> Text | None:
+def sliced(array: Expression, size: int, positions: Any, axes: str, *, full: bool = False) -> Expression | None:
     """A list of positions by a slice of the last axis; `axes` says what stands before it: "" or ":, ".
 
     One that is repeated all along is taken once, unless the `full` length is needed.
@@ -54,17 +55,17 @@ def sliced(array: Text, size: int, positions: Any, axes: str, *, full: bool = Fa
     if count == size:
         return array
     end = "" if last == size - 1 and count > 1 else str(last + 1)
-    return Text(f"{array.code}[{axes}{start or ''}:{end}{f':{step}' if step > 1 else ''}]")
+    return with_suffix(array, f"[{axes}{start or ''}:{end}{f':{step}' if step > 1 else ''}]")
 
 
-def viewed(array: Text, size: int, pattern: Affine, axes: str) -> Text | None:
+def viewed(array: Expression, size: int, pattern: Affine, axes: str) -> Expression | None:
     """A matrix of positions by reshaping; None where its rows overlap or run backwards."""
     start, down, across, rows, columns = pattern
     if rows == 1 or columns == 1:
         return None
     if across > down > 0:
         other = viewed(array, size, pattern.transposed, axes)
-        return Text(f"{other.code}.T" if not axes else f"xp.swapaxes({other.code}, 1, 2)") if other else None
+        return other and (transposed_each(other) if axes else transposed(other))
     width = columns * across
     if across <= 0 or (columns - 1) * across >= down:
         return None
@@ -73,9 +74,9 @@ def viewed(array: Text, size: int, pattern: Affine, axes: str) -> Text | None:
         return None
     flat = sliced(array, size, np.arange(start - offset, start - offset + rows * down), axes)
     assert flat is not None
-    head = f"{flat.code}.reshape({'-1, ' if axes else ''}{rows}, {down})"
+    head = with_suffix(flat, f".reshape({'-1, ' if axes else ''}{rows}, {down})")
     end = min(offset + width, down)
     if offset == 0 and end == down and across == 1:
-        return Text(head)
+        return head
     inner = f"{offset or ''}:{end if end < down else ''}{f':{across}' if across > 1 else ''}"
-    return Text(f"{head}[:, {':, ' if axes else ''}{inner}]")
+    return with_suffix(head, f"[:, {':, ' if axes else ''}{inner}]")
