@@ -34,7 +34,7 @@ def _contribution(upstream: Expression, local: Expression) -> Expression:
 
 
 def _call(name: str, operation: Operation, operands: Sequence[Expression]) -> Expression:
-    return called(f"xp.{ops.NUMPY_NAMES[operation]}" if operation in ops.NUMPY_NAMES else name, operands)
+    return called(f"xp.{operation.numpy}" if operation.numpy else name, operands)
 
 
 ARRAYS: Final = Dialect(

@@ -19,6 +19,7 @@ from microgrannd.printing.printer import Dialect, Expression, called, chain, inf
 RESERVED: Final = frozenset({*keyword.kwlist, *dir(builtins), *dir(ieee)})
 # Python 3.12's sum() of floats carries the rounding errors along; a chain of + does not.
 _LONGEST_SUM: Final = 8 if sum([1.0, 1e100, 1.0, -1e100]) == 0.0 else 1
+_FUSED: Final = frozenset(row for row in ops.TABLE.values() if isinstance(row, FusedOperation))  # the package's own
 _times: Final = infix("*", PRODUCT)
 _over: Final = infix("/", PRODUCT)
 
@@ -42,8 +43,8 @@ def home(operation: Operation) -> ModuleType | None:
     name = operation.name
     if ops.TABLE.get(name) is not operation:
         return None
-    if isinstance(operation, FusedOperation):
-        return builtins if name == "sum" else ieee if hasattr(ieee, name) else None
+    if operation in _FUSED:
+        return ieee if hasattr(ieee, name) else builtins
     if operation.forward is getattr(operator, name, None) and hasattr(builtins, name):
         return builtins
     return next((module for module in (math, ieee) if getattr(module, name, None) is operation.forward), None)
@@ -65,7 +66,7 @@ def _dot(*operands: Expression) -> Expression | None:
 def _call(name: str, operation: Operation, operands: Sequence[Expression]) -> Expression:
     """A function of ours takes vectors as lists; one that is given takes numbers."""
     texts = [exact(x).text() for x in operands]
-    if isinstance(operation, FusedOperation) and home(operation):
+    if operation in _FUSED:
         arguments = operation.split(tuple(texts))
         vectors = [f"[{', '.join(vector)}]" for vector in arguments[: operation.vectors]]
         texts = [*vectors, *arguments[operation.vectors :]]

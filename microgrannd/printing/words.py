@@ -96,5 +96,4 @@ def input_names(operation: Operation, count: int) -> tuple[str, ...]:
         size = count // operation.vectors
         names = [f"{letter}{i + 1}" for letter in "xy"[: operation.vectors] for i in range(size)]
         return (*names, *["b"] * (count - len(names)))
-    code = operation.local_gradients.__code__
-    return code.co_varnames[: code.co_argcount - 1]
+    return operation.inputs

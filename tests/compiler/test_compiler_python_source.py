@@ -9,7 +9,8 @@ import pytest
 import microgrannd as mg
 from microgrannd import Value
 from microgrannd.compiler import compile
-from microgrannd.operations import Operation
+from microgrannd.ground import ieee
+from microgrannd.operations import TABLE, FusedOperation, Operation, register
 from tests.oracles import agrees, example
 
 
@@ -149,6 +150,55 @@ def test_an_operation_of_the_users_own_takes_part():
     program = compile(lambda x: cube(x) + 1, backend="python")
     assert program.value_and_gradients(2.0) == (9.0, (12.0,))
     assert "# cube is an operation of your own" in program.python_source
+
+
+ROWS = {
+    "cubed": Operation("cubed", lambda x: x * x * x, lambda x, out: (3 * x * x,)),
+    "lgamma_of": Operation("lgamma_of", math.lgamma, lambda x, out: (0.0,)),
+    "rectified": Operation("rectified", ieee.relu, lambda x, out: (mg.greater(x, 0.0),)),
+    "print": Operation("print", lambda x: -x, lambda x, out: (-1.0,)),
+    "inf": Operation("inf", lambda x: 2 * x, lambda x, out: (2.0,)),
+    "spread": FusedOperation("spread", lambda xs: max(xs) - min(xs), lambda xs, out: (0.0,) * len(xs)),
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_row_that_python_has_nowhere_is_given_to_the_function(name):
+    row = register(ROWS[name])
+    try:
+        fused = isinstance(row, FusedOperation)
+        function = lambda x, y: (row([x, y, 2.0]) if fused else row(x)) * y + math.inf * mg.sign(y * y)  # noqa: E731
+        program = compile(function, backend="python")
+        assert program(1.5, -0.5) == function(Value(1.5), Value(-0.5)).data
+        assert "is an operation of your own" in program.python_source
+    finally:
+        del TABLE[name]
+
+
+def test_a_row_of_the_math_module_is_imported():
+    row = register(Operation("lgamma", math.lgamma, lambda x, out: (0.0,)))
+    try:
+        program = compile(lambda x: row(x) * 2.0, backend="python")
+        assert program(2.5) == math.lgamma(2.5) * 2.0
+        assert "from math import lgamma" in program.python_source
+    finally:
+        del TABLE["lgamma"]
+
+
+@pytest.mark.parametrize("name", ["softplus", "maximum", "sin", "class", "my loss", "inf", "div", 'a"""b', "x\n1/0"])
+def test_a_function_named_like_what_it_uses_or_like_nothing_in_python(name):
+    x = Value(0.5, label="x")
+    y = mg.sin(mg.maximum(mg.softplus(x), 0.0)) / x
+    y.label = name
+    assert compile(graph=y, inputs=[x], backend="python")(0.5) == y.data
+
+
+def test_text_in_a_label_is_not_run():
+    evil = "x\n    raise SystemExit\n    #"
+    w = Value(0.5, label=evil)
+    program = compile(lambda row: mg.sin(w * row[evil]) * w + w * w * row[evil], backend="python")
+    program.backward([{evil: 0.7}])
+    assert r"# x\n    raise SystemExit\n    # is used" in program.python_source
 
 
 @pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan, -0.0, 1e-300, -2.5])

@@ -114,6 +114,15 @@ def test_an_operation_of_the_users_own_has_no_c(tmp_path):
         compile(lambda x: cube(x)).trace(1.0).to_c(tmp_path / "cube.c")
 
 
+@needs_a_compiler
+def test_an_operation_of_the_users_own_with_a_form_has_c(tmp_path):
+    form = lambda x, y: operations.log(operations.abs(x) + 1) * y  # noqa: E731
+    own = operations.Operation("own", lambda x, y: form(x, y), lambda x, y, out: (0.0, 0.0), form=form)
+    found = library(compile(lambda x, y: own(x, y) - 2.0).trace(1.0, 2.0), tmp_path)
+    found.program.restype = ctypes.c_double
+    assert found.program((ctypes.c_double * 2)(-3.5, 0.75), None) == pytest.approx(form(-3.5, 0.75) - 2.0, rel=1e-15)
+
+
 # ---- calls from Python straight into native code
 
 
