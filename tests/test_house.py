@@ -15,6 +15,7 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 FLOORS = [
     ["ground"],
     ["operations"],
+    ["nodes.refusing"],
     ["nodes.arithmetic"],
     ["printing"],
     ["nodes"],

@@ -46,7 +46,6 @@ ARRAYS: Final = Dialect(
         },
         ops.div: infix("/", PRODUCT),
         ops.sigmoid: Pattern("1 / (1 + xp.exp(-{}))", PRODUCT, (POWER,)),
-        ops.relu: Pattern("xp.maximum({}, 0.0)", ATOM, (ANY,)),
         ops.where: Pattern("xp.where({} != 0, {}, {})", ATOM, (SUM, ANY, ANY)),
         ops.contribution: _contribution,
     },
