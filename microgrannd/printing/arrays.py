@@ -8,17 +8,13 @@ from typing import Final
 
 from microgrannd import operations as ops
 from microgrannd.operations import Operation
-from microgrannd.printing.precedence import ANY, ATOM, COMPARISON, MATRIX, POWER, PRODUCT, SIGN, SUM
-from microgrannd.printing.printer import Dialect, Expression, Pattern, called, chain, infix
+from microgrannd.printing.precedence import ANY, ATOM, MATRIX, POWER, PRODUCT, SIGN, SUM
+from microgrannd.printing.printer import COMPARISONS, Dialect, Expression, Pattern, called, chain, infix
 from microgrannd.printing.python import python_number
 
 matrix_product: Final = Pattern("{} @ {}", MATRIX, (MATRIX, SIGN))
 _swapped: Final = Pattern("xp.swapaxes({}, 1, 2)", ATOM, (ANY,))
 _times: Final = infix("*", PRODUCT)
-_SYMBOLS: Final = {
-    **{ops.less: "<", ops.less_equal: "<=", ops.greater: ">"},
-    **{ops.greater_equal: ">=", ops.equal: "==", ops.not_equal: "!="},
-}
 
 
 def _number(x: float) -> Expression:
@@ -40,10 +36,7 @@ def _call(name: str, operation: Operation, operands: Sequence[Expression]) -> Ex
 ARRAYS: Final = Dialect(
     number=_number,
     templates={
-        **{
-            operation: Pattern(f"1.0 * ({{}} {symbol} {{}})", PRODUCT, (SUM, SUM))
-            for operation, symbol in _SYMBOLS.items()
-        },
+        **{row: Pattern(f"1.0 * ({{}} {row.symbol} {{}})", PRODUCT, (SUM, SUM)) for row in COMPARISONS},
         ops.div: infix("/", PRODUCT),
         ops.sigmoid: Pattern("1 / (1 + xp.exp(-{}))", PRODUCT, (POWER,)),
         ops.where: Pattern("xp.where({} != 0, {}, {})", ATOM, (SUM, ANY, ANY)),
@@ -55,7 +48,7 @@ ARRAYS: Final = Dialect(
 
 def flag(operation: Operation, operands: Sequence[Expression]) -> Expression | None:
     """A comparison as code for true or false; None for another operation."""
-    return infix(_SYMBOLS[operation], COMPARISON, "neither")(*operands) if operation in _SYMBOLS else None
+    return COMPARISONS[operation](*operands) if operation in COMPARISONS else None
 
 
 def product(factors: Sequence[Expression]) -> Expression:

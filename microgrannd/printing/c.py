@@ -5,22 +5,19 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Final
 
 from microgrannd import operations as ops
 from microgrannd.operations import Operation
 from microgrannd.printing.precedence import CHOICE, COMPARISON, PRODUCT, SIGN, SUM
-from microgrannd.printing.printer import Dialect, Expression, Names, Pattern, called, chain, infix, prefix
+from microgrannd.printing.printer import COMPARISONS, Dialect, Expression, Names, Pattern, called, chain, infix, prefix
 
 _times: Final = infix("*", PRODUCT)
 _over: Final = infix("/", PRODUCT)
-_LIBRARY: Final = {
-    **dict.fromkeys(["exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "pow", "sqrt", "cbrt", "hypot"]),
-    **dict.fromkeys(["sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh"]),
-    **dict.fromkeys(["asinh", "acosh", "atanh", "erf", "erfc", "floor", "ceil"]),
-    "abs": "fabs",
-}
+_LIBRARY: Final = """
+    exp exp2 expm1 log log2 log10 log1p pow sqrt cbrt hypot sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh
+    atanh erf erfc floor ceil
+"""
 # Functions that a form could not give to the last bit; a file has those that it calls.
 DEFINITIONS: Final[dict[Operation, str]] = {
     ops.mod: """\
@@ -68,6 +65,10 @@ def _number(x: float) -> Expression:
     return Expression(f"-{size}", SIGN, of=x) if negative else Expression(size, of=x)
 
 
+def _function(name: str) -> Callable[..., Expression]:
+    return lambda *xs: called(name, xs)
+
+
 def _sum(*xs: Expression) -> Expression:
     return chain("+", SUM, [_number(0.0), *xs])
 
@@ -94,14 +95,10 @@ def c_name(label: str) -> str:
 
 
 _TEMPLATES: Final[dict[Operation, Callable[..., Expression]]] = {
-    **{ops.TABLE[name]: partial(lambda c, *xs: called(c, xs), c or name) for name, c in _LIBRARY.items()},
-    **{operation: partial(lambda c, *xs: called(c, xs), f"mg_{operation.name}") for operation in DEFINITIONS},
-    **{
-        ops.TABLE[name]: Pattern(f"(double)({{}} {symbol} {{}})", SIGN, (SUM, SUM))
-        for name, symbol in {"less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">="}.items()
-    },
-    ops.equal: Pattern("(double)({} == {})", SIGN, (SUM, SUM)),
-    ops.not_equal: Pattern("(double)({} != {})", SIGN, (SUM, SUM)),
+    **{ops.TABLE[name]: _function(name) for name in _LIBRARY.split()},
+    **{operation: _function(f"mg_{operation.name}") for operation in DEFINITIONS},
+    **{row: Pattern(f"(double)({{}} {row.symbol} {{}})", SIGN, (SUM, SUM)) for row in COMPARISONS},
+    ops.abs: _function("fabs"),
     **{ops.add: infix("+", SUM), ops.sub: infix("-", SUM), ops.mul: _times, ops.div: _over, ops.neg: prefix("-")},
     ops.square: lambda x: _times(x, x),
     ops.stop_gradient: lambda x: x,

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 from unicodedata import normalize
 
+from microgrannd import operations as ops
 from microgrannd.operations import Operation
-from microgrannd.printing.precedence import ANY, ATOM, POWER, SIGN
+from microgrannd.printing.precedence import ANY, ATOM, COMPARISON, POWER, SIGN
 
 _NOTHING: Final[Mapping[Any, Any]] = {}
 
@@ -96,6 +97,12 @@ def called(name: str, operands: Iterable[Expression]) -> Expression:
     """A function's name and its arguments."""
     holes = [(operand, ANY) for operand in operands]
     return Expression(f"{{}}({', '.join(['{}'] * len(holes))})", ATOM, ((Expression(name), ATOM), *holes))
+
+
+COMPARISONS: Final = {
+    row: infix(row.symbol, COMPARISON, "neither")
+    for row in (ops.less, ops.less_equal, ops.greater, ops.greater_equal, ops.equal, ops.not_equal)
+}
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,11 @@ from typing import Any, Final
 from microgrannd import operations
 from microgrannd.nodes.arithmetic import Arithmetic
 from microgrannd.operations import FusedOperation, Operation
-from microgrannd.printing.precedence import ANY, ATOM, COMPARISON, POWER, PRODUCT, SUM
-from microgrannd.printing.printer import Dialect, Expression, Pattern, called, infix, prefix
+from microgrannd.printing.precedence import ANY, ATOM, POWER, PRODUCT, SUM
+from microgrannd.printing.printer import COMPARISONS, Dialect, Expression, Pattern, called, infix, prefix
 
 _INFIX: Final = {
-    **{symbol: infix(symbol, COMPARISON, "neither") for symbol in ("<", "<=", ">", ">=", "==", "!=")},
+    **{row.symbol: pattern for row, pattern in COMPARISONS.items()},
     **{symbol: infix(symbol, PRODUCT) for symbol in ("/", "//", "%")},
     **{symbol: infix(symbol, PRODUCT, "both") for symbol in ("*", "×")},
     **{"+": infix("+", SUM, "both"), "-": infix("-", SUM), "**": infix("**", POWER, "neither")},

@@ -3,8 +3,7 @@
 `matrix_program` turns a tape into lines over whole arrays. It knows patterns of positions, nothing of what
 the program is for. Arrays have the samples along their first axis; the parameters come as one flat array,
 of which the lines take views. With `over_batch` the outputs after the first are summed over the samples, so
-that a sum of outer products is a matrix product.
-It needs NumPy.
+that a sum of outer products is a matrix product. It needs NumPy.
 """
 
 from __future__ import annotations
