@@ -16,11 +16,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
-from microgrannd.compiler.tape.shapes import Shape, builder
 from microgrannd.compiler.tape.simplify import reassociate, simplify
 from microgrannd.compiler.tape.tape import Tape
 from microgrannd.compiler.tape.trace import Trace, differentiate, differentiate_twice
 from microgrannd.compiler.text.python_source import Source, python_source
+from microgrannd.ground.nests import Shape, builder
 
 Aim = Literal["values", "inputs", "parameters", "all", "curvature"]
 

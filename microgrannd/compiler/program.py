@@ -20,12 +20,12 @@ from microgrannd.compiler.plan import Aim, Plan
 from microgrannd.compiler.profiles import ProgramProfile, profiled
 from microgrannd.compiler.runtime import Runtime, numbers_of
 from microgrannd.compiler.streaming import Streaming
-from microgrannd.compiler.tape.shapes import SCALAR, builder
 from microgrannd.compiler.tape.tape import Tape
 from microgrannd.compiler.tape.trace import trace_graph
 from microgrannd.compiler.text.c_source import c_source
 from microgrannd.engine import Value
 from microgrannd.ground.data import Data, batch_size_of, stream_of
+from microgrannd.ground.nests import SCALAR, builder
 from microgrannd.ground.progress import reporting
 from microgrannd.learning.epochs import History, train
 from microgrannd.optim import Optimizer

@@ -20,13 +20,11 @@ from microgrannd.compiler.native.kernels import available as native_available
 from microgrannd.compiler.native.training import NativeFit, Training
 from microgrannd.compiler.plan import Aim, Plan, starts_of, without_collection
 from microgrannd.compiler.steps import places, steps
-from microgrannd.compiler.tape.shapes import Shape, builder
 from microgrannd.compiler.tape.tape import Tape
 from microgrannd.compiler.tape.trace import Trace, trace
 from microgrannd.ground.data import Stream, batch_size_of, columns_of
 from microgrannd.ground.errors import TracingError
-from microgrannd.ground.nests import is_array
-from microgrannd.ground.nests import leaves as flatten
+from microgrannd.ground.nests import Shape, builder, is_array, leaves
 from microgrannd.operations import as_float
 from microgrannd.optim import Optimizer
 
@@ -79,7 +77,7 @@ class Runtime:
         return self._plan(given.shapes, given.first()), given
 
     def _sample(self, arguments: Sequence[Any]) -> tuple[Plan, list[float]]:
-        numbers = [x if x.__class__ is float else as_float(x) for argument in arguments for x in flatten(argument)]
+        numbers = [x if x.__class__ is float else as_float(x) for argument in arguments for x in leaves(argument)]
         return self._plan(tuple(map(whole_shape, arguments)), numbers), numbers
 
     def _plan(self, shapes: tuple[Shape, ...], numbers: Sequence[float]) -> Plan:

@@ -18,9 +18,9 @@ from typing import Any, Final, NamedTuple
 
 from microgrannd.compiler.native.kernel_source import Assembly, kernel, module
 from microgrannd.compiler.native.kernels import Library
-from microgrannd.compiler.tape.shapes import SCALAR, Shape
 from microgrannd.compiler.tape.tape import Tape
 from microgrannd.engine import Value
+from microgrannd.ground.nests import SCALAR, Shape
 
 _MOST_NUMBERS: Final = 200  # inputs and parameters; beyond them the call costs little beside the work
 _FASTCALL: Final = 0x80  # METH_FASTCALL of Python's C interface

@@ -15,13 +15,13 @@ from typing import Any
 from microgrannd import operations
 from microgrannd.calculus.passes import final_gradients, gradients
 from microgrannd.calculus.variable import Variable
-from microgrannd.compiler.tape.shapes import SCALAR, Shape, builder, leaf_names, shape_of
 from microgrannd.compiler.tape.tape import Instruction, Operand, Tape
 from microgrannd.engine import Constant, Value, number_of, topological_order
 from microgrannd.ground import modes
 from microgrannd.ground.errors import TracingError
 from microgrannd.ground.functions import argument_names
-from microgrannd.ground.nests import leaves as flatten
+from microgrannd.ground.nests import SCALAR, Shape, builder, leaf_names, shape_of
+from microgrannd.ground.nests import leaves as scalars_of
 from microgrannd.nodes.refusing import tracing
 
 
@@ -57,12 +57,12 @@ def trace(function: Callable[..., Any], arguments: Sequence[Any]) -> Trace:
     inputs: list[Value] = []
     nests = []
     for name, shape, argument in zip(names, shapes, arguments, strict=True):
-        leaves = [Variable(x, label) for x, label in zip(flatten(argument), leaf_names(name, shape), strict=True)]
+        leaves = [Variable(x, label) for x, label in zip(scalars_of(argument), leaf_names(name, shape), strict=True)]
         nests.append(builder(shape)(leaves, 0))
         inputs += leaves
     with tracing(Value) as nodes:
         result = function(*nests)
-    outputs = [_checked_output(x) for x in flatten(result)]
+    outputs = [_checked_output(x) for x in scalars_of(result)]
     return _trace(_function_name(function), names, shapes, shape_of(result), inputs, outputs, nodes)
 
 

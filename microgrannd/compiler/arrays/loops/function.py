@@ -11,7 +11,7 @@ import ctypes
 import functools
 import math
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final
@@ -28,6 +28,7 @@ from microgrannd.compiler.arrays.loops.strides import SAMPLES
 from microgrannd.compiler.arrays.loops.symbolic import Array, Count, Given, Recording, View, applied
 from microgrannd.compiler.native.kernels import Library as Compiled
 from microgrannd.compiler.native.kernels import pointers, processor
+from microgrannd.ground.nests import items, mapped
 
 
 def loops_library(cache: Path | None = None) -> Library:
@@ -66,7 +67,7 @@ class LoopFunction:
 
     def __call__(self, xp: Any, *given: Any) -> Any:
         """The function's results."""
-        leaves = _leaves(given)
+        leaves = items(given)
         if leaves[0].__class__ is Array:  # it is part of a function that is being compiled
             return self.function(xp, *given)
         if self._run is None:
@@ -93,11 +94,11 @@ class LoopFunction:
         self._spare.append((work, at_work))
         made = iter([row[plain] if plain else _part(row, result, samples) for plain, result in self._results])
         found = iter([next(made) if origin < 0 else arrays[origin] for origin in self._origins])
-        return _replaced(self._nest, found)
+        return mapped(lambda x: next(found) if isinstance(x, Array) else x, self._nest)
 
     def _compile(self, xp: Any, given: Sequence[Any]) -> None:
         recording = Recording()
-        leaves = _leaves(given)
+        leaves = items(given)
         numbers = sum(isinstance(x, float) for x in leaves)
         scalars = recording.array((numbers,), Given(0))
         places = iter(range(numbers))
@@ -110,8 +111,8 @@ class LoopFunction:
                 return recording.array((), Count())
             return recording.array((SAMPLES, *x.shape[1:]) if _has_samples(x) else x.shape, Given(next(indices)))
 
-        self._nest = self.function(xp, *_replaced(given, map(symbolic, leaves), every=True))
-        found = [x for x in _leaves(self._nest) if isinstance(x, Array)]
+        self._nest = self.function(xp, *mapped(symbolic, given))
+        found = [x for x in items(self._nest) if isinstance(x, Array)]
         # A result that is an argument is that array itself; -1 for what is made.
         self._origins = [x.making.index - 1 if isinstance(x.making, Given) else -1 for x in found]
         found = [x for x in found if not isinstance(x.making, Given)]
@@ -123,24 +124,6 @@ class LoopFunction:
         self._library = Compiled(source.text, 1, self.cache)
         self._products = _products()
         self._run = _SIGNATURE(self._library.address("run"))
-
-
-def _leaves(nest: Sequence[Any]) -> list[Any]:
-    """What is in lists and tuples."""
-    found: list[Any] = []
-    for x in nest:
-        if isinstance(x, list | tuple):
-            found += _leaves(x)
-        else:
-            found.append(x)
-    return found
-
-
-def _replaced(nest: Any, others: Iterator[Any], *, every: bool = False) -> Any:
-    """The nest with others in it, in place of every leaf or of the symbolic arrays."""
-    if isinstance(nest, list | tuple):
-        return type(nest)([_replaced(x, others, every=every) for x in nest])
-    return next(others) if every or isinstance(nest, Array) else nest
 
 
 def _has_samples(x: Any) -> bool:
