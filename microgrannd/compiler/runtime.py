@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 from microgrannd.compiler.arrays.choice import ARRAY_BACKENDS, array_kernel, array_training, suits_arrays
 from microgrannd.compiler.batches import PART, Batch, batch, is_sample, samples, whole_shape
 from microgrannd.compiler.interpreted import Kernel, PythonKernel
+from microgrannd.compiler.llvm.machine import available as native_available
 from microgrannd.compiler.llvm.operations import unsupported
 from microgrannd.compiler.native.kernels import NativeKernel
-from microgrannd.compiler.native.kernels import available as native_available
 from microgrannd.compiler.native.training import NativeFit, Training
 from microgrannd.compiler.plan import Aim, Plan, starts_of, without_collection
 from microgrannd.compiler.steps import places, steps

@@ -15,7 +15,7 @@ from microgrannd.compiler.arrays.libraries import library
 from microgrannd.compiler.arrays.loops.function import LoopFunction, loops_library
 from microgrannd.compiler.arrays.loops.products import product_source
 from microgrannd.compiler.arrays.loops.strides import regrouped, row_major
-from microgrannd.compiler.native.kernels import Library
+from microgrannd.compiler.llvm.machine import MachineCode
 
 NUMPY, LOOPS = library("numpy"), loops_library()
 TABLE = np.array([[0, 3, 1], [2, 2, 5]])
@@ -183,7 +183,7 @@ def test_what_has_no_loops_says_so():
 @pytest.fixture(scope="module", params=[True, False], ids=["many registers", "few registers"])
 def functions(request):
     """The product and the turning of matrices, for arrays."""
-    module = Library(product_source(many_registers=request.param), 1)
+    module = MachineCode(product_source(many_registers=request.param), 1)
     whole, pointer = ctypes.c_int64, ctypes.c_void_p
     kinds = [pointer, whole, whole, pointer, whole, pointer, whole, whole, whole, whole, ctypes.c_bool]
     product = ctypes.CFUNCTYPE(None, *kinds)(module.address("product"))

@@ -9,7 +9,7 @@ import pytest
 from microgrannd import Value
 from microgrannd import operations as mg
 from microgrannd.compiler.arrays.kernel import ArrayKernel
-from microgrannd.compiler.native import kernels as native
+from microgrannd.compiler.llvm.machine import available as native_available
 from microgrannd.compiler.tape.trace import differentiate, trace
 from microgrannd.losses import half_squared_error, mean_squared_error, softmax_cross_entropy
 from microgrannd.nn import MLP
@@ -41,7 +41,7 @@ def rolled_and_unrolled(function, arguments, backend="numpy"):
 
 def check(function, arguments, backend="", tolerance=1e-12):
     """Rolled against unrolled; on NumPy and in native code unless another backend is named."""
-    for name in [backend] if backend else ["numpy", *["native"] * native.available()]:
+    for name in [backend] if backend else ["numpy", *["native"] * native_available()]:
         cases = rolled_and_unrolled(function, arguments, name)
         for got, want in cases if name == "numpy" else itertools.islice(cases, 2):
             scale = max(1.0, np.abs(want).max())

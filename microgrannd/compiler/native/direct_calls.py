@@ -16,8 +16,8 @@ import sysconfig
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
+from microgrannd.compiler.llvm.machine import MachineCode
 from microgrannd.compiler.native.kernel_source import Assembly, kernel, module
-from microgrannd.compiler.native.kernels import Library
 from microgrannd.compiler.tape.tape import Tape
 from microgrannd.engine import Value
 from microgrannd.ground.nests import SCALAR, Shape
@@ -56,24 +56,24 @@ def fast_function(
     result: Shape | None,
     parameters: Sequence[Value],
     otherwise: Callable[..., Any],
-) -> tuple[Callable[..., Any], Library] | None:
+) -> tuple[Callable[..., Any], MachineCode] | None:
     """A function of arguments of these shapes that gives `otherwise(*arguments)`, only sooner.
 
     `result` is the shape of the values; None stands for a value and the gradients by the arguments. The
-    library has to be kept as long as the function is in use. None where there can be no such function.
+    machine code has to be kept as long as the function is in use. None where there can be no such function.
     """
     layout = _layout()
     plain = all(_is_plain(shape) for shape in (*shapes, *([result] if result else [])))
     if layout is None or not plain or tape.leaves > _MOST_NUMBERS or len(tape.outputs) > _MOST_NUMBERS:
         return None
     caller = _Caller(tape, layout).text(shapes, result, parameters)
-    library = Library(module(kernel(tape, "one"), Assembly(_DECLARED, (caller,))))
-    definition = _MethodDefinition(b"program", library.address("call"), _FASTCALL, None)
+    code = MachineCode(module(kernel(tape, "one"), Assembly(_DECLARED, (caller,))))
+    definition = _MethodDefinition(b"program", code.address("call"), _FASTCALL, None)
     _definitions.append(definition)
     make = ctypes.pythonapi.PyCFunction_NewEx
     make.restype = ctypes.py_object
     make.argtypes = [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
-    return make(ctypes.addressof(definition), otherwise, None), library
+    return make(ctypes.addressof(definition), otherwise, None), code
 
 
 _DECLARED: Final = frozenset(

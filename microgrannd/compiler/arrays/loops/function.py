@@ -26,8 +26,7 @@ from microgrannd.compiler.arrays.loops.products import product_source
 from microgrannd.compiler.arrays.loops.source import loop_source
 from microgrannd.compiler.arrays.loops.strides import SAMPLES
 from microgrannd.compiler.arrays.loops.symbolic import Array, Count, Given, Recording, View, applied
-from microgrannd.compiler.native.kernels import Library as Compiled
-from microgrannd.compiler.native.kernels import pointers, processor
+from microgrannd.compiler.llvm.machine import MachineCode, pointers, processor
 from microgrannd.ground.nests import items, mapped
 
 
@@ -121,9 +120,9 @@ class LoopFunction:
         self._room, self._work = source.room, source.work
         self._known = source.known
         self._tables = pointers(self._known)
-        self._library = Compiled(source.text, 1, self.cache)
+        self._code = MachineCode(source.text, 1, self.cache)
         self._products = _products()
-        self._run = _SIGNATURE(self._library.address("run"))
+        self._run = _SIGNATURE(self._code.address("run"))
 
 
 def _has_samples(x: Any) -> bool:
@@ -158,7 +157,7 @@ _SIGNATURE: Final = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 6, ctypes.c_int6
 
 
 @functools.cache
-def _products() -> tuple[int, int, Compiled]:
+def _products() -> tuple[int, int, MachineCode]:
     """Where the product and the turning of matrices are, and the module, which has to stay."""
-    library = Compiled(product_source(many_registers="+avx512f" in processor()[1]))
-    return library.address("product"), library.address("turn"), library
+    code = MachineCode(product_source(many_registers="+avx512f" in processor()[1]))
+    return code.address("product"), code.address("turn"), code
