@@ -12,22 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from microgrannd.compiler.arrays.choice import array_kernel
-from microgrannd.compiler.batches import Batch, ends, holds_array, in_parts, room, samples
+from microgrannd.compiler.batches import Batch, holds_array, in_parts, room, samples
 from microgrannd.compiler.native.direct_calls import fast_function
 from microgrannd.compiler.native.kernel_source import kernel_source, work
-from microgrannd.compiler.native.training import train_natively
 from microgrannd.compiler.plan import Aim, Plan
 from microgrannd.compiler.profiles import ProgramProfile, profiled
 from microgrannd.compiler.runtime import Runtime, numbers_of
-from microgrannd.compiler.streaming import Streaming
 from microgrannd.compiler.tape.tape import Tape
 from microgrannd.compiler.tape.trace import trace_graph
 from microgrannd.compiler.text.c_source import c_source
 from microgrannd.engine import Value
-from microgrannd.ground.data import Data, batch_size_of, stream_of
+from microgrannd.ground.data import Data
 from microgrannd.ground.nests import SCALAR, builder
-from microgrannd.ground.progress import reporting
-from microgrannd.learning.epochs import History, train
+from microgrannd.learning.epochs import History
 from microgrannd.optim import Optimizer
 
 if TYPE_CHECKING:
@@ -79,32 +76,6 @@ def compile(
     if graph is not None:
         program._add(trace_graph(graph, inputs))
     return program
-
-
-def for_training(loss: Callable[..., Any], columns: Sequence[Any], count: float, *, insist: bool) -> Program | None:
-    """A program for a loss that is worth compiling for training on so many samples; None for another one.
-
-    A loss that looks at a number, or that does not do the same twice, such as one that draws random numbers,
-    stays with eager mode. With `insist` the error is raised that says why it cannot be compiled.
-    """
-    if isinstance(loss, Program):
-        return loss
-    if not insist and count < _WORTHWHILE:
-        return None
-    program = compile(loss)
-    try:
-        given = samples(ends(columns))
-        first, last = ([column[i] for column in given.columns] for i in (0, 1))
-        plan = program._plan(given.shapes, first)
-        again = compile(loss)._plan(given.shapes, last)
-        backend = program._library(plan) or program._backend_for(plan.tape("parameters"))
-    except Exception:
-        if insist:
-            raise
-        return None
-    same = plan.trace.tape == again.trace.tape and set(plan.trace.parameters) == set(again.trace.parameters)
-    pays = backend != "python" or len(plan.tape("parameters").instructions) <= _LONGEST_PYTHON
-    return program if insist or (same and pays) else None
 
 
 class Program(Runtime):
@@ -192,16 +163,11 @@ class Program(Runtime):
         With SGD, Adam or AdamW on exactly the program's parameters all epochs run in native code, or on flat
         arrays; another optimizer gets its gradients from the program.
         """
-        drawn: dict[str, Any] = {"batch_size": batch_size, "replace": replace, "seed": seed}
-        options: dict[str, Any] = {"epochs": epochs, "schedule": schedule, "callbacks": list(callbacks)}
-        stream = stream_of(data, epochs, **drawn)
-        started = self._started(stream, data, optimizer, batch_size) if epochs > 0 else None
-        if started is None:
-            return train(self.backward, stream or data, optimizer, **drawn, **options, progress=progress)
-        run = Streaming(stream, started, self.backward) if stream else started
-        options |= {"size": batch_size_of(batch_size, run.count), "replace": replace, "seed": seed}
-        with reporting(epochs, progress) as report:
-            return train_natively(run, report=report if progress else None, **options)
+        options: dict[str, Any] = {"batch_size": batch_size, "replace": replace, "seed": seed}
+        options |= {"schedule": schedule, "callbacks": callbacks, "progress": progress}
+        from microgrannd.compiler.fitting import fit
+
+        return fit(self, data, optimizer, epochs=epochs, **options)
 
     # ---- looking
 

@@ -9,27 +9,21 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from microgrannd.compiler.arrays.choice import ARRAY_BACKENDS, array_kernel, array_training, suits_arrays
-from microgrannd.compiler.batches import PART, Batch, batch, is_sample, samples, whole_shape
+from microgrannd.compiler.arrays.choice import ARRAY_BACKENDS, array_kernel, suits_arrays
+from microgrannd.compiler.batches import Batch, batch, is_sample, whole_shape
 from microgrannd.compiler.interpreted import Kernel, PythonKernel
 from microgrannd.compiler.llvm.machine import available as native_available
 from microgrannd.compiler.llvm.operations import unsupported
 from microgrannd.compiler.native.kernels import NativeKernel
-from microgrannd.compiler.native.training import NativeFit, Training
+from microgrannd.compiler.native.training import NativeFit
 from microgrannd.compiler.plan import Aim, Plan, starts_of, without_collection
-from microgrannd.compiler.steps import places, steps
 from microgrannd.compiler.tape.tape import Tape
 from microgrannd.compiler.tape.trace import Trace, trace
-from microgrannd.ground.data import Stream, batch_size_of, columns_of
 from microgrannd.ground.errors import TracingError
-from microgrannd.ground.nests import Shape, builder, is_array, leaves
+from microgrannd.ground.nests import Shape, builder, leaves
 from microgrannd.operations import as_float
-from microgrannd.optim import Optimizer
-
-if TYPE_CHECKING:
-    from microgrannd.compiler.arrays.training import ArrayTraining
 
 BACKENDS: Final = ("auto", "python", "native", *ARRAY_BACKENDS)
 
@@ -154,47 +148,6 @@ class Runtime:
                 "Compose it of operations in a function, or take backend='python'."
             )
         return self.backend
-
-    def _started(
-        self, stream: Stream | None, data: Any, optimizer: Optimizer, batch_size: int | None
-    ) -> Training | ArrayTraining | None:
-        """A training on these data; None where a step needs the program's gradients and the optimizer itself."""
-        columns, count = columns_of(stream.first() if stream else data)
-        first = samples([column[:1] if is_array(column) else [column[0]] for column in columns])
-        plan = self._plan(first.shapes, first.first())
-        if not stream and not self._library(plan) and batch_size_of(batch_size, count) * len(first.columns) > PART:
-            return None  # native code needs a whole batch as columns of floats
-        training = self._training(plan, optimizer)
-        if training and not stream:
-            training.take(columns)
-        return training
-
-    def _training(self, plan: Plan, optimizer: Optimizer) -> Training | ArrayTraining | None:
-        """A training on arrays or in native code; None where neither can be had."""
-        if self._library(plan):
-
-            def kernel(guarded: bool) -> Any:
-                return self._kernel(plan, "parameters", guarded=guarded)
-
-            return array_training(kernel, plan, optimizer)
-        native = self._native_fit(plan, optimizer)
-        return Training(native, plan.trace, optimizer) if native else None
-
-    def _native_fit(self, plan: Plan, optimizer: Optimizer) -> NativeFit | None:
-        """The native training loop; None where it cannot be had."""
-        if self._library(plan):
-            return None
-        tape = plan.tape("parameters")
-        taken = steps(optimizer)
-        if taken is None or self._backend_for(tape) != "native":
-            return None
-        if places(plan.trace.parameters, optimizer) is None:
-            return None
-        key = (id(plan), id(taken))
-        with self._lock:
-            if key not in self._fits:
-                self._fits[key] = NativeFit(lambda guarded: plan.tape("parameters", guarded=guarded), taken, self.cache)
-            return self._fits[key]
 
     def _each(self, plan: Plan, aim: Aim, given: Batch, into: Sequence[Any]) -> None:
         """Fill the columns with the outputs for each sample, as `_run` gives those of one."""
