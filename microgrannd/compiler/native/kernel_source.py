@@ -178,16 +178,10 @@ class _Writer:
 
     def _mask(self, e: Emitter) -> None:
         """The lanes whose samples are from `i` to before `end`."""
-        iota = ", ".join(f"i64 {lane}" for lane in range(LANES))
-        lanes = e.line(f"add {e.integer} {self._spread_integer(e, '%s')}, <{iota}>")
-        fresh = e.line(f"icmp sge {e.integer} {lanes}, {self._spread_integer(e, '%i')}")
-        inside = e.line(f"icmp slt {e.integer} {lanes}, {self._spread_integer(e, '%end')}")
+        lanes = e.line(f"add {e.integer} {e.spread('%s', 'i64')}, {e.multiples(1)}")
+        fresh = e.line(f"icmp sge {e.integer} {lanes}, {e.spread('%i', 'i64')}")
+        inside = e.line(f"icmp slt {e.integer} {lanes}, {e.spread('%end', 'i64')}")
         e.do(f"%mask = and {e.flag} {fresh}, {inside}")
-
-    @staticmethod
-    def _spread_integer(e: Emitter, n: str) -> str:
-        first = e.line(f"insertelement {e.integer} poison, i64 {n}, i64 0")
-        return e.line(f"shufflevector {e.integer} {first}, {e.integer} poison, <{LANES} x i32> zeroinitializer")
 
     def _accumulate(self, e: Emitter, k: int, x: str) -> None:
         place = e.element("%sums", k, e.number)
