@@ -35,7 +35,7 @@ class PythonKernel:
         result = self.function(*inputs, *parameters)
         if self.grouped:
             return (result[0], *result[1])
-        return result if self.outputs != 1 else (result,)  # type: ignore[no-any-return]
+        return result if self.outputs != 1 else (result,)
 
     def each(self, columns: Sequence[Column], parameters: Sequence[float], count: int, into: Sequence[Column]) -> bool:
         for i, sample in enumerate(_samples(columns, count)):

@@ -14,7 +14,7 @@ from typing import Any, Final
 from microgrannd import operations as ops
 from microgrannd.compiler.arrays.loops.emitter import Loop, LoopEmitter
 from microgrannd.compiler.arrays.loops.strides import SAMPLES, Sizes, row_major
-from microgrannd.compiler.arrays.loops.symbolic import Array, Count, Elementwise, Fill, Reduce, View, operands
+from microgrannd.compiler.arrays.loops.symbolic import Array, Count, Elementwise, Fill, Reduce, View, operands_of
 from microgrannd.compiler.llvm.emitter import LANES
 from microgrannd.compiler.llvm.operations import NATIVE, Functions
 
@@ -217,7 +217,7 @@ def _leaves(what: Array) -> list[Array]:
         if x.materialised or isinstance(x.definition, View):
             leaves.append(x)
         else:
-            waiting += operands(x)
+            waiting += operands_of(x)
     return list(dict.fromkeys(leaves))
 
 

@@ -12,7 +12,7 @@ from collections.abc import Container, Iterable, Sequence
 from typing import NamedTuple
 
 from microgrannd.compiler.arrays.loops.strides import SAMPLES, Sizes
-from microgrannd.compiler.arrays.loops.symbolic import Argument, Array, ArrayRecording, Elementwise, Table, operands
+from microgrannd.compiler.arrays.loops.symbolic import Argument, Array, ArrayRecording, Elementwise, Table, operands_of
 
 
 class Extent(NamedTuple):
@@ -67,7 +67,7 @@ def _needed(arrays: Sequence[Array], results: Iterable[Array]) -> list[Array]:
     counts = Counter(results)
     for x in reversed(arrays):
         if x in counts:
-            counts.update(operands(x))
+            counts.update(operands_of(x))
             if isinstance(x.definition, Elementwise) and counts[x] > 1:
                 x.materialised = True
     return [x for x in arrays if x in counts]
@@ -126,11 +126,11 @@ def _placed(
 
 def _sources(x: Array) -> list[Array]:
     """The arrays in memory from which one is computed."""
-    sources, waiting = [], list(operands(x))
+    sources, waiting = [], list(operands_of(x))
     while waiting:
         y = waiting.pop()
         if y.materialised:
             sources.append(y)
         else:
-            waiting += operands(y)
+            waiting += operands_of(y)
     return list(dict.fromkeys(sources))

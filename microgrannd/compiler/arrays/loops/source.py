@@ -28,7 +28,10 @@ from microgrannd.compiler.arrays.loops.symbolic import (
 )
 from microgrannd.compiler.llvm.operations import Functions
 
-_ARGUMENTS: Final = "ptr noalias %given, ptr noalias %tables, ptr noalias %results, ptr noalias %work, ptr %product, ptr %transpose, i64 %n"
+_ARGUMENTS: Final = (
+    "ptr noalias %given, ptr noalias %tables, ptr noalias %results, ptr noalias %work, "
+    "ptr %product, ptr %transpose, i64 %n"
+)
 
 
 class LoopSource(NamedTuple):

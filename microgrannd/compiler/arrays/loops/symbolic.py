@@ -242,7 +242,7 @@ def _keys(key: Any, axes: int) -> list[Any]:
     return [*keys[:at], *[slice(None)] * missing, *keys[at + 1 :]]
 
 
-def operands(x: Array) -> tuple[Array, ...]:
+def operands_of(x: Array) -> tuple[Array, ...]:
     """The arrays that one is defined by."""
     match x.definition:
         case View(source=source):
@@ -279,18 +279,24 @@ def applied(operation: Operation, *things: Any) -> Any:
 
 def _part_by_part(operation: Operation, operands: Sequence[Array], joined: Array) -> Array:
     """An operation on joined parts as the joined results of its parts, so that none is materialised before."""
-    sizes = [part.sizes[0] for part in joined.definition.parts]  # type: ignore[union-attr]
+    sizes = _sizes_of_parts(joined)
     parts, start = [], 0
     for k, size in enumerate(sizes):
-        here = [
-            x if not x.sizes
-            else x.definition.parts[k] if isinstance(x.definition, Join) and [part.sizes[0] for part in x.definition.parts] == sizes
-            else x[start : start + size]
-            for x in operands
-        ]  # fmt: skip
-        parts.append(applied(operation, *here))
+        parts.append(applied(operation, *[_part(x, k, sizes, start) for x in operands]))
         start += size
     return joined.recording.array(joined.sizes, Join(tuple(parts), 0))
+
+
+def _part(x: Array, k: int, sizes: list[int], start: int) -> Array:
+    """The part of an array that goes with part k of the joined one; a number goes with each."""
+    if not x.sizes:
+        return x
+    same = isinstance(x.definition, Join) and _sizes_of_parts(x) == sizes
+    return operands_of(x)[k] if same else x[start : start + sizes[k]]
+
+
+def _sizes_of_parts(joined: Array) -> list[int]:
+    return [part.sizes[0] for part in operands_of(joined)]
 
 
 def multiplied(left: Array, right: Array) -> Array:
