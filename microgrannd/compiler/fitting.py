@@ -39,9 +39,9 @@ def for_training(loss: Callable[..., Any], columns: Sequence[Any], count: float,
     try:
         given = samples(ends(columns))
         first, last = ([column[i] for column in given.columns] for i in (0, 1))
-        plan = program._plan(given.shapes, first)
-        again = compile(loss)._plan(given.shapes, last)
-        backend = program._library(plan) or program._backend_for(plan.tape("parameters"))
+        plan = program.runtime.plan(given.shapes, first)
+        again = compile(loss).runtime.plan(given.shapes, last)
+        backend = program.runtime.backend(plan, "parameters")
     except Exception:
         if insist:
             raise
@@ -71,11 +71,12 @@ def fit(
 def begun(
     program: Program, stream: Stream | None, data: Any, optimizer: Optimizer, batch_size: int | None
 ) -> Training | ArrayTraining | None:
-    """A training on these data; None where a step needs the program's gradients and the optimizer itprogram."""
+    """A training on these data; None where a step needs the program's gradients and the optimizer itself."""
     columns, count = columns_of(stream.first() if stream else data)
     first = samples([column[:1] if is_array(column) else [column[0]] for column in columns])
-    plan = program._plan(first.shapes, first.first())
-    if not stream and not program._library(plan) and batch_size_of(batch_size, count) * len(first.columns) > PART:
+    plan = program.runtime.plan(first.shapes, first.first())
+    large = batch_size_of(batch_size, count) * len(first.columns) > PART
+    if not stream and large and not program.runtime.array_backend(plan):
         return None  # native code needs a whole batch as columns of floats
     started = training(program, plan, optimizer)
     if started and not stream:
@@ -85,10 +86,10 @@ def begun(
 
 def training(program: Program, plan: Plan, optimizer: Optimizer) -> Training | ArrayTraining | None:
     """A training on arrays or in native code; None where neither can be had."""
-    if program._library(plan):
+    if program.runtime.array_backend(plan):
 
         def kernel(guarded: bool) -> Any:
-            return program._kernel(plan, "parameters", guarded=guarded)
+            return program.runtime.array_kernel(plan, "parameters", guarded=guarded)
 
         return array_training(kernel, plan, optimizer)
     native = _native_fit(program, plan, optimizer)
@@ -97,18 +98,17 @@ def training(program: Program, plan: Plan, optimizer: Optimizer) -> Training | A
 
 def _native_fit(program: Program, plan: Plan, optimizer: Optimizer) -> NativeFit | None:
     """The native training loop; None where it cannot be had."""
-    if program._library(plan):
+    if program.runtime.array_backend(plan):
         return None
-    tape = plan.tape("parameters")
     taken = steps(optimizer)
-    if taken is None or program._backend_for(tape) != "native":
+    if taken is None or program.runtime.backend(plan, "parameters") != "native":
         return None
     if places(plan.trace.parameters, optimizer) is None:
         return None
     key = (id(plan), id(taken))
-    with program._lock:
-        if key not in program._fits:
-            program._fits[key] = NativeFit(
-                lambda guarded: plan.tape("parameters", guarded=guarded), taken, program.cache
+    with program.runtime.lock:
+        if key not in program.runtime.fits:
+            program.runtime.fits[key] = NativeFit(
+                lambda guarded: plan.tape("parameters", guarded=True), taken, program.runtime.options.cache
             )
-        return program._fits[key]
+        return program.runtime.fits[key]  # type: ignore[no-any-return]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
-from microgrannd.compiler.text.python_source import Source
+from microgrannd.compiler.plan import Plan, Wanted
 
 Column = Any  # one scalar of all samples: a list of floats or a NumPy array
 
@@ -16,20 +16,20 @@ class Kernel(Protocol):
     def one(self, inputs: Sequence[float], parameters: Sequence[float]) -> Sequence[float]:
         """The outputs for one sample."""
 
-    def each(self, columns: Sequence[Column], parameters: Sequence[float], count: int, into: Sequence[Column]) -> bool:
-        """Fill a column of `count` numbers for each output; whether any but the first got a NaN."""
+    def each(self, columns: Sequence[Column], parameters: Sequence[float], count: int, into: Sequence[Column]) -> None:
+        """Fill a column of `count` numbers for each output."""
 
     def total(self, columns: Sequence[Column], parameters: Sequence[float], count: int) -> Sequence[float]:
         """The sum over the samples of each output."""
 
 
 class PythonKernel:
-    """The source on floats, sample by sample. `grouped`: it returns a value and a tuple of gradients."""
+    """The source on floats, sample by sample."""
 
-    def __init__(self, source: Source, *, grouped: bool, outputs: int) -> None:
-        self.function = source.compiled()
-        self.grouped = grouped
-        self.outputs = outputs
+    def __init__(self, plan: Plan, wanted: Wanted, *, guarded: bool = False) -> None:
+        self.function = plan.source(wanted, guarded=guarded).compiled()
+        self.grouped = wanted not in ("values", "curvature")  # it returns a value and a tuple of gradients
+        self.outputs = len(plan.tape(wanted, guarded=guarded).outputs)
 
     def one(self, inputs: Sequence[float], parameters: Sequence[float]) -> Sequence[float]:
         result = self.function(*inputs, *parameters)
@@ -37,15 +37,35 @@ class PythonKernel:
             return (result[0], *result[1])
         return result if self.outputs != 1 else (result,)
 
-    def each(self, columns: Sequence[Column], parameters: Sequence[float], count: int, into: Sequence[Column]) -> bool:
+    def each(self, columns: Sequence[Column], parameters: Sequence[float], count: int, into: Sequence[Column]) -> None:
         for i, sample in enumerate(_samples(columns, count)):
             for column, number in zip(into, self.one(sample, parameters), strict=True):
                 column[i] = number
-        return any(bool((column[:count] != column[:count]).any()) for column in into[1:])
 
     def total(self, columns: Sequence[Column], parameters: Sequence[float], count: int) -> Sequence[float]:
         results = [self.one(sample, parameters) for sample in _samples(columns, count)]
         return [sum(column) for column in zip(*results, strict=True)] or [0.0] * self.outputs
+
+
+class CheckedKernel:
+    """A kernel without guards and, where one of its gradients is NaN, the guarded one, which is right in every case."""
+
+    def __init__(self, plain: Kernel, guarded: Callable[[], Kernel]) -> None:
+        self.plain = plain
+        self.guarded = guarded
+
+    def one(self, inputs: Sequence[float], parameters: Sequence[float]) -> Sequence[float]:
+        outputs = self.plain.one(inputs, parameters)
+        return self.guarded().one(inputs, parameters) if any(x != x for x in outputs[1:]) else outputs
+
+    def each(self, columns: Sequence[Column], parameters: Sequence[float], count: int, into: Sequence[Column]) -> None:
+        self.plain.each(columns, parameters, count, into)
+        if any((column[:count] != column[:count]).any() for column in into[1:]):
+            self.guarded().each(columns, parameters, count, into)
+
+    def total(self, columns: Sequence[Column], parameters: Sequence[float], count: int) -> Sequence[float]:
+        sums = self.plain.total(columns, parameters, count)
+        return self.guarded().total(columns, parameters, count) if any(x != x for x in sums[1:]) else sums
 
 
 def _samples(columns: Sequence[Column], count: int) -> Iterator[tuple[float, ...]]:

@@ -117,14 +117,11 @@ class ArrayKernel:
         self.each([[x] for x in inputs], parameters, 1, into)
         return [float(column[0]) for column in into]
 
-    def each(self, columns: Sequence[Any], parameters: Sequence[float], count: int, into: Sequence[Any]) -> bool:
-        """Fill a column of numbers for each output; whether any but the first got a NaN."""
-        found_nan = False
+    def each(self, columns: Sequence[Any], parameters: Sequence[float], count: int, into: Sequence[Any]) -> None:
+        """Fill a column of numbers for each output."""
         for chunk, outputs in self._in_chunks(columns, parameters, count, over_batch=False):
             for column, numbers in zip(into, outputs, strict=True):
                 column[chunk] = numbers
-            found_nan = found_nan or bool(np.isnan(outputs[1:]).any())
-        return found_nan
 
     def total(self, columns: Sequence[Any], parameters: Sequence[float], count: int) -> Sequence[float]:
         """The sum over the samples of each output."""

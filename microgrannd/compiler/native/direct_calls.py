@@ -2,9 +2,8 @@
 
 ctypes takes longer to pass five numbers than the numbers take. Here LLVM's code speaks Python's C interface:
 it takes floats, and lists and tuples of them, out of the arguments, runs the kernel and builds the result.
-For anything else, and where a gradient is NaN, it hands the arguments to an ordinary Python function. It
-relies on how CPython lays out its objects, which is probed first; elsewhere there is no fast call. This
-room may import the kernels.
+For anything else it hands the arguments to an ordinary Python function. It relies on how CPython lays out its
+objects, which is probed first; elsewhere there is no fast call.
 """
 
 from __future__ import annotations
@@ -109,12 +108,8 @@ class _Caller:
             number = self._load("ptr", f"inttoptr (i64 {id(parameter)} to ptr)", self.layout.value)
             self._store(self._load("double", number, self.layout.number), "%given", 8 * i)
         self.lines.append("  call void @one(ptr %in, ptr %given, ptr %out)")
-        if result is None:
-            self._unless_nan()
-            made = self._pair(shapes)
-        else:
-            self.place = 0
-            made = self._build(result)
+        self.place = 0
+        made = self._build(result or Shape(tuple, (), (SCALAR, Shape(tuple, (), tuple(shapes)))))
         return "\n".join(
             [
                 "define ptr @call(ptr %self, ptr %arguments, i64 %n) {",
@@ -164,12 +159,6 @@ class _Caller:
         for i, part in enumerate(shape.parts):
             self._read(self._load("ptr", items, offset + 8 * i), part)
 
-    def _unless_nan(self) -> None:
-        total = self._load("double", "%out", 8)
-        for k in range(2, len(self.tape.outputs)):
-            total = self._new(f"fadd double {total}, {self._load('double', '%out', 8 * k)}")
-        self._unless(f"fcmp ord double {total}, {total}")
-
     def _float(self) -> str:
         self.place += 1
         return self._new(f"call ptr @PyFloat_FromDouble(double {self._load('double', '%out', 8 * (self.place - 1))})")
@@ -182,11 +171,6 @@ class _Caller:
         for i, part in enumerate(shape.parts):
             self.lines.append(f"  call i32 @Py{kind}_SetItem(ptr {made}, i64 {i}, ptr {self._build(part)})")
         return made
-
-    def _pair(self, shapes: Sequence[Shape]) -> str:
-        """The value and the gradients."""
-        self.place = 0
-        return self._build(Shape(tuple, (), (SCALAR, Shape(tuple, (), tuple(shapes)))))
 
 
 def _is_plain(shape: Shape) -> bool:

@@ -30,9 +30,8 @@ def kernel_source(tape: Tape, kind: Kind) -> str:
 
     `one(inputs, parameters, outputs)` reads and writes arrays of numbers. `each(columns, parameters,
     outputs, begin, end, limit)` reads and writes arrays of columns; `limit`, at least 8, is how many
-    samples the columns have. It gives 1 where any output but the first is NaN, else 0. `rows` has one more
-    argument before `begin`: how far apart the numbers of each column lie, first the inputs', then the
-    outputs'. `total` has the arguments of `each`, and its outputs are numbers.
+    samples the columns have. `rows` has one more argument before `begin`: how far apart the numbers of each
+    column lie, first the inputs', then the outputs'. `total` has the arguments of `each`, and its outputs are numbers.
     """
     return module(kernel(tape, kind))
 
@@ -100,9 +99,6 @@ class _Writer:
         e.do("%place = alloca i64")
         if self.kind == "total":
             self._clear(e)
-        else:
-            e.do(f"%odd = alloca {e.flag}")
-            e.do(f"store {e.flag} zeroinitializer, ptr %odd")
         read, sink = self._access(e)
         hoisted = self._hoisted(e)
         e.do("%last = sub i64 %limit, 8")
@@ -129,12 +125,8 @@ class _Writer:
                 self._block(e, 8 * k)
                 total = e.summed(e.load(e.element("%sums", k, e.number)))
                 e.do(f"store double {total}, ptr {e.element('%outputs', k)}")
-            e.do("ret void")
-            return self._function(f"define void @{self.name}({arguments})", e)
-        odd = e.line(f"bitcast {e.flag} {e.line(f'load {e.flag}, ptr %odd')} to i{LANES}")
-        found = e.line(f"icmp ne i{LANES} {odd}, 0")
-        e.do(f"ret i64 {e.line(f'zext i1 {found} to i64')}")
-        return self._function(f"define i64 @{self.name}({arguments})", e)
+        e.do("ret void")
+        return self._function(f"define void @{self.name}({arguments})", e)
 
     def _access(self, e: Emitter) -> tuple[Callable[[int], str], Callable[[int, str], None]]:
         """How the kernel reads an input and what it does with an output."""
@@ -143,19 +135,8 @@ class _Writer:
         if self.kind == "total":
             return lambda j: e.load(e.element(columns[j], "%s")), lambda k, x: self._accumulate(e, k, x)
         results = [e.line(f"load ptr, ptr {e.element('%outputs', k, 'ptr')}") for k in range(count)]
-
-        def watch(k: int, x: str) -> None:
-            if k:
-                seen = e.either(e.line(f"load {e.flag}, ptr %odd"), e.compare("uno", x, x))
-                e.do(f"store {e.flag} {seen}, ptr %odd")
-
         if self.kind == "each":
-
-            def write(k: int, x: str) -> None:
-                e.store(x, e.element(results[k], "%s"))
-                watch(k, x)
-
-            return lambda j: e.load(e.element(columns[j], "%s")), write
+            return lambda j: e.load(e.element(columns[j], "%s")), lambda k, x: e.store(x, e.element(results[k], "%s"))
         strides = [e.line(f"load i64, ptr {e.element('%strides', j, 'i64')}") for j in range(inputs + count)]
 
         def read_apart(j: int) -> str:
@@ -172,7 +153,6 @@ class _Writer:
             for lane in range(LANES):
                 pointer = e.element(pointer, stride) if lane else pointer
                 e.do(f"store double {e.line(f'extractelement {e.number} {x}, i64 {lane}')}, ptr {pointer}, align 8")
-            watch(k, x)
 
         return read_apart, write_apart
 

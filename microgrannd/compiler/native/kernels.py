@@ -37,10 +37,10 @@ class NativeKernel:
         self._function("one")(self._inputs(*inputs), self._parameters(*parameters), outputs)
         return outputs[:]
 
-    def each(self, columns: Sequence[Column], parameters: Sequence[float], count: int, into: Sequence[Column]) -> bool:
-        """Fill the columns of `into`, which have space for at least eight; whether any but the first got a NaN."""
+    def each(self, columns: Sequence[Column], parameters: Sequence[float], count: int, into: Sequence[Column]) -> None:
+        """Fill the columns of `into`, which have space for at least eight numbers."""
         if not count:
-            return False
+            return
         given, limit = padded(columns, count)
         strides = [array.strides[0] // 8 for array in (*given, *into)]
         kind: Kind = "each" if all(stride == 1 for stride in strides) else "rows"
@@ -48,7 +48,7 @@ class NativeKernel:
         fixed = [pointers(given), self._parameters(*parameters), pointers(into)]
         if kind == "rows":
             fixed.append((ctypes.c_int64 * len(strides))(*strides))
-        return any(self._in_parts(limit, lambda begin, end: function(*fixed, begin, end, limit)))
+        self._in_parts(limit, lambda begin, end: function(*fixed, begin, end, limit))
 
     def total(self, columns: Sequence[Column], parameters: Sequence[float], count: int) -> Sequence[float]:
         given, limit = padded(columns, count)
@@ -88,8 +88,8 @@ _POINTER: Final = ctypes.c_void_p
 _RANGE: Final = (ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
 _SIGNATURES: Final[dict[Kind, Any]] = {
     "one": ctypes.CFUNCTYPE(None, _POINTER, _POINTER, _POINTER),
-    "each": ctypes.CFUNCTYPE(ctypes.c_int64, _POINTER, _POINTER, _POINTER, *_RANGE),
-    "rows": ctypes.CFUNCTYPE(ctypes.c_int64, _POINTER, _POINTER, _POINTER, _POINTER, *_RANGE),
+    "each": ctypes.CFUNCTYPE(None, _POINTER, _POINTER, _POINTER, *_RANGE),
+    "rows": ctypes.CFUNCTYPE(None, _POINTER, _POINTER, _POINTER, _POINTER, *_RANGE),
     "total": ctypes.CFUNCTYPE(None, _POINTER, _POINTER, _POINTER, *_RANGE),
 }
 
