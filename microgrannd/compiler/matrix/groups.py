@@ -3,8 +3,8 @@
 Leaves come in arrays from outside: each argument is one, and all parameters together are one. Level by
 level, nodes with the same operation on operands in the same groups form a group; for sums of products the
 products' groups count, not how many there are of each. A group is ordered by where its operands stand, so
-that regular structure shows in their positions. Sums of other lengths are parts of the same group,
-computed each for itself. This room may import the terms; it needs NumPy.
+that regular structure shows in their positions. Sums of other lengths are parts of the same group, each computed
+separately.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
-from microgrannd.compiler.matrix.terms import Apply, Node, Sum, Term, Terms
+from microgrannd.compiler.matrix.terms import Apply, MatrixNode, Sum, Term, Terms
 from microgrannd.operations import Operation
 
 Positions: TypeAlias = Any  # an array of ints: a row for each node, a column for each term
@@ -102,7 +102,7 @@ class _Grouper:
                 if label.startswith("d_"):
                     self.derivatives.setdefault(label, []).append(v)
         self.derivative_by: dict[int, tuple[int, int]] = {}  # the place of what a derivative is by
-        used = set(chain.from_iterable(map(operands, terms.nodes.values())))
+        used = set(chain.from_iterable(map(variables_of, terms.nodes.values())))
         once = Counter(terms.outputs)
         ends = [v for v in terms.outputs[1:] if isinstance(v, int) and once[v] == 1] if final else []
         self.final = {v for v in ends if v >= terms.leaves and v not in used}
@@ -142,8 +142,6 @@ class _Grouper:
             return np.argsort([i for _, i in by])
         return np.lexsort(columns[::-1]) if columns else np.arange(len(members))
 
-    # ---- operations
-
     def _add_applications(self, level: list[int]) -> None:
         alike: dict[Any, list[int]] = {}
         for v in level:
@@ -157,12 +155,10 @@ class _Grouper:
                 column = [node.operands[i] for node in nodes]  # type: ignore[union-attr]
                 columns.append(np.array(column if g < 0 else [self.places[x][1] for x in column]))  # type: ignore[index]
             order = self._sorted(members, [column for g, column in zip(of, columns, strict=True) if g >= 0], final)
-            found = tuple((None if g < 0 else g, column[order]) for g, column in zip(of, columns, strict=True))
+            read = tuple((None if g < 0 else g, column[order]) for g, column in zip(of, columns, strict=True))
             varies = any(g >= 0 and self.groups[g].per_sample for g in of)
-            part = ApplyPart(operation, found)
+            part = ApplyPart(operation, read)
             self._place(Group([members[i] for i in order], varies, final, parts=[(len(members), part)]))
-
-    # ---- sums of products
 
     def _add_sums(self, level: list[int]) -> None:
         tables = self._tables(level)
@@ -207,7 +203,7 @@ class _Grouper:
                 size = len(term[1])  # type: ignore[index]
                 owners.setdefault(size, []).append(i)
                 products.setdefault(size, []).append(term)  # type: ignore[arg-type]
-        found = []
+        tables = []
         for size in sorted(products, reverse=True):
             factors = np.fromiter(chain.from_iterable([term[1] for term in products[size]]), dtype=np.int64)
             codes = np.sort(self.codes[factors].reshape(-1, size), axis=1)
@@ -223,12 +219,12 @@ class _Grouper:
                 counts = np.bincount(owner[here], minlength=len(level))
                 starts = np.searchsorted(owner[here], np.arange(len(level)))
                 of = tuple([int(rank % _INVARIANT) for rank in ranks])
-                found.append(_Table(of, codes[here] & _PLACE, coefficients[here], starts, counts))
-        return found
+                tables.append(_Table(of, codes[here] & _PLACE, coefficients[here], starts, counts))
+        return tables
 
 
 def _sided(codes: Any) -> Any:
-    """Pairs from one group, turned so that each scalar is always on one side, where the pairs allow that.
+    """Pairs from one group, ordered so that each scalar is always on one side, where the pairs allow that.
 
     A product of two matrices that are parts of one array shows then: which factor comes first in it does not
     depend on where the two happen to stand.
@@ -242,7 +238,7 @@ def _sided(codes: Any) -> Any:
         partners.setdefault(x, []).append(y)
         partners.setdefault(y, []).append(x)
     side: dict[int, int] = {}
-    for first in sorted(partners):  # the first of those that hang together is on the left
+    for first in sorted(partners):  # the first of each connected component is on the left
         waiting = [] if first in side else [first]
         side.setdefault(first, 0)
         while waiting:
@@ -253,9 +249,9 @@ def _sided(codes: Any) -> Any:
                     waiting.append(y)
                 elif side[y] == side[x]:
                     return codes
-    turned = codes.copy()
-    turned[alike] = [(x, y) if side[x] == 0 else (y, x) for x, y in pairs]
-    return turned
+    ordered = codes.copy()
+    ordered[alike] = [(x, y) if side[x] == 0 else (y, x) for x, y in pairs]
+    return ordered
 
 
 class _Table(NamedTuple):
@@ -273,7 +269,7 @@ _PLACE: Final = (1 << _BITS) - 1
 _INVARIANT: Final = 1 << 24
 
 
-def operands(node: Node) -> Iterable[int]:
+def variables_of(node: MatrixNode) -> Iterable[int]:
     """The variables that a node reads."""
     if isinstance(node, Apply):
         return [x for x in node.operands if isinstance(x, int)]
@@ -283,10 +279,10 @@ def operands(node: Node) -> Iterable[int]:
 def _levels(terms: Terms) -> list[list[int]]:
     """The nodes by the length of the longest way to a leaf."""
     level = [0] * (max(terms.nodes, default=0) + terms.leaves + 1)
-    found: list[list[int]] = []
+    levels: list[list[int]] = []
     for v, node in terms.nodes.items():
-        height = level[v] = 1 + max(map(level.__getitem__, operands(node)), default=0)
-        if height > len(found):
-            found.append([])
-        found[height - 1].append(v)
-    return found
+        height = level[v] = 1 + max(map(level.__getitem__, variables_of(node)), default=0)
+        if height > len(levels):
+            levels.append([])
+        levels[height - 1].append(v)
+    return levels

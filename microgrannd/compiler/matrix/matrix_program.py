@@ -16,8 +16,7 @@ import numpy as np
 
 from microgrannd import operations as ops
 from microgrannd.compiler.matrix.array_views import ArrayViews, GroupArray, View, whole
-from microgrannd.compiler.matrix.groups import ApplyPart, Block, Group, SumPart, grouped
-from microgrannd.compiler.matrix.groups import operands as read_by
+from microgrannd.compiler.matrix.groups import ApplyPart, Block, Group, SumPart, grouped, variables_of
 from microgrannd.compiler.matrix.products import factors_of, over_batch, per_sample
 from microgrannd.compiler.matrix.terms import Terms, flattened
 from microgrannd.compiler.tape.tape import Tape
@@ -156,7 +155,7 @@ class _Statements:
         for g, group in enumerate(self.groups):
             if group.parts:
                 self.arrays.used = []
-                reads = {self.places[x][0] for v in group.members[:1] for x in read_by(self.terms.nodes[v])}
+                reads = {self.places[x][0] for v in group.members[:1] for x in variables_of(self.terms.nodes[v])}
                 if all(v < limit for v in group.members) and reads <= forward:
                     forward.add(g)
                 if group.final:

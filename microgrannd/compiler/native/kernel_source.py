@@ -2,8 +2,7 @@
 
 The batch kernels take eight samples at a time, a lane each. The last block of a batch is moved back so
 that it stays inside, and its lanes that were counted already are masked. Long tapes are cut into
-functions that hand their variables on in memory, so that compiling takes time in proportion to length.
-This room may import the emitter, the operations in assembly, and the tape.
+functions that pass their variables on in memory, so that compiling takes time in proportion to length.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ class Assembly(NamedTuple):
 def kernel(tape: Tape, kind: Kind, name: str = "") -> Assembly:
     """One kernel, called as its kind unless it has a name of its own."""
     tape = narrowed(expanded(tape, known(1 if kind == "one" else LANES)))
-    return _Writer(tape, kind, name or kind).assembly()
+    return _KernelWriter(tape, kind, name or kind).assembly()
 
 
 def work(tape: Tape) -> int:
@@ -60,7 +59,7 @@ def module(*parts: Assembly) -> str:
     return "\n\n".join([*declared, *[text for part in parts for text in part.functions], "!0 = !{}"]) + "\n"
 
 
-class _Writer:
+class _KernelWriter:
     """Writes the functions of one kernel."""
 
     def __init__(self, tape: Tape, kind: Kind, name: str) -> None:
@@ -85,8 +84,6 @@ class _Writer:
         main = self._one() if self.kind == "one" else self._batch()
         declared = self.declared | self.operations.declared
         return Assembly(frozenset(declared), (*self.operations.written.values(), *self.functions, main))
-
-    # ---- kernels
 
     def _one(self) -> str:
         e = Emitter()
@@ -184,8 +181,6 @@ class _Writer:
     def _parameter(self, e: Emitter, i: int) -> str:
         return e.spread(e.line(f"load double, ptr {e.element('%parameters', i)}, align 8, !invariant.load !0"))
 
-    # ---- what happens between reading and writing
-
     def _body(
         self,
         e: Emitter,
@@ -273,9 +268,9 @@ class _Writer:
         e.do("call void @free(ptr %tape)")
 
     @staticmethod
-    def _block(e: Emitter, turn: int) -> None:
-        """Start another basic block at every so many turns: LLVM takes longer than linear time for a long one."""
-        if turn % BLOCK == 0:
+    def _block(e: Emitter, done: int) -> None:
+        """Start a basic block after every `BLOCK` instructions: LLVM takes more than linear time for a long one."""
+        if done % BLOCK == 0:
             label = f"b{len(e.lines)}"
             e.do(f"br label %{label}")
             e.lines.append(f"{label}:")
