@@ -102,7 +102,7 @@ def samples(arguments: Sequence[Any]) -> Batch:
 
 
 def ends(columns: Sequence[Any]) -> list[Any]:
-    """The first and the last sample of each column. Lists are looked through, that all their samples have one shape."""
+    """The first and the last sample of each column. All samples of lists are checked to have one shape."""
     for column in columns:
         if not is_array(column):
             samples([column])
@@ -147,11 +147,11 @@ def in_parts(columns: Sequence[Any]) -> Iterator[Sequence[Any]]:
         yield [column[start : start + size] for column in columns]
 
 
-def room(shapes: Sequence[Shape], as_arrays: Sequence[bool], length: int) -> tuple[list[Any], list[Column]]:
+def space_for(shapes: Sequence[Shape], as_arrays: Sequence[bool], length: int) -> tuple[list[Any], list[Column]]:
     """Space for results of these shapes: a nest of arrays for each, and all their columns in order.
 
-    A nest that has the form of lists becomes one array where asked for. All lie in one block, since one
-    large block costs less to get than many, and have space for eight samples, as native code needs it.
+    A nest that has the form of lists becomes one array where asked for. All lie in one block, since one large block
+    is allocated faster than many, and are long enough for eight samples, as native code needs it.
     """
     import numpy
 

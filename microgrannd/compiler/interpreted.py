@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
+from microgrannd.compiler.batches import Column
 from microgrannd.compiler.plan import Plan, Wanted
-
-Column = Any  # one scalar of all samples: a list of floats or a NumPy array
 
 
 class Kernel(Protocol):

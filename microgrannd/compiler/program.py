@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from microgrannd.compiler.arrays.choice import array_kernel
-from microgrannd.compiler.batches import Batch, in_parts, room, samples
+from microgrannd.compiler.batches import Batch, in_parts, samples, space_for
 from microgrannd.compiler.native.kernel_source import kernel_source
 from microgrannd.compiler.plan import Wanted
 from microgrannd.compiler.profiles import ProgramProfile, profile_of_lines, profile_on_arrays
@@ -84,7 +84,7 @@ class Program:
     def _call(self, *arguments: Any) -> Any:
         if batch := self.runtime.batch(arguments):
             plan, given = batch
-            [result], columns = room([plan.trace.result], [True], given.length)
+            [result], columns = space_for([plan.trace.result], [True], given.length)
             self.runtime.kernel(plan, "values").each(given.columns, plan.numbers(), given.length, columns)
             return result
         plan, sample = self.runtime.sample(arguments)
@@ -97,7 +97,7 @@ class Program:
         """The value and a tuple with the gradient by each argument, in the structure of the argument."""
         if batch := self.runtime.batch(arguments):
             plan, given = batch
-            (value, *gradients), columns = room([SCALAR, *given.shapes], [False, *given.arrays], given.length)
+            (value, *gradients), columns = space_for([SCALAR, *given.shapes], [False, *given.arrays], given.length)
             self.runtime.kernel(plan, "inputs").each(given.columns, plan.numbers(), given.length, columns)
             return value, tuple(gradients)
         plan, sample = self.runtime.sample(arguments)

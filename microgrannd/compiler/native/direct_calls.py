@@ -34,8 +34,8 @@ class _MethodDefinition(ctypes.Structure):
     )
 
 
-class Layout(NamedTuple):
-    """Where CPython keeps things, in bytes from an object's start."""
+class ObjectLayout(NamedTuple):
+    """Where CPython keeps what an object holds, in bytes from its start."""
 
     type: int
     number: int
@@ -90,7 +90,7 @@ _DECLARED: Final = frozenset(
 class _Caller:
     """Writes the function `call(self, arguments, count)`."""
 
-    def __init__(self, tape: Tape, layout: Layout) -> None:
+    def __init__(self, tape: Tape, layout: ObjectLayout) -> None:
         self.tape = tape
         self.layout = layout
         self.lines: list[str] = []
@@ -98,7 +98,6 @@ class _Caller:
         self.place = 0
 
     def text(self, shapes: Sequence[Shape], result: Shape | None, parameters: Sequence[Value]) -> str:
-        """The assembly."""
         for name, size in (("in", len(self.tape.inputs)), ("given", len(parameters)), ("out", len(self.tape.outputs))):
             self.lines.append(f"  %{name} = alloca [{max(size, 1)} x double]")
         self._unless("icmp eq i64 %n, " + str(len(shapes)))
@@ -109,11 +108,11 @@ class _Caller:
             self._store(self._load("double", number, self.layout.number), "%given", 8 * i)
         self.lines.append("  call void @one(ptr %in, ptr %given, ptr %out)")
         self.place = 0
-        made = self._build(result or Shape(tuple, (), (SCALAR, Shape(tuple, (), tuple(shapes)))))
+        built = self._build(result or Shape(tuple, (), (SCALAR, Shape(tuple, (), tuple(shapes)))))
         return "\n".join(
             [
                 "define ptr @call(ptr %self, ptr %arguments, i64 %n) {",
-                *("entry:", *self.lines, f"  ret ptr {made}"),
+                *("entry:", *self.lines, f"  ret ptr {built}"),
                 "otherwise:",
                 "  %slow = call ptr @PyObject_Vectorcall(ptr %self, ptr %arguments, i64 %n, ptr null)",
                 "  ret ptr %slow",
@@ -136,13 +135,13 @@ class _Caller:
         self.lines.append(f"  store double {number}, ptr {self._at(pointer, offset)}, align 8")
 
     def _unless(self, holds: str) -> None:
-        """Leave for the ordinary function unless the comparison holds."""
+        """Go to the ordinary function unless the comparison holds."""
         flag = self._new(holds)
         self.lines += [f"  br i1 {flag}, label %l{self.count}, label %otherwise", f"l{self.count}:"]
 
     def _is_a(self, thing: str, kind: type) -> None:
-        found = self._load("ptr", thing, self.layout.type)
-        self._unless(f"icmp eq ptr {found}, inttoptr (i64 {id(kind)} to ptr)")
+        own = self._load("ptr", thing, self.layout.type)
+        self._unless(f"icmp eq ptr {own}, inttoptr (i64 {id(kind)} to ptr)")
 
     def _read(self, thing: str, shape: Shape) -> None:
         if shape.kind is None:
@@ -159,18 +158,16 @@ class _Caller:
         for i, part in enumerate(shape.parts):
             self._read(self._load("ptr", items, offset + 8 * i), part)
 
-    def _float(self) -> str:
-        self.place += 1
-        return self._new(f"call ptr @PyFloat_FromDouble(double {self._load('double', '%out', 8 * (self.place - 1))})")
-
     def _build(self, shape: Shape) -> str:
         if shape.kind is None:
-            return self._float()
+            number = self._load("double", "%out", 8 * self.place)
+            self.place += 1
+            return self._new(f"call ptr @PyFloat_FromDouble(double {number})")
         kind = "List" if shape.kind is list else "Tuple"
-        made = self._new(f"call ptr @Py{kind}_New(i64 {len(shape.parts)})")
+        nest = self._new(f"call ptr @Py{kind}_New(i64 {len(shape.parts)})")
         for i, part in enumerate(shape.parts):
-            self.lines.append(f"  call i32 @Py{kind}_SetItem(ptr {made}, i64 {i}, ptr {self._build(part)})")
-        return made
+            self.lines.append(f"  call i32 @Py{kind}_SetItem(ptr {nest}, i64 {i}, ptr {self._build(part)})")
+        return nest
 
 
 def _is_plain(shape: Shape) -> bool:
@@ -178,7 +175,7 @@ def _is_plain(shape: Shape) -> bool:
 
 
 @functools.cache
-def _layout() -> Layout | None:
+def _layout() -> ObjectLayout | None:
     """CPython's layout, as far as it is the one that is known; None where it is not."""
     if sys.implementation.name != "cpython" or sysconfig.get_config_var("Py_GIL_DISABLED") or ctypes.sizeof(
         ctypes.c_void_p
@@ -196,7 +193,7 @@ def _layout() -> Layout | None:
     of_value = next((at for at in range(16, value.__sizeof__(), 8) if _word(value, at) == id(value._data)), None)
     if tuple_items is None or of_value is None:
         return None
-    return Layout(type=8, number=16, size=16, list_items=24, tuple_items=tuple_items, value=of_value)
+    return ObjectLayout(type=8, number=16, size=16, list_items=24, tuple_items=tuple_items, value=of_value)
 
 
 def _word(thing: object, offset: int) -> int:

@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
+from microgrannd.compiler.batches import Column
 from microgrannd.compiler.llvm.emitter import LANES
 from microgrannd.compiler.llvm.machine import LOCK, MachineCode, llvm, optimisation, pointers
 from microgrannd.compiler.native.kernel_source import Kind, kernel_source, work
 from microgrannd.compiler.tape.tape import Tape
 
-Column = Any
 _PART: Final = 2_000_000  # instructions on samples in one part, about a millisecond
 
 
