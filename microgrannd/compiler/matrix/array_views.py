@@ -32,7 +32,7 @@ def whole(group: int) -> Expression:
 
 
 @dataclass
-class View:
+class ParameterView:
     """A part of the parameters: the positions that it has, and the code that takes it."""
 
     positions: Any
@@ -49,7 +49,7 @@ class ArrayViews:
     def __init__(self, groups: Sequence[Group], flat: int | None) -> None:
         self.groups = groups
         self.flat = flat
-        self.views: dict[str, View] = {}
+        self.views: dict[str, ParameterView] = {}
         self.constants: dict[str, Any] = {}
         self.used: list[str] = []
         self._view_names: dict[Any, str] = {}
@@ -133,7 +133,7 @@ class ArrayViews:
 
     def _view(self, positions: Any) -> Expression:
         name = self._view_names.setdefault((positions.shape, positions.tobytes()), f"view {len(self.views)}")
-        self.views.setdefault(name, View(positions, Expression("")))
+        self.views.setdefault(name, ParameterView(positions, Expression("")))
         self.used.append(name)
         return Expression(name, of=name)
 

@@ -23,7 +23,7 @@ from microgrannd.operations import Operation
 Positions: TypeAlias = Any  # an array of ints: a row for each node, a column for each term
 
 
-class Block(NamedTuple):
+class LeafBlock(NamedTuple):
     """Leaves that come as one array: their name, the first and how many; `per_sample` has a batch axis."""
 
     name: str
@@ -80,7 +80,7 @@ class Grouping(NamedTuple):
     places: dict[int, tuple[int, int]]
 
 
-def grouped(terms: Terms, blocks: Sequence[Block], *, final: bool = False) -> Grouping:
+def grouped(terms: Terms, blocks: Sequence[LeafBlock], *, final: bool = False) -> Grouping:
     """The groups of the nodes above these leaves.
 
     With `final`, the outputs after the first that nothing else reads are in groups of their own.
@@ -89,7 +89,7 @@ def grouped(terms: Terms, blocks: Sequence[Block], *, final: bool = False) -> Gr
 
 
 class _Grouper:
-    def __init__(self, terms: Terms, blocks: Sequence[Block], final: bool) -> None:
+    def __init__(self, terms: Terms, blocks: Sequence[LeafBlock], final: bool) -> None:
         self.terms = terms
         self.groups: list[Group] = []
         self.places: dict[int, tuple[int, int]] = {}
