@@ -40,16 +40,11 @@ def affine(positions: Any) -> AffinePattern | None:
     return AffinePattern(start, down, across, rows, columns) if np.array_equal(pattern, positions) else None
 
 
-def sliced(array: Expression, size: int, positions: Any, axes: str, *, full: bool = False) -> Expression | None:
-    """A list of positions by a slice of the last axis; `axes` says what stands before it: "" or ":, ".
-
-    One that is repeated all along is taken once, unless the `full` length is needed.
-    """
+def sliced(array: Expression, size: int, positions: Any, axes: str) -> Expression | None:
+    """A list of positions by a slice of the last axis; `axes` says what stands before it: "" or ":, "."""
     count = len(positions)
     start, last = int(positions[0]), int(positions[-1])
     step = int(positions[1]) - start if count > 1 else 1
-    if count > 1 and not full and (positions == start).all():
-        count, step, last = 1, 1, start
     if step <= 0 or (count > 1 and not np.array_equal(positions, np.arange(start, last + 1, step))):
         return None
     if count == size:
