@@ -110,7 +110,6 @@ def ends(columns: Sequence[Any]) -> list[Any]:
 
 
 def sample_shapes(columns: Sequence[Any]) -> list[Shape]:
-    """The shape of the first sample of each column."""
     return [nested(column.shape[1:]) if is_array(column) else shape_of(_as_nest(column[0])) for column in columns]
 
 

@@ -57,7 +57,6 @@ class Plan:
         return tuple([build(flat, start) for build, start in zip(self._arrange, self.starts, strict=False)])
 
     def tape(self, wanted: Wanted, *, guarded: bool = False) -> Tape:
-        """The simplified tape."""
         key = (wanted, guarded and wanted not in ("values", "curvature"))
         with self._lock, without_collection():
             if key not in self._tapes:

@@ -32,8 +32,6 @@ class Part(NamedTuple):
 
 
 class TimedLine(NamedTuple):
-    """A line of array code and the seconds that it takes."""
-
     code: str
     seconds: float
 
@@ -99,7 +97,6 @@ def profile_of_lines(
 
 
 def profile_on_arrays(plan: Plan, kernel: ArrayKernel, backend: str, given: Batch, repeats: int) -> ProgramProfile:
-    """The profile of array code on a batch."""
     _check_samples(given)
     over_batch = plan.shown == "parameters"
     rolled, whole = kernel.compiled(over_batch=over_batch)

@@ -63,7 +63,6 @@ class Rolled:
         self.operations = list(dict.fromkeys(operation for operation, _ in tape.instructions))
 
     def function(self, library: Library) -> Any:
-        """The printed function, on a library's arrays."""
         own = [operation.name for operation in self.operations if operation not in library.known]
         if own and not library.runs_operations:
             raise TypeError(
@@ -112,19 +111,16 @@ class ArrayKernel:
         return self.compiled(over_batch=over_batch)[0]
 
     def one(self, inputs: Sequence[float], parameters: Sequence[float]) -> Sequence[float]:
-        """The outputs for one sample."""
         into = list(np.empty((len(self.tape.outputs), 1)))
         self.each([[x] for x in inputs], parameters, 1, into)
         return [float(column[0]) for column in into]
 
     def each(self, columns: Sequence[Any], parameters: Sequence[float], count: int, into: Sequence[Any]) -> None:
-        """Fill a column of numbers for each output."""
         for chunk, outputs in self._in_chunks(columns, parameters, count, over_batch=False):
             for column, numbers in zip(into, outputs, strict=True):
                 column[chunk] = numbers
 
     def total(self, columns: Sequence[Any], parameters: Sequence[float], count: int) -> Sequence[float]:
-        """The sum over the samples of each output."""
         found = np.zeros(len(self.tape.outputs))
         for _, sums in self._in_chunks(columns, parameters, count, over_batch=True):
             found += sums

@@ -245,7 +245,6 @@ def _nearest(e: Emitter, x: str) -> tuple[str, str]:
 
 
 def _as_number(e: Emitter, n: str) -> str:
-    """A small integer as a number."""
     bits = e.on_integers("add", n, e.whole(0x4338000000000000))
     return e.sub(e.from_bits(bits), e.constant(_MAGIC))
 

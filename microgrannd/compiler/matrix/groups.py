@@ -69,7 +69,6 @@ class Group:
 
     @property
     def size(self) -> int:
-        """How many scalars it has."""
         return len(self.members)
 
 
@@ -270,7 +269,6 @@ _INVARIANT: Final = 1 << 24
 
 
 def variables_of(node: MatrixNode) -> Iterable[int]:
-    """The variables that a node reads."""
     if isinstance(node, Apply):
         return [x for x in node.operands if isinstance(x, int)]
     return chain.from_iterable([factors for _, factors in node.terms])

@@ -93,7 +93,6 @@ def matrix_program(tape: Tape, inputs: Sequence[tuple[str, int]], *, over_batch:
 
 
 def live(program: MatrixProgram) -> dict[int, Line]:
-    """The lines that an output needs."""
     needed = {g for piece in program.pieces for g in _meant(piece.text)}
     for g in sorted(program.lines, reverse=True):
         if g in needed:
@@ -128,8 +127,6 @@ def _blocks(tape: Tape, inputs: Sequence[tuple[str, int]]) -> tuple[LeafBlock, .
 
 
 class _Statements:
-    """Writes the lines, group by group."""
-
     def __init__(self, tape: Tape, blocks: tuple[LeafBlock, ...], over_batch: bool) -> None:
         self.tape = tape
         self.over_batch = over_batch

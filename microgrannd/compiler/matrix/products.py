@@ -43,7 +43,6 @@ class Bundle(NamedTuple):
 
     @property
     def rows(self) -> int:
-        """How many distinct rows there are."""
         return len(self.factors[0].positions)
 
 
@@ -73,7 +72,6 @@ class _Numbers:
 
 
 def per_sample(arrays: ArrayViews, factors: list[Factor]) -> FamilyCode:
-    """The family for each sample."""
     varies = any(_varies(arrays, factor) for factor in factors)
     if factors[0].positions.shape[1] == 1:
         return FamilyCode(_elementwise(arrays, factors), varies)

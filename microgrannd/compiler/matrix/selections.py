@@ -26,7 +26,6 @@ class AffinePattern(NamedTuple):
 
     @property
     def transposed(self) -> AffinePattern:
-        """Rows and columns exchanged."""
         return AffinePattern(self.start, self.across, self.down, self.columns, self.rows)
 
 

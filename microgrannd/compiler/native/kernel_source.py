@@ -54,14 +54,11 @@ def work(tape: Tape) -> int:
 
 
 def module(*parts: Assembly) -> str:
-    """The parts as one module."""
     declared = sorted(frozenset().union(*[part.declared for part in parts]))
     return "\n\n".join([*declared, *[text for part in parts for text in part.functions], "!0 = !{}"]) + "\n"
 
 
 class _KernelWriter:
-    """Writes the functions of one kernel."""
-
     def __init__(self, tape: Tape, kind: Kind, name: str) -> None:
         self.tape = tape
         self.kind = kind

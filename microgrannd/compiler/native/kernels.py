@@ -101,7 +101,6 @@ def in_threads(threads: int) -> ThreadPoolExecutor:
 
 
 def contiguous(array: Any) -> Any:
-    """The array itself or a copy without gaps."""
     import numpy
 
     return numpy.ascontiguousarray(array)

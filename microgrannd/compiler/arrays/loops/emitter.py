@@ -60,7 +60,6 @@ class LoopEmitter(Emitter):
         return loop.carried
 
     def start(self, label: str) -> None:
-        """Start a basic block."""
         self.lines.append(f"{label}:")
         self.block = label
 

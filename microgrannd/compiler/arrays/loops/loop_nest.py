@@ -28,17 +28,14 @@ class Memory:
         self.known: list[Any] = []
 
     def at(self, view: View) -> str:
-        """The pointer to a view's first number."""
         pointer = self.pointers[view.source]
         return self.e.element(pointer, view.start) if view.start else pointer
 
     def table(self, numbers: Any) -> str:
-        """The pointer to numbers that are known."""
         self.known.append(numbers)
         return self.pointer("%tables", len(self.known) - 1)
 
     def pointer(self, table: str, index: int) -> str:
-        """An entry of a table of pointers."""
         return self.e.line(f"load ptr, ptr {self.e.element(table, index, 'ptr')}")
 
     def size(self, size: int) -> str:
@@ -126,7 +123,6 @@ class LoopNest:
         return total
 
     def _advance(self, accesses: Sequence[Access], axis: int, index: str) -> None:
-        """Advance to a position along an axis."""
         for access in accesses:
             stride, in_table = access.step(axis)
             access.pointer = self.e.advanced(access.pointer, index, stride)

@@ -125,7 +125,6 @@ def _placed(
 
 
 def _sources(x: Array) -> list[Array]:
-    """The arrays in memory from which one is computed."""
     sources, waiting = [], list(operands_of(x))
     while waiting:
         y = waiting.pop()

@@ -31,15 +31,11 @@ class Argument:
 
 @dataclass(frozen=True)
 class Table:
-    """Numbers that are known."""
-
     numbers: Any
 
 
 @dataclass(frozen=True)
 class Fill:
-    """One number everywhere."""
-
     number: float
 
 
@@ -148,12 +144,10 @@ class Array(Arithmetic):
 
     @property
     def T(self) -> Array:  # noqa: N802
-        """The axes in the opposite order."""
         view = self.view()
         return self.recording.array(self.sizes[::-1], View(view.source, view.start, view.strides[::-1]))
 
     def swapped(self, i: int, j: int) -> Array:
-        """Two axes exchanged."""
         view, order = self.view(), list(range(len(self.sizes)))
         order[i], order[j] = order[j], order[i]
         strides = tuple(view.strides[k] for k in order)
@@ -259,7 +253,6 @@ def operands_of(x: Array) -> tuple[Array, ...]:
 
 
 def applied(operation: Operation, *things: Any) -> Any:
-    """An operation on arrays and numbers."""
     recording = next((thing.recording for thing in things if isinstance(thing, Array)), None)
     if recording is None:
         return operation(*things)
@@ -310,7 +303,6 @@ def multiplied(left: Array, right: Array) -> Array:
 
 
 def reduced(operation: Operation, x: Array, axis: int, keepdims: bool) -> Array:
-    """The sum or the maximum along an axis."""
     axis %= len(x.sizes)
     shape = list(x.sizes)
     shape[axis : axis + 1] = [1] if keepdims else []
