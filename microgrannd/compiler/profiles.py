@@ -99,7 +99,7 @@ def profile_of_lines(
 def profile_on_arrays(plan: Plan, kernel: ArrayKernel, backend: str, given: Batch, repeats: int) -> ProgramProfile:
     _check_samples(given)
     over_batch = plan.shown == "parameters"
-    rolled, whole = kernel.compiled(over_batch=over_batch)
+    matrices, whole = kernel.compiled(over_batch=over_batch)
     arguments = kernel.arguments(given.columns, plan.numbers(), given.length, over_batch=over_batch)
     with kernel.library.mode():
         run = partial(_run, whole, [kernel.library.xp, *arguments])
@@ -107,7 +107,7 @@ def profile_on_arrays(plan: Plan, kernel: ArrayKernel, backend: str, given: Batc
         seconds = quickest(run, repeats)
     library = array_library("numpy") if backend == "native" else kernel.library  # loops have no lines to stop at
     with library.mode():
-        lines = lines_of(rolled.function(library), rolled.source.code, [library.xp, *arguments], repeats)
+        lines = lines_of(matrices.function(library), matrices.source.code, [library.xp, *arguments], repeats)
     return ProgramProfile(backend, seconds, lines=lines)
 
 

@@ -201,7 +201,7 @@ class Program:
         plan = self.runtime.traced()
         runs = bool(self.runtime.array_backend(plan))
         kernel = self.runtime.array_kernel(plan, plan.shown) if runs else array_kernel(plan, plan.shown, "numpy")
-        return kernel.rolled(over_batch=plan.shown == "parameters").source
+        return kernel.matrix_function(over_batch=plan.shown == "parameters").source
 
     def to_c(self, path: str | os.PathLike[str]) -> None:
         """Write the program as C: `path` with the value, its gradients and the parameters, and a header beside it.
