@@ -26,7 +26,7 @@ from microgrannd.calculus.variable import Variable
 from microgrannd.engine import Constant, Value, topological_order
 from microgrannd.ground import modes
 from microgrannd.ground.functions import name_of
-from microgrannd.ground.nests import is_array, leaves, rebuilt
+from microgrannd.ground.nests import is_array, items, leaves, rebuilt
 from microgrannd.operations import as_float, dot, is_number
 
 Function: TypeAlias = Callable[..., Any]
@@ -157,16 +157,16 @@ class _Call:
 
     def vector(self, args: Sequence[Any], nest: Any) -> list[Value | float]:
         """The numbers of the last argument, which must be as many as there are in the nest."""
-        items = list(leaves(args[-1]))
+        vector = leaves(args[-1])
         wanted = len(self.outputs if nest is self.result else self.variables)
-        if len(items) != wanted:
+        if len(vector) != wanted:
             which = "result" if nest is self.result else "argument"
             raise ValueError(
                 f"The last argument is a vector with a number for each of the {wanted} in the {which} of "
-                f"{name_of(self.function)}; got {len(items)}."
+                f"{name_of(self.function)}; got {len(vector)}."
             )
         self.is_graph = self.is_graph or _has_values(args[-1])
-        return [x if isinstance(x, Value) else as_float(x) for x in items]
+        return [x if isinstance(x, Value) else as_float(x) for x in vector]
 
     def only_output(self) -> Value:
         if isinstance(self.result, dict | list | tuple) or (is_array(self.result) and self.result.ndim):
@@ -216,8 +216,5 @@ def _chosen(args: Sequence[Any], argnums: Argnums, f: Function) -> Any:
 
 
 def _has_values(nest: Any) -> bool:
-    if is_array(nest):
-        return nest.dtype == object and any(isinstance(x, Value) for x in nest.flat)
-    if isinstance(nest, dict):
-        return any(map(_has_values, nest.values()))
-    return any(map(_has_values, nest)) if isinstance(nest, list | tuple) else isinstance(nest, Value)
+    scalars = (item.flat if is_array(item) and item.dtype == object else (item,) for item in items(nest))
+    return any(isinstance(x, Value) for some in scalars for x in some)

@@ -4,8 +4,9 @@
 instructions, made by the passes over graphs; no derivative is known here.
 """
 
+from microgrannd.compiler.fitting import for_training
 from microgrannd.compiler.profiles import ProgramProfile
-from microgrannd.compiler.program import Program, compile, for_training
+from microgrannd.compiler.program import Program, compile
 from microgrannd.compiler.tape.tape import Tape
 
 __all__ = ["Program", "ProgramProfile", "Tape", "compile", "for_training"]

@@ -1,23 +1,21 @@
 """Arguments of a program, taken apart: one sample or a batch, a column for each scalar.
 
-An array has the samples along its first axis; a number beside arrays is the same for all samples. This
-room may import the shapes and the floors beneath the compiler.
+An array has the samples along its first axis; a number beside arrays is the same for all samples.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from microgrannd.compiler.tape.shapes import SCALAR, Shape, builder, shape_of
-from microgrannd.ground.nests import is_array
-from microgrannd.ground.nests import leaves as flatten
+from microgrannd.ground.nests import SCALAR, Shape, builder, is_array, items, leaves, shape_of
 from microgrannd.operations import as_float
 
 Column = Any  # a list of floats or a NumPy array
-PART: Final = 1 << 22  # of so many numbers at a time a copy as floats may be made: 32 MB
+PART: Final = 1 << 22  # the largest copy as floats that is made at once, in numbers: 32 MB
 
 
 class Batch(NamedTuple):
@@ -35,18 +33,12 @@ class Batch(NamedTuple):
 
 def holds_array(argument: Any) -> bool:
     """Whether there is an array with at least one axis in it."""
-    if argument.__class__ is float:
-        return False
-    if isinstance(argument, list | tuple | dict):
-        return any(holds_array(part) for part in (argument.values() if isinstance(argument, dict) else argument))
-    return is_array(argument) and argument.ndim > 0
+    return argument.__class__ is not float and any(map(_has_samples, items(argument)))
 
 
 def whole_shape(argument: Any) -> Shape:
     """The shape of an argument in which arrays count as nested lists."""
-    if not holds_array(argument):
-        return shape_of(argument)
-    return _filled(shape_of(argument), iter([nested(getattr(leaf, "shape", ())) for leaf in _leaves(argument)]))
+    return shape_of(argument, lambda item: nested(item.shape) if is_array(item) else SCALAR)
 
 
 def is_sample(argument: Any, shape: Shape) -> bool:
@@ -76,19 +68,14 @@ def batch(arguments: Sequence[Any]) -> Batch:
     """Arguments of which some are or hold arrays; numbers are repeated for all samples."""
     import numpy
 
-    counts = {len(array) for argument in arguments for array in _arrays(argument)}
+    every = [item for argument in arguments for item in items(argument)]
+    counts = {len(item) for item in every if _has_samples(item)}
     if len(counts) != 1:
         raise ValueError(f"The arrays of a batch have one length, got {' and '.join(map(str, sorted(counts)))}.")
     [count] = counts
-    shapes: list[Shape] = []
-    columns: list[Column] = []
-    for argument in arguments:
-        parts = [_split(leaf, count) for leaf in _leaves(argument)]
-        inner = iter([shape for shape, _ in parts])
-        shapes.append(_filled(shape_of(argument), inner))
-        columns += [column for _, split in parts for column in split]
-    columns = [numpy.asarray(column, dtype=float) for column in columns]
-    return Batch(tuple(shapes), columns, count, tuple(is_array(argument) for argument in arguments))
+    columns = [numpy.asarray(column, dtype=float) for item in every for column in _columns(item, count)]
+    shapes = [shape_of(argument, _sample_shape) for argument in arguments]
+    return Batch(tuple(shapes), columns, count, tuple(map(is_array, arguments)))
 
 
 def samples(arguments: Sequence[Any]) -> Batch:
@@ -111,11 +98,11 @@ def samples(arguments: Sequence[Any]) -> Batch:
         rows = [_row(sample, shape, i) for i, sample in enumerate(argument)]
         shapes.append(shape)
         columns += [list(column) for column in zip(*rows, strict=True)] if rows else [[]]
-    return Batch(tuple(shapes), columns, count, tuple(is_array(argument) for argument in arguments))
+    return Batch(tuple(shapes), columns, count, tuple(map(is_array, arguments)))
 
 
 def ends(columns: Sequence[Any]) -> list[Any]:
-    """The first and the last sample of each column. Lists are looked through, that all their samples have one shape."""
+    """The first and the last sample of each column. All samples of lists are checked to have one shape."""
     for column in columns:
         if not is_array(column):
             samples([column])
@@ -123,7 +110,6 @@ def ends(columns: Sequence[Any]) -> list[Any]:
 
 
 def sample_shapes(columns: Sequence[Any]) -> list[Shape]:
-    """The shape of the first sample of each column."""
     return [nested(column.shape[1:]) if is_array(column) else shape_of(_as_nest(column[0])) for column in columns]
 
 
@@ -160,11 +146,11 @@ def in_parts(columns: Sequence[Any]) -> Iterator[Sequence[Any]]:
         yield [column[start : start + size] for column in columns]
 
 
-def room(shapes: Sequence[Shape], as_arrays: Sequence[bool], length: int) -> tuple[list[Any], list[Column]]:
+def space_for(shapes: Sequence[Shape], as_arrays: Sequence[bool], length: int) -> tuple[list[Any], list[Column]]:
     """Space for results of these shapes: a nest of arrays for each, and all their columns in order.
 
-    A nest that has the form of lists becomes one array where asked for. All lie in one block, since one
-    large block costs less to get than many, and have space for eight samples, as native code needs it.
+    A nest that has the form of lists becomes one array where asked for. All lie in one block, since one large block
+    is allocated faster than many, and are long enough for eight samples, as native code needs it.
     """
     import numpy
 
@@ -218,35 +204,23 @@ def _row(sample: Any, shape: Shape, i: int) -> list[float]:
     sample = _as_nest(sample)
     if shape_of(sample) != shape:
         raise ValueError(f"All samples have one shape, but the first is {shape} and sample {i} is {shape_of(sample)}.")
-    return [as_float(x) for x in flatten(sample)]
+    return [as_float(x) for x in leaves(sample)]
 
 
-def _leaves(argument: Any) -> list[Any]:
-    if isinstance(argument, dict):
-        return [leaf for part in argument.values() for leaf in _leaves(part)]
-    if isinstance(argument, list | tuple):
-        return [leaf for part in argument for leaf in _leaves(part)]
-    return [argument]
+def _has_samples(item: Any) -> bool:
+    return is_array(item) and item.ndim > 0
 
 
-def _arrays(argument: Any) -> list[Any]:
-    return [leaf for leaf in _leaves(argument) if is_array(leaf) and leaf.ndim > 0]
+def _sample_shape(item: Any) -> Shape:
+    return nested(item.shape[1:]) if _has_samples(item) else SCALAR
 
 
-def _split(leaf: Any, count: int) -> tuple[Shape, list[Column]]:
-    """The shape of one sample of a leaf, and its columns."""
+def _columns(item: Any, count: int) -> list[Column]:
+    """An array's columns; of a number the one that repeats it."""
     import numpy
 
-    if not is_array(leaf) or leaf.ndim == 0:
-        return SCALAR, [numpy.broadcast_to(as_float(leaf.item() if is_array(leaf) else leaf), (count,))]
-    if leaf.dtype.kind not in "fiub":
-        raise TypeError(f"Arrays of numbers are needed, got one of {leaf.dtype}.")
-    flat = leaf.reshape(count, -1) if leaf.size else numpy.empty((count, int(numpy.prod(leaf.shape[1:]))))
-    return nested(leaf.shape[1:]), list(flat.T)
-
-
-def _filled(shape: Shape, inner: Any) -> Shape:
-    """The shape with the next inner shape in place of each scalar."""
-    if shape.kind is None:
-        return next(inner)  # type: ignore[no-any-return]
-    return Shape(shape.kind, shape.keys, tuple(_filled(part, inner) for part in shape.parts))
+    if not _has_samples(item):
+        return [numpy.broadcast_to(as_float(item.item() if is_array(item) else item), (count,))]
+    if item.dtype.kind not in "fiub":
+        raise TypeError(f"Arrays of numbers are needed, got one of {item.dtype}.")
+    return list(item.reshape(count, math.prod(item.shape[1:])).T)

@@ -1,10 +1,9 @@
 """The tapes of one trace: values, gradients by the inputs, gradients by the parameters.
 
-Each is made when it is first asked for. The gradients come in two forms. The plain one leaves out the
-guards that only infinite or overflowing numbers need: an upstream gradient of zero that meets an infinite
-local gradient gives NaN there, and the NaN reaches a result. The guarded one is eager mode in every case,
-and whoever finds a NaN in the plain one's gradients runs it instead. This room may import the tracing,
-the simplifier and the floors beneath them.
+Each is made when it is first asked for. The gradients come in two forms. The plain one, which is printed, leaves out
+the guards that only infinite or overflowing numbers need: an upstream gradient of zero that meets an infinite local
+gradient gives NaN there, and the NaN reaches a result. The guarded one is eager mode in every case. Native code always
+runs it, since it costs nothing there; the other backends only where the plain one gives a NaN.
 """
 
 from __future__ import annotations
@@ -16,20 +15,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
-from microgrannd.compiler.tape.shapes import Shape, builder
 from microgrannd.compiler.tape.simplify import reassociate, simplify
 from microgrannd.compiler.tape.tape import Tape
 from microgrannd.compiler.tape.trace import Trace, differentiate, differentiate_twice
 from microgrannd.compiler.text.python_source import Source, python_source
+from microgrannd.engine import number_of
+from microgrannd.ground.nests import Shape, builder
 
-Aim = Literal["values", "inputs", "parameters", "all", "curvature"]
+Wanted = Literal["values", "inputs", "parameters", "all", "curvature"]
 
 
 class Plan:
     """One trace and what is made of it.
 
-    `aim` says what is computed: the values alone; the value and its gradient by the inputs, by the
-    parameters or by all leaves; or the second derivatives by the inputs, row by row.
+    What may be wanted: the values alone; the value and its gradient by the inputs, by the parameters or by all
+    leaves; or the second derivatives by the inputs, row by row.
     """
 
     def __init__(self, trace: Trace, *, reassociate: bool = False) -> None:
@@ -41,50 +41,60 @@ class Plan:
         self._tapes: dict[tuple[str, bool], Tape] = {}
         self._lock = threading.RLock()
 
+    @property
+    def shown(self) -> Wanted:
+        """What is printed: the gradients by the parameters or, without any, by the inputs; else the values."""
+        if self.trace.result.kind is not None:
+            return "values"
+        return "parameters" if self.trace.parameters else "inputs"
+
+    def numbers(self) -> list[float]:
+        """The parameters' numbers as they are now."""
+        return list(map(number_of, self.trace.parameters))
+
     def arranged(self, flat: Sequence[Any]) -> tuple[Any, ...]:
-        """One entry for each scalar of the arguments, as a nest for each argument."""
+        """The gradients by the scalars of the arguments, as a nest for each argument."""
         return tuple([build(flat, start) for build, start in zip(self._arrange, self.starts, strict=False)])
 
-    def tape(self, aim: Aim, *, guarded: bool = False) -> Tape:
-        """The simplified tape for one aim."""
-        key = (aim, guarded and aim != "values")
+    def tape(self, wanted: Wanted, *, guarded: bool = False) -> Tape:
+        key = (wanted, guarded and wanted not in ("values", "curvature"))
         with self._lock, without_collection():
             if key not in self._tapes:
-                self._tapes[key] = self._made(aim, key[1])
+                self._tapes[key] = self._derived(wanted, key[1])
             return self._tapes[key]
 
-    def leaves(self, aim: Aim) -> range:
+    def leaves(self, wanted: Wanted) -> range:
         """The leaves by which the gradients are taken."""
         trace = self.trace.tape
         inputs = len(trace.inputs)
-        if aim in ("values", "curvature"):
+        if wanted in ("values", "curvature"):
             return range(0)
-        return range(inputs if aim == "parameters" else 0, inputs if aim == "inputs" else trace.leaves)
+        return range(inputs if wanted == "parameters" else 0, inputs if wanted == "inputs" else trace.leaves)
 
-    def source(self, aim: Aim, *, guarded: bool = False) -> Source:
+    def source(self, wanted: Wanted, *, guarded: bool = False) -> Source:
         """The tape as Python text: the values, then the gradients as a tuple."""
-        tape, of = self.tape(aim, guarded=guarded), self.leaves(aim)
+        tape, of = self.tape(wanted, guarded=guarded), self.leaves(wanted)
         name = self.trace.name
-        if aim in ("values", "curvature"):
-            text = "value" if aim == "values" else "second derivatives"
+        if wanted in ("values", "curvature"):
+            text = "value" if wanted == "values" else "second derivatives"
             return python_source(name, tape, f"The {text} of {name}.", [len(tape.outputs)])
-        by = {"inputs": "inputs", "parameters": "parameters", "all": "inputs and parameters"}[aim]
+        by = {"inputs": "inputs", "parameters": "parameters", "all": "inputs and parameters"}[wanted]
         text = f"The value of {name} and its derivatives by the {by}."
         return python_source(name, tape, text, [1, len(of)], of)
 
-    def _made(self, aim: Aim, guarded: bool) -> Tape:
+    def _derived(self, wanted: Wanted, guarded: bool) -> Tape:
         trace = self.trace
-        if aim == "values":
+        if wanted == "values":
             return self._simplified(trace.tape)
         if len(trace.tape.outputs) != 1 or trace.result.kind is not None:
             raise TypeError(
                 f"Gradients are those of a single number, but {trace.name} returns {trace.result}; "
                 "compile a function that returns one, such as a sum or a loss."
             )
-        numbers = [math.nan] * trace.tape.leaves if guarded or aim == "curvature" else trace.numbers
-        if aim == "curvature":
+        numbers = [math.nan] * trace.tape.leaves if guarded or wanted == "curvature" else trace.numbers
+        if wanted == "curvature":
             return self._simplified(differentiate_twice(trace.tape, numbers, range(len(trace.tape.inputs))))
-        return self._simplified(differentiate(trace.tape, numbers, self.leaves(aim)))
+        return self._simplified(differentiate(trace.tape, numbers, self.leaves(wanted)))
 
     def _simplified(self, tape: Tape) -> Tape:
         return simplify(reassociate(tape) if self.reassociate else tape)

@@ -1,7 +1,4 @@
-"""Where the time of a program goes: its instructions by operation and scope, or its array lines, with their times.
-
-This room may import the plan, the batches and the floors beneath the compiler; kernels it knows by their face.
-"""
+"""Where the time of a program goes: its instructions by operation and scope, or its array lines, with their times."""
 
 from __future__ import annotations
 
@@ -11,14 +8,17 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from types import CodeType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from microgrannd.compiler.arrays.libraries import library as array_library
 from microgrannd.compiler.batches import Batch
-from microgrannd.compiler.plan import Aim, Plan
+from microgrannd.compiler.plan import Plan
 from microgrannd.compiler.tape.tape import Tape
 from microgrannd.ground.terminal import table
 from microgrannd.operations import Operation
+
+if TYPE_CHECKING:
+    from microgrannd.compiler.arrays.kernel import ArrayKernel
 
 
 class Part(NamedTuple):
@@ -31,9 +31,7 @@ class Part(NamedTuple):
     seconds: float
 
 
-class Line(NamedTuple):
-    """A line of array code and the seconds that it takes."""
-
+class TimedLine(NamedTuple):
     code: str
     seconds: float
 
@@ -49,7 +47,7 @@ class ProgramProfile:
     `backend`; on arrays, of the array function.
     """
 
-    def __init__(self, backend: str, call: float, parts: Iterable[Part] = (), lines: Iterable[Line] = ()) -> None:
+    def __init__(self, backend: str, call: float, parts: Iterable[Part] = (), lines: Iterable[TimedLine] = ()) -> None:
         self.backend = backend
         self.call = call
         self.parts = sorted(parts, key=lambda part: -part.seconds)
@@ -79,37 +77,43 @@ class ProgramProfile:
         return f"ProgramProfile({size}, backend={self.backend!r})"
 
     def __str__(self) -> str:
-        told = f"one call ({self.backend}): {self.call * 1e6:,.1f} µs"
+        whole = f"one call ({self.backend}): {self.call * 1e6:,.1f} µs"
         if self.lines:
-            return f"{_lines_table(self.lines)}\n\n{told}"
+            return f"{_lines_table(self.lines)}\n\n{whole}"
         tables = [_parts_table("operation", [(part.operation, part) for part in self.by_operation()])]
         if any(part.scope for part in self.parts):
             tables.append(_parts_table("scope", [(part.scope or "(none)", part) for part in self.by_scope()]))
-        return "\n\n".join([*tables, told])
+        return "\n\n".join([*tables, whole])
 
 
-def profiled(
-    plan: Plan, aim: Aim, kernel: Any, backend: str, call: Callable[[], object], given: Batch, repeats: int
+def profile_of_lines(
+    plan: Plan, backend: str, call: Callable[[], object], given: Batch, repeats: int
 ) -> ProgramProfile:
-    """What `parts_of` or `lines_of` tell of a kernel on a batch, and the time of the whole: of `call`, or on arrays."""
-    if not given.length:
-        raise ValueError("profile runs the program on at least one sample, got none.")
-    parameters = [parameter.data for parameter in plan.trace.parameters]
-    if not hasattr(kernel, "rolled"):
-        call()  # what is made at the first call is not on the bill
-        parts = parts_of(plan.tape(aim), given.first(), parameters, repeats)
-        return ProgramProfile(backend, quickest(call, repeats), parts)
-    over_batch = aim == "parameters"
-    rolled, whole = kernel.compiled(over_batch=over_batch)
-    arguments = kernel.arguments(given.columns, parameters, given.length, over_batch=over_batch)
+    """The profile of straight lines, Python or native, which `call` runs on a batch."""
+    _check_samples(given)
+    call()  # what is compiled at the first call is not counted
+    parts = parts_of(plan.tape(plan.shown), given.first(), plan.numbers(), repeats)
+    return ProgramProfile(backend, quickest(call, repeats), parts)
+
+
+def profile_on_arrays(plan: Plan, kernel: ArrayKernel, backend: str, given: Batch, repeats: int) -> ProgramProfile:
+    _check_samples(given)
+    over_batch = plan.shown == "parameters"
+    matrices, whole = kernel.compiled(over_batch=over_batch)
+    arguments = kernel.arguments(given.columns, plan.numbers(), given.length, over_batch=over_batch)
     with kernel.library.mode():
         run = partial(_run, whole, [kernel.library.xp, *arguments])
         run()
         seconds = quickest(run, repeats)
     library = array_library("numpy") if backend == "native" else kernel.library  # loops have no lines to stop at
     with library.mode():
-        lines = lines_of(rolled.function(library), rolled.source.code, [library.xp, *arguments], repeats)
+        lines = lines_of(matrices.function(library), matrices.source.code, [library.xp, *arguments], repeats)
     return ProgramProfile(backend, seconds, lines=lines)
+
+
+def _check_samples(given: Batch) -> None:
+    if not given.length:
+        raise ValueError("profile runs the program on at least one sample, got none.")
 
 
 def parts_of(tape: Tape, inputs: Sequence[float], parameters: Sequence[float], repeats: int) -> list[Part]:
@@ -121,10 +125,10 @@ def parts_of(tape: Tape, inputs: Sequence[float], parameters: Sequence[float], r
         values.append(operation.forward(*numbers))
         groups[operation, scope].append((k, numbers))
     parts = []
-    for (operation, scope), found in groups.items():
-        forward = sum(k < tape.forward for k, _ in found)
-        seconds = quickest(partial(_forward, operation, [numbers for _, numbers in found]), repeats)
-        parts.append(Part(operation.name, scope, forward, len(found) - forward, seconds))
+    for (operation, scope), members in groups.items():
+        forward = sum(k < tape.forward for k, _ in members)
+        seconds = quickest(partial(_forward, operation, [numbers for _, numbers in members]), repeats)
+        parts.append(Part(operation.name, scope, forward, len(members) - forward, seconds))
     return parts
 
 
@@ -138,20 +142,20 @@ def scopes(tape: Tape) -> list[str]:
 
     The gradient of a node belongs where the node does, and what has no name of its own where it is used.
     """
-    found: dict[int, str] = {}
+    scopes: dict[int, str] = {}
     for v in range(tape.leaves + len(tape.instructions) - 1, tape.leaves - 1, -1):
         label = tape.labels.get(v)
         k = v - tape.leaves
         if label is not None:
-            found[v] = label.removeprefix("d_").rpartition(".")[0]
-        scope = found.setdefault(v, "")
+            scopes[v] = label.removeprefix("d_").rpartition(".")[0]
+        scope = scopes.setdefault(v, "")
         for x in tape.instructions[k].operands:
             if isinstance(x, int) and k >= tape.forward and x >= tape.leaves + tape.forward:
-                found.setdefault(x, scope)
-    return [found[v] for v in range(tape.leaves, tape.leaves + len(tape.instructions))]
+                scopes.setdefault(x, scope)
+    return [scopes[v] for v in range(tape.leaves, tape.leaves + len(tape.instructions))]
 
 
-def lines_of(function: Any, code: str, arguments: Sequence[Any], repeats: int) -> list[Line]:
+def lines_of(function: Any, code: str, arguments: Sequence[Any], repeats: int) -> list[TimedLine]:
     """The statements of an array function, run one by one on these arguments; each one's quickest time."""
     [definition] = ast.parse(code).body
     assert isinstance(definition, ast.FunctionDef)
@@ -160,14 +164,14 @@ def lines_of(function: Any, code: str, arguments: Sequence[Any], repeats: int) -
     pieces = [_runnable(statement) for statement in statements]
     best = [float("inf")] * len(pieces)
     for _ in range(repeats):
-        room = dict(function.__globals__) | dict(zip(names, arguments, strict=True))
+        variables = dict(function.__globals__) | dict(zip(names, arguments, strict=True))
         for i, piece in enumerate(pieces):
             start = time.perf_counter()
-            exec(piece, room)
-            _finished(room["_"])
+            exec(piece, variables)
+            _finished(variables["_"])
             best[i] = min(best[i], time.perf_counter() - start)
     texts = [ast.get_source_segment(code, statement) or "" for statement in statements]
-    return [Line(text, seconds) for text, seconds in zip(texts, best, strict=True)]
+    return [TimedLine(text, seconds) for text, seconds in zip(texts, best, strict=True)]
 
 
 def quickest(function: Callable[[], object], repeats: int) -> float:
@@ -181,10 +185,10 @@ def quickest(function: Callable[[], object], repeats: int) -> float:
 
 
 def _runnable(statement: ast.Assign | ast.Return) -> CodeType:
-    """The statement by itself; what it makes is called `_` too."""
+    """The statement by itself; its value is called `_` too."""
     targets = [*(statement.targets if isinstance(statement, ast.Assign) else []), ast.Name("_", ast.Store())]
-    made = ast.Assign(targets, statement.value or ast.Constant(None))
-    return compile(ast.fix_missing_locations(ast.Module([made], [])), "<line>", "exec")
+    assignment = ast.Assign(targets, statement.value or ast.Constant(None))
+    return compile(ast.fix_missing_locations(ast.Module([assignment], [])), "<line>", "exec")
 
 
 def _run(function: Callable[..., Any], arguments: Sequence[Any]) -> None:
@@ -212,9 +216,9 @@ def _parts_table(heading: str, named: list[tuple[str, Part]]) -> str:
     return table([heading, "forward", "backward", "in Python µs", "share"], rows)
 
 
-def _lines_table(lines: list[Line]) -> str:
+def _lines_table(lines: list[TimedLine]) -> str:
     total = sum(line.seconds for line in lines)
-    return table(["line", "µs", "share"], [[text, *_time(s, total)] for text, s in [*lines, Line("all", total)]])
+    return table(["line", "µs", "share"], [[text, *_time(s, total)] for text, s in [*lines, TimedLine("all", total)]])
 
 
 def _time(seconds: float, total: float) -> list[str]:

@@ -1,220 +1,187 @@
-"""Which plan and which kernel: what a program has traced and compiled so far, and how it finds more.
-
-This room may import everything in the compiler but the program, which is its public face.
-"""
+"""Which plan and which kernel: what a program has traced and compiled so far, and how it finds more."""
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from microgrannd.compiler.arrays.choice import ARRAY_BACKENDS, array_kernel, array_training, suits_arrays
-from microgrannd.compiler.batches import PART, Batch, batch, is_sample, samples, whole_shape
-from microgrannd.compiler.interpreted import Kernel, PythonKernel
+from microgrannd.compiler.arrays.choice import ARRAY_BACKENDS, array_kernel, suits_arrays
+from microgrannd.compiler.batches import Batch, batch, holds_array, is_sample, whole_shape
+from microgrannd.compiler.interpreted import CheckedKernel, Kernel, PythonKernel
+from microgrannd.compiler.llvm.machine import available as native_available
 from microgrannd.compiler.llvm.operations import unsupported
+from microgrannd.compiler.native.direct_calls import fast_function
+from microgrannd.compiler.native.kernel_source import work
 from microgrannd.compiler.native.kernels import NativeKernel
-from microgrannd.compiler.native.kernels import available as native_available
-from microgrannd.compiler.native.training import NativeFit, Training
-from microgrannd.compiler.plan import Aim, Plan, starts_of, without_collection
-from microgrannd.compiler.steps import places, steps
-from microgrannd.compiler.tape.shapes import Shape, builder
+from microgrannd.compiler.plan import Plan, Wanted, starts_of, without_collection
 from microgrannd.compiler.tape.tape import Tape
 from microgrannd.compiler.tape.trace import Trace, trace
-from microgrannd.ground.data import Stream, batch_size_of, columns_of
 from microgrannd.ground.errors import TracingError
-from microgrannd.ground.nests import is_array
-from microgrannd.ground.nests import leaves as flatten
+from microgrannd.ground.nests import Shape, builder, leaves
 from microgrannd.operations import as_float
-from microgrannd.optim import Optimizer
-
-if TYPE_CHECKING:
-    from microgrannd.compiler.arrays.training import ArrayTraining
 
 BACKENDS: Final = ("auto", "python", "native", *ARRAY_BACKENDS)
+_LONGEST_DIRECT: Final = 8000  # operands; beyond them the time that ctypes takes for a call does not show
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a program is to be compiled; the arguments of `compile`."""
+
+    backend: str = "auto"
+    reassociate: bool = False
+    float32: bool = False
+    threads: int = 1
+    cache: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.backend not in BACKENDS:
+            raise ValueError(f"backend is one of {', '.join(BACKENDS)}; got {self.backend!r}.")
+        if self.float32 and self.backend not in ARRAY_BACKENDS:
+            only = ", ".join(ARRAY_BACKENDS)
+            raise ValueError(f"float32 is for the backends {only}; got backend={self.backend!r}.")
+        if self.threads < 1:
+            raise ValueError(f"threads is at least 1, got {self.threads}.")
 
 
 class Runtime:
     """The plans of a function, by the structure of its arguments, and the kernels that run them."""
 
-    def __init__(
-        self,
-        function: Callable[..., Any] | None,
-        *,
-        backend: str = "auto",
-        reassociate: bool = False,
-        float32: bool = False,
-        threads: int = 1,
-        cache: str | os.PathLike[str] | None = None,
-    ) -> None:
-        if backend not in BACKENDS:
-            raise ValueError(f"backend is one of {', '.join(BACKENDS)}; got {backend!r}.")
+    def __init__(self, function: Callable[..., Any] | None, options: Options) -> None:
         self.function = function
-        self.backend = backend
-        if float32 and backend not in ARRAY_BACKENDS:
-            raise ValueError(f"float32 is for the backends {', '.join(ARRAY_BACKENDS)}; got backend={backend!r}.")
-        self.reassociate = reassociate
-        self.float32 = float32
-        if threads < 1:
-            raise ValueError(f"threads is at least 1, got {threads}.")
-        self.threads = threads
-        self.cache = None if cache is None else Path(cache)
-        self._plans: dict[tuple[Shape, ...], Plan] = {}
-        self._kernels: dict[tuple[int, Aim, bool], Kernel] = {}
-        self._fits: dict[Any, NativeFit] = {}
-        self._libraries: list[Any] = []
-        self._suited: dict[int, str] = {}
-        self._tried: set[tuple[int, Aim]] = set()
-        self._lock = threading.RLock()
-        self._latest: Plan | None = None
+        self.options = options
+        self.plans: dict[tuple[Shape, ...], Plan] = {}
+        self.latest: Plan | None = None
+        self.lock = threading.RLock()
+        self.fits: dict[Any, Any] = {}  # native training loops, by plan and optimizer
+        self._kernels: dict[tuple[int, Wanted], Kernel] = {}
+        self._array_backends: dict[int, str] = {}
+        self._direct: dict[Wanted, Any] = {}  # functions that Python calls directly, and their machine code
+        self._offered: set[tuple[int, Wanted]] = set()
 
-    def _batch(self, arguments: Sequence[Any]) -> tuple[Plan, Batch] | None:
-        """The arguments as a batch; None where the arrays are one sample of a structure that is known."""
-        for shapes in self._plans:
+    def batch(self, arguments: Sequence[Any]) -> tuple[Plan, Batch] | None:
+        """The arguments as a batch; None where they are one sample, in arrays too if its structure is known."""
+        if not any(map(holds_array, arguments)):
+            return None
+        for shapes in self.plans:
             if len(shapes) == len(arguments) and all(map(is_sample, arguments, shapes)):
                 return None
         given = batch(arguments)
-        return self._plan(given.shapes, given.first()), given
+        return self.plan(given.shapes, given.first()), given
 
-    def _sample(self, arguments: Sequence[Any]) -> tuple[Plan, list[float]]:
-        numbers = [x if x.__class__ is float else as_float(x) for argument in arguments for x in flatten(argument)]
-        return self._plan(tuple(map(whole_shape, arguments)), numbers), numbers
+    def sample(self, arguments: Sequence[Any]) -> tuple[Plan, list[float]]:
+        """The arguments as one sample: its plan and its numbers."""
+        numbers = [x if x.__class__ is float else as_float(x) for argument in arguments for x in leaves(argument)]
+        return self.plan(tuple(map(whole_shape, arguments)), numbers), numbers
 
-    def _plan(self, shapes: tuple[Shape, ...], numbers: Sequence[float]) -> Plan:
-        plan = self._plans.get(shapes)
+    def plan(self, shapes: tuple[Shape, ...], numbers: Sequence[float]) -> Plan:
+        """The plan for arguments of these shapes; a new one is traced with these numbers."""
+        plan = self.plans.get(shapes)
         if plan is not None:
             return plan
         if self.function is None:
-            raise TypeError(f"This program takes {self._known()}; got {_listed(shapes)}.")
-        starts = starts_of(shapes)
-        nests = [builder(shape)(numbers, start) for shape, start in zip(shapes, starts, strict=False)]
+            known = " or ".join(map(_listed, self.plans)) or "nothing: it was pickled before it was traced"
+            raise TypeError(f"This program takes {known}; got {_listed(shapes)}.")
+        nests = [builder(shape)(numbers, start) for shape, start in zip(shapes, starts_of(shapes), strict=False)]
         with without_collection():
-            found = trace(self.function, nests)
-        return self._add(found)
+            traced = trace(self.function, nests)
+        return self.add(traced)
 
-    def _add(self, found: Trace) -> Plan:
-        with self._lock:
-            self._latest = self._plans.setdefault(found.shapes, Plan(found, reassociate=self.reassociate))
-            return self._latest
+    def add(self, traced: Trace) -> Plan:
+        with self.lock:
+            new = Plan(traced, reassociate=self.options.reassociate)
+            self.latest = self.plans.setdefault(traced.shapes, new)
+            return self.latest
 
-    def _known(self) -> str:
-        return " or ".join(map(_listed, self._plans)) or "nothing: it was pickled before it was traced"
-
-    def _traced(self) -> Plan:
-        if self._latest is None:
+    def traced(self) -> Plan:
+        """The plan that was traced last."""
+        if self.latest is None:
             raise TracingError(
                 "The program has not been traced yet: call it once, or program.trace(*arguments) with arguments "
                 "of the structure it will get."
             )
-        return self._latest
+        return self.latest
 
-    def _kernel(self, plan: Plan, aim: Aim, *, guarded: bool = False) -> Kernel:
-        key = (id(plan), aim, guarded)
+    def kernel(self, plan: Plan, wanted: Wanted) -> Kernel:
+        key = (id(plan), wanted)
         kernel = self._kernels.get(key)
         if kernel is None:
-            with self._lock:
-                kernel = self._kernels.setdefault(key, self._made(plan, aim, guarded))
+            with self.lock:
+                kernel = self._kernels.get(key) or self._compiled(plan, wanted)
+                self._kernels[key] = kernel
         return kernel
 
-    def _made(self, plan: Plan, aim: Aim, guarded: bool) -> Kernel:
-        if library := self._library(plan):
-            options = {"float32": self.float32, "threads": self.threads, "cache": self.cache}
-            return array_kernel(plan, aim, library, guarded=guarded, **options)
-        tape = plan.tape(aim, guarded=guarded)
-        if self._backend_for(tape) == "native":
-            return NativeKernel(tape, self.threads, self.cache)
-        outputs = len(tape.outputs)
-        return PythonKernel(
-            plan.source(aim, guarded=guarded), grouped=aim not in ("values", "curvature"), outputs=outputs
-        )
+    def array_kernel(self, plan: Plan, wanted: Wanted, *, guarded: bool = False) -> Any:
+        """The kernel of a plan that runs on arrays, or the one with guards that is run after a NaN."""
+        kernel = self.kernel(plan, wanted)
+        if isinstance(kernel, CheckedKernel):
+            return kernel.guarded() if guarded else kernel.plain
+        return kernel
 
-    def _library(self, plan: Plan) -> str:
-        """What runs a plan on arrays: the library asked for, or native loops or NumPy where that suits; else ""."""
-        if self.backend in ARRAY_BACKENDS:
-            return self.backend
-        if self.backend == "python":
-            return ""
-        if id(plan) not in self._suited:
-            self._suited[id(plan)] = self._suitable(plan.trace.tape)
-        return self._suited[id(plan)]
+    def _compiled(self, plan: Plan, wanted: Wanted) -> Kernel:
+        options = self.options
+        make: Callable[..., Kernel] = partial(PythonKernel, plan, wanted)
+        if library := self.array_backend(plan):
+            make = partial(array_kernel, plan, wanted, library, options.float32, options.threads, options.cache)
+        elif self.backend(plan, wanted) == "native":
+            return NativeKernel(plan.tape(wanted, guarded=True), options.threads, options.cache)
+        if wanted in ("values", "curvature"):
+            return make()
+        return CheckedKernel(make(), cache(partial(make, guarded=True)))
 
-    def _suitable(self, tape: Tape) -> str:
-        if native_available() and not unsupported(tape):
-            return "native" if suits_arrays(tape, "native") else ""
-        return "numpy" if self.backend == "auto" and suits_arrays(tape, "numpy") else ""
-
-    def _backend_for(self, tape: Tape) -> str:
-        """The backend that runs a tape: native where it is installed and knows all operations, unless told."""
-        if self.backend == "auto":
-            return "native" if native_available() and not unsupported(tape) else "python"
-        if self.backend == "native" and (foreign := unsupported(tape)):
-            names = ", ".join(operation.name for operation in foreign)
+    def backend(self, plan: Plan, wanted: Wanted) -> str:
+        """What runs a plan: arrays where asked for or suitable, native code where it can be had, or Python."""
+        if library := self.array_backend(plan):
+            return library
+        if self.options.backend == "python" or (self.options.backend == "auto" and not native_available()):
+            return "python"
+        own = unsupported(plan.tape(wanted, guarded=True))
+        if own and self.options.backend == "native":
+            names = ", ".join(operation.name for operation in own)
             raise TypeError(
                 f"Native code knows the operations of the table, not your own: {names}. "
                 "Compose it of operations in a function, or take backend='python'."
             )
-        return self.backend
+        return "python" if own else "native"
 
-    def _started(
-        self, stream: Stream | None, data: Any, optimizer: Optimizer, batch_size: int | None
-    ) -> Training | ArrayTraining | None:
-        """A training on these data; None where a step needs the program's gradients and the optimizer itself."""
-        columns, count = columns_of(stream.first() if stream else data)
-        first = samples([column[:1] if is_array(column) else [column[0]] for column in columns])
-        plan = self._plan(first.shapes, first.first())
-        if not stream and not self._library(plan) and batch_size_of(batch_size, count) * len(first.columns) > PART:
-            return None  # native code needs a whole batch as columns of floats
-        training = self._training(plan, optimizer)
-        if training and not stream:
-            training.take(columns)
-        return training
+    def array_backend(self, plan: Plan) -> str:
+        """What runs a plan on arrays: the library asked for, or native loops or NumPy where that suits; else ""."""
+        if self.options.backend in ARRAY_BACKENDS:
+            return self.options.backend
+        if self.options.backend == "python":
+            return ""
+        if id(plan) not in self._array_backends:
+            self._array_backends[id(plan)] = self._suitable(plan.trace.tape)
+        return self._array_backends[id(plan)]
 
-    def _training(self, plan: Plan, optimizer: Optimizer) -> Training | ArrayTraining | None:
-        """A training on arrays or in native code; None where neither can be had."""
-        if self._library(plan):
+    def _suitable(self, tape: Tape) -> str:
+        if native_available() and not unsupported(tape):
+            return "native" if suits_arrays(tape, "native") else ""
+        return "numpy" if self.options.backend == "auto" and suits_arrays(tape, "numpy") else ""
 
-            def kernel(guarded: bool) -> Any:
-                return self._kernel(plan, "parameters", guarded=guarded)
+    def direct(self, plan: Plan, wanted: Wanted, otherwise: Callable[..., Any]) -> Callable[..., Any] | None:
+        """A native function that Python calls directly for one sample of a plan, where there can be one.
 
-            return array_training(kernel, plan, optimizer)
-        native = self._native_fit(plan, optimizer)
-        return Training(native, plan.trace, optimizer) if native else None
-
-    def _native_fit(self, plan: Plan, optimizer: Optimizer) -> NativeFit | None:
-        """The native training loop; None where it cannot be had."""
-        if self._library(plan):
+        It hands `otherwise` what it cannot take. A program has one for all its plans, which is given once.
+        """
+        if (id(plan), wanted) in self._offered:
             return None
-        tape = plan.tape("parameters")
-        taken = steps(optimizer)
-        if taken is None or self._backend_for(tape) != "native":
+        with self.lock:
+            self._offered.add((id(plan), wanted))
+            if wanted in self._direct or self.array_backend(plan) or self.backend(plan, wanted) != "native":
+                return None
+            tape = plan.tape(wanted, guarded=True)
+            result = plan.trace.result if wanted == "values" else None
+            if work(tape) <= _LONGEST_DIRECT and (
+                made := fast_function(tape, plan.trace.shapes, result, plan.trace.parameters, otherwise)
+            ):
+                self._direct[wanted] = made
+                return made[0]
             return None
-        if places(plan.trace.parameters, optimizer) is None:
-            return None
-        key = (id(plan), id(taken))
-        with self._lock:
-            if key not in self._fits:
-                self._fits[key] = NativeFit(lambda guarded: plan.tape("parameters", guarded=guarded), taken, self.cache)
-            return self._fits[key]
-
-    def _each(self, plan: Plan, aim: Aim, given: Batch, into: Sequence[Any]) -> None:
-        """Fill the columns with the outputs for each sample, as `_run` gives those of one."""
-        arguments = (given.columns, numbers_of(plan), given.length, into)
-        if self._kernel(plan, aim).each(*arguments) and aim != "values":
-            self._kernel(plan, aim, guarded=True).each(*arguments)
-
-    def _run(self, plan: Plan, aim: Aim, how: str, inputs: Any, *count: int) -> Sequence[Any]:
-        """The outputs; where a gradient is NaN, those of the guarded program, which is the last word."""
-        results = getattr(self._kernel(plan, aim), how)(inputs, numbers_of(plan), *count)
-        if any(result != result for result in results[1:]):
-            results = getattr(self._kernel(plan, aim, guarded=True), how)(inputs, numbers_of(plan), *count)
-        return results  # type: ignore[no-any-return]
-
-
-def numbers_of(plan: Plan) -> list[float]:
-    """The parameters' numbers as they stand."""
-    return [parameter._data for parameter in plan.trace.parameters]
 
 
 def _listed(shapes: Sequence[Shape]) -> str:

@@ -1,31 +1,65 @@
 """Nests: numbers in lists, tuples, dicts and NumPy arrays, taken apart and put together again.
 
-A namedtuple stays what it is, and so does the shape of an array. This room imports nothing of the package.
+A namedtuple stays what it is, and so does the shape of an array. A `Shape` says which containers the scalars of a
+nest stand in; the compiler handles arguments of equal shapes by one program.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Final, NamedTuple
+
+_CONTAINERS: Final = (list, tuple, dict)
 
 
-def leaves(nest: Any) -> Iterator[Any]:
-    """What is in the nest, in order; whatever is no container counts as a leaf.
+def items(nest: Any) -> list[Any]:
+    """What the lists, tuples and dicts of a nest hold, in order; an array is one item.
 
-    >>> list(leaves([1, {"a": 2, "b": (3, 4)}]))
+    >>> items([1, {"a": 2, "b": (3, 4)}])
     [1, 2, 3, 4]
     """
+    if not isinstance(nest, _CONTAINERS):
+        return [nest]
+    found: list[Any] = []
+    for part in nest.values() if isinstance(nest, dict) else nest:
+        if isinstance(part, _CONTAINERS):
+            found += items(part)
+        else:
+            found.append(part)
+    return found
+
+
+def leaves(nest: Any) -> list[Any]:
+    """The scalars of a nest, in order, those of its arrays too; whatever is not a container counts as one."""
+    return [x for item in items(nest) for x in (item.ravel().tolist() if is_array(item) else (item,))]
+
+
+def mapped(function: Callable[[Any], Any], nest: Any) -> Any:
+    """The nest with the function of each item in the item's place.
+
+    >>> mapped(lambda x: -x, [1, {"a": 2, "b": (3, 4)}])
+    [-1, {'a': -2, 'b': (-3, -4)}]
+    """
     if isinstance(nest, dict):
-        for part in nest.values():
-            yield from leaves(part)
-    elif isinstance(nest, list | tuple):
-        for part in nest:
-            yield from leaves(part)
-    elif is_array(nest):
-        yield from nest.ravel().tolist()
-    else:
-        yield nest
+        return {key: mapped(function, part) for key, part in nest.items()}
+    if isinstance(nest, list | tuple):
+        parts = [mapped(function, part) for part in nest]
+        return type(nest)(*parts) if hasattr(nest, "_fields") else type(nest)(parts)
+    return function(nest)
+
+
+def rebuilt(nest: Any, scalars: Iterator[Any]) -> Any:
+    """A nest of the same structure with the next scalar in place of each leaf.
+
+    >>> rebuilt([1, {"a": 2, "b": (3, 4)}], iter("wxyz"))
+    ['w', {'a': 'x', 'b': ('y', 'z')}]
+    """
+
+    def next_for(item: Any) -> Any:
+        return _array(item.shape, [next(scalars) for _ in range(item.size)]) if is_array(item) else next(scalars)
+
+    return mapped(next_for, nest)
 
 
 def paths(nest: Any, root: str) -> Iterator[str]:
@@ -47,20 +81,6 @@ def paths(nest: Any, root: str) -> Iterator[str]:
             yield f"{root}[{', '.join(map(str, index))}]" if index else root
     else:
         yield root
-
-
-def rebuilt(nest: Any, items: Iterator[Any]) -> Any:
-    """A nest of the same structure with the next item in place of each leaf.
-
-    >>> rebuilt([1, {"a": 2, "b": (3, 4)}], iter("wxyz"))
-    ['w', {'a': 'x', 'b': ('y', 'z')}]
-    """
-    if isinstance(nest, dict):
-        return {key: rebuilt(part, items) for key, part in nest.items()}
-    if isinstance(nest, list | tuple):
-        parts = [rebuilt(part, items) for part in nest]
-        return type(nest)(*parts) if hasattr(nest, "_fields") else type(nest)(parts)
-    return _array(nest.shape, [next(items) for _ in range(nest.size)]) if is_array(nest) else next(items)
 
 
 def each(function: Callable[..., Any], *nests: Any) -> Any:
@@ -88,10 +108,91 @@ def _array(shape: tuple[int, ...], items: list[Any]) -> Any:
     """An array of the items; where they are arrays themselves, their axes come last."""
     import numpy
 
-    numbers = all(isinstance(item, float) or is_array(item) for item in items)
-    if numbers:
+    if all(isinstance(item, float) or is_array(item) for item in items):
         inner = numpy.shape(items[0]) if items else ()
         return numpy.array(items, dtype=None if items and is_array(items[0]) else float).reshape(shape + inner)
     array = numpy.empty(len(items), dtype=object)
     array[:] = items
     return array.reshape(shape)
+
+
+class Shape(NamedTuple):
+    """The shape of a nest: `kind` is None for a scalar, else list, dict or a kind of tuple, with `parts`."""
+
+    kind: type | None
+    keys: tuple[Any, ...] = ()
+    parts: tuple[Any, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """How many scalars there are in it."""
+        return 1 if self.kind is None else sum(part.size for part in self.parts)
+
+    def __str__(self) -> str:
+        if self.kind is None:
+            return "a number"
+        if self.kind is not dict and len(set(self.parts)) == 1 and len(self.parts) > 1:
+            return f"{self.kind.__name__} of {len(self.parts)} ({self.parts[0]})"
+        inner = ", ".join(
+            f"{key!r}: {part}" if self.kind is dict else str(part)
+            for key, part in zip(self.keys or self.parts, self.parts, strict=True)
+        )
+        return f"{self.kind.__name__} of ({inner})"
+
+
+SCALAR = Shape(None)
+
+
+def shape_of(nest: Any, of_item: Callable[[Any], Shape] | None = None) -> Shape:
+    """The shape of a nest, in which an item is a scalar unless `of_item` says otherwise.
+
+    >>> print(shape_of([1.0, (2.0, 3.0)]))
+    list of (a number, tuple of 2 (a number))
+    """
+    if not isinstance(nest, _CONTAINERS):
+        return of_item(nest) if of_item else SCALAR
+    if isinstance(nest, dict):
+        return Shape(dict, tuple(nest), tuple([shape_of(part, of_item) for part in nest.values()]))
+    kind = type(nest) if hasattr(nest, "_fields") else list if isinstance(nest, list) else tuple
+    return Shape(kind, (), tuple([shape_of(part, of_item) for part in nest]))
+
+
+def builder(shape: Shape) -> Callable[[Any, int], Any]:
+    """A function `build(flat, start)` that makes a nest of this shape of the scalars from `start` on.
+
+    >>> builder(shape_of([0, (0, 0)]))([1.0, 2.0, 3.0, 4.0], 1)
+    [2.0, (3.0, 4.0)]
+    """
+    if shape.kind is None:
+        return lambda flat, start: flat[start]
+    if shape.kind in (list, tuple) and all(part.kind is None for part in shape.parts):
+        size, kind = len(shape.parts), shape.kind
+        return lambda flat, start: kind(flat[start : start + size])
+    builders = [builder(part) for part in shape.parts]
+    starts = [0]
+    for part in shape.parts:
+        starts.append(starts[-1] + part.size)
+    placed = list(zip(builders, starts, strict=False))
+    if shape.kind is dict:
+        keys = shape.keys
+        return lambda flat, start: {
+            key: build(flat, start + offset) for key, (build, offset) in zip(keys, placed, strict=True)
+        }
+    make: Callable[..., Any] = getattr(shape.kind, "_make", shape.kind)
+    return lambda flat, start: make([build(flat, start + offset) for build, offset in placed])
+
+
+def leaf_names(name: str, shape: Shape) -> list[str]:
+    """A name for each scalar: `x` for a scalar x, `x0`, `x1` for a list of two, `x_0_1` further inside.
+
+    >>> leaf_names("x", shape_of([0, 0])), leaf_names("p", shape_of({"a": 0, "b": [0]}))
+    (['x0', 'x1'], ['p_a', 'p_b_0'])
+    """
+    if shape.kind is None:
+        return [name]
+    keys = shape.keys or tuple(range(len(shape.parts)))
+    flat = shape.kind is not dict and all(part.kind is None for part in shape.parts)
+    glue = "" if flat and not name[-1:].isdigit() and "_" not in name else "_"
+    return [
+        leaf for key, part in zip(keys, shape.parts, strict=True) for leaf in leaf_names(f"{name}{glue}{key}", part)
+    ]

@@ -143,15 +143,15 @@ def test_auto_takes_the_python_backend_for_operations_of_the_users_own():
 def test_a_missing_llvmlite_is_one_line_that_says_what_to_install(monkeypatch):
     import sys
 
-    from microgrannd.compiler.native import kernels as native
+    from microgrannd.compiler.llvm.machine import llvm
 
     monkeypatch.setitem(sys.modules, "llvmlite", None)
-    native._llvm.cache_clear()
+    llvm.cache_clear()
     try:
         with pytest.raises(ModuleNotFoundError, match=r"pip install 'microgrannd\[native\]'"):
             compile(lambda x: x * x, backend="native")(2.0)
     finally:
-        native._llvm.cache_clear()
+        llvm.cache_clear()
 
 
 def test_threads_change_no_bit():
@@ -171,11 +171,11 @@ def test_threads_change_no_bit():
 
 
 def test_code_is_kept_on_disk_where_asked_for_and_never_run_if_altered(tmp_path, monkeypatch):
-    from microgrannd.compiler.native import kernels as native
+    from microgrannd.compiler.llvm.machine import CachedCode
 
     written = []
-    write = native._Kept.write
-    monkeypatch.setattr(native._Kept, "write", lambda *a: (written.append(1), write(*a))[1])
+    write = CachedCode.write
+    monkeypatch.setattr(CachedCode, "write", lambda *a: (written.append(1), write(*a))[1])
 
     def run():
         program = compile(lambda x: x.tanh() * 3, backend="native", cache=tmp_path)

@@ -144,6 +144,28 @@ def test_a_gradient_of_zero_stops_at_infinities_as_in_eager_mode(special, backen
     np.testing.assert_equal([value, *gradients], [f(x, y).data, x.grad, y.grad])
 
 
+@backends
+@pytest.mark.parametrize("special", [0.0, math.inf, -math.inf, math.nan])
+def test_a_program_traced_at_ordinary_numbers_is_eager_mode_at_special_ones(special, backend):
+    w = Value(2.0)
+
+    def f(x):
+        return mg.where(x > 0, x.sqrt(), 0) + mg.relu(x - 5) * w * x
+
+    x = Value(special)
+    y = f(x)
+    y.backward()
+    wanted, w.grad = [y.data, x.grad, w.grad], 0.0
+    program = compile(f, backend=backend)
+    program.value_and_gradients(1.0)
+    value, (slope,) = program.value_and_gradients(special)
+    values, (slopes,) = program.value_and_gradients(np.full(3, special))
+    mean = program.backward([special])
+    np.testing.assert_equal(
+        [[value, slope], [values[2], slopes[2]], [mean, w.grad]], [wanted[:2], wanted[:2], wanted[::2]]
+    )
+
+
 def test_guards_that_are_left_out_come_back_where_a_nan_shows():
     program = compile(lambda x, w: (x - x) * w * x, backend="python").trace(1.0, 1.0)
     assert "contribution" not in program.python_source

@@ -15,7 +15,7 @@ from microgrannd.compiler.arrays.libraries import library
 from microgrannd.compiler.arrays.loops.function import LoopFunction, loops_library
 from microgrannd.compiler.arrays.loops.products import product_source
 from microgrannd.compiler.arrays.loops.strides import regrouped, row_major
-from microgrannd.compiler.native.kernels import Library
+from microgrannd.compiler.llvm.machine import MachineCode
 
 NUMPY, LOOPS = library("numpy"), loops_library()
 TABLE = np.array([[0, 3, 1], [2, 2, 5]])
@@ -182,23 +182,23 @@ def test_what_has_no_loops_says_so():
 
 @pytest.fixture(scope="module", params=[True, False], ids=["many registers", "few registers"])
 def functions(request):
-    """The product and the turning of matrices, for arrays."""
-    module = Library(product_source(many_registers=request.param), 1)
+    """The product and the transpose of matrices, for arrays."""
+    module = MachineCode(product_source(many_registers=request.param), 1)
     whole, pointer = ctypes.c_int64, ctypes.c_void_p
     kinds = [pointer, whole, whole, pointer, whole, pointer, whole, whole, whole, whole, ctypes.c_bool]
     product = ctypes.CFUNCTYPE(None, *kinds)(module.address("product"))
-    turn = ctypes.CFUNCTYPE(None, pointer, whole, pointer, whole, whole, whole)(module.address("turn"))
+    transpose = ctypes.CFUNCTYPE(None, pointer, whole, pointer, whole, whole, whole)(module.address("transpose"))
 
     def multiply(a, b, c, adds=False):
         (row, along), rows = [stride // 8 for stride in a.strides], (b.strides[0] // 8, c.strides[0] // 8)
         product(a.ctypes.data, row, along, b.ctypes.data, rows[0], c.ctypes.data, rows[1], *c.shape, a.shape[1], adds)
 
-    def turned(a):
+    def transposed(a):
         found = np.full(a.shape[::-1], math.nan)
-        turn(a.ctypes.data, a.strides[0] // 8, found.ctypes.data, found.strides[0] // 8, *a.shape)
+        transpose(a.ctypes.data, a.strides[0] // 8, found.ctypes.data, found.strides[0] // 8, *a.shape)
         return found
 
-    yield multiply, turned
+    yield multiply, transposed
     del module
 
 
@@ -219,12 +219,12 @@ def test_products_of_all_small_sizes(functions):
         assert around[1:-1, 1:-2] == pytest.approx(2 * (a @ b), rel=1e-12, abs=1e-12)
 
 
-def test_turning_matrices_of_all_small_sizes(functions):
-    _, turned = functions
+def test_transposes_of_all_small_sizes(functions):
+    _, transposed = functions
     for rows in range(1, 20):
         for columns in range(1, 20):
             a = np.arange(float(rows * columns)).reshape(rows, columns)
-            assert (turned(a) == a.T).all()
+            assert (transposed(a) == a.T).all()
 
 
 # ---- strides

@@ -10,7 +10,7 @@ from microgrannd import Value
 from microgrannd import operations as mg
 from microgrannd.compiler.arrays.kernel import ArrayKernel
 from microgrannd.compiler.matrix.recognition import equations
-from microgrannd.compiler.native import kernels as native
+from microgrannd.compiler.llvm.machine import available as native_available
 from microgrannd.compiler.tape.trace import differentiate, trace
 from microgrannd.losses import half_squared_error, mean_squared_error, softmax_cross_entropy
 from microgrannd.nn import MLP
@@ -25,7 +25,7 @@ def values(count, seed=0):
     return [Value(generator.uniform(-1, 1)) for _ in range(count)]
 
 
-def rolled_and_unrolled(function, arguments, backend="numpy"):
+def arrays_and_scalars(function, arguments, backend="numpy"):
     """For gradients by the parameters, by the inputs and none: the kernel's numbers and the scalar tape's."""
     found = trace(function, arguments)
     inputs = len(found.tape.inputs)
@@ -43,9 +43,9 @@ def rolled_and_unrolled(function, arguments, backend="numpy"):
 
 
 def check(function, arguments, backend="", tolerance=1e-12):
-    """Rolled against unrolled; on NumPy and in native code unless another backend is named."""
-    for name in [backend] if backend else ["numpy", *["native"] * native.available()]:
-        cases = rolled_and_unrolled(function, arguments, name)
+    """Arrays against scalars; on NumPy and in native code unless another backend is named."""
+    for name in [backend] if backend else ["numpy", *["native"] * native_available()]:
+        cases = arrays_and_scalars(function, arguments, name)
         for got, want in cases if name == "numpy" else itertools.islice(cases, 2):
             scale = max(1.0, np.abs(want).max())
             assert got.shape == want.shape
@@ -56,7 +56,7 @@ def source(function, arguments):
     """The code of the value and its gradients by the parameters."""
     found = trace(function, arguments)
     kernel = ArrayKernel(found, range(len(found.tape.inputs), found.tape.leaves))
-    return kernel.rolled(over_batch=True).source.code
+    return kernel.matrix_function(over_batch=True).source.code
 
 
 def lines(function, arguments):
@@ -90,7 +90,7 @@ def test_a_network_that_is_not_a_network_of_the_package():
 
     check(loss, ([0.5, -0.5], 1.0))
     assert "@ W1.T + b1" in str(
-        ArrayKernel(trace(loss, ([0.5, -0.5], 1.0)), range(3, 16)).rolled(over_batch=True).source
+        ArrayKernel(trace(loss, ([0.5, -0.5], 1.0)), range(3, 16)).matrix_function(over_batch=True).source
     )
 
 
@@ -102,7 +102,7 @@ def test_the_four_equations_are_found(expand):
         return half_squared_error(model(x), y)
 
     found = trace(loss, ([0.5, 0.5], [1.0, 0.0]))
-    code = ArrayKernel(found, range(4, 21)).rolled(over_batch=True).source.code
+    code = ArrayKernel(found, range(4, 21)).matrix_function(over_batch=True).source.code
     assert [line.split("  #")[0].strip() for line in code.splitlines() if line.strip()[:1] != "#"] == [
         "def loss(xp, p, x, y):",
         '"""loss of p (17,), x (n, 2), y (n, 2)."""',
@@ -133,7 +133,7 @@ def test_the_four_equations_are_found(expand):
 def test_shapes_tell_which_scalars_became_which_array():
     model = MLP(2, [3, 2], "sigmoid", "sigmoid", seed=0)
     found = trace(lambda x, y: half_squared_error(model(x), y), ([0.5, 0.5], [1.0, 0.0]))
-    shapes = ArrayKernel(found, range(4, 21)).rolled(over_batch=True).source.shapes
+    shapes = ArrayKernel(found, range(4, 21)).matrix_function(over_batch=True).source.shapes
     assert shapes["W1"] == "(3, 2): layer0.neuron0.w0 ... layer0.neuron2.w1"
     assert shapes["z1"] == "(n, 3): layer0.neuron0.dot ... layer0.neuron2.dot"
     assert shapes["d_z2"] == "(n, 2): d_layer1.neuron0.dot ... d_layer1.neuron1.dot"

@@ -153,7 +153,7 @@ def test_float32_is_for_arrays():
         compile(lambda x: x, float32=True)
     program = compile(lambda x: x * x, backend="numpy", float32=True)
     assert program(1 / 3) != 1 / 9
-    assert pickle.loads(pickle.dumps(compile(math_free, backend="numpy", float32=True))).float32
+    assert pickle.loads(pickle.dumps(compile(math_free, backend="numpy", float32=True))).runtime.options.float32
 
 
 def math_free(x):

@@ -288,7 +288,7 @@ def untraced():
 @pytest.fixture
 def small_parts(monkeypatch, request):
     """What is done part by part is done so here too."""
-    for module in ("batches", "native.training", "runtime"):
+    for module in ("batches", "native.training", "fitting"):
         monkeypatch.setattr(f"microgrannd.compiler.{module}.PART", getattr(request, "param", 1 << 16))
 
 

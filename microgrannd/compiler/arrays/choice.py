@@ -1,15 +1,16 @@
 """Whether a program runs on arrays, and what it runs and trains with then.
 
-NumPy is imported only when it does. This room may import the array kernels and the floors beneath them.
+NumPy is imported only when it does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from microgrannd.compiler.plan import Aim, Plan, without_collection
+from microgrannd.compiler.plan import Plan, Wanted, without_collection
 from microgrannd.compiler.steps import places, steps
 from microgrannd.compiler.tape.tape import Tape
 from microgrannd.optim import Optimizer
@@ -35,14 +36,18 @@ def suits_arrays(tape: Tape, backend: str) -> bool:
     return size > _WIDE * max(depth)
 
 
-def array_kernel(plan: Plan, aim: Aim, backend: str, *, guarded: bool = False, **options: Any) -> ArrayKernel:
-    """The kernel of a plan for one aim, on an array library or, for "native", in loops; `options` are the kernel's."""
+def array_kernel(
+    plan: Plan, wanted: Wanted, backend: str, float32: bool = False, threads: int = 1, cache: Path | None = None,
+    *, guarded: bool = False,
+) -> ArrayKernel:  # fmt: skip
+    """A plan's kernel on an array library or, for "native", in loops."""
     from microgrannd.compiler.arrays.kernel import ArrayKernel
 
-    if aim != "values" and plan.trace.result.kind is not None:
-        plan.tape(aim)  # which says why there is no gradient
+    if wanted != "values" and plan.trace.result.kind is not None:
+        plan.tape(wanted)  # which says why there is no gradient
+    options: dict[str, Any] = {"float32": float32, "threads": threads, "cache": cache}
     with without_collection():
-        return ArrayKernel(plan.trace, plan.leaves(aim), guarded=guarded, backend=backend, **options)
+        return ArrayKernel(plan.trace, plan.leaves(wanted), guarded=guarded, backend=backend, **options)
 
 
 def array_training(kernels: Callable[[bool], ArrayKernel], plan: Plan, optimizer: Optimizer) -> ArrayTraining | None:

@@ -1,8 +1,8 @@
 """Running array code: the matrix program on NumPy, JAX or PyTorch.
 
-`Rolled` is one function over arrays, compiled from its printed text; `ArrayKernel` is a backend made of
+`MatrixFunction` is one function over arrays, compiled from its printed text; `ArrayKernel` is a backend made of
 two of them, one that keeps the samples apart and one that sums over them. Large batches go through in
-chunks, so that memory stays bounded. This room may import the matrix source and the floors beneath it.
+chunks, so that memory stays bounded.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,11 +30,11 @@ CHUNK: Final = 1 << 22  # how many numbers the arrays of one chunk may have toge
 NATIVE_CHUNK: Final = 1 << 18  # for loops, which are fastest where these stay near to the processor
 
 
-class Rolled:
+class MatrixFunction:
     """One tape as a function of arrays.
 
-    `outputs` and `flat` take the parameters as the flat array whose order `layout` tells, and the
-    arguments as arrays with a row for each sample.
+    It takes the parameters as one flat array, in the order of `layout`, and the arguments as arrays with a row for
+    each sample.
     """
 
     def __init__(
@@ -53,7 +54,6 @@ class Rolled:
         self.over_batch = over_batch
         self.has_parameters = bool(tape.parameters)
         self.has_inputs = any(size for _, size in inputs)
-        self.used_inputs = [i for i, (_, size) in enumerate(inputs) if size]
         self.outputs_count = len(tape.outputs)
         self.fixed = program.fixed
         arrays = [group.size for group in program.groups if group.per_sample and not group.final]
@@ -63,7 +63,6 @@ class Rolled:
         self.operations = list(dict.fromkeys(operation for operation, _ in tape.instructions))
 
     def function(self, library: Library) -> Any:
-        """The printed function, on a library's arrays."""
         own = [operation.name for operation in self.operations if operation not in library.known]
         if own and not library.runs_operations:
             raise TypeError(
@@ -80,9 +79,9 @@ class Rolled:
 class ArrayKernel:
     """A backend: a tape's outputs by array code.
 
-    It is made of a trace and what is asked: the gradients by `leaves`, none for the values alone.
-    `guarded` gradients hold for infinite numbers too. The backend "native" runs chunks in so many
-    `threads`, and keeps machine code in `cache`.
+    It is made of a trace and what is wanted: the gradients by `leaves`, none for the values alone.
+    `guarded` gradients hold for infinite numbers too. The backend "native" runs chunks in `threads` threads, and
+    keeps machine code in `cache`.
     """
 
     def __init__(
@@ -104,103 +103,91 @@ class ArrayKernel:
             if not guarded:
                 self.tape = _unguarded(self.tape)
         self.tape = expanded(self.tape, self.library.known)
-        self._rolled: dict[bool, tuple[Rolled, Any]] = {}
+        self._functions: dict[bool, tuple[MatrixFunction, Any]] = {}
         self.steps: dict[int, Any] = {}  # what training has compiled, by the optimizer's steps
 
-    def rolled(self, *, over_batch: bool) -> Rolled:
+    def matrix_function(self, *, over_batch: bool) -> MatrixFunction:
         """The program that sums over the batch, or the one that keeps the samples apart."""
         return self.compiled(over_batch=over_batch)[0]
 
     def one(self, inputs: Sequence[float], parameters: Sequence[float]) -> Sequence[float]:
-        """The outputs for one sample."""
         into = list(np.empty((len(self.tape.outputs), 1)))
         self.each([[x] for x in inputs], parameters, 1, into)
         return [float(column[0]) for column in into]
 
-    def each(self, columns: Sequence[Any], parameters: Sequence[float], count: int, into: Sequence[Any]) -> bool:
-        """Fill a column of numbers for each output; whether any but the first got a NaN."""
-        found_nan = False
+    def each(self, columns: Sequence[Any], parameters: Sequence[float], count: int, into: Sequence[Any]) -> None:
         for chunk, outputs in self._in_chunks(columns, parameters, count, over_batch=False):
             for column, numbers in zip(into, outputs, strict=True):
                 column[chunk] = numbers
-            found_nan = found_nan or bool(np.isnan(outputs[1:]).any())
-        return found_nan
 
     def total(self, columns: Sequence[Any], parameters: Sequence[float], count: int) -> Sequence[float]:
-        """The sum over the samples of each output."""
-        found = np.zeros(len(self.tape.outputs))
+        totals = np.zeros(len(self.tape.outputs))
         for _, sums in self._in_chunks(columns, parameters, count, over_batch=True):
-            found += sums
-        return found.tolist()
+            totals += sums
+        return totals.tolist()
 
     def _in_chunks(
         self, columns: Sequence[Any], parameters: Sequence[float], count: int, *, over_batch: bool
     ) -> Iterator[tuple[slice, Any]]:
         """The samples in chunks, in order, with the outputs of each; several at a time in threads."""
-        rolled = self.compiled(over_batch=over_batch)[0]
-        flat = self._flat(rolled, parameters)
+        matrices = self.matrix_function(over_batch=over_batch)
+        flat = self._flat(matrices, parameters)
 
         def run(chunk: slice) -> tuple[slice, Any]:
-            given = [*flat, *self._rows(rolled, self._stacked(columns, chunk), chunk.stop - chunk.start)]
-            return chunk, self._outputs(given, over_batch, chunk.stop - chunk.start)
+            return chunk, self._outputs([*flat, *self._rows(columns, chunk)], over_batch, chunk.stop - chunk.start)
 
-        chunks = self._chunks(rolled, count)
+        chunks = self._chunks(matrices, count)
         if self.threads == 1 or len(chunks) == 1:
             return map(run, chunks)
         return in_threads(self.threads).map(run, chunks)
 
     def _outputs(self, given: Sequence[Any], over_batch: bool, count: int) -> Any:
         """All outputs: one array or, with the samples apart, a row for each output."""
-        rolled, function = self.compiled(over_batch=over_batch)
+        matrices, function = self.compiled(over_batch=over_batch)
         with self.library.mode():
             results = [np.asarray(self.library.numbers(result)) for result in function(self.library.xp, *given)]
-        found = np.empty(rolled.outputs_count if over_batch else (rolled.outputs_count, count))
-        for i, x in rolled.fixed.items():
-            found[i] = x * count if over_batch else x
-        for piece, result in zip(rolled.source.pieces, results, strict=True):
+        outputs = np.empty(matrices.outputs_count if over_batch else (matrices.outputs_count, count))
+        for i, x in matrices.fixed.items():
+            outputs[i] = x * count if over_batch else x
+        for piece, result in zip(matrices.source.pieces, results, strict=True):
             if over_batch:
-                found[piece.outputs] = result
+                outputs[piece.outputs] = result
             else:
-                found[piece.outputs] = result.T if piece.per_sample else result[:, None]
-        return found
+                outputs[piece.outputs] = result.T if piece.per_sample else result[:, None]
+        return outputs
 
     def arguments(self, columns: Sequence[Any], parameters: Any, count: int, *, over_batch: bool) -> list[Any]:
         """What the function is called with after the namespace, for the first chunk of these samples."""
-        rolled = self.compiled(over_batch=over_batch)[0]
-        chunk = self._chunks(rolled, count)[0]
-        return [*self._flat(rolled, parameters), *self._rows(rolled, self._stacked(columns, chunk), chunk.stop)]
+        matrices = self.matrix_function(over_batch=over_batch)
+        return [*self._flat(matrices, parameters), *self._rows(columns, self._chunks(matrices, count)[0])]
 
-    def _flat(self, rolled: Rolled, parameters: Any) -> list[Any]:
+    def _flat(self, matrices: MatrixFunction, parameters: Any) -> list[Any]:
         """The parameters as the one array that the code takes; none where there are none."""
-        if not rolled.has_parameters:
+        if not matrices.has_parameters:
             return []
-        return [self.library.array(np.asarray(parameters, dtype=float)[rolled.layout])]
+        return [self.library.array(np.asarray(parameters, dtype=float)[matrices.layout])]
 
-    def _rows(self, rolled: Rolled, arrays: Sequence[Any], count: int) -> list[Any]:
-        return [self.library.rows(array) for array in arrays] if rolled.has_inputs else [count]
-
-    def _stacked(self, columns: Sequence[Any], chunk: slice) -> list[Any]:
-        """The columns as an array for each argument, a row for each sample."""
-        arrays, start = [], 0
+    def _rows(self, columns: Sequence[Any], chunk: slice) -> list[Any]:
+        """An array for each argument, with a row for each sample; without any, how many samples there are."""
+        arrays, rest = [], iter(columns)
         for _, size in self.inputs:
             if size:
-                arrays.append(
-                    np.stack([np.asarray(column, float)[chunk] for column in columns[start : start + size]], 1)
-                )
-            start += size
-        return arrays
+                parts = [np.asarray(column, float)[chunk] for column in islice(rest, size)]
+                arrays.append(self.library.rows(np.stack(parts, 1)))
+        return arrays or [chunk.stop - chunk.start]
 
-    def _chunks(self, rolled: Rolled, count: int) -> list[slice]:
-        size = max(1, self.chunk // max(1, rolled.width))
+    def _chunks(self, matrices: MatrixFunction, count: int) -> list[slice]:
+        size = max(1, self.chunk // max(1, matrices.width))
         return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
-    def compiled(self, *, over_batch: bool) -> tuple[Rolled, Any]:
+    def compiled(self, *, over_batch: bool) -> tuple[MatrixFunction, Any]:
         """The program for one of the two, and its function on the library's arrays."""
-        if over_batch not in self._rolled:
+        if over_batch not in self._functions:
             with without_collection():
-                rolled = Rolled(self.name, self.tape, self.inputs, self.leaves, self.labels, over_batch=over_batch)
-            self._rolled[over_batch] = rolled, self.library.compiled(rolled.function(self.library))
-        return self._rolled[over_batch]
+                options = self.name, self.tape, self.inputs, self.leaves, self.labels
+                matrices = MatrixFunction(*options, over_batch=over_batch)
+            self._functions[over_batch] = matrices, self.library.compiled(matrices.function(self.library))
+        return self._functions[over_batch]
 
 
 def _each(operation: Operation, *arrays: Any) -> Any:

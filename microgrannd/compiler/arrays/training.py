@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from microgrannd.compiler.arrays.kernel import CHUNK, ArrayKernel, Rolled
+from microgrannd.compiler.arrays.kernel import CHUNK, ArrayKernel, MatrixFunction
 from microgrannd.compiler.arrays.libraries import Library
 from microgrannd.compiler.batches import chosen, rows_of
 from microgrannd.compiler.steps import others, places, settings_of, steps
@@ -163,7 +163,9 @@ class _Part(NamedTuple):
 class _Batch:
     """A minibatch as functions of arrays: `backward` and `step`, and `all` that does both at once."""
 
-    def __init__(self, rolled: Rolled, function: Callable[..., Any], library: Library, optimizer: Optimizer) -> None:
+    def __init__(
+        self, rolled: MatrixFunction, function: Callable[..., Any], library: Library, optimizer: Optimizer
+    ) -> None:
         self.rolled = rolled
         self.function = function
         self.library = library

@@ -1,8 +1,7 @@
 """Writing LLVM's assembly, on single numbers or on vectors of eight: the arithmetic that LLVM has itself.
 
-An emitter collects the lines of one function. Its methods take and give operands as text. What is no
-instruction of LLVM's is in `vector_math`, or is called from the C library, lane by lane. This room
-imports nothing of the package.
+An emitter collects the lines of one function. Its methods take and give operands as text. What LLVM has no
+instruction for is in `vector_math`, or is called from the C library, lane by lane.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ LIBRARY: Final = {  # functions of the C library, and how many arguments they ha
 class Emitter:
     """The lines of a function whose numbers are `double`, or vectors of `lanes` of them."""
 
-    def __init__(self, lanes: int = 1, start: int = 0) -> None:
+    def __init__(self, lanes: int = 1) -> None:
         self.lanes = lanes
         self.number = _of(lanes, "double")
         self.integer = _of(lanes, "i64")
@@ -30,7 +29,7 @@ class Emitter:
         self.lines: list[str] = []
         self.declared: set[str] = set()
         self.flags: dict[str, str] = {}
-        self.count = start
+        self.count = 0
 
     def line(self, text: str) -> str:
         """Add an instruction; the name of its result."""
@@ -40,7 +39,7 @@ class Emitter:
         return name
 
     def do(self, text: str) -> None:
-        """Add an instruction that gives nothing."""
+        """Add an instruction without a result."""
         self.lines.append(f"  {text}")
 
     def constant(self, x: float) -> str:
@@ -52,26 +51,19 @@ class Emitter:
         """An integer in all lanes."""
         return str(n) if self.lanes == 1 else f"splat (i64 {n})"
 
-    # ---- numbers
-
     def add(self, x: str, y: str) -> str:
-        """x + y."""
         return self.line(f"fadd {self.number} {x}, {y}")
 
     def sub(self, x: str, y: str) -> str:
-        """x - y."""
         return self.line(f"fsub {self.number} {x}, {y}")
 
     def mul(self, x: str, y: str) -> str:
-        """x · y."""
         return self.line(f"fmul {self.number} {x}, {y}")
 
     def div(self, x: str, y: str) -> str:
-        """x / y."""
         return self.line(f"fdiv {self.number} {x}, {y}")
 
     def neg(self, x: str) -> str:
-        """-x."""
         return self.line(f"fneg {self.number} {x}")
 
     def fma(self, x: str, y: str, z: str) -> str:
@@ -110,18 +102,14 @@ class Emitter:
                 x = self.mul(x, x)
         return terms[0]
 
-    # ---- flags
-
     def compare(self, holds: str, x: str, y: str) -> str:
         """A flag: olt, ogt, oeq ... are false for NaN, une and ugt true."""
         return self.line(f"fcmp {holds} {self.number} {x}, {y}")
 
     def both(self, a: str, b: str) -> str:
-        """a and b."""
         return self.line(f"and {self.flag} {a}, {b}")
 
     def either(self, a: str, b: str) -> str:
-        """a or b."""
         return self.line(f"or {self.flag} {a}, {b}")
 
     def select(self, flag: str, x: str, y: str) -> str:
@@ -129,7 +117,6 @@ class Emitter:
         return self.line(f"select {self.flag} {flag}, {self.number} {x}, {self.number} {y}")
 
     def one_if(self, flag: str) -> str:
-        """1.0 or 0.0."""
         number = self.select(flag, self.constant(1.0), self.constant(0.0))
         self.flags[number] = flag
         return number
@@ -138,43 +125,36 @@ class Emitter:
         """Whether a number is not 0: the flag that it was made of, if it was."""
         return self.flags.get(x) or self.compare("une", x, self.constant(0.0))
 
-    # ---- bits
-
     def bits(self, x: str) -> str:
-        """The bits of numbers as integers."""
         return self.line(f"bitcast {self.number} {x} to {self.integer}")
 
     def from_bits(self, n: str) -> str:
-        """The numbers that have these bits."""
         return self.line(f"bitcast {self.integer} {n} to {self.number}")
 
     def on_integers(self, name: str, n: str, m: str) -> str:
         """An instruction on integers: add, sub, and, shl, ashr, lshr."""
         return self.line(f"{name} {self.integer} {n}, {m}")
 
-    # ---- memory
-
-    def load(self, pointer: str, *, invariant: bool = False) -> str:
-        """The numbers at a pointer."""
-        mark = ", !invariant.load !0" if invariant else ""
-        return self.line(f"load {self.number}, ptr {pointer}, align 8{mark}")
+    def load(self, pointer: str) -> str:
+        return self.line(f"load {self.number}, ptr {pointer}, align 8")
 
     def store(self, x: str, pointer: str) -> None:
-        """Put numbers at a pointer."""
         self.do(f"store {self.number} {x}, ptr {pointer}, align 8")
 
     def element(self, pointer: str, index: int | str, kind: str = "double") -> str:
-        """The pointer to an element of an array."""
         return self.line(f"getelementptr {kind}, ptr {pointer}, i64 {index}")
 
-    def spread(self, x: str) -> str:
-        """A single number in all lanes."""
+    def spread(self, x: str, kind: str = "double") -> str:
+        """A single number, or an integer with `kind` i64, in all lanes."""
         if self.lanes == 1:
             return x
-        first = self.line(f"insertelement {self.number} poison, double {x}, i64 0")
-        return self.line(
-            f"shufflevector {self.number} {first}, {self.number} poison, <{self.lanes} x i32> zeroinitializer"
-        )
+        vector = _of(self.lanes, kind)
+        first = self.line(f"insertelement {vector} poison, {kind} {x}, i64 0")
+        return self.line(f"shufflevector {vector} {first}, {vector} poison, <{self.lanes} x i32> zeroinitializer")
+
+    def multiples(self, step: int) -> str:
+        """0, step, twice the step ..., one in each lane."""
+        return f"<{', '.join(f'i64 {lane * step}' for lane in range(self.lanes))}>"
 
     def summed(self, x: str) -> str:
         """The sum over the lanes, halves first, as a single number."""

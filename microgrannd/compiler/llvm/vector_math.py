@@ -2,7 +2,7 @@
 
 Each function reduces its argument to a small interval exactly or nearly so, takes a polynomial there and
 puts the parts together. The coefficients of log, sin and cos are those of fdlibm (Sun Microsystems, 1993),
-those of tanh Cephes' (Moshier), and those of exp are 1/k!. This room may import the emitter.
+those of tanh Cephes' (Moshier), and those of exp are 1/k!.
 """
 
 from __future__ import annotations
@@ -35,13 +35,8 @@ _TANH_BOTTOM: Final = [4.84406305325125486048e3, 2.23548839060100448583e3, 1.128
 _HALF_PI: Final = (1.5707963267948966, 6.123233995736766e-17, -1.4973849048591833e-33)
 # erf by fdlibm: near 0 in x², near 1 in |x| - 1, further out in 1 / x² for two ranges. Tops and bottoms.
 _ERF_NEAR_TOP: Final = [
-    *(
-        1.28379167095512558561e-01,
-        -3.25042107247001499370e-01,
-        -2.84817495755985104766e-02,
-        -5.77027029648944159157e-03,
-    ),
-    *(-2.37630166566501626084e-05,),
+    *(1.28379167095512558561e-01, -3.25042107247001499370e-01, -2.84817495755985104766e-02),
+    *(-5.77027029648944159157e-03, -2.37630166566501626084e-05),
 ]
 _ERF_NEAR_BOTTOM: Final = [
     *(1.0, 3.97917223959155352819e-01, 6.50222499887672944485e-02, 5.08130628187576562776e-03),
@@ -78,7 +73,6 @@ SINE_LIMIT: Final = 1e6  # beyond it the three parts are not enough, and the C l
 
 
 def exp(e: Emitter, x: str) -> str:
-    """e to the x."""
     bounded = e.select(e.compare("ogt", x, e.constant(710.0)), e.constant(710.0), x)
     bounded = e.select(e.compare("olt", bounded, e.constant(-746.0)), e.constant(-746.0), bounded)
     n, power = _nearest(e, e.mul(bounded, e.constant(1 / math.log(2))))
@@ -141,13 +135,11 @@ def sigmoid(e: Emitter, x: str) -> str:
 
 
 def softplus(e: Emitter, x: str) -> str:
-    """log(1 + exp(x))."""
     positive = e.select(e.compare("ugt", x, e.constant(0.0)), x, e.constant(0.0))
     return e.add(positive, log1p(e, exp(e, e.neg(e.intrinsic("fabs", x)))))
 
 
 def erf(e: Emitter, x: str) -> str:
-    """The error function."""
     near, quotient, tail = _error(e, x)
     size = e.intrinsic("fabs", x)
     small = e.fma(size, quotient, size)
@@ -237,10 +229,10 @@ def _circular(e: Emitter, x: str, quarter: int) -> str:
     w = e.sub(e.constant(1.0), half)
     tail = e.fma(e.mul(z, z), e.polynomial(z, _COS), e.neg(e.mul(r, low)))
     cosine = e.add(w, e.add(e.sub(e.sub(e.constant(1.0), w), half), tail))
-    turn = e.on_integers("add", whole, e.whole(quarter)) if quarter else whole
-    odd = e.on_integers("and", turn, e.whole(1))
+    quarters = e.on_integers("add", whole, e.whole(quarter)) if quarter else whole
+    odd = e.on_integers("and", quarters, e.whole(1))
     result = e.select(e.line(f"icmp eq {e.integer} {odd}, {e.whole(0)}"), sine, cosine)
-    sign = e.on_integers("shl", e.on_integers("and", turn, e.whole(2)), e.whole(62))
+    sign = e.on_integers("shl", e.on_integers("and", quarters, e.whole(2)), e.whole(62))
     result = e.from_bits(e.line(f"xor {e.integer} {e.bits(result)}, {sign}"))
     return result if quarter else e.select(e.compare("oeq", x, e.constant(0.0)), x, result)
 
@@ -253,7 +245,6 @@ def _nearest(e: Emitter, x: str) -> tuple[str, str]:
 
 
 def _as_number(e: Emitter, n: str) -> str:
-    """A small integer as a number."""
     bits = e.on_integers("add", n, e.whole(0x4338000000000000))
     return e.sub(e.from_bits(bits), e.constant(_MAGIC))
 

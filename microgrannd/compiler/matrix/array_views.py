@@ -32,7 +32,7 @@ def whole(group: int) -> Expression:
 
 
 @dataclass
-class View:
+class ParameterView:
     """A part of the parameters: the positions that it has, and the code that takes it."""
 
     positions: Any
@@ -49,7 +49,7 @@ class ArrayViews:
     def __init__(self, groups: Sequence[Group], flat: int | None) -> None:
         self.groups = groups
         self.flat = flat
-        self.views: dict[str, View] = {}
+        self.views: dict[str, ParameterView] = {}
         self.constants: dict[str, Any] = {}
         self.used: list[str] = []
         self._view_names: dict[Any, str] = {}
@@ -61,19 +61,15 @@ class ArrayViews:
         return bool(self.groups[source].per_sample)
 
     def vector(self, source: Any, positions: Any) -> Expression:
-        """Scalars of a group at a list of positions."""
-        if source == self.flat:
-            return self._view(positions[:1] if (positions == positions[0]).all() else positions)
-        group, axes = self.groups[source], ":, " if self.varies(source) else ""
-        text = sliced(whole(source), group.size, positions, axes)
-        return text or indexed(whole(source), axes, self.constant(positions))
+        """Scalars of a group at a list of positions; one that is repeated all along, once."""
+        return self.row(source, positions[:1] if (positions == positions[0]).all() else positions)
 
     def row(self, source: Any, positions: Any) -> Expression:
         """Scalars of a group at a list of positions, as many as there are positions."""
         if source == self.flat:
             return self._view(positions)
         group, axes = self.groups[source], ":, " if self.varies(source) else ""
-        text = sliced(whole(source), group.size, positions, axes, full=True)
+        text = sliced(whole(source), group.size, positions, axes)
         return text or indexed(whole(source), axes, self.constant(positions))
 
     def matrix(self, source: Any, positions: Any) -> Expression:
@@ -133,7 +129,7 @@ class ArrayViews:
 
     def _view(self, positions: Any) -> Expression:
         name = self._view_names.setdefault((positions.shape, positions.tobytes()), f"view {len(self.views)}")
-        self.views.setdefault(name, View(positions, Expression("")))
+        self.views.setdefault(name, ParameterView(positions, Expression("")))
         self.used.append(name)
         return Expression(name, of=name)
 
@@ -158,9 +154,9 @@ class ArrayViews:
         """The code that takes parameters out of the flat array."""
         flat, text = whole(self.flat or 0), None
         if positions.ndim == 1:
-            text = sliced(flat, size, positions, "", full=True)
+            text = sliced(flat, size, positions, "")
         elif len(positions) == 1:
-            row = sliced(flat, size, positions[0], "", full=True)
+            row = sliced(flat, size, positions[0], "")
             text = row and with_suffix(row, "[None]")
         elif (pattern := affine(positions)) is not None:
             text = viewed(flat, size, pattern, "")

@@ -3,8 +3,8 @@
 Leaves come in arrays from outside: each argument is one, and all parameters together are one. Level by
 level, nodes with the same operation on operands in the same groups form a group; for sums of products the
 products' groups count, not how many there are of each. A group is ordered by where its operands stand, so
-that regular structure shows in their positions. Sums of other lengths are parts of the same group,
-computed each for itself. This room may import the terms; it needs NumPy.
+that regular structure shows in their positions. Sums of other lengths are parts of the same group, each computed
+separately.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
-from microgrannd.compiler.matrix.terms import Apply, Node, Sum, Term, Terms
+from microgrannd.compiler.matrix.terms import Apply, MatrixNode, Sum, Term, Terms
 from microgrannd.operations import Operation
 
 Positions: TypeAlias = Any  # an array of ints: a row for each node, a column for each term
 
 
-class Block(NamedTuple):
+class LeafBlock(NamedTuple):
     """Leaves that come as one array: their name, the first and how many; `per_sample` has a batch axis."""
 
     name: str
@@ -69,7 +69,6 @@ class Group:
 
     @property
     def size(self) -> int:
-        """How many scalars it has."""
         return len(self.members)
 
 
@@ -80,7 +79,7 @@ class Grouping(NamedTuple):
     places: dict[int, tuple[int, int]]
 
 
-def grouped(terms: Terms, blocks: Sequence[Block], *, final: bool = False) -> Grouping:
+def grouped(terms: Terms, blocks: Sequence[LeafBlock], *, final: bool = False) -> Grouping:
     """The groups of the nodes above these leaves.
 
     With `final`, the outputs after the first that nothing else reads are in groups of their own.
@@ -89,7 +88,7 @@ def grouped(terms: Terms, blocks: Sequence[Block], *, final: bool = False) -> Gr
 
 
 class _Grouper:
-    def __init__(self, terms: Terms, blocks: Sequence[Block], final: bool) -> None:
+    def __init__(self, terms: Terms, blocks: Sequence[LeafBlock], final: bool) -> None:
         self.terms = terms
         self.groups: list[Group] = []
         self.places: dict[int, tuple[int, int]] = {}
@@ -102,7 +101,7 @@ class _Grouper:
                 if label.startswith("d_"):
                     self.derivatives.setdefault(label, []).append(v)
         self.derivative_by: dict[int, tuple[int, int]] = {}  # the place of what a derivative is by
-        used = set(chain.from_iterable(map(operands, terms.nodes.values())))
+        used = set(chain.from_iterable(map(variables_of, terms.nodes.values())))
         once = Counter(terms.outputs)
         ends = [v for v in terms.outputs[1:] if isinstance(v, int) and once[v] == 1] if final else []
         self.final = {v for v in ends if v >= terms.leaves and v not in used}
@@ -142,8 +141,6 @@ class _Grouper:
             return np.argsort([i for _, i in by])
         return np.lexsort(columns[::-1]) if columns else np.arange(len(members))
 
-    # ---- operations
-
     def _add_applications(self, level: list[int]) -> None:
         alike: dict[Any, list[int]] = {}
         for v in level:
@@ -157,12 +154,10 @@ class _Grouper:
                 column = [node.operands[i] for node in nodes]  # type: ignore[union-attr]
                 columns.append(np.array(column if g < 0 else [self.places[x][1] for x in column]))  # type: ignore[index]
             order = self._sorted(members, [column for g, column in zip(of, columns, strict=True) if g >= 0], final)
-            found = tuple((None if g < 0 else g, column[order]) for g, column in zip(of, columns, strict=True))
+            read = tuple((None if g < 0 else g, column[order]) for g, column in zip(of, columns, strict=True))
             varies = any(g >= 0 and self.groups[g].per_sample for g in of)
-            part = ApplyPart(operation, found)
+            part = ApplyPart(operation, read)
             self._place(Group([members[i] for i in order], varies, final, parts=[(len(members), part)]))
-
-    # ---- sums of products
 
     def _add_sums(self, level: list[int]) -> None:
         tables = self._tables(level)
@@ -207,7 +202,7 @@ class _Grouper:
                 size = len(term[1])  # type: ignore[index]
                 owners.setdefault(size, []).append(i)
                 products.setdefault(size, []).append(term)  # type: ignore[arg-type]
-        found = []
+        tables = []
         for size in sorted(products, reverse=True):
             factors = np.fromiter(chain.from_iterable([term[1] for term in products[size]]), dtype=np.int64)
             codes = np.sort(self.codes[factors].reshape(-1, size), axis=1)
@@ -223,12 +218,12 @@ class _Grouper:
                 counts = np.bincount(owner[here], minlength=len(level))
                 starts = np.searchsorted(owner[here], np.arange(len(level)))
                 of = tuple([int(rank % _INVARIANT) for rank in ranks])
-                found.append(_Table(of, codes[here] & _PLACE, coefficients[here], starts, counts))
-        return found
+                tables.append(_Table(of, codes[here] & _PLACE, coefficients[here], starts, counts))
+        return tables
 
 
 def _sided(codes: Any) -> Any:
-    """Pairs from one group, turned so that each scalar is always on one side, where the pairs allow that.
+    """Pairs from one group, ordered so that each scalar is always on one side, where the pairs allow that.
 
     A product of two matrices that are parts of one array shows then: which factor comes first in it does not
     depend on where the two happen to stand.
@@ -242,7 +237,7 @@ def _sided(codes: Any) -> Any:
         partners.setdefault(x, []).append(y)
         partners.setdefault(y, []).append(x)
     side: dict[int, int] = {}
-    for first in sorted(partners):  # the first of those that hang together is on the left
+    for first in sorted(partners):  # the first of each connected component is on the left
         waiting = [] if first in side else [first]
         side.setdefault(first, 0)
         while waiting:
@@ -253,9 +248,9 @@ def _sided(codes: Any) -> Any:
                     waiting.append(y)
                 elif side[y] == side[x]:
                     return codes
-    turned = codes.copy()
-    turned[alike] = [(x, y) if side[x] == 0 else (y, x) for x, y in pairs]
-    return turned
+    ordered = codes.copy()
+    ordered[alike] = [(x, y) if side[x] == 0 else (y, x) for x, y in pairs]
+    return ordered
 
 
 class _Table(NamedTuple):
@@ -273,8 +268,7 @@ _PLACE: Final = (1 << _BITS) - 1
 _INVARIANT: Final = 1 << 24
 
 
-def operands(node: Node) -> Iterable[int]:
-    """The variables that a node reads."""
+def variables_of(node: MatrixNode) -> Iterable[int]:
     if isinstance(node, Apply):
         return [x for x in node.operands if isinstance(x, int)]
     return chain.from_iterable([factors for _, factors in node.terms])
@@ -283,10 +277,10 @@ def operands(node: Node) -> Iterable[int]:
 def _levels(terms: Terms) -> list[list[int]]:
     """The nodes by the length of the longest way to a leaf."""
     level = [0] * (max(terms.nodes, default=0) + terms.leaves + 1)
-    found: list[list[int]] = []
+    levels: list[list[int]] = []
     for v, node in terms.nodes.items():
-        height = level[v] = 1 + max(map(level.__getitem__, operands(node)), default=0)
-        if height > len(found):
-            found.append([])
-        found[height - 1].append(v)
-    return found
+        height = level[v] = 1 + max(map(level.__getitem__, variables_of(node)), default=0)
+        if height > len(levels):
+            levels.append([])
+        levels[height - 1].append(v)
+    return levels

@@ -15,9 +15,8 @@ from typing import Any, Final
 import numpy as np
 
 from microgrannd import operations as ops
-from microgrannd.compiler.matrix.array_views import ArrayViews, GroupArray, View, whole
-from microgrannd.compiler.matrix.groups import ApplyPart, Block, Group, SumPart, grouped
-from microgrannd.compiler.matrix.groups import operands as read_by
+from microgrannd.compiler.matrix.array_views import ArrayViews, GroupArray, ParameterView, whole
+from microgrannd.compiler.matrix.groups import ApplyPart, Group, LeafBlock, SumPart, grouped, variables_of
 from microgrannd.compiler.matrix.products import factors_of, over_batch, per_sample
 from microgrannd.compiler.matrix.terms import Terms, flattened
 from microgrannd.compiler.tape.tape import Tape
@@ -75,11 +74,11 @@ class MatrixProgram:
 
     tape: Tape
     terms: Terms
-    blocks: tuple[Block, ...]
+    blocks: tuple[LeafBlock, ...]
     groups: list[Group]
     lines: dict[int, Line]
     layout: Any
-    views: dict[str, View]
+    views: dict[str, ParameterView]
     pieces: list[Piece]
     fixed: dict[int, float]
     constants: dict[str, Any]
@@ -94,7 +93,6 @@ def matrix_program(tape: Tape, inputs: Sequence[tuple[str, int]], *, over_batch:
 
 
 def live(program: MatrixProgram) -> dict[int, Line]:
-    """The lines that an output needs."""
     needed = {g for piece in program.pieces for g in _meant(piece.text)}
     for g in sorted(program.lines, reverse=True):
         if g in needed:
@@ -117,21 +115,19 @@ def _meant(text: Expression) -> list[int]:
     return [part.of.group for part in text.parts() if isinstance(part.of, GroupArray)]
 
 
-def _blocks(tape: Tape, inputs: Sequence[tuple[str, int]]) -> tuple[Block, ...]:
+def _blocks(tape: Tape, inputs: Sequence[tuple[str, int]]) -> tuple[LeafBlock, ...]:
     blocks, start = [], 0
     for name, size in inputs:
         if size:
-            blocks.append(Block(name, start, size, True))
+            blocks.append(LeafBlock(name, start, size, True))
         start += size
     if tape.parameters:
-        blocks.append(Block("p", start, len(tape.parameters), False))
+        blocks.append(LeafBlock("p", start, len(tape.parameters), False))
     return tuple(blocks)
 
 
 class _Statements:
-    """Writes the lines, group by group."""
-
-    def __init__(self, tape: Tape, blocks: tuple[Block, ...], over_batch: bool) -> None:
+    def __init__(self, tape: Tape, blocks: tuple[LeafBlock, ...], over_batch: bool) -> None:
         self.tape = tape
         self.over_batch = over_batch
         self.terms = flattened(tape)
@@ -156,7 +152,7 @@ class _Statements:
         for g, group in enumerate(self.groups):
             if group.parts:
                 self.arrays.used = []
-                reads = {self.places[x][0] for v in group.members[:1] for x in read_by(self.terms.nodes[v])}
+                reads = {self.places[x][0] for v in group.members[:1] for x in variables_of(self.terms.nodes[v])}
                 if all(v < limit for v in group.members) and reads <= forward:
                     forward.add(g)
                 if group.final:
@@ -186,27 +182,27 @@ class _Statements:
 
     def _outputs(self) -> tuple[dict[int, tuple[list[int], list[int]]], dict[int, float]]:
         """By group: which outputs are in it and where in the group; and the outputs that are numbers."""
-        found: dict[int, tuple[list[int], list[int]]] = {}
+        outputs: dict[int, tuple[list[int], list[int]]] = {}
         fixed: dict[int, float] = {}
         for i, v in enumerate(self.terms.outputs):
             if isinstance(v, float):
                 fixed[i] = v
                 continue
             g, place = self.places[v]
-            which, where = found.setdefault(g, ([], []))
+            which, where = outputs.setdefault(g, ([], []))
             which.append(i)
             where.append(place)
-        return found, fixed
+        return outputs, fixed
 
     def _labelled(self) -> dict[str, int]:
         """By label: the group of the variable that has it."""
-        return {label: self.places[v][0] for v, found in self.terms.labels.items() for label in found}
+        return {label: self.places[v][0] for v, labels in self.terms.labels.items() for label in labels}
 
     def _final_piece(self, g: int, group: Group) -> Piece:
         outputs = np.array([self.output_of[v] for v in group.members])
         shape: tuple[int, ...] = (group.size,)
-        [(_, part), *others] = group.parts
-        if not others and isinstance(part, SumPart) and len(part.families) == 1 and part.constants is None:
+        [(_, part), *more] = group.parts
+        if not more and isinstance(part, SumPart) and len(part.families) == 1 and part.constants is None:
             coefficient, factors = factors_of(part.families[0])
             result = over_batch(self.arrays, factors, self._count)
             if result.grid is not None:
@@ -224,8 +220,8 @@ class _Statements:
         terms = []
         for family in part.families:
             coefficient, factors = factors_of(family)
-            found = over_batch(self.arrays, factors, self._count)
-            text = found.text if found.grid is None else with_suffix(found.text, ".reshape(-1)")
+            code = over_batch(self.arrays, factors, self._count)
+            text = code.text if code.grid is None else with_suffix(code.text, ".reshape(-1)")
             terms.append((coefficient, text))
         constants = None
         if part.constants is not None:

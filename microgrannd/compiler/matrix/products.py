@@ -10,10 +10,11 @@ It needs NumPy.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from microgrannd.compiler.matrix.array_views import ArrayViews
 from microgrannd.compiler.matrix.groups import Family
 from microgrannd.printing.arrays import (
     indexed,
@@ -25,28 +26,6 @@ from microgrannd.printing.arrays import (
     with_suffix,
 )
 from microgrannd.printing.printer import Expression, called
-
-
-class Arrays(Protocol):
-    """What the products need to know of the arrays; a source is a group, or an array of constants."""
-
-    def varies(self, source: Any) -> bool:
-        """Whether there is one for each sample."""
-
-    def vector(self, source: Any, positions: Any) -> Expression:
-        """Its scalars at a list of positions, along the last axis; one that is repeated all along, once."""
-
-    def row(self, source: Any, positions: Any) -> Expression:
-        """Its scalars at a list of positions, each."""
-
-    def matrix(self, source: Any, positions: Any) -> Expression:
-        """Its scalars at a matrix of positions, along the last two axes."""
-
-    def flag(self, source: Any, positions: Any) -> Expression | None:
-        """Where they are the results of a comparison: its code for true or false."""
-
-    def constant(self, numbers: Any) -> Expression:
-        """An array of numbers by name."""
 
 
 class Factor(NamedTuple):
@@ -64,11 +43,10 @@ class Bundle(NamedTuple):
 
     @property
     def rows(self) -> int:
-        """How many distinct rows there are."""
         return len(self.factors[0].positions)
 
 
-class Found(NamedTuple):
+class FamilyCode(NamedTuple):
     """The code of a family and whether it has a batch axis; `grid` is its shape where it is one over a batch."""
 
     text: Expression
@@ -87,41 +65,39 @@ def factors_of(family: Family) -> tuple[float, list[Factor]]:
 
 
 class _Numbers:
-    """Coefficients that stand in a table; equal rows of it count as one."""
+    """A table of coefficients; equal rows of it count as one."""
 
     def __init__(self, table: Any) -> None:
         self.table = table
 
 
-def per_sample(arrays: Arrays, factors: list[Factor]) -> Found:
-    """The family for each sample."""
+def per_sample(arrays: ArrayViews, factors: list[Factor]) -> FamilyCode:
     varies = any(_varies(arrays, factor) for factor in factors)
     if factors[0].positions.shape[1] == 1:
-        return Found(_elementwise(arrays, factors), varies)
+        return FamilyCode(_elementwise(arrays, factors), varies)
     bundles = _bundles(arrays, factors)
     grid = _grid(*bundles) if len(bundles) == 2 else None
     if grid is not None:
-        return Found(_matrix_product(arrays, *grid), varies)
-    return Found(_row_sums(arrays, factors), varies)
+        return FamilyCode(_matrix_product(arrays, *grid), varies)
+    return FamilyCode(_row_sums(arrays, factors), varies)
 
 
-def over_batch(arrays: Arrays, factors: list[Factor], count: Callable[[], Expression]) -> Found:
+def over_batch(arrays: ArrayViews, factors: list[Factor], count: Callable[[], Expression]) -> FamilyCode:
     """The family summed over the samples; `count` gives the code for how many there are."""
     if not any(_varies(arrays, factor) for factor in factors):
-        found = per_sample(arrays, factors)
-        return Found(product([count(), found.text]), False)
+        return FamilyCode(product([count(), per_sample(arrays, factors).text]), False)
     bundles = _bundles(arrays, factors)
     grid = _grid(*bundles) if len(bundles) == 2 and all(_bundle_varies(arrays, b) for b in bundles) else None
     if grid is not None:
         first, second, place = grid
         matrix = _outer_product(arrays, first, second)
         if place is None:
-            return Found(matrix, False, (first.rows, second.rows))
-        return Found(indexed(with_suffix(matrix, ".reshape(-1)"), "", arrays.constant(place)), False)
-    return Found(summed(per_sample(arrays, factors).text, 0), False)
+            return FamilyCode(matrix, False, (first.rows, second.rows))
+        return FamilyCode(indexed(with_suffix(matrix, ".reshape(-1)"), "", arrays.constant(place)), False)
+    return FamilyCode(summed(per_sample(arrays, factors).text, 0), False)
 
 
-def _elementwise(arrays: Arrays, factors: list[Factor]) -> Expression:
+def _elementwise(arrays: ArrayViews, factors: list[Factor]) -> Expression:
     """A product of vectors. True and false count as 1 and 0 where another factor is a number."""
     flags = [None if isinstance(f.source, _Numbers) else arrays.flag(f.source, f.positions[:, 0]) for f in factors]
     if None not in flags:
@@ -129,26 +105,26 @@ def _elementwise(arrays: Arrays, factors: list[Factor]) -> Expression:
     return product([flag or _vector(arrays, factor, 0) for factor, flag in zip(factors, flags, strict=True)])
 
 
-def _bundles(arrays: Arrays, factors: list[Factor]) -> list[Bundle]:
-    found: list[Bundle] = []
+def _bundles(arrays: ArrayViews, factors: list[Factor]) -> list[Bundle]:
+    bundles: list[Bundle] = []
     for factor in factors:
         which, rows = _distinct_rows(factor)
-        for i, bundle in enumerate(found):
+        for i, bundle in enumerate(bundles):
             if np.array_equal(bundle.which, which):
-                found[i] = Bundle(which, (*bundle.factors, Factor(factor.source, rows)))
+                bundles[i] = Bundle(which, (*bundle.factors, Factor(factor.source, rows)))
                 break
         else:
-            found.append(Bundle(which, (Factor(factor.source, rows),)))
-    if len(found) > 2:  # a common row goes along with any other
-        found.sort(key=lambda bundle: -bundle.rows)
-        while len(found) > 2 and found[-1].rows == 1:
-            common = found.pop()
-            found[-1] = Bundle(found[-1].which, found[-1].factors + common.factors)
-    if len(found) == 1 and len(factors[0].positions) == 1:  # one scalar: what varies, and what does not
-        [bundle] = found
+            bundles.append(Bundle(which, (Factor(factor.source, rows),)))
+    if len(bundles) > 2:  # a common row goes along with any other
+        bundles.sort(key=lambda bundle: -bundle.rows)
+        while len(bundles) > 2 and bundles[-1].rows == 1:
+            common = bundles.pop()
+            bundles[-1] = Bundle(bundles[-1].which, bundles[-1].factors + common.factors)
+    if len(bundles) == 1 and len(factors[0].positions) == 1:  # one scalar: what varies, and what does not
+        [bundle] = bundles
         kinds = [tuple(f for f in bundle.factors if _varies(arrays, f) is varies) for varies in (True, False)]
-        found = [Bundle(bundle.which, kind) for kind in kinds if kind]
-    return found
+        bundles = [Bundle(bundle.which, kind) for kind in kinds if kind]
+    return bundles
 
 
 def _distinct_rows(factor: Factor) -> tuple[Any, Any]:
@@ -167,9 +143,9 @@ def _distinct_rows(factor: Factor) -> tuple[Any, Any]:
 
 
 def _grid(x: Bundle, y: Bundle) -> tuple[Bundle, Bundle, Any] | None:
-    """The bundles in the order in which their grid is that of the scalars, or with where each scalar stands.
+    """The bundles in the order in which their grid is that of the scalars, or with the place of each scalar in it.
 
-    None where they do not meet, or so rarely that the grid would be a waste.
+    None where they do not meet, or so rarely that most of the grid would be wasted.
     """
     size, count = x.rows * y.rows, len(x.which)
     place = x.which * y.rows + y.which
@@ -183,7 +159,7 @@ def _grid(x: Bundle, y: Bundle) -> tuple[Bundle, Bundle, Any] | None:
     return x, y, place
 
 
-def _matrix_product(arrays: Arrays, x: Bundle, y: Bundle, place: Any) -> Expression:
+def _matrix_product(arrays: ArrayViews, x: Bundle, y: Bundle, place: Any) -> Expression:
     if y.rows > 1 and x.rows == 1 and not _bundle_varies(arrays, x):
         x, y = y, x  # the common vector is a parameter's: the matrix times it
     if x.rows == 1 and _bundle_varies(arrays, x) and not _bundle_varies(arrays, y):
@@ -201,7 +177,7 @@ def _matrix_product(arrays: Arrays, x: Bundle, y: Bundle, place: Any) -> Express
     return flat if place is None else indexed(flat, ":, " if varies else "", arrays.constant(place))
 
 
-def _outer_product(arrays: Arrays, x: Bundle, y: Bundle) -> Expression:
+def _outer_product(arrays: ArrayViews, x: Bundle, y: Bundle) -> Expression:
     if x.factors[0].positions.shape[1] == 1:
         left, right = (product([_vector(arrays, f, 0) for f in bundle.factors]) for bundle in (x, y))
         return matrix_product(transposed(left), right)
@@ -209,44 +185,43 @@ def _outer_product(arrays: Arrays, x: Bundle, y: Bundle) -> Expression:
     return called("xp.tensordot", [left, right, Expression("([0, 2], [0, 2])")])
 
 
-def _row_sums(arrays: Arrays, factors: list[Factor]) -> Expression:
+def _row_sums(arrays: ArrayViews, factors: list[Factor]) -> Expression:
     if len(factors[0].positions) == 1:  # which leaves an axis for the only scalar
         keep = any(_varies(arrays, factor) for factor in factors)
         return summed(product([_vector(arrays, factor, None) for factor in factors]), 1 if keep else 0, keep=True)
     return summed(product([_matrix(arrays, factor) for factor in factors]), -1)
 
 
-def _plain(arrays: Arrays, bundle: Bundle) -> Expression:
+def _plain(arrays: ArrayViews, bundle: Bundle) -> Expression:
     """The bundle as a matrix; a single row that varies from sample to sample as a vector."""
     if bundle.rows == 1 and _bundle_varies(arrays, bundle):
         return product([_row(arrays, factor) for factor in bundle.factors])
     return product([_matrix(arrays, factor) for factor in bundle.factors])
 
 
-def _vector(arrays: Arrays, factor: Factor, column: int | None) -> Expression:
+def _read(arrays: ArrayViews, take: Callable[[Any, Any], Expression], source: Any, positions: Any) -> Expression:
+    """A source at some positions, taken as `take` does; coefficients as a table of numbers."""
+    return arrays.constant(source.table.ravel()[positions]) if isinstance(source, _Numbers) else take(source, positions)
+
+
+def _vector(arrays: ArrayViews, factor: Factor, column: int | None) -> Expression:
     """A column of the factor's positions or, for None, its only row."""
     positions = factor.positions[0] if column is None else factor.positions[:, column]
-    if isinstance(factor.source, _Numbers):
-        return arrays.constant(factor.source.table.ravel()[positions])
-    return arrays.vector(factor.source, positions)
+    return _read(arrays, arrays.vector, factor.source, positions)
 
 
-def _row(arrays: Arrays, factor: Factor) -> Expression:
+def _row(arrays: ArrayViews, factor: Factor) -> Expression:
     """The factor's only row."""
-    if isinstance(factor.source, _Numbers):
-        return arrays.constant(factor.source.table.ravel()[factor.positions[0]])
-    return arrays.row(factor.source, factor.positions[0])
+    return _read(arrays, arrays.row, factor.source, factor.positions[0])
 
 
-def _matrix(arrays: Arrays, factor: Factor) -> Expression:
-    if isinstance(factor.source, _Numbers):
-        return arrays.constant(factor.source.table.ravel()[factor.positions])
-    return arrays.matrix(factor.source, factor.positions)
+def _matrix(arrays: ArrayViews, factor: Factor) -> Expression:
+    return _read(arrays, arrays.matrix, factor.source, factor.positions)
 
 
-def _varies(arrays: Arrays, factor: Factor) -> bool:
+def _varies(arrays: ArrayViews, factor: Factor) -> bool:
     return not isinstance(factor.source, _Numbers) and arrays.varies(factor.source)
 
 
-def _bundle_varies(arrays: Arrays, bundle: Bundle) -> bool:
+def _bundle_varies(arrays: ArrayViews, bundle: Bundle) -> bool:
     return any(_varies(arrays, factor) for factor in bundle.factors)

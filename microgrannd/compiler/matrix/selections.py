@@ -15,7 +15,7 @@ from microgrannd.printing.arrays import transposed, transposed_each, with_suffix
 from microgrannd.printing.printer import Expression
 
 
-class Affine(NamedTuple):
+class AffinePattern(NamedTuple):
     """start + row · down + column · across, for as many rows and columns."""
 
     start: int
@@ -25,31 +25,25 @@ class Affine(NamedTuple):
     columns: int
 
     @property
-    def transposed(self) -> Affine:
-        """Rows and columns exchanged."""
-        return Affine(self.start, self.across, self.down, self.columns, self.rows)
+    def transposed(self) -> AffinePattern:
+        return AffinePattern(self.start, self.across, self.down, self.columns, self.rows)
 
 
-def affine(positions: Any) -> Affine | None:
+def affine(positions: Any) -> AffinePattern | None:
     """The regular pattern of a matrix of positions; None where there is none."""
     rows, columns = positions.shape
     start = int(positions[0, 0])
     down = int(positions[1, 0]) - start if rows > 1 else 0
     across = int(positions[0, 1]) - start if columns > 1 else 0
     pattern = start + down * np.arange(rows)[:, None] + across * np.arange(columns)
-    return Affine(start, down, across, rows, columns) if np.array_equal(pattern, positions) else None
+    return AffinePattern(start, down, across, rows, columns) if np.array_equal(pattern, positions) else None
 
 
-def sliced(array: Expression, size: int, positions: Any, axes: str, *, full: bool = False) -> Expression | None:
-    """A list of positions by a slice of the last axis; `axes` says what stands before it: "" or ":, ".
-
-    One that is repeated all along is taken once, unless the `full` length is needed.
-    """
+def sliced(array: Expression, size: int, positions: Any, axes: str) -> Expression | None:
+    """A list of positions by a slice of the last axis; `axes` says what stands before it: "" or ":, "."""
     count = len(positions)
     start, last = int(positions[0]), int(positions[-1])
     step = int(positions[1]) - start if count > 1 else 1
-    if count > 1 and not full and (positions == start).all():
-        count, step, last = 1, 1, start
     if step <= 0 or (count > 1 and not np.array_equal(positions, np.arange(start, last + 1, step))):
         return None
     if count == size:
@@ -58,7 +52,7 @@ def sliced(array: Expression, size: int, positions: Any, axes: str, *, full: boo
     return with_suffix(array, f"[{axes}{start or ''}:{end}{f':{step}' if step > 1 else ''}]")
 
 
-def viewed(array: Expression, size: int, pattern: Affine, axes: str) -> Expression | None:
+def viewed(array: Expression, size: int, pattern: AffinePattern, axes: str) -> Expression | None:
     """A matrix of positions by reshaping; None where its rows overlap or run backwards."""
     start, down, across, rows, columns = pattern
     if rows == 1 or columns == 1:

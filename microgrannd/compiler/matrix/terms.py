@@ -2,8 +2,8 @@
 
 Sums, differences, products and `dot`s that are used in one place only flatten into one n-ary sum of
 products, whatever order and association the code wrote them in; equal terms are counted together and equal
-nodes shared. All other operations stay as they are. The order of adding changes, so results agree with the
-tape's to rounding, not bit for bit. This room may import the tape and the operations.
+nodes shared. All other operations stay as they are. Additions are reordered, so results agree with the tape's
+to rounding, not bit for bit.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ class Apply(NamedTuple):
     operands: tuple[Operand, ...]
 
 
-Node: TypeAlias = Sum | Apply
+MatrixNode: TypeAlias = Sum | Apply
 
 
 class Terms(NamedTuple):
     """The nodes by variable, in an order in which they can be computed; the other variables are leaves."""
 
     leaves: int
-    nodes: dict[int, Node]
+    nodes: dict[int, MatrixNode]
     outputs: tuple[Operand, ...]
     labels: dict[int, tuple[str, ...]]
 
@@ -61,7 +61,7 @@ def flattened(tape: Tape) -> Terms:
 
 
 class _Form:
-    """A sum of products in the making; whoever uses it up may change it."""
+    """A sum of products that is being collected; its only reader may change it."""
 
     __slots__ = ("constant", "terms")
 
@@ -77,7 +77,7 @@ class _Flattener:
         self.occurrences, self.single = _uses(tape, size)
         self.forms: list[_Form | None] = [None] * size
         self.resolved: list[Operand | None] = [None] * size
-        self.nodes: dict[int, Node] = {}
+        self.nodes: dict[int, MatrixNode] = {}
         self.shared: dict[object, int] = {}
         for v in range(tape.leaves):
             self.resolved[v] = v
@@ -99,7 +99,7 @@ class _Flattener:
         return Terms(tape.leaves, self.nodes, outputs, labels)
 
     def _form(self, operation: Operation, operands: tuple[Operand, ...]) -> _Form | None:
-        """What arithmetic makes of its operands; None for an operation that is none."""
+        """A sum, product or other arithmetic of its operands as a form; None for any other operation."""
         if operation is ops.mul:
             return self._product(1.0, operands)
         if operation is ops.add or operation is ops.sum:
@@ -151,7 +151,7 @@ class _Flattener:
         return _Form(scale * form.constant, [(scale * coefficient, factors) for coefficient, factors in form.terms])
 
     def _merged(self, x: _Form, y: _Form) -> _Form:
-        """x + y. The shorter is poured into the longer."""
+        """x + y; the terms of the shorter are added to the longer."""
         if len(x.terms) < len(y.terms):
             x, y = y, x
         x.constant += y.constant
@@ -162,9 +162,9 @@ class _Flattener:
         factors: tuple[int, ...] = ()
         for x in operands:
             if isinstance(x, float):
-                others = [y for y in operands if y is not x]
-                if len(others) == 1 and isinstance(others[0], int):
-                    return self._linear(others[0], x)
+                rest = [y for y in operands if y is not x]
+                if len(rest) == 1 and isinstance(rest[0], int):
+                    return self._linear(rest[0], x)
                 coefficient *= x
                 continue
             form = self.forms[x]
@@ -209,7 +209,7 @@ class _Flattener:
         node = Sum(form.constant, terms)
         return self._node(v, (repr(form.constant), terms), node)
 
-    def _node(self, v: int, key: object, node: Node) -> int:
+    def _node(self, v: int, key: object, node: MatrixNode) -> int:
         place = self.shared.setdefault(key, v)
         if place == v:
             self.nodes[v] = node
@@ -225,11 +225,11 @@ def _collected(terms: list[Term]) -> tuple[Term, ...]:
     if len(terms) == 1:
         [(coefficient, factors)] = terms
         return ((coefficient, tuple(sorted(factors))),)
-    found: dict[tuple[int, ...], float] = {}
+    sums: dict[tuple[int, ...], float] = {}
     for coefficient, factors in terms:
         key = factors if len(factors) == 1 else tuple(sorted(factors))
-        found[key] = found[key] + coefficient if key in found else coefficient
-    return tuple([(found[key], key) for key in sorted(found)])
+        sums[key] = sums[key] + coefficient if key in sums else coefficient
+    return tuple([(sums[key], key) for key in sorted(sums)])
 
 
 def _uses(tape: Tape, size: int) -> tuple[list[int], list[bool]]:

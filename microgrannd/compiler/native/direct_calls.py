@@ -2,9 +2,8 @@
 
 ctypes takes longer to pass five numbers than the numbers take. Here LLVM's code speaks Python's C interface:
 it takes floats, and lists and tuples of them, out of the arguments, runs the kernel and builds the result.
-For anything else, and where a gradient is NaN, it hands the arguments to an ordinary Python function. It
-relies on how CPython lays out its objects, which is probed first; elsewhere there is no fast call. This
-room may import the kernels.
+For anything else it hands the arguments to an ordinary Python function. It relies on how CPython lays out its
+objects, which is probed first; elsewhere there is no fast call.
 """
 
 from __future__ import annotations
@@ -16,11 +15,11 @@ import sysconfig
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
+from microgrannd.compiler.llvm.machine import MachineCode
 from microgrannd.compiler.native.kernel_source import Assembly, kernel, module
-from microgrannd.compiler.native.kernels import Library
-from microgrannd.compiler.tape.shapes import SCALAR, Shape
 from microgrannd.compiler.tape.tape import Tape
 from microgrannd.engine import Value
+from microgrannd.ground.nests import SCALAR, Shape
 
 _MOST_NUMBERS: Final = 200  # inputs and parameters; beyond them the call costs little beside the work
 _FASTCALL: Final = 0x80  # METH_FASTCALL of Python's C interface
@@ -35,8 +34,8 @@ class _MethodDefinition(ctypes.Structure):
     )
 
 
-class Layout(NamedTuple):
-    """Where CPython keeps things, in bytes from an object's start."""
+class ObjectLayout(NamedTuple):
+    """Where CPython keeps what an object holds, in bytes from its start."""
 
     type: int
     number: int
@@ -56,24 +55,24 @@ def fast_function(
     result: Shape | None,
     parameters: Sequence[Value],
     otherwise: Callable[..., Any],
-) -> tuple[Callable[..., Any], Library] | None:
+) -> tuple[Callable[..., Any], MachineCode] | None:
     """A function of arguments of these shapes that gives `otherwise(*arguments)`, only sooner.
 
     `result` is the shape of the values; None stands for a value and the gradients by the arguments. The
-    library has to be kept as long as the function is in use. None where there can be no such function.
+    machine code has to be kept as long as the function is in use. None where there can be no such function.
     """
     layout = _layout()
     plain = all(_is_plain(shape) for shape in (*shapes, *([result] if result else [])))
     if layout is None or not plain or tape.leaves > _MOST_NUMBERS or len(tape.outputs) > _MOST_NUMBERS:
         return None
     caller = _Caller(tape, layout).text(shapes, result, parameters)
-    library = Library(module(kernel(tape, "one"), Assembly(_DECLARED, (caller,))))
-    definition = _MethodDefinition(b"program", library.address("call"), _FASTCALL, None)
+    code = MachineCode(module(kernel(tape, "one"), Assembly(_DECLARED, (caller,))))
+    definition = _MethodDefinition(b"program", code.address("call"), _FASTCALL, None)
     _definitions.append(definition)
     make = ctypes.pythonapi.PyCFunction_NewEx
     make.restype = ctypes.py_object
     make.argtypes = [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
-    return make(ctypes.addressof(definition), otherwise, None), library
+    return make(ctypes.addressof(definition), otherwise, None), code
 
 
 _DECLARED: Final = frozenset(
@@ -91,7 +90,7 @@ _DECLARED: Final = frozenset(
 class _Caller:
     """Writes the function `call(self, arguments, count)`."""
 
-    def __init__(self, tape: Tape, layout: Layout) -> None:
+    def __init__(self, tape: Tape, layout: ObjectLayout) -> None:
         self.tape = tape
         self.layout = layout
         self.lines: list[str] = []
@@ -99,7 +98,6 @@ class _Caller:
         self.place = 0
 
     def text(self, shapes: Sequence[Shape], result: Shape | None, parameters: Sequence[Value]) -> str:
-        """The assembly."""
         for name, size in (("in", len(self.tape.inputs)), ("given", len(parameters)), ("out", len(self.tape.outputs))):
             self.lines.append(f"  %{name} = alloca [{max(size, 1)} x double]")
         self._unless("icmp eq i64 %n, " + str(len(shapes)))
@@ -109,16 +107,12 @@ class _Caller:
             number = self._load("ptr", f"inttoptr (i64 {id(parameter)} to ptr)", self.layout.value)
             self._store(self._load("double", number, self.layout.number), "%given", 8 * i)
         self.lines.append("  call void @one(ptr %in, ptr %given, ptr %out)")
-        if result is None:
-            self._unless_nan()
-            made = self._pair(shapes)
-        else:
-            self.place = 0
-            made = self._build(result)
+        self.place = 0
+        built = self._build(result or Shape(tuple, (), (SCALAR, Shape(tuple, (), tuple(shapes)))))
         return "\n".join(
             [
                 "define ptr @call(ptr %self, ptr %arguments, i64 %n) {",
-                *("entry:", *self.lines, f"  ret ptr {made}"),
+                *("entry:", *self.lines, f"  ret ptr {built}"),
                 "otherwise:",
                 "  %slow = call ptr @PyObject_Vectorcall(ptr %self, ptr %arguments, i64 %n, ptr null)",
                 "  ret ptr %slow",
@@ -141,13 +135,13 @@ class _Caller:
         self.lines.append(f"  store double {number}, ptr {self._at(pointer, offset)}, align 8")
 
     def _unless(self, holds: str) -> None:
-        """Leave for the ordinary function unless the comparison holds."""
+        """Go to the ordinary function unless the comparison holds."""
         flag = self._new(holds)
         self.lines += [f"  br i1 {flag}, label %l{self.count}, label %otherwise", f"l{self.count}:"]
 
     def _is_a(self, thing: str, kind: type) -> None:
-        found = self._load("ptr", thing, self.layout.type)
-        self._unless(f"icmp eq ptr {found}, inttoptr (i64 {id(kind)} to ptr)")
+        own = self._load("ptr", thing, self.layout.type)
+        self._unless(f"icmp eq ptr {own}, inttoptr (i64 {id(kind)} to ptr)")
 
     def _read(self, thing: str, shape: Shape) -> None:
         if shape.kind is None:
@@ -164,29 +158,16 @@ class _Caller:
         for i, part in enumerate(shape.parts):
             self._read(self._load("ptr", items, offset + 8 * i), part)
 
-    def _unless_nan(self) -> None:
-        total = self._load("double", "%out", 8)
-        for k in range(2, len(self.tape.outputs)):
-            total = self._new(f"fadd double {total}, {self._load('double', '%out', 8 * k)}")
-        self._unless(f"fcmp ord double {total}, {total}")
-
-    def _float(self) -> str:
-        self.place += 1
-        return self._new(f"call ptr @PyFloat_FromDouble(double {self._load('double', '%out', 8 * (self.place - 1))})")
-
     def _build(self, shape: Shape) -> str:
         if shape.kind is None:
-            return self._float()
+            number = self._load("double", "%out", 8 * self.place)
+            self.place += 1
+            return self._new(f"call ptr @PyFloat_FromDouble(double {number})")
         kind = "List" if shape.kind is list else "Tuple"
-        made = self._new(f"call ptr @Py{kind}_New(i64 {len(shape.parts)})")
+        nest = self._new(f"call ptr @Py{kind}_New(i64 {len(shape.parts)})")
         for i, part in enumerate(shape.parts):
-            self.lines.append(f"  call i32 @Py{kind}_SetItem(ptr {made}, i64 {i}, ptr {self._build(part)})")
-        return made
-
-    def _pair(self, shapes: Sequence[Shape]) -> str:
-        """The value and the gradients."""
-        self.place = 0
-        return self._build(Shape(tuple, (), (SCALAR, Shape(tuple, (), tuple(shapes)))))
+            self.lines.append(f"  call i32 @Py{kind}_SetItem(ptr {nest}, i64 {i}, ptr {self._build(part)})")
+        return nest
 
 
 def _is_plain(shape: Shape) -> bool:
@@ -194,7 +175,7 @@ def _is_plain(shape: Shape) -> bool:
 
 
 @functools.cache
-def _layout() -> Layout | None:
+def _layout() -> ObjectLayout | None:
     """CPython's layout, as far as it is the one that is known; None where it is not."""
     if sys.implementation.name != "cpython" or sysconfig.get_config_var("Py_GIL_DISABLED") or ctypes.sizeof(
         ctypes.c_void_p
@@ -212,7 +193,7 @@ def _layout() -> Layout | None:
     of_value = next((at for at in range(16, value.__sizeof__(), 8) if _word(value, at) == id(value._data)), None)
     if tuple_items is None or of_value is None:
         return None
-    return Layout(type=8, number=16, size=16, list_items=24, tuple_items=tuple_items, value=of_value)
+    return ObjectLayout(type=8, number=16, size=16, list_items=24, tuple_items=tuple_items, value=of_value)
 
 
 def _word(thing: object, offset: int) -> int:

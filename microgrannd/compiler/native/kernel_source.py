@@ -2,8 +2,7 @@
 
 The batch kernels take eight samples at a time, a lane each. The last block of a batch is moved back so
 that it stays inside, and its lanes that were counted already are masked. Long tapes are cut into
-functions that hand their variables on in memory, so that compiling takes time in proportion to length.
-This room may import the emitter, the operations in assembly, and the tape.
+functions that pass their variables on in memory, so that compiling takes time in proportion to length.
 """
 
 from __future__ import annotations
@@ -30,9 +29,8 @@ def kernel_source(tape: Tape, kind: Kind) -> str:
 
     `one(inputs, parameters, outputs)` reads and writes arrays of numbers. `each(columns, parameters,
     outputs, begin, end, limit)` reads and writes arrays of columns; `limit`, at least 8, is how many
-    samples the columns have. It gives 1 where any output but the first is NaN, else 0. `rows` has one more
-    argument before `begin`: how far apart the numbers of each column lie, first the inputs', then the
-    outputs'. `total` has the arguments of `each`, and its outputs are numbers.
+    samples the columns have. `rows` has one more argument before `begin`: how far apart the numbers of each
+    column lie, first the inputs', then the outputs'. `total` has the arguments of `each`, and its outputs are numbers.
     """
     return module(kernel(tape, kind))
 
@@ -47,7 +45,7 @@ class Assembly(NamedTuple):
 def kernel(tape: Tape, kind: Kind, name: str = "") -> Assembly:
     """One kernel, called as its kind unless it has a name of its own."""
     tape = narrowed(expanded(tape, known(1 if kind == "one" else LANES)))
-    return _Writer(tape, kind, name or kind).assembly()
+    return _KernelWriter(tape, kind, name or kind).assembly()
 
 
 def work(tape: Tape) -> int:
@@ -56,14 +54,11 @@ def work(tape: Tape) -> int:
 
 
 def module(*parts: Assembly) -> str:
-    """The parts as one module."""
     declared = sorted(frozenset().union(*[part.declared for part in parts]))
     return "\n\n".join([*declared, *[text for part in parts for text in part.functions], "!0 = !{}"]) + "\n"
 
 
-class _Writer:
-    """Writes the functions of one kernel."""
-
+class _KernelWriter:
     def __init__(self, tape: Tape, kind: Kind, name: str) -> None:
         self.tape = tape
         self.kind = kind
@@ -87,8 +82,6 @@ class _Writer:
         declared = self.declared | self.operations.declared
         return Assembly(frozenset(declared), (*self.operations.written.values(), *self.functions, main))
 
-    # ---- kernels
-
     def _one(self) -> str:
         e = Emitter()
         self._body(e, lambda j: e.load(e.element("%columns", j)))
@@ -100,9 +93,6 @@ class _Writer:
         e.do("%place = alloca i64")
         if self.kind == "total":
             self._clear(e)
-        else:
-            e.do(f"%odd = alloca {e.flag}")
-            e.do(f"store {e.flag} zeroinitializer, ptr %odd")
         read, sink = self._access(e)
         hoisted = self._hoisted(e)
         e.do("%last = sub i64 %limit, 8")
@@ -129,12 +119,8 @@ class _Writer:
                 self._block(e, 8 * k)
                 total = e.summed(e.load(e.element("%sums", k, e.number)))
                 e.do(f"store double {total}, ptr {e.element('%outputs', k)}")
-            e.do("ret void")
-            return self._function(f"define void @{self.name}({arguments})", e)
-        odd = e.line(f"bitcast {e.flag} {e.line(f'load {e.flag}, ptr %odd')} to i{LANES}")
-        found = e.line(f"icmp ne i{LANES} {odd}, 0")
-        e.do(f"ret i64 {e.line(f'zext i1 {found} to i64')}")
-        return self._function(f"define i64 @{self.name}({arguments})", e)
+        e.do("ret void")
+        return self._function(f"define void @{self.name}({arguments})", e)
 
     def _access(self, e: Emitter) -> tuple[Callable[[int], str], Callable[[int, str], None]]:
         """How the kernel reads an input and what it does with an output."""
@@ -143,19 +129,8 @@ class _Writer:
         if self.kind == "total":
             return lambda j: e.load(e.element(columns[j], "%s")), lambda k, x: self._accumulate(e, k, x)
         results = [e.line(f"load ptr, ptr {e.element('%outputs', k, 'ptr')}") for k in range(count)]
-
-        def watch(k: int, x: str) -> None:
-            if k:
-                seen = e.either(e.line(f"load {e.flag}, ptr %odd"), e.compare("uno", x, x))
-                e.do(f"store {e.flag} {seen}, ptr %odd")
-
         if self.kind == "each":
-
-            def write(k: int, x: str) -> None:
-                e.store(x, e.element(results[k], "%s"))
-                watch(k, x)
-
-            return lambda j: e.load(e.element(columns[j], "%s")), write
+            return lambda j: e.load(e.element(columns[j], "%s")), lambda k, x: e.store(x, e.element(results[k], "%s"))
         strides = [e.line(f"load i64, ptr {e.element('%strides', j, 'i64')}") for j in range(inputs + count)]
 
         def read_apart(j: int) -> str:
@@ -172,22 +147,15 @@ class _Writer:
             for lane in range(LANES):
                 pointer = e.element(pointer, stride) if lane else pointer
                 e.do(f"store double {e.line(f'extractelement {e.number} {x}, i64 {lane}')}, ptr {pointer}, align 8")
-            watch(k, x)
 
         return read_apart, write_apart
 
     def _mask(self, e: Emitter) -> None:
         """The lanes whose samples are from `i` to before `end`."""
-        iota = ", ".join(f"i64 {lane}" for lane in range(LANES))
-        lanes = e.line(f"add {e.integer} {self._spread_integer(e, '%s')}, <{iota}>")
-        fresh = e.line(f"icmp sge {e.integer} {lanes}, {self._spread_integer(e, '%i')}")
-        inside = e.line(f"icmp slt {e.integer} {lanes}, {self._spread_integer(e, '%end')}")
+        lanes = e.line(f"add {e.integer} {e.spread('%s', 'i64')}, {e.multiples(1)}")
+        fresh = e.line(f"icmp sge {e.integer} {lanes}, {e.spread('%i', 'i64')}")
+        inside = e.line(f"icmp slt {e.integer} {lanes}, {e.spread('%end', 'i64')}")
         e.do(f"%mask = and {e.flag} {fresh}, {inside}")
-
-    @staticmethod
-    def _spread_integer(e: Emitter, n: str) -> str:
-        first = e.line(f"insertelement {e.integer} poison, i64 {n}, i64 0")
-        return e.line(f"shufflevector {e.integer} {first}, {e.integer} poison, <{LANES} x i32> zeroinitializer")
 
     def _accumulate(self, e: Emitter, k: int, x: str) -> None:
         place = e.element("%sums", k, e.number)
@@ -209,8 +177,6 @@ class _Writer:
 
     def _parameter(self, e: Emitter, i: int) -> str:
         return e.spread(e.line(f"load double, ptr {e.element('%parameters', i)}, align 8, !invariant.load !0"))
-
-    # ---- what happens between reading and writing
 
     def _body(
         self,
@@ -299,9 +265,9 @@ class _Writer:
         e.do("call void @free(ptr %tape)")
 
     @staticmethod
-    def _block(e: Emitter, turn: int) -> None:
-        """Start another basic block at every so many turns: LLVM takes longer than linear time for a long one."""
-        if turn % BLOCK == 0:
+    def _block(e: Emitter, done: int) -> None:
+        """Start a basic block after every `BLOCK` instructions: LLVM takes more than linear time for a long one."""
+        if done % BLOCK == 0:
             label = f"b{len(e.lines)}"
             e.do(f"br label %{label}")
             e.lines.append(f"{label}:")

@@ -15,8 +15,10 @@ from typing import Any, Final, Protocol
 
 from microgrannd.compiler.batches import PART, chosen, rows_of
 from microgrannd.compiler.llvm.emitter import LANES
+from microgrannd.compiler.llvm.machine import MachineCode, optimisation, pointers
 from microgrannd.compiler.native.fit_source import fit_source
-from microgrannd.compiler.native.kernels import Library, optimisation, padded, pointers
+from microgrannd.compiler.native.kernel_source import work
+from microgrannd.compiler.native.kernels import padded
 from microgrannd.compiler.steps import Steps, others, places, settings_of
 from microgrannd.compiler.tape.tape import Tape
 from microgrannd.compiler.tape.trace import Trace
@@ -51,14 +53,14 @@ class NativeFit:
         self.tape = tape
         self.steps = steps
         self.cache = cache
-        self._compiled: dict[bool, tuple[Any, Library]] = {}
+        self._compiled: dict[bool, tuple[Any, MachineCode]] = {}
 
     def function(self, guarded: bool) -> Any:
         """The native function, with or without the guards that infinite numbers need."""
         if guarded not in self._compiled:
             tape = self.tape(guarded)
-            library = Library(fit_source(tape, self.steps, guarded=guarded), optimisation(tape), self.cache)
-            self._compiled[guarded] = (_FIT(library.address("fit")), library)
+            code = MachineCode(fit_source(tape, self.steps, guarded=guarded), optimisation(work(tape)), self.cache)
+            self._compiled[guarded] = (_FIT(code.address("fit")), code)
         return self._compiled[guarded][0]
 
 

@@ -19,21 +19,6 @@ def simplify(tape: Tape) -> Tape:
     return drop_dead(rewrite(tape, _constant, _identity, _shared))
 
 
-def fold_constants(tape: Tape) -> Tape:
-    """Operations on constants alone are computed now."""
-    return rewrite(tape, _constant)
-
-
-def apply_identities(tape: Tape) -> Tape:
-    """Algebra that holds for every float, infinities and NaN included."""
-    return rewrite(tape, _identity)
-
-
-def share(tape: Tape) -> Tape:
-    """The same operation on the same operands is computed once."""
-    return rewrite(tape, _shared)
-
-
 def drop_dead(tape: Tape) -> Tape:
     """Only the instructions that an output depends on."""
     leaves = tape.leaves

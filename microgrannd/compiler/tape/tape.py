@@ -2,7 +2,7 @@
 
 Variables are numbered: first the inputs, then the parameters, then one for each instruction. An operand is
 a variable (an int) or a constant (a float). The gradients are ordinary instructions: the tape knows
-operations, and no derivatives. This room may import the operations and the notation.
+operations, and no derivatives.
 """
 
 from __future__ import annotations
@@ -105,13 +105,13 @@ class Tape:
         return [("inputs", self.inputs), ("parameters", self.parameters)]
 
 
-# A rule looks at an operation and its operands and gives what stands for it: an operand that is there
-# already, another instruction, or None where it has nothing to say.
+# A rule looks at an operation and its operands and gives what replaces it: an operand that is there already,
+# another instruction, or None to leave it as it is.
 Rule = Callable[["Rewriter", Operation, tuple[Operand, ...]], Operand | Instruction | None]
 
 
 class Rewriter:
-    """Writes a new tape while it reads an old one: each instruction is renumbered and put to the rules."""
+    """Writes a new tape while it reads an old one: each instruction is renumbered, and the rules are applied to it."""
 
     def __init__(self, tape: Tape, rules: Sequence[Rule]) -> None:
         self.tape = tape
@@ -127,7 +127,6 @@ class Rewriter:
         return self.instructions[x - self.leaves]
 
     def rewritten(self) -> Tape:
-        """The new tape."""
         tape, leaves = self.tape, self.leaves
         new: list[Operand] = list(range(leaves))
         labels = {v: label for v, label in tape.labels.items() if v < leaves}
@@ -145,8 +144,8 @@ class Rewriter:
         return Tape(tape.inputs, tape.parameters, tuple(self.instructions), outputs, forward, labels)
 
     def place(self, operation: Operation, operands: tuple[Operand, ...]) -> Operand:
-        """Where the result of an instruction is in the new tape, once the rules have had their say."""
-        for _ in range(8):  # a rule's answer may be food for another rule; this ends any quarrel
+        """Where the result of an instruction is in the new tape, after the rules were applied to it."""
+        for _ in range(8):  # a rule's answer is put to the rules again; the limit ends a cycle of them
             for rule in self.rules:
                 answer = rule(self, operation, operands)
                 if answer is not None:

@@ -1,8 +1,7 @@
-"""From a function, or from a graph that stands already, to a tape; and from a tape to one with gradients.
+"""From a function, or from a graph that is there already, to a tape; and from a tape to one with gradients.
 
 A function is run once, on Values, while the engine keeps every node (`modes.tracing`). The gradients are
-those of `passes.final_gradients`, which sees the tape's instructions as Values again. This room may import
-the tape, the nests, and the floors beneath the compiler.
+those of `passes.final_gradients`, which sees the tape's instructions as Values again.
 """
 
 from __future__ import annotations
@@ -15,13 +14,13 @@ from typing import Any
 from microgrannd import operations
 from microgrannd.calculus.passes import final_gradients, gradients
 from microgrannd.calculus.variable import Variable
-from microgrannd.compiler.tape.shapes import SCALAR, Shape, builder, leaf_names, shape_of
 from microgrannd.compiler.tape.tape import Instruction, Operand, Tape
 from microgrannd.engine import Constant, Value, number_of, topological_order
 from microgrannd.ground import modes
 from microgrannd.ground.errors import TracingError
 from microgrannd.ground.functions import argument_names
-from microgrannd.ground.nests import leaves as flatten
+from microgrannd.ground.nests import SCALAR, Shape, builder, leaf_names, shape_of
+from microgrannd.ground.nests import leaves as scalars_of
 from microgrannd.nodes.refusing import tracing
 
 
@@ -45,8 +44,7 @@ class Trace:
 def trace(function: Callable[..., Any], arguments: Sequence[Any]) -> Trace:
     """Run the function on Values with the arguments' numbers and keep what it does.
 
-    >>> found = trace(lambda x: x[0] * x[1] + 1, ([2.0, 3.0],))
-    >>> print(found.tape)
+    >>> print(trace(lambda x: x[0] * x[1] + 1, ([2.0, 3.0],)).tape)
     inputs x0, x1
     v2 = x0 * x1
     v3 = v2 + 1
@@ -57,17 +55,17 @@ def trace(function: Callable[..., Any], arguments: Sequence[Any]) -> Trace:
     inputs: list[Value] = []
     nests = []
     for name, shape, argument in zip(names, shapes, arguments, strict=True):
-        leaves = [Variable(x, label) for x, label in zip(flatten(argument), leaf_names(name, shape), strict=True)]
+        leaves = [Variable(x, label) for x, label in zip(scalars_of(argument), leaf_names(name, shape), strict=True)]
         nests.append(builder(shape)(leaves, 0))
         inputs += leaves
     with tracing(Value) as nodes:
         result = function(*nests)
-    outputs = [_checked_output(x) for x in flatten(result)]
+    outputs = [_checked_output(x) for x in scalars_of(result)]
     return _trace(_function_name(function), names, shapes, shape_of(result), inputs, outputs, nodes)
 
 
 def trace_graph(output: Value, inputs: Sequence[Value]) -> Trace:
-    """The trace of a graph that stands already; its other leaves are parameters.
+    """The trace of a graph that is there already; its other leaves are parameters.
 
     >>> x, w = Value(2.0, label="x"), Value(3.0, label="w")
     >>> print(trace_graph(w * x, [x]).tape)
@@ -140,12 +138,12 @@ def _derived(
                 variables[v].label = label
         [output] = tape.outputs
         forward = len(nodes)
-        found = derive(variables[output] if isinstance(output, int) else output, leaves)
+        outputs = derive(variables[output] if isinstance(output, int) else output, leaves)
     places: dict[Value, int] = {leaf: v for v, leaf in enumerate(leaves)}
     instructions = _instructions(nodes, places)
     labels = {places[node]: node.label for node in (*leaves, *nodes) if node.label}
-    outputs = tuple(x if isinstance(x, float) else _operand(x, places) for x in found)
-    return Tape(tape.inputs, tape.parameters, instructions, outputs, forward, labels)
+    operands = tuple(x if isinstance(x, float) else _operand(x, places) for x in outputs)
+    return Tape(tape.inputs, tape.parameters, instructions, operands, forward, labels)
 
 
 def _trace(
@@ -158,10 +156,10 @@ def _trace(
     traced: list[Value],
 ) -> Trace:
     roots = [x for x in outputs if isinstance(x, Value)]
-    moment = {node: i for i, node in enumerate(traced)}
+    position = {node: i for i, node in enumerate(traced)}
     order = topological_order(*roots)
-    # In the order of making, which is that of the code; what stood before the trace comes first.
-    nodes = sorted((node for node in order if node.op is not None), key=lambda node: moment.get(node, -1))
+    # In the order of the code; what was there before the trace comes first.
+    nodes = sorted((node for node in order if node.op is not None), key=lambda node: position.get(node, -1))
     given = set(inputs)
     leaves = (x for x in (*(parent for node in nodes for parent in node.parents), *roots) if x.op is None)
     parameters = [x for x in dict.fromkeys(leaves) if not isinstance(x, Constant) and x not in given]

@@ -1,7 +1,7 @@
 """Writing loops in LLVM's assembly, over numbers in memory, eight at a time.
 
-A loop keeps its index and what it carries from turn to turn in registers. Where fewer than eight numbers
-are left, a mask says which lanes count. This room may import the emitter.
+A loop keeps its index and what it carries from one iteration to the next in registers. Where fewer than eight
+numbers are left, a mask says which lanes count.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from microgrannd.compiler.llvm.emitter import LANES, Emitter
 
 @dataclass(frozen=True)
 class Loop:
-    """A loop that is being written: its index, and what it carries from turn to turn."""
+    """A loop that is being written: its index, and what it carries from one iteration to the next."""
 
     name: str
     index: str
@@ -22,7 +22,7 @@ class Loop:
     kinds: tuple[str, ...]
     first: tuple[str, ...]
     before: str
-    place: int
+    head: int  # where its phi lines go among the emitter's lines
     step: str
 
 
@@ -52,15 +52,14 @@ class LoopEmitter(Emitter):
         """End the loop with what it carries on; after it the carried values have their last names."""
         after = self.line(f"add i64 {loop.index}, {loop.step}")
         self.do(f"br label %{loop.name}")
-        come = [f"  {loop.index} = phi i64 [ 0, %{loop.before} ], [ {after}, %{self.block} ]"]
+        phis = [f"  {loop.index} = phi i64 [ 0, %{loop.before} ], [ {after}, %{self.block} ]"]
         for name, kind, first, now in zip(loop.carried, loop.kinds, loop.first, carried, strict=True):
-            come.append(f"  {name} = phi {kind} [ {first}, %{loop.before} ], [ {now}, %{self.block} ]")
-        self.lines[loop.place] = "\n".join(come)
+            phis.append(f"  {name} = phi {kind} [ {first}, %{loop.before} ], [ {now}, %{self.block} ]")
+        self.lines[loop.head] = "\n".join(phis)
         self.start(f"{loop.name}.done")
         return loop.carried
 
     def start(self, label: str) -> None:
-        """Start a basic block."""
         self.lines.append(f"{label}:")
         self.block = label
 
@@ -70,19 +69,9 @@ class LoopEmitter(Emitter):
             return pointer
         return self.element(pointer, index if stride in (1, "1") else self.line(f"mul i64 {index}, {stride}"))
 
-    # ---- masks
-
-    def spread_integer(self, n: str) -> str:
-        """An integer in all lanes."""
-        first = self.line(f"insertelement {self.integer} poison, i64 {n}, i64 0")
-        return self.line(
-            f"shufflevector {self.integer} {first}, {self.integer} poison, <{LANES} x i32> zeroinitializer"
-        )
-
     def mask(self, left: str) -> str:
         """The lanes before `left`."""
-        iota = ", ".join(f"i64 {lane}" for lane in range(LANES))
-        return self.line(f"icmp slt {self.integer} <{iota}>, {self.spread_integer(left)}")
+        return self.line(f"icmp slt {self.integer} {self.multiples(1)}, {self.spread(left, 'i64')}")
 
     def load_where(self, mask: str, pointer: str, kind: str = "double") -> str:
         """The numbers at a pointer, zero in the other lanes."""
@@ -91,33 +80,30 @@ class LoopEmitter(Emitter):
         return self.line(f"call {vector} {name}(ptr {pointer}, i32 8, {self.flag} {mask}, {vector} zeroinitializer)")
 
     def store_where(self, mask: str, x: str, pointer: str) -> None:
-        """Put the numbers of some lanes at a pointer."""
         name = f"@llvm.masked.store.v{LANES}f64.p0"
         self.declared.add(f"declare void {name}({self.number}, ptr, i32, {self.flag})")
         self.do(f"call void {name}({self.number} {x}, ptr {pointer}, i32 8, {self.flag} {mask})")
 
     def gather_where(self, mask: str, pointer: str, offsets: str) -> str:
-        """Numbers from here and there, so far from a pointer, zero in the other lanes."""
+        """The numbers at these offsets from a pointer, zero in the other lanes."""
         pointers = f"<{LANES} x ptr>"
         name = f"@llvm.masked.gather.v{LANES}f64.v{LANES}p0"
         self.declared.add(f"declare {self.number} {name}({pointers}, i32, {self.flag}, {self.number})")
-        places = self.line(f"getelementptr double, ptr {pointer}, {self.integer} {offsets}")
-        return self.line(
-            f"call {self.number} {name}({pointers} {places}, i32 8, {self.flag} {mask}, {self.number} zeroinitializer)"
-        )
+        each = self.line(f"getelementptr double, ptr {pointer}, {self.integer} {offsets}")
+        rest = f"i32 8, {self.flag} {mask}, {self.number} zeroinitializer"
+        return self.line(f"call {self.number} {name}({pointers} {each}, {rest})")
 
     def scatter_where(self, mask: str, x: str, pointer: str, offsets: str) -> None:
-        """Put the numbers of some lanes here and there, so far from a pointer."""
+        """Store the numbers of some lanes at these offsets from a pointer."""
         pointers = f"<{LANES} x ptr>"
         name = f"@llvm.masked.scatter.v{LANES}f64.v{LANES}p0"
         self.declared.add(f"declare void {name}({self.number}, {pointers}, i32, {self.flag})")
-        places = self.line(f"getelementptr double, ptr {pointer}, {self.integer} {offsets}")
-        self.do(f"call void {name}({self.number} {x}, {pointers} {places}, i32 8, {self.flag} {mask})")
+        each = self.line(f"getelementptr double, ptr {pointer}, {self.integer} {offsets}")
+        self.do(f"call void {name}({self.number} {x}, {pointers} {each}, i32 8, {self.flag} {mask})")
 
     def spread_from(self, pointer: str) -> str:
         """The one number at a pointer in all lanes."""
         return self.spread(self.line(f"load double, ptr {pointer}, align 8"))
 
     def function(self, head: str) -> str:
-        """The whole function."""
         return "\n".join([f"{head} {{", "entry:", *self.lines, "}"])

@@ -1,8 +1,7 @@
 """Loops: array code in native code of its own.
 
 The code is run once on symbolic arrays; what they recorded becomes loops, which LLVM compiles. There is one
-module with the product of matrices for all programs. This room may import the loops' assembly, the symbolic
-arrays and the native backend; it needs NumPy and llvmlite.
+module with the product of matrices for all programs. It needs NumPy and llvmlite.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import ctypes
 import functools
 import math
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final
@@ -25,9 +24,9 @@ from microgrannd.compiler.arrays.loops.plan import Result
 from microgrannd.compiler.arrays.loops.products import product_source
 from microgrannd.compiler.arrays.loops.source import loop_source
 from microgrannd.compiler.arrays.loops.strides import SAMPLES
-from microgrannd.compiler.arrays.loops.symbolic import Array, Count, Given, Recording, View, applied
-from microgrannd.compiler.native.kernels import Library as Compiled
-from microgrannd.compiler.native.kernels import pointers, processor
+from microgrannd.compiler.arrays.loops.symbolic import Argument, Array, ArrayRecording, Count, View, applied
+from microgrannd.compiler.llvm.machine import MachineCode, pointers, processor
+from microgrannd.ground.nests import items, mapped
 
 
 def loops_library(cache: Path | None = None) -> Library:
@@ -54,8 +53,8 @@ def _array(thing: Any) -> Any:
 class LoopFunction:
     """A function of arrays, compiled when it is first called, which is when the sizes of its arrays are known.
 
-    It takes and gives arrays and lists and tuples of them. An array of one axis is there once, one of more has
-    the samples along the first; a whole number is how many samples there are, any other number a number.
+    It takes and gives arrays, and lists and tuples of them. An array with one axis is the same for all samples, one
+    with more has the samples along the first; an int is how many samples there are, a float a number.
     """
 
     def __init__(self, function: Callable[..., Any], cache: Path | None = None) -> None:
@@ -65,16 +64,15 @@ class LoopFunction:
         self._spare: list[tuple[Any, int]] = []  # workspaces that are not in use, with their addresses
 
     def __call__(self, xp: Any, *given: Any) -> Any:
-        """The function's results."""
-        leaves = _leaves(given)
-        if leaves[0].__class__ is Array:  # it is part of a function that is being compiled
+        arguments = items(given)
+        if arguments[0].__class__ is Array:  # it is part of a function that is being compiled
             return self.function(xp, *given)
         if self._run is None:
             with _lock:
                 if self._run is None:
                     self._compile(xp, given)
         arrays, numbers, samples = [], [], 1
-        for x in leaves:
+        for x in arguments:
             if isinstance(x, np.ndarray):
                 arrays.append(x)
                 samples = len(x) if x.ndim > 1 else samples
@@ -83,80 +81,61 @@ class LoopFunction:
             else:
                 samples = x
         work, at_work = self._spare.pop() if self._spare else (None, 0)
-        if work is None or len(work) < self._work.of(samples):
-            work = np.empty(self._work.of(samples) + 1)
+        if work is None or len(work) < self._workspace.at(samples):
+            work = np.empty(self._workspace.at(samples) + 1)
             at_work = _address(work)
-        row = np.empty(self._room.of(samples) + 1)
+        row = np.empty(self._length.at(samples) + 1)
         scalars = (ctypes.c_double * len(numbers))(*numbers)
         addresses = (ctypes.c_void_p * (1 + len(arrays)))(ctypes.addressof(scalars), *map(_address, arrays))
         self._run(addresses, self._tables, _address(row), at_work, *self._products[:2], samples)
         self._spare.append((work, at_work))
-        made = iter([row[plain] if plain else _part(row, result, samples) for plain, result in self._results])
-        found = iter([next(made) if origin < 0 else arrays[origin] for origin in self._origins])
-        return _replaced(self._nest, found)
+        computed = iter([row[plain] if plain else _part(row, result, samples) for plain, result in self._results])
+        results = iter([next(computed) if origin < 0 else arrays[origin] for origin in self._origins])
+        return mapped(lambda x: next(results) if isinstance(x, Array) else x, self._nest)
 
     def _compile(self, xp: Any, given: Sequence[Any]) -> None:
-        recording = Recording()
-        leaves = _leaves(given)
-        numbers = sum(isinstance(x, float) for x in leaves)
-        scalars = recording.array((numbers,), Given(0))
+        recording = ArrayRecording()
+        arguments = items(given)
+        numbers = sum(isinstance(x, float) for x in arguments)
+        scalars = recording.array((numbers,), Argument(0))
         places = iter(range(numbers))
-        indices = iter(range(1, 1 + len(leaves)))
+        indices = iter(range(1, 1 + len(arguments)))
 
         def symbolic(x: Any) -> Array:
             if isinstance(x, float):
                 return recording.array((), View(scalars, next(places), ()))
             if isinstance(x, int):
                 return recording.array((), Count())
-            return recording.array((SAMPLES, *x.shape[1:]) if _has_samples(x) else x.shape, Given(next(indices)))
+            return recording.array((SAMPLES, *x.shape[1:]) if _has_samples(x) else x.shape, Argument(next(indices)))
 
-        self._nest = self.function(xp, *_replaced(given, map(symbolic, leaves), every=True))
-        found = [x for x in _leaves(self._nest) if isinstance(x, Array)]
-        # A result that is an argument is that array itself; -1 for what is made.
-        self._origins = [x.making.index - 1 if isinstance(x.making, Given) else -1 for x in found]
-        found = [x for x in found if not isinstance(x.making, Given)]
-        source = loop_source(recording, found)
+        self._nest = self.function(xp, *mapped(symbolic, given))
+        results = [x for x in items(self._nest) if isinstance(x, Array)]
+        # A result that is an argument is that array itself; -1 for what is computed.
+        self._origins = [x.definition.index - 1 if isinstance(x.definition, Argument) else -1 for x in results]
+        source = loop_source(recording, [x for x in results if not isinstance(x.definition, Argument)])
         self._results = [(_plain(result), result) for result in source.results]
-        self._room, self._work = source.room, source.work
+        self._length, self._workspace = source.length, source.workspace
         self._known = source.known
         self._tables = pointers(self._known)
-        self._library = Compiled(source.text, 1, self.cache)
+        self._code = MachineCode(source.text, 1, self.cache)
         self._products = _products()
-        self._run = _SIGNATURE(self._library.address("run"))
-
-
-def _leaves(nest: Sequence[Any]) -> list[Any]:
-    """What is in lists and tuples."""
-    found: list[Any] = []
-    for x in nest:
-        if isinstance(x, list | tuple):
-            found += _leaves(x)
-        else:
-            found.append(x)
-    return found
-
-
-def _replaced(nest: Any, others: Iterator[Any], *, every: bool = False) -> Any:
-    """The nest with others in it, in place of every leaf or of the symbolic arrays."""
-    if isinstance(nest, list | tuple):
-        return type(nest)([_replaced(x, others, every=every) for x in nest])
-    return next(others) if every or isinstance(nest, Array) else nest
+        self._run = _SIGNATURE(self._code.address("run"))
 
 
 def _has_samples(x: Any) -> bool:
-    """Whether it tells how many samples there are."""
+    """Whether it says how many samples there are."""
     return isinstance(x, int) or (isinstance(x, np.ndarray) and x.ndim > 1)
 
 
 def _plain(result: Result) -> slice | None:
-    """Where a result is, if it is a row of numbers that does not depend on how many samples there are."""
-    start, (size, *others) = result.start, [*result.shape, 0]
-    return slice(start.fixed, start.fixed + size) if len(others) == 1 and not start.per_sample and size > 0 else None
+    """Where a result is, if it is a vector that does not depend on how many samples there are."""
+    start, (size, *more) = result.start, [*result.shape, 0]
+    return slice(start.fixed, start.fixed + size) if len(more) == 1 and not start.per_sample and size > 0 else None
 
 
 def _part(row: Any, result: Result, samples: int) -> Any:
     sizes = [samples if size == SAMPLES else size for size in result.shape]
-    start = result.start.of(samples)
+    start = result.start.at(samples)
     return row[start : start + math.prod(sizes)].reshape(sizes)
 
 
@@ -168,14 +147,12 @@ def _address(array: Any) -> int:
 
 
 _BYTE: Final = ctypes.c_char
-
-
 _lock: Final = threading.Lock()  # one thread compiles, the others wait for it
 _SIGNATURE: Final = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 6, ctypes.c_int64)
 
 
 @functools.cache
-def _products() -> tuple[int, int, Compiled]:
-    """Where the product and the turning of matrices are, and the module, which has to stay."""
-    library = Compiled(product_source(many_registers="+avx512f" in processor()[1]))
-    return library.address("product"), library.address("turn"), library
+def _products() -> tuple[int, int, MachineCode]:
+    """The addresses of the matrix product and the transpose, and their module, which has to stay."""
+    code = MachineCode(product_source(many_registers="+avx512f" in processor()[1]))
+    return code.address("product"), code.address("transpose"), code

@@ -1,7 +1,4 @@
-"""What array code calls, for symbolic arrays: the functions of an array library that printed code uses.
-
-This room may import the symbolic arrays.
-"""
+"""What array code calls, for symbolic arrays: the functions of an array library that printed code uses."""
 
 from __future__ import annotations
 
@@ -18,29 +15,25 @@ from microgrannd.compiler.llvm.operations import known
 
 
 class Namespace:
-    """What array code calls, in place of a library."""
+    """Functions of symbolic arrays, in place of a library's."""
 
     nan = math.nan
     inf = math.inf
 
     @staticmethod
     def sum(x: Array, axis: int, keepdims: bool = False) -> Array:
-        """The sum along an axis."""
         return reduced(ops.sum, x, axis, keepdims)
 
     @staticmethod
     def max(x: Array, axis: int, keepdims: bool = False) -> Array:
-        """The maximum along an axis."""
         return reduced(ops.maximum, x, axis, keepdims)
 
     @staticmethod
     def isfinite(x: Array) -> Any:
-        """Where a number is neither infinite nor NaN."""
         return applied(ops.less, applied(ops.abs, x), math.inf)
 
     @staticmethod
     def concatenate(parts: Sequence[Any], axis: int = 0) -> Array:
-        """Arrays one behind the other."""
         recording = next(part.recording for part in parts if isinstance(part, Array))
         arrays = tuple(recording.of(part) for part in parts)
         shape = list(arrays[0].sizes)
@@ -54,19 +47,20 @@ class Namespace:
 
     @staticmethod
     def swapaxes(x: Array, i: int, j: int) -> Array:
-        """Two axes exchanged."""
         return x.swapped(i, j)
 
     @staticmethod
     def einsum(pattern: str, vector: Array, rows: Array) -> Array:
-        """For each sample its matrix times its vector."""
-        assert pattern == "bk,bnk->bn"
+        """For each sample its matrix times its vector: the one pattern that array code has."""
+        if pattern != "bk,bnk->bn":
+            raise NotImplementedError(f"No loops are known for einsum({pattern!r}).")
         return reduced(ops.sum, vector[:, None] * rows, -1, False)
 
     @staticmethod
     def tensordot(x: Array, y: Array, axes: Any) -> Array:
-        """The sum over the samples of matrices times transposed matrices."""
-        assert axes == ([0, 2], [0, 2])
+        """The sum over the samples of matrices times transposed matrices: the one kind that array code has."""
+        if axes != ([0, 2], [0, 2]):
+            raise NotImplementedError(f"No loops are known for tensordot(axes={axes}).")
         right = rows_in_memory(y.swapped(1, 2))
         return x.recording.array((x.sizes[1], y.sizes[1]), Product(readable(x), right, summed=True))
 

@@ -1,9 +1,9 @@
-"""LLVM's assembly for the product of two matrices and for turning one over.
+"""LLVM's assembly for the product of two matrices and for the transpose of one.
 
 `product` adds up in registers a block of the result at a time: a few rows of one factor, number by number,
 times eight or more neighbours in the rows of the other (Goto and van de Geijn, "Anatomy of high-performance
-matrix multiplication", 2008). `turn` copies a matrix with its rows as columns, eight by eight. Both take any
-sizes, so that one module serves all programs. This room may import the loop emitter.
+matrix multiplication", 2008). `transpose` copies a matrix with its rows as columns, eight by eight. Both take any
+sizes, so that one module serves all programs.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ def product_source(*, many_registers: bool) -> str:
     `product(a, a.row, a.along, b, b.along, c, c.row, rows, columns, depth, adds)` gives or adds to the rows
     × columns of c the sums over the depth of a · b; a's number for a row and a place of the depth is at
     row · a.row + place · a.along, b's row for a place at place · b.along, c's row at row · c.row.
-    `turn(from, from.row, to, to.row, rows, columns)` copies the matrix whose rows are the columns.
+    `transpose(from, from.row, to, to.row, rows, columns)` copies the matrix whose rows are the columns.
     """
     rows, vectors = MANY_REGISTERS if many_registers else FEW_REGISTERS
     blocks = [_block(r, v) for v in vectors for r in rows]
-    main, turn = _product(rows, vectors), _turn()
-    declared = sorted(set().union(*[e.declared for e, _ in [*blocks, main, turn]]))
-    return "\n\n".join([*declared, *[e.function(head) for e, head in [*blocks, main, turn]]]) + "\n"
+    main, transpose = _product(rows, vectors), _transpose()
+    declared = sorted(set().union(*[e.declared for e, _ in [*blocks, main, transpose]]))
+    return "\n\n".join([*declared, *[e.function(head) for e, head in [*blocks, main, transpose]]]) + "\n"
 
 
 def _block(rows: int, vectors: int) -> tuple[LoopEmitter, str]:
@@ -91,7 +91,7 @@ def _product(rows: tuple[int, ...], vectors: tuple[int, ...]) -> tuple[LoopEmitt
     return e, f"define void @product({_HEAD}, i64 %rows, i64 %columns, i64 %depth, i1 %adds)"
 
 
-def _turn() -> tuple[LoopEmitter, str]:
+def _transpose() -> tuple[LoopEmitter, str]:
     """Eight rows at a time become eight columns, by exchanging halves, quarters and neighbours."""
     e = LoopEmitter()
     down = e.begin("%rows", LANES)
@@ -122,7 +122,7 @@ def _turn() -> tuple[LoopEmitter, str]:
     e.end(down)
     e.do("ret void")
     head = "ptr noalias %from, i64 %from.row, ptr noalias %to, i64 %to.row, i64 %rows, i64 %columns"
-    return e, f"define void @turn({head})"
+    return e, f"define void @transpose({head})"
 
 
 def _shuffled(e: LoopEmitter, x: str, y: str, picks: list[int]) -> str:

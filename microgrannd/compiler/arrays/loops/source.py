@@ -1,7 +1,7 @@
-"""LLVM's assembly for recorded array code: for each array in memory the loops that make it.
+"""LLVM's assembly for recorded array code: for each array in memory the loops that compute it.
 
-Products of matrices and turning them over are calls. How long compiling takes depends on how many lines the
-code has, not on sizes. This room may import the plan, the loops and what is beneath them.
+Matrix products and transposes call shared kernels. How long compiling takes depends on how many lines the
+code has, not on sizes.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from typing import Any, Final, NamedTuple
 
 from microgrannd import operations as ops
 from microgrannd.compiler.arrays.loops.emitter import Loop, LoopEmitter
-from microgrannd.compiler.arrays.loops.nests import Memory, Nest, aligned
-from microgrannd.compiler.arrays.loops.plan import Result, Room, loop_plan
-from microgrannd.compiler.arrays.loops.strides import SAMPLES, Shape, common_shape, row_major
+from microgrannd.compiler.arrays.loops.loop_nest import LoopNest, Memory, aligned
+from microgrannd.compiler.arrays.loops.plan import Extent, Result, loop_plan
+from microgrannd.compiler.arrays.loops.strides import SAMPLES, Sizes, common_shape, row_major
 from microgrannd.compiler.arrays.loops.symbolic import (
-    Apply,
+    Argument,
     Array,
-    Given,
+    ArrayRecording,
+    Elementwise,
     Join,
     Product,
-    Recording,
     Reduce,
     Table,
     View,
@@ -29,63 +29,63 @@ from microgrannd.compiler.arrays.loops.symbolic import (
 from microgrannd.compiler.llvm.operations import Functions
 
 _ARGUMENTS: Final = (
-    "ptr noalias %given, ptr noalias %tables, ptr noalias %results, ptr noalias %work, ptr %product, ptr %turn, i64 %n"
+    "ptr noalias %given, ptr noalias %tables, ptr noalias %results, ptr noalias %work, "
+    "ptr %product, ptr %transpose, i64 %n"
 )
 
 
 class LoopSource(NamedTuple):
-    """The assembly of `run(given, tables, results, work, product, turn, n)`.
+    """The assembly of `run(given, tables, results, work, product, transpose, n)`.
 
     `given` and `tables` are arrays of pointers to the arguments and to the known numbers in `known`, `results`
-    and `work` rows of numbers with so much room; n is how many samples there are.
+    and `work` arrays of these lengths; n is how many samples there are.
     """
 
     text: str
     known: list[Any]
     results: list[Result]
-    room: Room
-    work: Room
+    length: Extent
+    workspace: Extent
 
 
-def loop_source(recording: Recording, results: Sequence[Array]) -> LoopSource:
-    """The assembly that makes the results and then writes over arguments, as it was recorded."""
-    writer = _Writer()
+def loop_source(recording: ArrayRecording, results: Sequence[Array]) -> LoopSource:
+    """The assembly that computes the results and then overwrites arguments, as it was recorded."""
+    writer = _LoopWriter()
     plan = loop_plan(recording, results)
-    for x in [x for x in plan.needed if x.stands]:
+    for x in [x for x in plan.needed if x.materialised]:
         if x in plan.numbers:
             writer.place(x, "%results", plan.results[plan.numbers[x]].start)
-        elif x in plan.places:
-            writer.place(x, "%work", plan.places[x])
+        elif x in plan.offsets:
+            writer.place(x, "%work", plan.offsets[x])
         writer.make(x)
-    for place, x in recording.writes:
-        writer.fill(place, x.sizes, x, x.sizes)
-    return LoopSource(writer.text(), writer.memory.known, plan.results, plan.room, plan.work)
+    for target, x in recording.writes:
+        writer.fill(target, x.sizes, x, x.sizes)
+    return LoopSource(writer.text(), writer.memory.known, plan.results, plan.length, plan.workspace)
 
 
-class _Writer:
+class _LoopWriter:
     def __init__(self) -> None:
         self.e = LoopEmitter()
         self.memory = Memory(self.e)
         self.functions = Functions("on")
 
     def text(self) -> str:
-        """The module."""
         self.e.do("ret void")
         main = self.e.function(f"define void @run({_ARGUMENTS})")
         declared = sorted(self.e.declared | self.functions.declared)
         return "\n\n".join([*declared, *self.functions.written.values(), main]) + "\n"
 
-    def place(self, x: Array, row: str, start: Room) -> None:
-        """Note where in a row an array is."""
-        further = start.fixed if not start.per_sample else self.e.line(
-            f"add i64 {start.fixed}, {self.e.line(f'mul i64 %n, {start.per_sample}')}"
-        )  # fmt: skip
-        self.memory.pointers[x] = self.e.element(row, further)
+    def place(self, x: Array, row: str, start: Extent) -> None:
+        """Note where in a row of numbers an array begins."""
+        offset: int | str = start.fixed
+        if start.per_sample:
+            offset = self.e.line(f"add i64 {start.fixed}, {self.e.line(f'mul i64 %n, {start.per_sample}')}")
+        self.memory.pointers[x] = self.e.element(row, offset)
 
     def make(self, x: Array) -> None:
-        """Write what puts an array into its place."""
-        made, target = x.making, View(x, 0, row_major(x.sizes))
-        if isinstance(made, Given):
+        """Write what computes an array where it is to be."""
+        made, target = x.definition, View(x, 0, row_major(x.sizes))
+        if isinstance(made, Argument):
             self.memory.pointers[x] = self.memory.pointer("%given", made.index)
         elif isinstance(made, Table):
             self.memory.pointers[x] = self.memory.table(made.numbers)
@@ -98,24 +98,26 @@ class _Writer:
             for part in made.parts:
                 self.fill(replace(target, start=start * target.strides[made.axis]), part.sizes, part, part.sizes)
                 start += part.sizes[made.axis]
-        elif not self._turned(made, target):
+        elif not self._transposed(made, target):
             self.fill(target, x.sizes, Array(x.recording, x.sizes, made), x.sizes)
 
-    def fill(self, target: View, shape: Shape, what: Array, over: Shape, reduction: Reduce | None = None) -> None:
-        """Write loops."""
-        Nest(self.memory, self.functions, target, shape, what, over, reduction).write()
+    def fill(self, target: View, shape: Sizes, what: Array, over: Sizes, reduction: Reduce | None = None) -> None:
+        LoopNest(self.memory, self.functions, target, shape, what, over, reduction).write()
 
     def _multiply(self, made: Product, target: View) -> None:
         left, right = made.left.view(), made.right.view()
         *batch, rows, depth = made.left.sizes
-        *other, _, columns = made.right.sizes
+        *right_batch, _, columns = made.right.sizes
         count = self.memory.size(rows)
-        if not made.summed and not other and len(batch) == 1 and left.strides[0] == rows * left.strides[1]:
+        if not made.summed and not right_batch and len(batch) == 1 and left.strides[0] == rows * left.strides[1]:
             count, batch = self.e.line(f"mul i64 {self.memory.size(batch[0])}, {rows}"), []  # all rows as of one matrix
-        sizes = common_shape([tuple(batch), tuple(other)])
+        sizes = common_shape([tuple(batch), tuple(right_batch)])
         axes = len(sizes)
-        steps = [aligned(left.strides[: len(batch)], batch, axes), aligned(right.strides[: len(other)], other, axes)]
-        steps.append([0] * axes if made.summed else list(target.strides[:axes]))
+        steps = [
+            aligned(left.strides[: len(batch)], batch, axes),
+            aligned(right.strides[: len(right_batch)], right_batch, axes),
+            [0] * axes if made.summed else target.strides[:axes],
+        ]
         loops, (a, b, c) = self._over(sizes, [left, right, target], steps)
         adds = self.e.line(f"icmp ne i64 {loops[0].index}, 0") if made.summed else "false"
         self.e.do(
@@ -125,20 +127,22 @@ class _Writer:
         )
         self._close(loops)
 
-    def _turned(self, made: Any, target: View) -> bool:
-        """Whether it was a copy of a matrix turned over, which is made now."""
-        if not isinstance(made, Apply) or made.operation is not ops.stop_gradient:
+    def _transposed(self, made: Any, target: View) -> bool:
+        """Whether it was a copy of a transposed matrix, which is written now."""
+        if not isinstance(made, Elementwise) or made.operation is not ops.stop_gradient:
             return False
         x = made.operands[0]
-        view = x.making
-        if x.stands or not isinstance(view, View) or view.offsets is not None or len(x.sizes) < 2:
+        view = x.definition
+        if x.materialised or not isinstance(view, View) or view.offsets is not None or len(x.sizes) < 2:
             return False
         *batch, columns, rows = x.sizes
         if view.strides[-2] != 1 or columns == SAMPLES or min(rows, columns) < 2:
             return False
         loops, (source, goal) = self._over(batch, [view, target], [view.strides, target.strides])
         stride = view.strides[-1]
-        self.e.do(f"call void %turn(ptr {source}, i64 {stride}, ptr {goal}, i64 {rows}, i64 {rows}, i64 {columns})")
+        self.e.do(
+            f"call void %transpose(ptr {source}, i64 {stride}, ptr {goal}, i64 {rows}, i64 {rows}, i64 {columns})"
+        )
         self._close(loops)
         return True
 

@@ -1,7 +1,4 @@
-"""Shapes of arrays, and how far apart their numbers lie in memory along each axis.
-
-This room imports nothing of the package.
-"""
+"""Sizes of arrays, and how far apart their numbers lie in memory along each axis."""
 
 from __future__ import annotations
 
@@ -10,10 +7,10 @@ from typing import Final, TypeAlias
 
 SAMPLES: Final = -1  # stands for the size of the samples' axis
 
-Shape: TypeAlias = tuple[int, ...]
+Sizes: TypeAlias = tuple[int, ...]
 
 
-def row_major(shape: Shape) -> tuple[int, ...]:
+def row_major(shape: Sizes) -> tuple[int, ...]:
     """How far apart neighbours along each axis are where the numbers lie row by row."""
     if SAMPLES in shape[1:]:
         raise NotImplementedError("The samples' axis comes first.")
@@ -24,33 +21,33 @@ def row_major(shape: Shape) -> tuple[int, ...]:
     return tuple(reversed(strides))
 
 
-def common_shape(shapes: Sequence[Shape]) -> Shape:
-    """The shape to which arrays of these shapes are repeated."""
+def common_shape(shapes: Sequence[Sizes]) -> Sizes:
+    """The shape to which arrays of these shapes are broadcast."""
     length = max(map(len, shapes))
     full = [(1,) * (length - len(shape)) + shape for shape in shapes]
-    found = []
+    common = []
     for sizes in zip(*full, strict=True):
-        others = {size for size in sizes if size != 1}
-        if len(others) > 1:
+        larger = {size for size in sizes if size != 1}
+        if len(larger) > 1:
             raise NotImplementedError(f"No common shape for {', '.join(map(str, shapes))}.")
-        found.append(others.pop() if others else 1)
-    return tuple(found)
+        common.append(larger.pop() if larger else 1)
+    return tuple(common)
 
 
-def sliced(key: slice, size: int) -> tuple[int, int, int]:
-    """The first, how many, and the step."""
+def slice_bounds(key: slice, size: int) -> tuple[int, int, int]:
+    """The first position, how many there are, and the step."""
     positions = range(size)[key]
     return positions.start, len(positions), positions.step
 
 
-def regrouped(shape: Shape, strides: tuple[int, ...], wanted: Shape) -> tuple[int, ...] | None:
+def regrouped(shape: Sizes, strides: tuple[int, ...], wanted: Sizes) -> tuple[int, ...] | None:
     """The strides in another shape; None where the numbers have to be moved for it."""
     axes = list(zip(shape, strides, strict=True))
-    found: list[int] = []
+    new: list[int] = []
     if SAMPLES in (shape[:1] + wanted[:1]):
         if shape[:1] != wanted[:1]:
             raise NotImplementedError(f"An array of shape {shape} has no shape {wanted}.")
-        found.append(strides[0])
+        new.append(strides[0])
         axes, wanted = axes[1:], wanted[1:]
     axes = [(size, stride) for size, stride in axes if size != 1]
     merged: list[tuple[int, int]] = []
@@ -63,12 +60,12 @@ def regrouped(shape: Shape, strides: tuple[int, ...], wanted: Shape) -> tuple[in
     left, stride = merged.pop() if merged else (1, 1)
     for size in wanted:
         if size == 1:
-            found.append(0)
+            new.append(0)
             continue
         if left == 1 and merged:
             left, stride = merged.pop()
         if left % size:
             return None
         left //= size
-        found.append(left * stride)
-    return tuple(found)
+        new.append(left * stride)
+    return tuple(new)

@@ -1,9 +1,8 @@
-"""Symbolic arrays: array code is run once on arrays that only write down what is asked of them.
+"""Symbolic arrays: array code is run once on arrays that only record what is asked of them.
 
-What they write down is a recording: arrays by their making, in the order in which they can be made. An array
-is a view of another, numbers put together element by element, a sum or a maximum along an axis, a product of
-matrices, or parts joined. Sizes are whole numbers but for the samples' axis, whose size is known only when
-the code runs. This room may import the strides and the operations.
+What they record is arrays by their definition, in an order in which they can be computed. An array is a view of
+another, an operation element by element, a sum or a maximum along an axis, a product of matrices, or parts joined.
+Sizes are known but for that of the samples' axis, which is known only when the code runs.
 """
 
 from __future__ import annotations
@@ -16,31 +15,27 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 
 from microgrannd import operations as ops
-from microgrannd.compiler.arrays.loops.strides import SAMPLES, Shape, common_shape, regrouped, row_major, sliced
+from microgrannd.compiler.arrays.loops.strides import SAMPLES, Sizes, common_shape, regrouped, row_major, slice_bounds
 from microgrannd.nodes.arithmetic import Arithmetic
 from microgrannd.operations import Operation
 
-HEIGHT: Final = 24  # operations that are done in one go; a longer chain is put down in between
+LONGEST_CHAIN: Final = 24  # operations computed in one go; a longer chain is materialised in between
 
 
 @dataclass(frozen=True)
-class Given:
-    """An argument of the program, its numbers in a row."""
+class Argument:
+    """An argument of the program, row by row in memory."""
 
     index: int
 
 
 @dataclass(frozen=True)
 class Table:
-    """Numbers that are known."""
-
     numbers: Any
 
 
 @dataclass(frozen=True)
-class Number:
-    """One number for all."""
-
+class Fill:
     number: float
 
 
@@ -64,8 +59,8 @@ class View:
 
 
 @dataclass(frozen=True)
-class Apply:
-    """An operation, element by element; the operands are repeated to a common shape."""
+class Elementwise:
+    """An operation, element by element; the operands are broadcast to a common shape."""
 
     operation: Operation
     operands: tuple[Array, ...]
@@ -91,25 +86,24 @@ class Product:
 
 @dataclass(frozen=True)
 class Join:
-    """Arrays one behind the other along an axis."""
+    """Arrays one after the other along an axis."""
 
     parts: tuple[Array, ...]
     axis: int
 
 
-Making: TypeAlias = Given | Table | Number | Count | View | Apply | Reduce | Product | Join
+Definition: TypeAlias = Argument | Table | Fill | Count | View | Elementwise | Reduce | Product | Join
 
 
-class Recording:
-    """The arrays that were made, in order, and what is written over arguments once all results are there."""
+class ArrayRecording:
+    """The arrays that were asked for, in order, and what overwrites arguments once all results are there."""
 
     def __init__(self) -> None:
         self.arrays: list[Array] = []
         self.writes: list[tuple[View, Array]] = []
 
-    def array(self, shape: Shape, making: Making) -> Array:
-        """A new array."""
-        self.arrays.append(Array(self, shape, making))
+    def array(self, shape: Sizes, definition: Definition) -> Array:
+        self.arrays.append(Array(self, shape, definition))
         return self.arrays[-1]
 
     def of(self, thing: Any) -> Array:
@@ -118,19 +112,19 @@ class Recording:
             return thing
         if isinstance(thing, np.ndarray) and thing.ndim:
             return self.array(thing.shape, Table(np.ascontiguousarray(thing, dtype=float)))
-        return self.array((), Number(float(thing)))
+        return self.array((), Fill(float(thing)))
 
 
 class Array(Arithmetic):
-    """One array. `stands` tells whether it is put down in memory, rather than made where it is needed."""
+    """One array. `materialised` says that it is put in memory, rather than computed wherever it is read."""
 
     __array_ufunc__ = None  # NumPy's arrays leave arithmetic with this one to it
 
-    def __init__(self, recording: Recording, shape: Shape, making: Making) -> None:
+    def __init__(self, recording: ArrayRecording, shape: Sizes, definition: Definition) -> None:
         self.recording = recording
         self.sizes = shape
-        self.making = making
-        self.stands = isinstance(making, Given | Table | Reduce | Product | Join)
+        self.definition = definition
+        self.materialised = isinstance(definition, Argument | Table | Reduce | Product | Join)
         self.height = 0
 
     def __bool__(self) -> bool:
@@ -141,32 +135,28 @@ class Array(Arithmetic):
         """The sizes as the code asks for them: of the samples' axis a number that is known later."""
         return tuple(self.recording.array((), Count()) if size == SAMPLES else size for size in self.sizes)
 
-    # ---- views
-
     def view(self) -> View:
-        """The array as it lies in memory, where it is put if it is not there."""
-        if isinstance(self.making, View) and not self.stands and self.making.offsets is None:
-            return self.making
-        self.stands = True
+        """The array as it lies in memory; it is materialised if it is not there."""
+        if isinstance(self.definition, View) and not self.materialised and self.definition.offsets is None:
+            return self.definition
+        self.materialised = True
         return View(self, 0, row_major(self.sizes))
 
     @property
     def T(self) -> Array:  # noqa: N802
-        """The axes in the opposite order."""
         view = self.view()
         return self.recording.array(self.sizes[::-1], View(view.source, view.start, view.strides[::-1]))
 
     def swapped(self, i: int, j: int) -> Array:
-        """Two axes exchanged."""
         view, order = self.view(), list(range(len(self.sizes)))
         order[i], order[j] = order[j], order[i]
         strides = tuple(view.strides[k] for k in order)
         return self.recording.array(tuple(self.sizes[k] for k in order), View(view.source, view.start, strides))
 
     def copied(self) -> Array:
-        """The array, put down in memory row by row."""
-        copy = self.recording.array(self.sizes, Apply(ops.stop_gradient, (self,)))
-        copy.stands = True
+        """The array, row by row in memory."""
+        copy = self.recording.array(self.sizes, Elementwise(ops.stop_gradient, (self,)))
+        copy.materialised = True
         return copy
 
     def reshape(self, *shape: int) -> Array:
@@ -183,18 +173,12 @@ class Array(Arithmetic):
         return self.recording.array(shape, View(view.source, view.start, strides))
 
     def __getitem__(self, key: Any) -> Array:
-        keys = list(key) if isinstance(key, tuple) else [key]
-        if Ellipsis in [k for k in keys if not isinstance(k, np.ndarray)]:
-            place = keys.index(Ellipsis)
-            missing = len(self.sizes) - sum(k is not None for k in keys) + 1
-            keys[place : place + 1] = [slice(None)] * missing
-        keys += [slice(None)] * (len(self.sizes) - sum(k is not None for k in keys))
         view, axis, start = self.view(), 0, 0
         shape: list[int] = []
         strides: list[int] = []
         offsets: Any = None
         table_strides: tuple[int, ...] = ()
-        for k in keys:
+        for k in _keys(key, len(self.sizes)):
             if k is None:
                 shape.append(1)
                 strides.append(0)
@@ -202,7 +186,7 @@ class Array(Arithmetic):
             size, stride = self.sizes[axis], view.strides[axis]
             axis += 1
             if isinstance(k, slice):
-                first, count, step = (0, SAMPLES, 1) if size == SAMPLES else sliced(k, size)
+                first, count, step = (0, SAMPLES, 1) if size == SAMPLES else slice_bounds(k, size)
                 start += first * stride
                 shape.append(count)
                 strides.append(step * stride)
@@ -215,18 +199,15 @@ class Array(Arithmetic):
                 strides += [0] * k.ndim
         if offsets is not None:
             table_strides += (0,) * (len(shape) - len(table_strides))
-        return self.recording.array(
-            tuple(shape), View(view.source, view.start + start, tuple(strides), offsets, table_strides)
-        )
+        new = View(view.source, view.start + start, tuple(strides), offsets, table_strides)
+        return self.recording.array(tuple(shape), new)
 
     def __setitem__(self, key: Any, other: Any) -> None:
-        place = self[key]
-        if not isinstance(self.making, Given) or not isinstance(other, Array) or other.sizes != place.sizes:
+        part = self[key]
+        if not isinstance(self.definition, Argument) or not isinstance(other, Array) or other.sizes != part.sizes:
             raise NotImplementedError("Only parts of arguments are written over, by arrays of their shape.")
-        assert isinstance(place.making, View)
-        self.recording.writes.append((place.making, other))
-
-    # ---- arithmetic
+        assert isinstance(part.definition, View)
+        self.recording.writes.append((part.definition, other))
 
     def _unary(self, operation: Operation) -> Any:
         return applied(operation, self)
@@ -247,67 +228,81 @@ class Array(Arithmetic):
         return multiplied(self.recording.of(other), self)
 
 
-def operands(x: Array) -> tuple[Array, ...]:
-    """What an array is made of."""
-    made = x.making
-    if isinstance(made, View):
-        return (made.source,)
-    if isinstance(made, Apply):
-        return made.operands
-    if isinstance(made, Reduce):
-        return (made.operand,)
-    if isinstance(made, Product):
-        return (made.left, made.right)
-    return made.parts if isinstance(made, Join) else ()
+def _keys(key: Any, axes: int) -> list[Any]:
+    """An index, spelled out for each of the axes."""
+    keys = list(key) if isinstance(key, tuple) else [key]
+    missing = axes - sum(k is not None and k is not Ellipsis for k in keys)
+    at = next((i for i, k in enumerate(keys) if k is Ellipsis), len(keys))
+    return [*keys[:at], *[slice(None)] * missing, *keys[at + 1 :]]
+
+
+def operands_of(x: Array) -> tuple[Array, ...]:
+    """The arrays that one is defined by."""
+    match x.definition:
+        case View(source=source):
+            return (source,)
+        case Elementwise(operands=operands):
+            return operands
+        case Reduce(operand=operand):
+            return (operand,)
+        case Product(left=left, right=right):
+            return (left, right)
+        case Join(parts=parts):
+            return parts
+    return ()
 
 
 def applied(operation: Operation, *things: Any) -> Any:
-    """An operation on arrays and numbers."""
     recording = next((thing.recording for thing in things if isinstance(thing, Array)), None)
     if recording is None:
         return operation(*things)
     operands = tuple(recording.of(thing) for thing in things)
-    joined = next((x for x in operands if isinstance(x.making, Join) and len(x.sizes) == 1), None)
+    joined = next((x for x in operands if isinstance(x.definition, Join) and len(x.sizes) == 1), None)
     if joined is not None and all(x.sizes in ((), joined.sizes) for x in operands):
         return _part_by_part(operation, operands, joined)
     shape = common_shape([operand.sizes for operand in operands])
-    made = recording.array(shape, Apply(operation, operands))
+    result = recording.array(shape, Elementwise(operation, operands))
     for operand in operands:
-        if isinstance(operand.making, Apply) and not operand.stands:
-            # Work is not done twice: not for a larger array, nor again when the chain grows too long.
-            operand.stands = operand.sizes != shape or operand.height >= HEIGHT
-    made.height = 1 + max((operand.height for operand in operands if not operand.stands), default=0)
-    return made
+        if isinstance(operand.definition, Elementwise) and not operand.materialised:
+            # Nothing is computed twice: not for a larger array, nor again when the chain grows too long.
+            operand.materialised = operand.sizes != shape or operand.height >= LONGEST_CHAIN
+    result.height = 1 + max((operand.height for operand in operands if not operand.materialised), default=0)
+    return result
 
 
 def _part_by_part(operation: Operation, operands: Sequence[Array], joined: Array) -> Array:
-    """An operation on parts that are joined, as the parts of its results: so that none is put down before."""
-    sizes = [part.sizes[0] for part in joined.making.parts]  # type: ignore[union-attr]
+    """An operation on joined parts as the joined results of its parts, so that none is materialised before."""
+    sizes = _sizes_of_parts(joined)
     parts, start = [], 0
     for k, size in enumerate(sizes):
-        here = [
-            x if not x.sizes
-            else x.making.parts[k] if isinstance(x.making, Join) and [part.sizes[0] for part in x.making.parts] == sizes
-            else x[start : start + size]
-            for x in operands
-        ]  # fmt: skip
-        parts.append(applied(operation, *here))
+        parts.append(applied(operation, *[_part(x, k, sizes, start) for x in operands]))
         start += size
     return joined.recording.array(joined.sizes, Join(tuple(parts), 0))
+
+
+def _part(x: Array, k: int, sizes: list[int], start: int) -> Array:
+    """The part of an array that goes with part k of the joined one; a number goes with each."""
+    if not x.sizes:
+        return x
+    same = isinstance(x.definition, Join) and _sizes_of_parts(x) == sizes
+    return operands_of(x)[k] if same else x[start : start + sizes[k]]
+
+
+def _sizes_of_parts(joined: Array) -> list[int]:
+    return [part.sizes[0] for part in operands_of(joined)]
 
 
 def multiplied(left: Array, right: Array) -> Array:
     """The product of matrices; where it has a single column, sums of products along rows."""
     *batch, rows, _ = left.sizes
-    *other, _, columns = right.sizes
-    shape = (*common_shape([tuple(batch), tuple(other)]), rows, columns)
+    *right_batch, _, columns = right.sizes
+    shape = (*common_shape([tuple(batch), tuple(right_batch)]), rows, columns)
     if columns == 1:
         return reduced(ops.sum, left * right.swapped(-1 % len(right.sizes), -2 % len(right.sizes)), -1, True)
     return left.recording.array(shape, Product(readable(left), rows_in_memory(right)))
 
 
 def reduced(operation: Operation, x: Array, axis: int, keepdims: bool) -> Array:
-    """The sum or the maximum along an axis."""
     axis %= len(x.sizes)
     shape = list(x.sizes)
     shape[axis : axis + 1] = [1] if keepdims else []

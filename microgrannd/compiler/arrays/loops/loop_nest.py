@@ -1,8 +1,7 @@
 """Loops that fill an array in memory: over its axes, eight numbers at a time along the last.
 
-There are as few loops as the ways in which all that is read and written lies in memory allow. Operations
-between arrays in memory are done in the same turn, sums and maxima on the way. This room may import the
-symbolic arrays, the loop emitter and the operations in assembly.
+There are as few loops as the layout in memory of what is read and written allows. Operations between arrays in
+memory are computed in the same iteration, sums and maxima along the way.
 """
 
 from __future__ import annotations
@@ -14,8 +13,8 @@ from typing import Any, Final
 
 from microgrannd import operations as ops
 from microgrannd.compiler.arrays.loops.emitter import Loop, LoopEmitter
-from microgrannd.compiler.arrays.loops.strides import SAMPLES, Shape, row_major
-from microgrannd.compiler.arrays.loops.symbolic import Apply, Array, Count, Number, Reduce, View, operands
+from microgrannd.compiler.arrays.loops.strides import SAMPLES, Sizes, row_major
+from microgrannd.compiler.arrays.loops.symbolic import Array, Count, Elementwise, Fill, Reduce, View, operands_of
 from microgrannd.compiler.llvm.emitter import LANES
 from microgrannd.compiler.llvm.operations import NATIVE, Functions
 
@@ -29,17 +28,14 @@ class Memory:
         self.known: list[Any] = []
 
     def at(self, view: View) -> str:
-        """The pointer to a view's first number."""
         pointer = self.pointers[view.source]
         return self.e.element(pointer, view.start) if view.start else pointer
 
     def table(self, numbers: Any) -> str:
-        """The pointer to numbers that are known."""
         self.known.append(numbers)
         return self.pointer("%tables", len(self.known) - 1)
 
     def pointer(self, table: str, index: int) -> str:
-        """An entry of a table of pointers."""
         return self.e.line(f"load ptr, ptr {self.e.element(table, index, 'ptr')}")
 
     def size(self, size: int) -> str:
@@ -61,14 +57,14 @@ class Access:
         return self.strides[axis], self.table_strides[axis] if self.table_strides else 0
 
 
-class Nest:
-    """A nest of loops that fills a target with what is made over the axes of `over`.
+class LoopNest:
+    """A nest of loops that fills a target with what is computed over the axes of `over`.
 
     `shape` is the target's; with a reduction, it is what that leaves of `over`.
     """
 
     def __init__(
-        self, memory: Memory, functions: Functions, target: View, shape: Shape, what: Array, over: Shape,
+        self, memory: Memory, functions: Functions, target: View, shape: Sizes, what: Array, over: Sizes,
         reduction: Reduce | None = None,
     ) -> None:  # fmt: skip
         self.memory = memory
@@ -127,7 +123,6 @@ class Nest:
         return total
 
     def _advance(self, accesses: Sequence[Access], axis: int, index: str) -> None:
-        """Go to a place along an axis."""
         for access in accesses:
             stride, in_table = access.step(axis)
             access.pointer = self.e.advanced(access.pointer, index, stride)
@@ -135,9 +130,10 @@ class Nest:
                 place = index if in_table == 1 else self.e.line(f"mul i64 {index}, {in_table}")
                 access.table = self.e.element(access.table, place, "i64")
 
-    def _reading(self, leaf: Array, over: Shape) -> Access:
-        made = leaf.making
-        view = made if isinstance(made, View) and not leaf.stands else View(leaf, 0, row_major(leaf.sizes))
+    def _reading(self, leaf: Array, over: Sizes) -> Access:
+        view = leaf.definition
+        if leaf.materialised or not isinstance(view, View):
+            view = View(leaf, 0, row_major(leaf.sizes))
         strides = aligned(view.strides, leaf.sizes, len(over))
         if view.offsets is None:
             return Access(self.memory.at(view), strides)
@@ -145,21 +141,21 @@ class Nest:
         return Access(self.memory.at(view), strides, self.memory.table(view.offsets), table_strides)
 
     def _value(self, axis: int, mask: str) -> str:
-        """Eight numbers, from those that are read."""
+        """Eight numbers, computed from those that are read."""
         values = {x: self._loaded(r, axis, mask) for x, r in zip(self.leaves, self.readings, strict=True)}
-        return self._made(self.what, values)
+        return self._computed(self.what, values)
 
-    def _made(self, x: Array, values: dict[Array, str]) -> str:
+    def _computed(self, x: Array, values: dict[Array, str]) -> str:
         if x not in values:
-            made = x.making
-            if isinstance(made, Number):
-                values[x] = self.e.constant(made.number)
-            elif isinstance(made, Count):
+            definition = x.definition
+            if isinstance(definition, Fill):
+                values[x] = self.e.constant(definition.number)
+            elif isinstance(definition, Count):
                 values[x] = self.e.spread(self.e.line("sitofp i64 %n to double"))
             else:
-                assert isinstance(made, Apply)
-                given = [self._made(operand, values) for operand in made.operands]
-                values[x] = self.functions.apply(self.e, made.operation, given)
+                assert isinstance(definition, Elementwise)
+                arguments = [self._computed(operand, values) for operand in definition.operands]
+                values[x] = self.functions.apply(self.e, definition.operation, arguments)
         return values[x]
 
     def _loaded(self, access: Access, axis: int, mask: str) -> str:
@@ -169,28 +165,24 @@ class Nest:
             if in_table != 1:
                 raise NotImplementedError("A table of positions is read in order.")
             offsets = e.load_where(mask, access.table, "i64")
-            offsets = e.on_integers("add", offsets, _apart_by(stride)) if stride else offsets
+            offsets = e.on_integers("add", offsets, e.multiples(stride)) if stride else offsets
             return e.gather_where(mask, access.pointer, offsets)
         pointer = access.pointer
         if access.table:
             pointer = e.element(pointer, e.line(f"load i64, ptr {access.table}, align 8"))
         if stride == 0:
             return e.spread_from(pointer)
-        return e.load_where(mask, pointer) if stride == 1 else e.gather_where(mask, pointer, _apart_by(stride))
+        return e.load_where(mask, pointer) if stride == 1 else e.gather_where(mask, pointer, e.multiples(stride))
 
     def _store(self, axis: int, mask: str, x: str) -> None:
-        """Put eight numbers where they belong along an axis."""
+        """Store eight numbers along an axis."""
         e, goal = self.e, self.goal
         if goal.table:
             e.scatter_where(mask, x, goal.pointer, e.load_where(mask, goal.table, "i64"))
         elif goal.strides[axis] == 1:
             e.store_where(mask, x, goal.pointer)
         else:
-            e.scatter_where(mask, x, goal.pointer, _apart_by(goal.strides[axis]))
-
-
-def _apart_by(stride: int) -> str:
-    return f"<{', '.join(f'i64 {lane * stride}' for lane in range(LANES))}>"
+            e.scatter_where(mask, x, goal.pointer, e.multiples(goal.strides[axis]))
 
 
 _START: Final = {ops.sum: 0.0, ops.maximum: -math.inf}
@@ -208,30 +200,30 @@ def _over_lanes(e: LoopEmitter, operation: ops.Operation, x: str) -> str:
     while size > 1:  # the upper half onto the lower
         size //= 2
         picks = ", ".join(f"i32 {lane % size + size if lane < size else lane}" for lane in range(LANES))
-        other = e.line(f"shufflevector {e.number} {x}, {e.number} poison, <{LANES} x i32> <{picks}>")
-        x = _combined(e, operation, x, other)
+        upper = e.line(f"shufflevector {e.number} {x}, {e.number} poison, <{LANES} x i32> <{picks}>")
+        x = _combined(e, operation, x, upper)
     return e.line(f"extractelement {e.number} {x}, i64 0")
 
 
 def _leaves(what: Array) -> list[Array]:
     """The arrays in memory and the views that are read."""
-    found, waiting = [], [what]
+    leaves, waiting = [], [what]
     while waiting:
         x = waiting.pop()
-        if x.stands or isinstance(x.making, View):
-            found.append(x)
+        if x.materialised or isinstance(x.definition, View):
+            leaves.append(x)
         else:
-            waiting += operands(x)
-    return list(dict.fromkeys(found))
+            waiting += operands_of(x)
+    return list(dict.fromkeys(leaves))
 
 
 def aligned(strides: Sequence[int], shape: Sequence[int], length: int) -> list[int]:
-    """Strides along so many axes: 0 where the array is repeated."""
+    """Strides along `length` axes: 0 where the array is broadcast."""
     own = [0 if size == 1 else stride for size, stride in zip(shape, strides, strict=True)]
     return [0] * (length - len(own)) + own
 
 
-def _goal_strides(strides: Sequence[int], shape: Shape, over: Shape, reduce: Reduce | None) -> list[int]:
+def _goal_strides(strides: Sequence[int], shape: Sizes, over: Sizes, reduce: Reduce | None) -> list[int]:
     """The target's strides along the axes of what fills it."""
     if reduce is None or len(shape) == len(over):
         return aligned(strides, shape, len(over))
@@ -246,17 +238,17 @@ def _simplified(sizes: Sequence[int], readings: Sequence[Access], kept: int | No
     joins its neighbours. A size of -3 stands for three times the number of samples.
     """
     axes: list[int] = []
-    found: list[int] = []
+    merged: list[int] = []
     for k in [k for k, size in enumerate(sizes) if size != 1] or [len(sizes) - 1] * bool(sizes):
         joins = bool(axes) and sizes[k] != SAMPLES
         if joins and all(r.step(axes[-1]) == tuple(sizes[k] * step for step in r.step(k)) for r in readings):
             axes[-1] = k
-            found[-1] *= sizes[k]
+            merged[-1] *= sizes[k]
         else:
             axes.append(k)
-            found.append(sizes[k])
+            merged.append(sizes[k])
     for reading in readings:
         reading.strides = [reading.strides[k] for k in axes] or [0]
         if reading.table_strides:
             reading.table_strides = [reading.table_strides[k] for k in axes]
-    return found or [1], None if kept is None else axes.index(kept)
+    return merged or [1], None if kept is None else axes.index(kept)
