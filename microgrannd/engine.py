@@ -321,6 +321,8 @@ def zero_grad(values: Iterable[Value]) -> None:
     >>> x.grad
     0.0
     """
+    if opened:
+        refuse_while_tracing("set")
     for value in values:
         value._grad = 0.0
 

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 
 from microgrannd import operations
 from microgrannd.engine import Operand, Value
+from microgrannd.nodes.refusing import refused_where
 from microgrannd.operations import is_number
 
 Operands: TypeAlias = "Operand | Iterable[Operand]"
@@ -133,6 +134,7 @@ def named(name: str) -> Callable[..., Any]:
 
 
 def _hinge(score: Operand, label: Operand) -> Any:
+    refused_where(lambda: 1 - operations.equal(label, 1) - operations.equal(label, -1))
     if is_number(label) and label not in (-1, 1):
         remedy = "; 2 * label - 1 makes it of 0 and 1" if label == 0 else ""
         raise ValueError(f"hinge takes labels -1 and 1, got {label}{remedy}.")
@@ -150,6 +152,7 @@ def _binary_cross_entropy_with_logits(logit: Operand, label: Operand) -> Any:
 
 
 def _check_share(loss: str, label: Operand) -> None:
+    refused_where(lambda: 1 - operations.greater_equal(label, 0) * operations.less_equal(label, 1))
     if is_number(label) and not 0 <= label <= 1:
         remedy = "; (label + 1) / 2 makes it of -1 and 1" if label == -1 else ""
         raise ValueError(f"{loss} takes labels from 0 to 1, got {label}{remedy}.")
@@ -193,6 +196,9 @@ def _shares(label: Operands, classes: int) -> Sequence[Any]:
         return _one_hot(labels[0], classes)
     if len(labels) != classes:
         raise ValueError(f"A label of {len(labels)} shares does not fit {classes} classes.")
+    refused_where(
+        lambda: sum(operations.less(share, 0) for share in labels) + operations.greater(abs(sum(labels) - 1), 1e-6)
+    )
     if all(map(is_number, labels)) and (any(share < 0 for share in labels) or abs(sum(labels) - 1) > 1e-6):
         raise ValueError(f"The shares of a label are at least 0 and sum to 1, got {list(labels)}.")
     return labels
@@ -200,7 +206,9 @@ def _shares(label: Operands, classes: int) -> Sequence[Any]:
 
 def _one_hot(label: Any, classes: int) -> Sequence[Any]:
     if not is_number(label):  # a Value: which class it is shows only when the numbers are there
-        return [operations.equal(label, k) for k in range(classes)]
+        shares = [operations.equal(label, k) for k in range(classes)]
+        refused_where(lambda: 1 - sum(shares))
+        return shares
     if label not in range(classes):
         raise ValueError(f"Label {label} does not fit {classes} classes: it is an int from 0 to {classes - 1}.")
     return [float(label == k) for k in range(classes)]

@@ -1,25 +1,49 @@
 """Optimizers: how parameters follow their gradients. `SGD`, `Adam`, `AdamW`, defined as in PyTorch.
 
-`step()` changes each parameter's `data` by its `grad`; `zero_grad()` clears the gradients. `lr` may be set
-between steps. This room may import the engine and the floors beneath it.
+`step()` changes each parameter's `data` by its `grad`; `zero_grad()` clears the gradients. The settings, such as
+`lr`, may be changed between steps. What a step does to one parameter is said once, in `update`: eager mode runs it on
+floats, and the compiler traces it.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from itertools import repeat
+from operator import attrgetter
+from typing import Any, Final
 
-from microgrannd.engine import Constant, Value, zero_grad
+from microgrannd import operations
+from microgrannd.engine import Constant, Value, number_of, zero_grad
 from microgrannd.operations import Number, is_number
+
+_AT_LEAST_ZERO: Final = {
+    "lr": "learning rate lr",
+    "momentum": "momentum",
+    "weight_decay": "weight decay",
+    "eps": "eps",
+}
+_grad_of: Callable[[Value], float] = attrgetter("grad")
 
 
 class Optimizer:
     """What the optimizers share: the parameters, the learning rate and a memory for each parameter.
 
-    Your own optimizer is a subclass with a `step()`. Raises ValueError without parameters, TypeError for
-    a parameter that is no Value and ValueError for one that is no leaf.
+    Your own optimizer is a subclass with an `update()`, which is compiled too, or with a `step()` of its own. Raises
+    ValueError without parameters, TypeError for a parameter that is no Value and ValueError for one that is no leaf.
+
+    >>> class SignDescent(Optimizer):
+    ...     def update(self, settings, gradient, parameter):
+    ...         return parameter - settings.lr * operations.sign(gradient)
+    >>> p = Value(1.0)
+    >>> optimizer = SignDescent([p], lr=0.25)
+    >>> (p * p).backward()
+    >>> optimizer.step()
+    >>> p.data
+    0.75
     """
+
+    memory_names: Sequence[str] = ()
+    lr: float
 
     def __init__(self, parameters: Iterable[Value], lr: Number) -> None:
         self.parameters = _leaves(parameters)
@@ -27,14 +51,30 @@ class Optimizer:
         self.steps = 0
         self.memory: dict[str, list[float]] = {}  # by name, a number for each parameter
 
-    @property
-    def lr(self) -> float:
-        """The learning rate."""
-        return self._lr
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _AT_LEAST_ZERO and not isinstance(getattr(type(self), name, None), property):
+            value = _at_least_zero(_AT_LEAST_ZERO[name], value)
+        complete = type(self).__module__ == __name__ and "memory" in self.__dict__
+        if complete and not hasattr(self, name):
+            known = ", ".join(sorted(self.__dict__.keys() - {"parameters", "memory", "steps"}))
+            raise AttributeError(
+                f"{type(self).__name__} has no {name}; what can be set are {known} (lr is the learning rate)."
+            )
+        object.__setattr__(self, name, value)
 
-    @lr.setter
-    def lr(self, lr: Number) -> None:
-        self._lr = float(_at_least_zero("learning rate lr", lr))
+    @property
+    def first(self) -> Any:
+        """Whether this step is the first: 1 or True, and otherwise 0 or False."""
+        return self.steps == 1
+
+    def update(self, settings: Any, gradient: Any, parameter: Any, *memory: Any) -> Any:
+        """The parameter after a step, or a tuple of it and what it remembers, in the order of `memory_names`.
+
+        All are floats, or Values while the compiler traces this. `settings` has the numbers of the optimizer: `lr` and
+        whatever else it was made with; `steps`, the count of this step from 1; and `first`, whether it is the first.
+        A setting that is 0 is so in an `if` too; what depends on the other numbers is said with `where`.
+        """
+        raise NotImplementedError("A subclass of Optimizer says what a step is: it has an update(), or a step().")
 
     def zero_grad(self) -> None:
         """Set the gradient of every parameter to zero."""
@@ -42,7 +82,26 @@ class Optimizer:
 
     def step(self) -> None:
         """Change every parameter by its gradient."""
-        raise NotImplementedError("A subclass of Optimizer says what a step is.")
+        self.steps += 1
+        memory = [self.memory_of(name) for name in self.memory_names]
+        given = (map(_grad_of, self.parameters), map(number_of, self.parameters), *memory)
+        try:
+            results: Sequence[Any] = list(map(self.update, repeat(self), *given))
+        except BaseException:
+            self.steps -= 1
+            raise
+        if results and isinstance(results[0], tuple):
+            results, *columns = zip(*results, strict=True)
+            for kept, numbers in zip(memory, columns, strict=True):
+                kept[: len(numbers)] = numbers
+        for parameter, number in zip(self.parameters, results, strict=True):
+            parameter.data = number
+
+    def memory_of(self, name: str) -> list[float]:
+        """What is remembered under this name, a number for each parameter; zeros at first."""
+        kept = self.memory.setdefault(name, [])
+        kept += [0.0] * (len(self.parameters) - len(kept))
+        return kept
 
     def state_dict(self) -> dict[str, Any]:
         """What a later run needs to go on in the same way, as plain numbers and lists."""
@@ -53,20 +112,28 @@ class Optimizer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from where `state_dict()` was taken."""
+        """Go on from where `state_dict()` was taken. Raises ValueError for the state of another kind of optimizer."""
         memory = {name: list(numbers) for name, numbers in state["memory"].items()}
         for name, numbers in memory.items():
             if len(numbers) != len(self.parameters):
                 raise ValueError(
                     f"The state has a {name} for {len(numbers)} parameters; this optimizer has {len(self.parameters)}."
                 )
+        missing = [name for name in self.memory_names if name not in memory] if state["steps"] else []
+        foreign = [name for name in memory if name not in self.known_memory()]
+        if type(self).step is Optimizer.step and (missing or foreign):
+            raise ValueError(
+                f"This is no state of {type(self).__name__}, which remembers {_listed(self.memory_names)}: "
+                f"it has {_listed(list(memory))}."
+            )
         self.lr, self.steps, self.memory = state["lr"], state["steps"], memory
+
+    def known_memory(self) -> Sequence[str]:
+        """All names that its memory may have, whatever the settings are."""
+        return self.memory_names
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self.parameters)} parameters, lr={self.lr:g})"
-
-    def _remembered(self, name: str) -> list[float]:
-        return self.memory.setdefault(name, [0.0] * len(self.parameters))
 
 
 class SGD(Optimizer):
@@ -91,31 +158,33 @@ class SGD(Optimizer):
         weight_decay: Number = 0.0,
         nesterov: bool = False,
     ) -> None:
-        super().__init__(parameters, lr)
-        self.momentum = _at_least_zero("momentum", momentum)
+        self.momentum = momentum
         self.dampening = dampening
-        self.weight_decay = _at_least_zero("weight decay", weight_decay)
+        self.weight_decay = weight_decay
         self.nesterov = nesterov
         if nesterov and (momentum == 0 or dampening != 0):
             raise ValueError("Nesterov's way needs a momentum above 0 and no dampening.")
+        super().__init__(parameters, lr)
 
-    def step(self) -> None:
-        """p ← p − lr · g for every parameter."""
-        lr, decay = self._lr, self.weight_decay
-        if self.momentum:
-            self._step_with_momentum()
-        else:
-            for p in self.parameters:
-                p.data -= lr * (p.grad + decay * p.data if decay else p.grad)
-        self.steps += 1
+    @property
+    def memory_names(self) -> Sequence[str]:  # type: ignore[override]
+        """The velocity, where there is momentum."""
+        return ("velocity",) if self.momentum else ()
 
-    def _step_with_momentum(self) -> None:
-        velocities = self._remembered("velocity")
-        keep, add = (self.momentum, 1 - self.dampening) if self.steps else (0.0, 1.0)
-        for i, p in enumerate(self.parameters):
-            g = p.grad + self.weight_decay * p.data
-            velocities[i] = v = keep * velocities[i] + add * g
-            p.data -= self._lr * (g + self.momentum * v if self.nesterov else v)
+    def known_memory(self) -> Sequence[str]:
+        """The velocity, which is left where momentum was set to 0."""
+        return ("velocity",)
+
+    def update(self, settings: Any, gradient: Any, parameter: Any, *memory: Any) -> Any:
+        """p − lr · g, or with momentum p − lr · v and v."""
+        if settings.weight_decay:
+            gradient = gradient + settings.weight_decay * parameter
+        if not settings.momentum:
+            return parameter - settings.lr * gradient
+        later = 1 - settings.first
+        velocity = settings.momentum * later * memory[0] + (1 - settings.dampening * later) * gradient
+        change = gradient + settings.momentum * velocity if settings.nesterov else velocity
+        return parameter - settings.lr * change, velocity
 
 
 class Adam(Optimizer):
@@ -123,6 +192,8 @@ class Adam(Optimizer):
 
     `betas` are the shares of m and v that a step keeps; g is the gradient plus `weight_decay` · p.
     """
+
+    memory_names = ("mean", "square")
 
     def __init__(
         self,
@@ -132,27 +203,27 @@ class Adam(Optimizer):
         eps: Number = 1e-8,
         weight_decay: Number = 0.0,
     ) -> None:
-        super().__init__(parameters, lr)
         if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
             raise ValueError(f"betas are two numbers from 0 to below 1, got {betas}.")
         self.betas = betas
-        self.eps = _at_least_zero("eps", eps)
-        self.weight_decay = _at_least_zero("weight decay", weight_decay)
+        self.eps = eps
+        self.weight_decay = weight_decay
+        super().__init__(parameters, lr)
 
-    def step(self) -> None:
-        """p ← p − lr · m / (√v + eps) for every parameter."""
-        self._step([p.grad + self.weight_decay * p.data for p in self.parameters])
+    def update(self, settings: Any, gradient: Any, parameter: Any, *memory: Any) -> Any:
+        """p − lr · m / (√v + eps), m and v."""
+        if settings.weight_decay:
+            gradient = gradient + settings.weight_decay * parameter
+        return self.moved(settings, gradient, parameter, *memory)
 
-    def _step(self, gradients: list[float]) -> None:
-        self.steps += 1
-        means, squares = self._remembered("mean"), self._remembered("square")
-        keep_mean, keep_square = self.betas
-        mean_weight, square_weight = 1 - keep_mean**self.steps, 1 - keep_square**self.steps
-        rate = self._lr / mean_weight
-        for i, (p, g) in enumerate(zip(self.parameters, gradients, strict=True)):
-            means[i] = m = keep_mean * means[i] + (1 - keep_mean) * g
-            squares[i] = v = keep_square * squares[i] + (1 - keep_square) * g * g
-            p.data -= rate * m / (math.sqrt(v / square_weight) + self.eps)
+    def moved(self, settings: Any, gradient: Any, parameter: Any, mean: Any, square: Any) -> Any:
+        """The parameter, m and v, once the weight decay has been seen to."""
+        keep_mean, keep_square = settings.betas
+        mean = keep_mean * mean + (1 - keep_mean) * gradient
+        square = keep_square * square + (1 - keep_square) * gradient * gradient
+        rate = settings.lr / (1 - keep_mean**settings.steps)
+        spread = operations.sqrt(square / (1 - keep_square**settings.steps)) + settings.eps
+        return parameter - operations.div(rate * mean, spread), mean, square
 
 
 class AdamW(Adam):
@@ -168,11 +239,9 @@ class AdamW(Adam):
     ) -> None:
         super().__init__(parameters, lr, betas, eps, weight_decay)
 
-    def step(self) -> None:
-        """p ← (1 − lr · weight_decay) · p − lr · m / (√v + eps) for every parameter."""
-        for p in self.parameters:
-            p.data *= 1 - self._lr * self.weight_decay
-        self._step([p.grad for p in self.parameters])
+    def update(self, settings: Any, gradient: Any, parameter: Any, *memory: Any) -> Any:
+        """(1 − lr · weight_decay) · p − lr · m / (√v + eps), m and v."""
+        return self.moved(settings, gradient, (1 - settings.lr * settings.weight_decay) * parameter, *memory)
 
 
 def _leaves(parameters: Iterable[Value]) -> list[Value]:
@@ -193,9 +262,13 @@ def _leaves(parameters: Iterable[Value]) -> list[Value]:
     return list(leaves.values())
 
 
-def _at_least_zero(what: str, number: Number) -> Number:
+def _at_least_zero(what: str, number: Any) -> float:
     if not is_number(number):
         raise TypeError(f"The {what} is a number, got {number!r}.")
     if not number >= 0:
         raise ValueError(f"The {what} is at least 0, got {number}.")
-    return number
+    return float(number)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(names) or "nothing"

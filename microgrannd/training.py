@@ -2,20 +2,17 @@
 
 The loss is that of one sample. Where it is not compiled, each sample's graph is built, run backward with its
 share of the mean, and dropped before the next, so memory holds one sample's graph, however many samples there
-are. This room may import the compiler and the floors beneath it.
+are.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
-from functools import partial
-from typing import Any
 
 from microgrannd.engine import Value
 from microgrannd.evaluation import ConfusionMatrix, accuracy, argmax, one_hot, threshold
-from microgrannd.ground.data import Column, Data, columns_of, stream_of
-from microgrannd.learning.epochs import Callback, History, train
+from microgrannd.ground.data import Data
+from microgrannd.learning.epochs import Batches, ByBatch, BySample, Callback, History, Run, train
 from microgrannd.optim import Optimizer
 
 __all__ = ["ConfusionMatrix", "History", "accuracy", "argmax", "fit", "one_hot", "threshold"]
@@ -43,17 +40,19 @@ def fit(
     the last perhaps smaller; with `replace` each batch is drawn anew from all samples, with repetition.
     `seed` makes the order repeatable.
 
-    Data that are in no array come in batches: `data` is an iterable of such tuples, other than a list or
-    tuple, or a function that gives one, such as a generator function or `lambda: batches`. Each is a batch,
-    and each pass an epoch. One batch is in memory at a time. An iterator that cannot begin anew is for a
+    For data that is not in arrays, pass an iterable of batches: each batch is such a tuple. The iterable is not
+    a list or tuple, or it is given by a function, such as a generator function or `lambda: batches`. Each pass
+    is an epoch. One batch is in memory at a time. An iterator that cannot begin anew is for a
     single epoch.
 
     `schedule(epoch)`, counted from 0, gives the learning rate. Each of the `callbacks` is called with the
     epoch and the history after an epoch; one that returns True ends the training. Ctrl-C ends it too, and
     what was learned stays.
 
-    The loss is compiled where that pays and changes nothing but the time it takes: `compiled="auto"`. With
-    True it is compiled in any case, or the error says why it cannot be; with False it is not.
+    With `compiled="auto"` the loss is compiled where that pays and changes nothing but the time it takes. What
+    it looks at besides its arguments is watched, and some samples are computed eagerly beside the program: where
+    they differ, training goes on eagerly, with a warning that names what changed. True: compile, or raise
+    explaining why not; False: do not compile.
 
     >>> from microgrannd.optim import SGD
     >>> w = Value(0.0)
@@ -67,32 +66,14 @@ def fit(
     >>> round(w.data, 6)
     4.0
     """
-    options: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size, "replace": replace, "seed": seed}
-    options |= {"schedule": schedule, "callbacks": callbacks, "progress": progress}
     if compiled not in (True, False, "auto"):
         raise ValueError(f"compiled is True, False or 'auto', got {compiled!r}.")
-    stream = stream_of(data, epochs, batch_size=batch_size, replace=replace, seed=seed)
-    if compiled and epochs > 0:
+    batches = Batches(data, epochs, batch_size=batch_size, replace=replace, seed=seed)
+    run: Run | None = None
+    if compiled and epochs:
         from microgrannd.compiler import for_training  # here, because eager training needs no compiler
 
-        columns, count = columns_of(stream.first() if stream else data)
-        samples = math.inf if stream else epochs * count  # nobody knows how long a stream is
-        program = for_training(loss, columns, samples, insist=compiled is True)
-        del columns
-        if program is not None:
-            return program.fit(stream or data, optimizer, **options)
-    return train(partial(_backward_by_sample, loss), stream or data, optimizer, **options)
-
-
-def _backward_by_sample(loss: Callable[..., Value], *batch: Column) -> float:
-    """The mean loss of a batch; adds the mean gradient to every parameter's own."""
-    share, total = 1 / len(batch[0]), 0.0
-    for sample in zip(*batch, strict=True):
-        value = loss(*sample)
-        if not isinstance(value, Value):
-            raise TypeError(
-                f"The loss of a sample is a Value, got {value!r}: one number, computed from the parameters."
-            )
-        value.backward(share)
-        total += value.data
-    return total * share
+        run = for_training(loss, batches, optimizer, epochs=epochs, insist=compiled is True)
+    if run is None:
+        run = ByBatch(BySample(loss), batches, optimizer)
+    return train(run, batches, optimizer, epochs=epochs, schedule=schedule, callbacks=callbacks, progress=progress)

@@ -1,5 +1,7 @@
 import pytest
 
+pytest.register_assert_rewrite("tests.eager_training")
+
 
 def pytest_addoption(parser):
     parser.addoption("--long", action="store_true", help="also run the tests that take minutes")

@@ -26,7 +26,7 @@ FLOORS = [
     ["datasets", "persistence"],
     ["drawing.layout", "compiler.tape"],
     ["drawing.picture", "compiler.text", "compiler.batches"],
-    ["drawing.write", "compiler.matrix", "compiler.llvm", "compiler.plan", "compiler.steps"],
+    ["drawing.write", "compiler.matrix", "compiler.llvm", "compiler.plan"],
     ["drawing.player", "compiler.native"],
     ["drawing", "compiler.arrays"],
     ["compiler"],

@@ -182,12 +182,11 @@ def _add(totals: dict[Value, Operand], node: Value, part: Operand, finite: dict[
 def _local_gradients(node: Value, variables: Container[Value]) -> tuple[Operand, ...]:
     """The local gradients of a node as a graph; constants go in as numbers, so that they fold."""
     assert node.op is not None
-    for parent, number in zip(node.parents, node.inputs, strict=True):
-        if (now := number_of(parent)) != number and parent.op is None and (now == now or number == number):
-            raise GradientError(
-                f"{parent!r} was {number!r} when {node!r} was computed from it, and has been set since; "
-                "a gradient as a graph would be taken at the new number: compute y again first."
-            )
+    if parent := _set_since(node):
+        raise GradientError(
+            f"{parent[0]!r} was {parent[1]!r} when {node!r} was computed from it, and has been set since; "
+            "a gradient as a graph would be taken at the new number: compute y again first."
+        )
     inputs = [number_of(p) if isinstance(p, Constant) and p not in variables else p for p in node.parents]
     # A rule also gives gradients that nobody asked for, and these may be what they like.
     with modes.no_detection() if modes.opened and modes.current.detecting else nullcontext():
@@ -195,6 +194,22 @@ def _local_gradients(node: Value, variables: Container[Value]) -> tuple[Operand,
     if len(found) != len(inputs):
         node.op.check_count(node.inputs, number_of(node))
     return found
+
+
+def _set_since(node: Value) -> tuple[Value, float] | None:
+    """A leaf that was another number when the node was computed from it, and that number."""
+    for parent, number in zip(node.parents, node.inputs, strict=True):
+        if (now := number_of(parent)) != number and parent.op is None and (now == now or number == number):
+            return parent, number
+    return None
+
+
+def computed_before(y: Value) -> tuple[Value, Value] | None:
+    """A node that y depends on and a leaf that has been set since the node was computed from it; None without any."""
+    for node in topological_order(y, leaves=False):
+        if parent := _set_since(node):
+            return node, parent[0]
+    return None
 
 
 def _contribution(

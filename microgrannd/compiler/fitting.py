@@ -1,21 +1,35 @@
-"""Training a program: whether a loss is compiled, and what runs its epochs."""
+"""Training a program: whether a loss is compiled, what runs its epochs, and when training goes on eagerly instead.
+
+A loss is compiled where that changes nothing but the time it takes. What it reaches is watched, and now and then a
+sample is computed eagerly beside the program.
+"""
 
 from __future__ import annotations
 
+import math
+import random
+import time
+import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from microgrannd.compiler.arrays.choice import array_training
+from microgrannd.calculus.passes import computed_before, slopes
 from microgrannd.compiler.batches import PART, ends, samples
-from microgrannd.compiler.native.training import NativeFit, Training, train_natively
+from microgrannd.compiler.llvm.operations import unsupported
+from microgrannd.compiler.native.training import NativeFit, Training
 from microgrannd.compiler.plan import Plan
 from microgrannd.compiler.program import Program, compile
-from microgrannd.compiler.steps import places, steps
+from microgrannd.compiler.refusals import refuse_samples
 from microgrannd.compiler.streaming import Streaming
-from microgrannd.ground.data import Data, Stream, batch_size_of, columns_of, stream_of
-from microgrannd.ground.nests import is_array
-from microgrannd.ground.progress import reporting
-from microgrannd.learning.epochs import History, train
+from microgrannd.compiler.tape.trace import Trace
+from microgrannd.compiler.tape.update import Places, Update, places_of, update_of
+from microgrannd.engine import Value, number_of
+from microgrannd.ground import modes
+from microgrannd.ground.errors import TracingError
+from microgrannd.ground.nests import is_array, leaves
+from microgrannd.learning.epochs import Batches, ByBatch, BySample, Run, sample_at
+from microgrannd.learning.reached import Reached
+from microgrannd.operations import as_float
 from microgrannd.optim import Optimizer
 
 if TYPE_CHECKING:
@@ -23,92 +37,239 @@ if TYPE_CHECKING:
 
 _WORTHWHILE: Final = 2000  # samples to go through; for fewer eager mode is done before LLVM is loaded
 _LONGEST_PYTHON: Final = 20_000  # instructions that Python compiles within about a second
+_COMPARED: Final = 16  # samples before a training, unless they take long
+_SHARE: Final = 0.01  # of a training's time that is spent on comparing samples
+_FREE: Final = 0.05  # seconds of comparing after the first callbacks and schedules, whatever they are of the time
 
 
-def for_training(loss: Callable[..., Any], columns: Sequence[Any], count: float, *, insist: bool) -> Program | None:
-    """A program for a loss that is worth compiling for training on so many samples; None for another one.
+def for_training(
+    loss: Callable[..., Any], batches: Batches, optimizer: Optimizer, *, epochs: int, insist: bool
+) -> Run | None:
+    """A run by a program for a loss that is worth compiling; None for another one, which eager training is for.
 
-    A loss that looks at a number, or that does not do the same twice, such as one that draws random numbers,
-    stays with eager mode. With `insist` the error is raised that says why it cannot be compiled.
+    That is one that looks at a number, draws random numbers, or changes what it looks at. With `insist` the error is
+    raised that says why it cannot be compiled.
     """
     if isinstance(loss, Program):
-        return loss
-    if not insist and count < _WORTHWHILE:
+        return training(loss, batches, optimizer, epochs)
+    if not insist and not batches.stream and epochs * batches.count < _WORTHWHILE:
         return None
-    program = compile(loss)
+    batches.first()  # whose errors are the data's
+    before = Reached(loss)
     try:
-        given = samples(ends(columns))
-        first, last = ([column[i] for column in given.columns] for i in (0, 1))
-        plan = program.runtime.plan(given.shapes, first)
-        again = compile(loss).runtime.plan(given.shapes, last)
-        backend = program.runtime.backend(plan, "parameters")
+        run = _compiled_run(loss, batches, optimizer, before, epochs, insist)
     except Exception:
+        before.restore()
         if insist:
             raise
         return None
-    same = plan.trace.tape == again.trace.tape and set(plan.trace.parameters) == set(again.trace.parameters)
-    pays = backend != "python" or len(plan.tape("parameters").instructions) <= _LONGEST_PYTHON
-    return program if insist or (same and pays) else None
+    refuse_samples(run.plan.trace, loss, batches.columns)
+    return run
 
 
-def fit(
-    program: Program, data: Data, optimizer: Optimizer, *, epochs: int, batch_size: int | None, replace: bool,
-    seed: int | None, schedule: Callable[[int], float] | None, callbacks: Any, progress: bool,
-) -> History:  # fmt: skip
-    """What `Program.fit` does."""
-    drawn: dict[str, Any] = {"batch_size": batch_size, "replace": replace, "seed": seed}
-    options: dict[str, Any] = {"epochs": epochs, "schedule": schedule, "callbacks": list(callbacks)}
-    stream = stream_of(data, epochs, **drawn)
-    started = begun(program, stream, data, optimizer, batch_size) if epochs > 0 else None
-    if started is None:
-        return train(program.backward, stream or data, optimizer, **drawn, **options, progress=progress)
-    run = Streaming(stream, started, program.backward) if stream else started
-    options |= {"size": batch_size_of(batch_size, run.count), "replace": replace, "seed": seed}
-    with reporting(epochs, progress) as report:
-        return train_natively(run, report=report if progress else None, **options)
-
-
-def begun(
-    program: Program, stream: Stream | None, data: Any, optimizer: Optimizer, batch_size: int | None
-) -> Training | ArrayTraining | None:
-    """A training on these data; None where a step needs the program's gradients and the optimizer itself."""
-    columns, count = columns_of(stream.first() if stream else data)
+def training(program: Program, batches: Batches, optimizer: Optimizer, epochs: int = 1) -> Watched:
+    """The run of a program. Raises TracingError where what its function reaches has changed since it was traced."""
+    columns = batches.first()
     first = samples([column[:1] if is_array(column) else [column[0]] for column in columns])
     plan = program.runtime.plan(first.shapes, first.first())
-    large = batch_size_of(batch_size, count) * len(first.columns) > PART
-    if not stream and large and not program.runtime.array_backend(plan):
-        return None  # native code needs a whole batch as columns of floats
-    started = training(program, plan, optimizer)
-    if started and not stream:
-        started.take(columns)
-    return started
+    if program.function is not None:
+        refuse_samples(plan.trace, program.function, batches.columns)
+    return Watched(
+        program, plan, batches, optimizer, program.function, program.runtime.reached.get(first.shapes), epochs
+    )
 
 
-def training(program: Program, plan: Plan, optimizer: Optimizer) -> Training | ArrayTraining | None:
-    """A training on arrays or in native code; None where neither can be had."""
-    if program.runtime.array_backend(plan):
+def _compiled_run(
+    loss: Callable[..., Any], batches: Batches, optimizer: Optimizer, before: Reached, epochs: int, insist: bool
+) -> Watched:
+    if modes.current.detecting:
+        raise TracingError("detect_anomaly() looks at every number, so nothing is compiled within it.")
+    program, columns = compile(loss), batches.first()
+    if before.iterators:
+        raise TracingError(f"Each call of the loss may move {before.iterators[0]} on, which is an iterator.")
+    given = samples(ends(columns))
+    first, last = ([column[i] for column in given.columns] for i in (0, 1))
+    plan = program.runtime.plan(given.shapes, first)
+    reached = Reached(loss)
+    again = compile(loss).runtime.plan(given.shapes, last)
+    if changed := reached.changed():
+        raise TracingError(f"The loss changes what it looks at: {changed}.")
+    same = insist or set(plan.trace.parameters) == set(again.trace.parameters)
+    if plan.trace.tape != again.trace.tape or not same:
+        raise TracingError("The loss did not do the same when it was traced for another sample.")
+    backend = program.runtime.backend(plan, "parameters")
+    if not insist and backend == "python" and len(plan.tape("parameters").instructions) > _LONGEST_PYTHON:
+        raise TracingError("The loss is too long for compiled Python.")
+    run = Watched(program, plan, batches, optimizer, loss, reached, epochs, insist=insist)
+    run.compare(columns)
+    if changed := reached.changed():
+        raise TracingError(f"The loss changes what it looks at: {changed}.")
+    return run
 
-        def kernel(guarded: bool) -> Any:
-            return program.runtime.array_kernel(plan, "parameters", guarded=guarded)
 
-        return array_training(kernel, plan, optimizer)
-    native = _native_fit(program, plan, optimizer)
-    return Training(native, plan.trace, optimizer) if native else None
+class Watched:
+    """A run by a program that is watched: where it is not what eager training is any more, training goes on eagerly.
 
+    Or TracingError says why, where the user insists. A program without a function, such as one of a graph, has no eager
+    mode and is not watched.
+    """
 
-def _native_fit(program: Program, plan: Plan, optimizer: Optimizer) -> NativeFit | None:
-    """The native training loop; None where it cannot be had."""
-    if program.runtime.array_backend(plan):
-        return None
-    taken = steps(optimizer)
-    if taken is None or program.runtime.backend(plan, "parameters") != "native":
-        return None
-    if places(plan.trace.parameters, optimizer) is None:
-        return None
-    key = (id(plan), id(taken))
-    with program.runtime.lock:
-        if key not in program.runtime.fits:
-            program.runtime.fits[key] = NativeFit(
-                lambda guarded: plan.tape("parameters", guarded=True), taken, program.runtime.options.cache
+    def __init__(
+        self, program: Program, plan: Plan, batches: Batches, optimizer: Optimizer, loss: Callable[..., Any] | None,
+        reached: Reached | None, epochs: int, *, insist: bool = True,
+    ) -> None:  # fmt: skip
+        self.program = program
+        self.plan = plan
+        self.batches = batches
+        self.optimizer = optimizer
+        self.loss = loss
+        self.reached = reached
+        self.remaining = epochs
+        self.insist = insist
+        self.inner: Run | None = None
+        self.update: Update | None = None
+        self.places: Places | None = None
+        self.eager = False
+        self.chance = random.Random(0)
+        self.seconds = 0.0  # of training
+        self.comparing = 0.0  # seconds
+        size = sum(len(operands) for _, operands in plan.trace.tape.instructions)
+        self.cost = 1e-4 + 2e-6 * size  # seconds for a sample, until that has been measured
+
+    def load(self) -> None:
+        """Go on from everything as it stands, also from another loss than was compiled."""
+        if self.loss and not self.check() and self.inner and (self.comparing < _FREE or self._is_due()):
+            self._look()
+        if not self.eager:
+            self.inner = self._chosen()
+        assert self.inner
+        self.inner.load()
+
+    def run(self, epochs: int, size: int, order: Sequence[int] | None) -> list[float]:
+        """Train for some epochs, and compare a sample when it is time; the mean losses."""
+        assert self.inner
+        start = time.perf_counter()
+        losses = self.inner.run(epochs, size, order)
+        self.seconds += time.perf_counter() - start
+        self.remaining -= epochs
+        if self.loss and not self.eager and self._is_due():
+            self.inner.write_back()
+            self._look()
+        return losses
+
+    def check(self) -> bool:
+        """Whether training goes on eagerly, because what the loss reaches is not what it was."""
+        if not self.eager and self.loss and self.reached and (changed := self.reached.changed()):
+            self._go_on_eagerly(changed)
+        return self.eager
+
+    def write_back(self) -> None:
+        """Put the parameters, their last gradients and the optimizer's memory where they belong."""
+        if self.inner:
+            self.inner.write_back()
+
+    def epochs_in(self, seconds: float) -> int:
+        """As many as fit while it is compiled."""
+        return self._chosen().epochs_in(seconds)
+
+    def compare(self, columns: Sequence[Any], most: int = _COMPARED) -> None:
+        """Raise TracingError where the program differs from eager mode, for the first, the last or another sample."""
+        count, end = len(columns[0]), time.perf_counter() + 0.05
+        positions = [0, count - 1, *[self.chance.randrange(count) for _ in range(most - 2)]]
+        for compared, i in enumerate(positions):
+            start = time.perf_counter()
+            if compared > 3 and start > end:
+                break
+            if differs := self._difference(sample_at(columns, i)):
+                raise TracingError(differs)
+            self.cost = time.perf_counter() - start
+
+    def _is_due(self) -> bool:
+        share = _SHARE if self.remaining > 0 else 2 * _SHARE
+        return self.comparing + self.cost < share * self.seconds
+
+    def _look(self) -> None:
+        """Compare a sample at random, unless there is none at hand."""
+        columns = self.batches.columns or getattr(self.inner, "sample", None)
+        if not columns:
+            return
+        start = time.perf_counter()
+        differs = self._difference(sample_at(columns, self.chance.randrange(len(columns[0]))))
+        self.cost = time.perf_counter() - start
+        self.comparing += self.cost
+        if differs:
+            self._go_on_eagerly(differs)
+
+    def _difference(self, sample: Sequence[Any]) -> str | None:
+        assert self.loss
+        return difference(self.plan.trace, self.loss, sample, self.optimizer.parameters)
+
+    def _go_on_eagerly(self, why: str) -> None:
+        assert self.loss
+        if self.insist:
+            raise TracingError(f"{why}. Compile the function again, or train with compiled=False.")
+        warnings.warn(f"{why}; training goes on eagerly.", UserWarning, stacklevel=4)
+        self.eager = True
+        self.inner = ByBatch(BySample(self.loss), self.batches, self.optimizer)
+
+    def _chosen(self) -> Run:
+        """What runs the epochs for the optimizer as it is set now; the same as before where that will do."""
+        update = update_of(self.optimizer)
+        places = places_of(self.plan.trace.parameters, self.optimizer, update) if update else None
+        if self.inner and (update, places) == (self.update, self.places):
+            return self.inner
+        self.update, self.places = update, places
+        started = self._started(update, places) if update and places else None
+        if self.batches.stream:
+            return Streaming(started, self)
+        return started or ByBatch(self.program.backward, self.batches, self.optimizer)
+
+    def _started(self, update: Update, places: Places) -> Training | ArrayTraining | None:
+        """A training on arrays or in native code; None where a step needs the optimizer itself."""
+        runtime, plan = self.program.runtime, self.plan
+        started: Training | ArrayTraining | None = None
+        if runtime.array_backend(plan):
+            from microgrannd.compiler.arrays.training import array_training
+
+            started = array_training(
+                lambda guarded: runtime.array_kernel(plan, "parameters", guarded=guarded), plan.trace, update, places
             )
-        return program.runtime.fits[key]  # type: ignore[no-any-return]
+        elif runtime.backend(plan, "parameters") == "native" and not (
+            unsupported(update.shared) or unsupported(update.each)
+        ):
+            if self.batches.size * len(plan.trace.tape.inputs) > PART:
+                return None  # native code needs a whole batch as columns of floats
+            with runtime.lock:
+                native = runtime.fits.setdefault((id(plan), id(update)), NativeFit(plan, update, runtime.options.cache))
+            started = Training(native, plan.trace, places)
+        if started and self.batches.columns:
+            started.take(self.batches.columns)
+        return started
+
+
+def difference(trace: Trace, loss: Callable[..., Any], sample: Sequence[Any], trained: Sequence[Value]) -> str | None:
+    """How the loss of a sample and its gradients differ from those of the trace, in words; None where they do not.
+
+    What was computed outside the loss from leaves that have been set since is old in eager mode, and says nothing.
+    """
+    eager = loss(*sample)
+    if not isinstance(eager, Value):
+        raise TypeError(f"The loss of a sample is a Value, got {eager!r}: one number, computed from the parameters.")
+    if computed_before(eager):
+        return None
+    parameters = [*trace.parameters, *set(trained).difference(trace.parameters)]
+    numbers = [as_float(x) for argument in sample for x in leaves(argument)]
+    given = list(map(Value, [*numbers, *map(number_of, parameters)]))
+    [output] = trace.tape.outputs
+    mine = trace.tape.record(given[: trace.tape.leaves])[output] if isinstance(output, int) else Value(output)
+    if not _near([number_of(eager)], [number_of(mine)]):
+        return f"The loss of a sample is {number_of(eager):.9g}, but {number_of(mine):.9g} as it was compiled"
+    if not _near(slopes(eager, parameters), slopes(mine, given[len(numbers) :])):
+        return "The gradient of a sample's loss is another than that of the loss as it was compiled"
+    return None
+
+
+def _near(xs: Sequence[float], ys: Sequence[float]) -> bool:
+    """Whether they are the same but for rounding; NaN is the same as NaN."""
+    bound = 1e-9 * max([abs(x) for x in (*xs, *ys) if math.isfinite(x)], default=0.0)
+    return all(x == y or abs(x - y) <= bound or (x != x and y != y) for x, y in zip(xs, ys, strict=True))

@@ -13,6 +13,7 @@ from microgrannd.compiler.batches import Batch, in_parts, samples, space_for
 from microgrannd.compiler.native.kernel_source import kernel_source
 from microgrannd.compiler.plan import Wanted
 from microgrannd.compiler.profiles import ProgramProfile, profile_of_lines, profile_on_arrays
+from microgrannd.compiler.refusals import refuse_samples
 from microgrannd.compiler.runtime import Options, Runtime
 from microgrannd.compiler.tape.tape import Tape
 from microgrannd.compiler.tape.trace import trace_graph
@@ -20,7 +21,7 @@ from microgrannd.compiler.text.c_source import c_source
 from microgrannd.engine import Value
 from microgrannd.ground.data import Data
 from microgrannd.ground.nests import SCALAR, builder
-from microgrannd.learning.epochs import History
+from microgrannd.learning.epochs import Batches, ByBatch, History, train
 from microgrannd.optim import Optimizer
 
 if TYPE_CHECKING:
@@ -130,6 +131,7 @@ class Program:
             if not given.length:
                 raise ValueError("backward takes the mean over a batch of at least one sample, got none.")
             plan = self.runtime.plan(given.shapes, given.first())
+            refuse_samples(plan.trace, self.function, part)
             sums = self.runtime.kernel(plan, "parameters").total(given.columns, plan.numbers(), given.length)
             totals = [x + y for x, y in zip(totals, sums, strict=True)] if totals else list(sums)
             count += given.length
@@ -152,14 +154,16 @@ class Program:
     ) -> History:
         """Lower the mean of the function over the data, as `mg.fit` does and with the same arguments.
 
-        With SGD, Adam or AdamW on exactly the program's parameters all epochs run in native code, or on flat
-        arrays; another optimizer gets its gradients from the program.
+        All epochs run in native code or on arrays, the optimizer's `update` too; an optimizer that cannot be
+        compiled gets its gradients from the program. Raises TracingError where what the function looks at has
+        changed since it was compiled.
         """
-        options: dict[str, Any] = {"batch_size": batch_size, "replace": replace, "seed": seed}
-        options |= {"schedule": schedule, "callbacks": callbacks, "progress": progress}
-        from microgrannd.compiler.fitting import fit
+        from microgrannd.compiler.fitting import training
 
-        return fit(self, data, optimizer, epochs=epochs, **options)
+        batches = Batches(data, epochs, batch_size=batch_size, replace=replace, seed=seed)
+        run = training(self, batches, optimizer, epochs) if epochs else ByBatch(self.backward, batches, optimizer)
+        options: dict[str, Any] = {"schedule": schedule, "callbacks": callbacks, "progress": progress}
+        return train(run, batches, optimizer, epochs=epochs, **options)
 
     def trace(self, *arguments: Any) -> Program:
         """Trace for arguments like these now rather than at the first call."""

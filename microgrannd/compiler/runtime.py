@@ -18,10 +18,12 @@ from microgrannd.compiler.native.direct_calls import fast_function
 from microgrannd.compiler.native.kernel_source import work
 from microgrannd.compiler.native.kernels import NativeKernel
 from microgrannd.compiler.plan import Plan, Wanted, starts_of, without_collection
+from microgrannd.compiler.refusals import refuse_batch, refuse_sample
 from microgrannd.compiler.tape.tape import Tape
 from microgrannd.compiler.tape.trace import Trace, trace
 from microgrannd.ground.errors import TracingError
 from microgrannd.ground.nests import Shape, builder, leaves
+from microgrannd.learning.reached import Reached
 from microgrannd.operations import as_float
 
 BACKENDS: Final = ("auto", "python", "native", *ARRAY_BACKENDS)
@@ -56,6 +58,7 @@ class Runtime:
         self.options = options
         self.plans: dict[tuple[Shape, ...], Plan] = {}
         self.latest: Plan | None = None
+        self.reached: dict[tuple[Shape, ...], Reached] = {}  # what the function looked at when it was traced
         self.lock = threading.RLock()
         self.fits: dict[Any, Any] = {}  # native training loops, by plan and optimizer
         self._kernels: dict[tuple[int, Wanted], Kernel] = {}
@@ -71,12 +74,16 @@ class Runtime:
             if len(shapes) == len(arguments) and all(map(is_sample, arguments, shapes)):
                 return None
         given = batch(arguments)
-        return self.plan(given.shapes, given.first()), given
+        plan = self.plan(given.shapes, given.first())
+        refuse_batch(plan.trace, self.function, given)
+        return plan, given
 
     def sample(self, arguments: Sequence[Any]) -> tuple[Plan, list[float]]:
         """The arguments as one sample: its plan and its numbers."""
         numbers = [x if x.__class__ is float else as_float(x) for argument in arguments for x in leaves(argument)]
-        return self.plan(tuple(map(whole_shape, arguments)), numbers), numbers
+        plan = self.plan(tuple(map(whole_shape, arguments)), numbers)
+        refuse_sample(plan.trace, self.function, numbers, arguments)
+        return plan, numbers
 
     def plan(self, shapes: tuple[Shape, ...], numbers: Sequence[float]) -> Plan:
         """The plan for arguments of these shapes; a new one is traced with these numbers."""
@@ -87,8 +94,13 @@ class Runtime:
             known = " or ".join(map(_listed, self.plans)) or "nothing: it was pickled before it was traced"
             raise TypeError(f"This program takes {known}; got {_listed(shapes)}.")
         nests = [builder(shape)(numbers, start) for shape, start in zip(shapes, starts_of(shapes), strict=False)]
+        before = Reached(self.function)
         with without_collection():
             traced = trace(self.function, nests)
+        if drawn := before.drawn():
+            before.restore()
+            raise TracingError(f"A compiled function is traced once, but this one draws random numbers from {drawn}.")
+        self.reached[shapes] = Reached(self.function)
         return self.add(traced)
 
     def add(self, traced: Trace) -> Plan:
@@ -168,7 +180,7 @@ class Runtime:
 
         It hands `otherwise` what it cannot take. A program has one for all its plans, which is given once.
         """
-        if (id(plan), wanted) in self._offered:
+        if (id(plan), wanted) in self._offered or plan.trace.refusals is not None:
             return None
         with self.lock:
             self._offered.add((id(plan), wanted))

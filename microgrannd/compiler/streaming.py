@@ -1,71 +1,71 @@
-"""Training a program on a stream: a step on each batch as it comes, in native code or on arrays.
-
-This room may import the trainings and the floors beneath the compiler.
-"""
+"""Training a program on a stream: a step on each batch as it comes, in native code or on arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import random
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from microgrannd.compiler.batches import sample_shapes
 from microgrannd.compiler.native.training import Training
-from microgrannd.ground.data import Stream
-from microgrannd.learning.epochs import step
+from microgrannd.compiler.refusals import refuse_samples
+from microgrannd.compiler.tape.update import update_of
+from microgrannd.learning.epochs import ByBatch, BySample, rows_at
+from microgrannd.learning.reached import Reached
 
 if TYPE_CHECKING:
     from microgrannd.compiler.arrays.training import ArrayTraining
+    from microgrannd.compiler.fitting import Watched
 
 
-class Streaming:
-    """A training on batches that come one after the other.
+class Streaming(ByBatch):
+    """A run on batches that come one after the other.
 
-    `backward` serves a batch whose samples have another structure than those of the first.
+    The program's own `backward` serves a batch whose samples have another structure than those of the first, and all
+    of them where there is no training. `sample` is one of the last batch. What makes the batches may look at the
+    Values that it reaches and change them, or what the loss looks at: then it finds everything where it belongs.
     """
 
-    def __init__(self, stream: Stream, training: Training | ArrayTraining, backward: Callable[..., float]) -> None:
-        self.stream = stream
-        self.shapes = sample_shapes(stream.first())
+    def __init__(self, training: Training | ArrayTraining | None, watched: Watched) -> None:
+        super().__init__(watched.program.backward, watched.batches, watched.optimizer)
         self.training = training
-        self.backward = backward
-        self.optimizer = training.optimizer
-        self.count = 0  # which nobody knows
+        self.watched = watched
+        self.shapes = sample_shapes(self.batches.first())
+        self.sample: Sequence[Any] | None = None
         self.ahead = False  # whether the training has come further than what it was loaded with
+        self.chance = random.Random(0)
+        source = Reached(self.batches.source)
+        self.looked_into = source.meets_values or bool(watched.reached and source.shares(watched.reached))
 
-    def run(self, epochs: int, size: int, rate: float, order: Sequence[int] | None = None) -> list[float]:
-        """Train for some epochs on the batches as they are; the mean losses."""
-        return [self._epoch(rate) for _ in range(epochs)]
-
-    def moment(self, seconds: float) -> int:
-        """One epoch, since nobody knows how long it takes."""
-        return 1
+    def load(self) -> None:
+        if self.training:
+            self.training.load()
 
     def write_back(self) -> None:
-        """Put the parameters, their last gradients and the optimizer's memory where they belong."""
-        if self.ahead:
+        if self.training and self.ahead:
             self.training.write_back()
+        self.ahead = False
 
-    def _epoch(self, rate: float) -> float:
-        total, count = 0.0, 0
-        for batch in self.stream:
-            size = len(batch[0])
-            try:
-                total += size * self._step(batch, size, rate)
-            except (TypeError, ValueError) as error:
-                error.add_note(f"It is about batch {self.stream.place} of the data.")
-                raise
-            count += size
-            del batch  # before the next is made
-        return total / count
-
-    def _step(self, batch: Sequence[Any], size: int, rate: float) -> float:
-        if sample_shapes(batch) != self.shapes:
+    def step(self, batch: Sequence[Any]) -> float:
+        if self.looked_into and self.watched.check():
+            assert self.watched.loss
+            self.training, self.backward = None, BySample(self.watched.loss)
+        size, training = len(batch[0]), self.training
+        same = sample_shapes(batch) == self.shapes
+        if same:
+            self.sample = [rows_at(column, [self.chance.randrange(size)]) for column in batch]
+        if training is None or not same or (self.looked_into and update_of(self.optimizer) is not training.update):
             self.write_back()
-            loss, self.ahead = step(self.backward, self.optimizer, batch), False
-            self.training.load()
+            loss = super().step(batch)
+            self.load()
             return loss
-        self.training.take(batch)
+        refuse_samples(self.watched.plan.trace, self.watched.loss, batch)
+        if self.looked_into:
+            training.load()
+        training.take(batch)
         self.ahead = True
-        [loss] = self.training.run(1, size, rate)
-        self.training.take([])
+        [loss] = training.run(1, size, None)
+        training.take([])
+        if self.looked_into:
+            self.write_back()
         return loss

@@ -6,8 +6,11 @@ Arrays of other libraries, such as tensors, become NumPy arrays.
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
+
+from microgrannd.ground.nests import items, mapped
 
 Column: TypeAlias = Any  # an array or a list, samples along the first axis
 Data: TypeAlias = "Sequence[Column] | Iterable[Sequence[Column]] | Callable[[], Iterable[Sequence[Column]]]"
@@ -34,6 +37,25 @@ def batch_size_of(batch_size: int | None, count: int) -> int:
     if not 1 <= size <= count:
         raise ValueError(f"batch_size is {size}, but the data has {count} samples: it is from 1 to {count}.")
     return size
+
+
+def plain_samples(column: Column) -> Any:
+    """The samples of a column as the loss gets them in eager mode: numbers as Python's, in which bytes do not wrap.
+
+    Rows of an array are arrays of int64 or float64.
+
+    >>> plain_samples([True, 0.5])
+    [True, 0.5]
+    """
+    if hasattr(column, "dtype"):
+        return column.tolist() if column.ndim == 1 else _widened(column)
+    numpy = sys.modules.get("numpy")
+    if numpy is None:
+        return column
+    foreign = (numpy.generic, numpy.ndarray)
+    if any(isinstance(sample, foreign) for sample in column) or any(isinstance(x, foreign) for x in items(column[0])):
+        return [mapped(_plain, sample) for sample in column]
+    return column
 
 
 class Stream:
@@ -107,6 +129,19 @@ def _batches(data: Any) -> Iterator[Any]:
     if not isinstance(batches, Iterable):
         raise TypeError(f"A function that is the data gives batches, as a generator function does; got {batches!r}.")
     return iter(batches)
+
+
+def _plain(thing: Any) -> Any:
+    if not hasattr(thing, "dtype"):
+        return thing
+    return thing.item() if thing.ndim == 0 else _widened(thing)
+
+
+def _widened(array: Any) -> Any:
+    """The array with its bytes, bools and short numbers as int64, or as float64 where they do not fit."""
+    kind = array.dtype.kind
+    wide = {"b": "int64", "i": "int64", "u": "int64" if array.dtype.itemsize < 8 else "float64", "f": "float64"}
+    return array.astype(wide[kind], copy=False) if kind in wide else array
 
 
 def _as_numpy(column: Column) -> Column:

@@ -36,6 +36,7 @@ class Modes(NamedTuple):
     locating: bool = False
     trace: list[Any] | None = None
     refused: list[Exception] | None = None  # what a function that is being traced asked for, but may not have
+    refusals: list[Any] | None = None  # conditions under which it would raise for plain numbers
 
 
 class Block:
@@ -217,7 +218,7 @@ def tracing() -> Iterator[list[Any]]:
     nodes: list[Any] = []
     refused: list[Exception] = []
     try:
-        with Block(trace=nodes, refused=refused):
+        with Block(trace=nodes, refused=refused, refusals=[]):
             yield nodes
     finally:
         if refused:

@@ -1,7 +1,6 @@
 """The epochs of a training: which samples, in which order, a step for each batch, and the `History` of it.
 
-How a batch's gradients come about is not its business: sample by sample, or by a compiled program. This room
-may import the data, the optimizers and progress.
+`train` is the only loop over epochs. What computes them is a `Run`: eager mode sample by sample, or a compiled program.
 """
 
 from __future__ import annotations
@@ -11,13 +10,17 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
-from microgrannd.ground.data import Column, Data, batch_size_of, columns_of, stream_of
+from microgrannd.calculus.passes import computed_before
+from microgrannd.engine import Value
+from microgrannd.ground.data import Column, Data, batch_size_of, columns_of, plain_samples, stream_of
+from microgrannd.ground.errors import GradientError
 from microgrannd.ground.progress import reporting
 from microgrannd.optim import Optimizer
 
 Callback: TypeAlias = "Callable[[int, History], object]"
+_GLANCE: Final = 0.05  # seconds between two looks at Ctrl-C
 
 
 @dataclass
@@ -37,7 +40,7 @@ class History:
         return len(self.losses)
 
     def table(self, rows: int = 10) -> str:
-        """A line for each of about so many epochs, evenly spaced, the first and the last among them.
+        """A line for each of about `rows` epochs, evenly spaced, the first and the last among them.
 
         >>> print(History([0.5, 0.25], [0.1, 0.1], [0.002, 0.002]).table())
         epoch         loss           lr      seconds
@@ -78,79 +81,197 @@ class History:
         )
 
 
+class Batches:
+    """The data of a training, checked: columns and how batches are drawn from them, or a stream that has its own.
+
+    `count` is the number of samples and `size` that of a batch, both 0 for a stream.
+    """
+
+    def __init__(
+        self, data: Data, epochs: int, *, batch_size: int | None = None, replace: bool = False, seed: int | None = None
+    ) -> None:
+        self.source = data
+        self.stream = stream_of(data, epochs, batch_size=batch_size, replace=replace, seed=seed)
+        self.columns, self.count = ([], 0) if self.stream else columns_of(data)
+        if epochs < 0:
+            raise ValueError(f"epochs is at least 0, got {epochs}.")
+        self.size = 0 if self.stream else batch_size_of(batch_size, self.count)
+        self.replace = replace
+        self.shuffled = self.size < self.count or replace
+        self._generator: Any = random if seed is None else random.Random(seed)
+
+    def first(self) -> Sequence[Column]:
+        """The first batch of a stream, or all columns."""
+        return self.stream.first() if self.stream else self.columns
+
+    def order(self) -> list[int] | None:
+        """The samples of an epoch: all or, with `replace`, as many draws; None for all in the order of the data."""
+        if not self.shuffled:
+            return None
+        draw = self._generator.choices if self.replace else self._generator.sample
+        return draw(range(self.count), k=self.count)  # type: ignore[no-any-return]
+
+    def epoch(self, order: Sequence[int] | None) -> Iterator[Sequence[Column]]:
+        """The batches of an epoch through the samples in this order."""
+        return iter(self.stream) if self.stream else self._drawn(order)
+
+    def _drawn(self, order: Sequence[int] | None) -> Iterator[Sequence[Column]]:
+        if order is None:
+            yield self.columns
+            return
+        for start in range(0, self.count, self.size):
+            chosen = order[start : start + self.size]
+            yield [rows_at(column, chosen) for column in self.columns]
+
+
+def rows_at(column: Column, chosen: Sequence[int]) -> Column:
+    """Some samples of a column."""
+    return column[list(chosen)] if hasattr(column, "shape") else [column[i] for i in chosen]
+
+
+def sample_at(columns: Sequence[Column], i: int) -> list[Any]:
+    """One sample, as the loss gets it in eager mode."""
+    return [plain_samples(rows_at(column, [i]))[0] for column in columns]
+
+
+class Run(Protocol):
+    """A training under way, whatever computes it."""
+
+    def load(self) -> None:
+        """Go on from the parameters and from the optimizer's settings and memory as they stand."""
+
+    def run(self, epochs: int, size: int, order: Sequence[int] | None) -> list[float]:
+        """Train for some epochs in batches of `size`, the samples in this order; the mean losses."""
+
+    def write_back(self) -> None:
+        """Put the parameters, their last gradients and the optimizer's memory where they belong."""
+
+    def epochs_in(self, seconds: float) -> int:
+        """A conservative estimate of how many epochs fit in `seconds`; 0 where each is to be seen by itself."""
+
+
+class ByBatch:
+    """A run batch by batch: `backward(*batch)` gives the mean loss and adds the mean gradients, the optimizer steps."""
+
+    def __init__(self, backward: Callable[..., float], batches: Batches, optimizer: Optimizer) -> None:
+        self.backward = backward
+        self.batches = batches
+        self.optimizer = optimizer
+
+    def load(self) -> None:
+        """Nothing to do, since everything is where it belongs."""
+
+    def write_back(self) -> None:
+        """Nothing to do."""
+
+    def epochs_in(self, seconds: float) -> int:
+        """One at a time, so that Ctrl-C keeps the epochs before it."""
+        return 0
+
+    def run(self, epochs: int, size: int, order: Sequence[int] | None) -> list[float]:
+        """A step for each batch; the mean loss of all samples of an epoch, as they were met."""
+        return [self._epoch(order) for _ in range(epochs)]
+
+    def _epoch(self, order: Sequence[int] | None) -> float:
+        total, count, stream = 0.0, 0, self.batches.stream
+        for batch in self.batches.epoch(order):
+            size = len(batch[0])
+            try:
+                total += size * self.step(batch)
+            except (TypeError, ValueError) as error:
+                if stream:
+                    error.add_note(f"It is about batch {stream.place} of the data.")
+                raise
+            count += size
+            del batch  # before the next is made
+        return total / count
+
+    def step(self, batch: Sequence[Column]) -> float:
+        """A step of the optimizer on one batch; its mean loss."""
+        self.optimizer.zero_grad()
+        loss = self.backward(*batch)
+        self.optimizer.step()
+        return loss
+
+
+class BySample:
+    """The `backward` of eager mode: each sample's graph is built, run backward with its share of the mean, and dropped.
+
+    Now and then a graph is searched for what was computed outside the loss from leaves that have been set since: its
+    numbers are old, and its gradients would be of no use.
+    """
+
+    def __init__(self, loss: Callable[..., Value]) -> None:
+        self.loss = loss
+        self.batches = 0
+
+    def __call__(self, *batch: Column) -> float:
+        """The mean loss of a batch; adds the mean gradient to every parameter's own."""
+        share, total = 1 / len(batch[0]), 0.0
+        self.batches += 1
+        searched = 4 if 1 < self.batches < 6 else 1  # of 64 samples
+        for i, sample in enumerate(zip(*map(plain_samples, batch), strict=True), 17 * self.batches):
+            value = self.loss(*sample)
+            if not isinstance(value, Value):
+                raise TypeError(
+                    f"The loss of a sample is a Value, got {value!r}: one number, computed from the parameters."
+                )
+            if i & 63 < searched and (old := computed_before(value)):
+                raise GradientError(
+                    f"{old[0]!r} was computed from {old[1]!r}, which has been set since: the loss would go on with the "
+                    "old number. Compute it within the loss."
+                )
+            value.backward(share)
+            total += value.data
+        return total * share
+
+
 def train(
-    backward: Callable[..., float],
-    data: Data,
+    run: Run,
+    batches: Batches,
     optimizer: Optimizer,
     *,
     epochs: int,
-    batch_size: int | None,
-    replace: bool,
-    seed: int | None,
-    schedule: Callable[[int], float] | None,
-    callbacks: Iterable[Callback],
-    progress: bool,
+    schedule: Callable[[int], float] | None = None,
+    callbacks: Iterable[Callback] = (),
+    progress: bool = False,
 ) -> History:
-    """Train as `training.fit` does, with `backward(*batch)` to give a batch's mean loss and add its mean gradients."""
-    stream = stream_of(data, epochs, batch_size=batch_size, replace=replace, seed=seed)
-    columns, count = ([], 0) if stream else columns_of(data)
-    if epochs < 0:
-        raise ValueError(f"epochs is at least 0, got {epochs}.")
-    size = 0 if stream else batch_size_of(batch_size, count)
-    generator = random if seed is None else random.Random(seed)
-    callbacks = list(callbacks)
-    history = History()
+    """Run the epochs: as many at a time as nobody wants to look into, but no more than fit between two looks at Ctrl-C.
+
+    A schedule and callbacks may look at everything and change it, so the run writes back before them and loads after.
+    """
+    history, callbacks = History(), list(callbacks)
+    looked_into = bool(schedule or callbacks)
+    at_once = 0 if looked_into or progress or batches.shuffled else run.epochs_in(_GLANCE)
+    ahead = False  # whether the run has come further than what it was loaded with
     with reporting(epochs, progress) as report:
         try:
-            for epoch in range(epochs):
+            while (epoch := len(history)) < epochs:
                 start = time.perf_counter()
                 if schedule:
                     optimizer.lr = schedule(epoch)
-                batches = stream or _batches(columns, count, size, replace, generator)
-                mean_loss = _epoch(backward, optimizer, batches)
-                history.losses.append(mean_loss)
-                history.rates.append(optimizer.lr)
-                history.seconds.append(time.perf_counter() - start)
-                report(epoch + 1, mean_loss)
+                if looked_into or not epoch:
+                    run.load()
+                turns = min(at_once, epochs - epoch) or 1
+                order = batches.order()
+                ahead = True
+                losses = run.run(turns, batches.size, order)
+                if looked_into:
+                    run.write_back()
+                    ahead = False
+                elapsed = time.perf_counter() - start
+                history.losses += losses
+                history.rates += [optimizer.lr] * turns
+                history.seconds += [elapsed / turns] * turns
+                if at_once:
+                    at_once = at_once * 2 if elapsed < _GLANCE else max(1, at_once // 2)
+                report(len(history), losses[-1])
                 answers = [callback(epoch, history) for callback in callbacks]
                 if any(answer is True for answer in answers):
                     break
         except KeyboardInterrupt:
             history.interrupted = True
+        finally:
+            if ahead:
+                run.write_back()
     return history
-
-
-def _epoch(backward: Callable[..., float], optimizer: Optimizer, batches: Iterable[Sequence[Column]]) -> float:
-    """A step for each batch; the mean loss of all samples, as they were met."""
-    total, count = 0.0, 0
-    for batch in batches:
-        size = len(batch[0])
-        total += size * step(backward, optimizer, batch)
-        count += size
-        del batch  # before the next is made
-    return total / count
-
-
-def step(backward: Callable[..., float], optimizer: Optimizer, batch: Sequence[Column]) -> float:
-    """A step of the optimizer on one batch; its mean loss."""
-    optimizer.zero_grad()
-    loss = backward(*batch)
-    optimizer.step()
-    return loss
-
-
-def _batches(
-    columns: Sequence[Column], count: int, size: int, replace: bool, generator: Any
-) -> Iterator[Sequence[Column]]:
-    """The batches of an epoch: all samples once or, with `replace`, as many draws."""
-    if size == count and not replace:
-        yield columns
-        return
-    order = generator.choices(range(count), k=count) if replace else generator.sample(range(count), count)
-    for start in range(0, count, size):
-        chosen = order[start : start + size]
-        yield [_rows(column, chosen) for column in columns]
-
-
-def _rows(column: Column, chosen: list[int]) -> Column:
-    return column[chosen] if hasattr(column, "shape") else [column[i] for i in chosen]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -53,6 +53,12 @@ def refuse_while_tracing(what: str) -> None:
         )
     )
     raise refused[-1]
+
+
+def refused_where(condition: Callable[[], Any]) -> None:
+    """While a function is traced: note that it would raise for plain numbers for which `condition()` is not 0."""
+    if modes.opened and (refusals := modes.current.refusals) is not None:
+        refusals.append(condition())
 
 
 def _hash_for_us(node: Any) -> int:

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from microgrannd import Value, compile, fit
-from microgrannd.compiler.arrays.choice import array_kernel, array_training, suits_arrays
-from microgrannd.compiler.native.training import train_natively
-from microgrannd.compiler.plan import Plan
+from microgrannd.compiler.arrays.choice import suits_arrays
+from microgrannd.compiler.fitting import training
 from microgrannd.compiler.tape.trace import trace
+from microgrannd.learning.epochs import Batches, train
 from microgrannd.losses import half_squared_error, softmax_cross_entropy
 from microgrannd.nn import MLP
 from microgrannd.optim import SGD, Adam, AdamW
@@ -38,31 +38,24 @@ def trained(make, backend=None, output="sigmoid", loss=half_squared_error, float
     if backend is None:
         history = fit(error, (x.tolist(), y.tolist()), optimizer, compiled=False, **options)
     else:
-        training = training_on_arrays(error, (x, y), optimizer, backend, float32=float32)
-        history = run(training, **options)
+        history = fit_on_arrays(error, (x, y), optimizer, backend, float32=float32, **options)
     memory = [number for name in sorted(optimizer.memory) for number in optimizer.memory[name]]
     numbers = [p.data for p in model.parameters()], [p.grad for p in model.parameters()], memory, history.losses
     return np.concatenate([np.array(part) for part in numbers]), optimizer.steps
 
 
-def training_on_arrays(error, columns, optimizer, backend, float32=False):
-    plan = Plan(trace(error, [column[0].tolist() for column in columns]))
-
-    def kernel(guarded):
-        return array_kernel(plan, "parameters", backend, guarded=guarded, float32=float32)
-
-    training = array_training(kernel, plan, optimizer)
-    training.take(columns)
-    return training
-
-
-def run(training, *, epochs, batch_size=None, replace=False, seed=None):
-    options = {"schedule": None, "callbacks": [], "report": None, "seed": seed, "replace": replace}
-    return train_natively(training, epochs=epochs, size=batch_size or training.count, **options)
-
-
 def fit_on_arrays(error, columns, optimizer, backend, **options):
-    return run(training_on_arrays(error, columns, optimizer, backend), **options)
+    return run_on_arrays(error, columns, optimizer, backend, **options)[0]
+
+
+def run_on_arrays(error, columns, optimizer, backend, float32=False, epochs=1, **drawn):
+    """The history of a training on arrays, though the program is small, and what ran it."""
+    program = compile(error, backend="auto" if backend == "native" else backend, float32=float32)
+    if backend == "native":
+        program.runtime.array_backend = lambda plan: "native"
+    batches = Batches(columns, epochs, **drawn)
+    run = training(program, batches, optimizer, epochs)
+    return train(run, batches, optimizer, epochs=epochs), run
 
 
 @pytest.mark.parametrize("make", OPTIMIZERS)
@@ -90,11 +83,11 @@ def test_parameters_and_memory_stay_in_the_library_with_the_bits_asked_for(backe
     module = pytest.importorskip(backend)
     model = MLP(3, [4, 2], "sigmoid", "sigmoid", seed=0)
     optimizer = Adam(model.parameters(), lr=0.05)
-    training = training_on_arrays(lambda x, y: half_squared_error(model(x), y), data(), optimizer, backend, True)
-    run(training, epochs=3, batch_size=8, seed=1)
+    options = {"float32": True, "epochs": 3, "batch_size": 8, "seed": 1}
+    _, run = run_on_arrays(lambda x, y: half_squared_error(model(x), y), data(), optimizer, backend, **options)
     kind = {"numpy": "ndarray", "jax": "Array", "torch": "Tensor"}[backend]
-    assert [isinstance(column, getattr(module, kind)) for column in training.state] == [True] * 3
-    assert {str(column.dtype).removeprefix("torch.") for column in training.state} == {"float32"}
+    assert [isinstance(column, getattr(module, kind)) for column in run.inner.state] == [True] * 3
+    assert {str(column.dtype).removeprefix("torch.") for column in run.inner.state} == {"float32"}
     got = np.array([p.data for p in model.parameters()])
     want, _ = trained(OPTIMIZERS[3], epochs=3, batch_size=8, seed=1)
     assert got == pytest.approx(want[: len(got)], rel=1e-4)

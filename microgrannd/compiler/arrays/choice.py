@@ -5,19 +5,15 @@ NumPy is imported only when it does.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from microgrannd.compiler.plan import Plan, Wanted, without_collection
-from microgrannd.compiler.steps import places, steps
 from microgrannd.compiler.tape.tape import Tape
-from microgrannd.optim import Optimizer
 
 if TYPE_CHECKING:
     from microgrannd.compiler.arrays.kernel import ArrayKernel
-    from microgrannd.compiler.arrays.training import ArrayTraining
 
 ARRAY_BACKENDS: Final = ("numpy", "jax", "torch")
 # Operands: from here on native loops are the faster to compile and to run, and NumPy where there is no native code.
@@ -48,15 +44,3 @@ def array_kernel(
     options: dict[str, Any] = {"float32": float32, "threads": threads, "cache": cache}
     with without_collection():
         return ArrayKernel(plan.trace, plan.leaves(wanted), guarded=guarded, backend=backend, **options)
-
-
-def array_training(kernels: Callable[[bool], ArrayKernel], plan: Plan, optimizer: Optimizer) -> ArrayTraining | None:
-    """A training on arrays of exactly the plan's parameters; None for an optimizer of the user's own.
-
-    `kernels(guarded)` gives the kernel.
-    """
-    if steps(optimizer) is None or places(plan.trace.parameters, optimizer) is None:
-        return None
-    from microgrannd.compiler.arrays.training import ArrayTraining
-
-    return ArrayTraining(kernels, plan.trace, optimizer)

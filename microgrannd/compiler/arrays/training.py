@@ -1,26 +1,26 @@
 """Training on arrays: minibatches through a matrix program, with the parameters in one flat array.
 
-The parameters and the optimizer's memory are arrays of the library that runs the program, and the
-optimizer's step, as `steps` has it, is taken there too. What the result is, and in which order samples are
-drawn, is as `epochs.train` has it; the loop over the epochs is that of `fitting`. This room may import the
-array kernels and the floors beneath them.
+The parameters and the optimizer's memory are arrays of the library that runs the program, and the optimizer's step is
+taken there too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from microgrannd.compiler.arrays.kernel import CHUNK, ArrayKernel, MatrixFunction
 from microgrannd.compiler.arrays.libraries import Library
 from microgrannd.compiler.batches import chosen, rows_of
-from microgrannd.compiler.steps import others, places, settings_of, steps
+from microgrannd.compiler.tape.expand import expanded
+from microgrannd.compiler.tape.tape import Tape
 from microgrannd.compiler.tape.trace import Trace
+from microgrannd.compiler.tape.update import Places, Update, settings_of
 from microgrannd.compiler.text.python_source import python_source
-from microgrannd.operations import TABLE
-from microgrannd.optim import SGD, Optimizer
+from microgrannd.engine import number_of
+from microgrannd.operations import TABLE, mul, sub
 
 
 class ArrayTraining:
@@ -30,69 +30,54 @@ class ArrayTraining:
     the parameters and the optimizer's memory, `gradients` those of the last batch, summed over it.
     """
 
-    def __init__(self, kernel: Callable[[bool], ArrayKernel], trace: Trace, optimizer: Optimizer) -> None:
+    def __init__(self, kernel: Callable[[bool], ArrayKernel], trace: Trace, update: Update, places: Places) -> None:
         self.kernel = kernel
         self.parameters = trace.parameters
         self.shapes = trace.shapes
-        self.optimizer = optimizer
-        taken, known = steps(optimizer), places(trace.parameters, optimizer)
-        assert taken is not None
-        assert known is not None
-        self.steps = taken
-        self.places = known
-        self.others = others(trace.parameters, optimizer)
-        self.settings = settings_of(optimizer)
+        self.optimizer = places.optimizer
+        self.update = update
+        self.places = places
         self.last = 1
         self._enter(guarded=False)
-        self.load()
         self.take([])
 
     def load(self) -> None:
-        """Go on from the parameters and the optimizer's memory as they stand."""
-        memory = [[self.optimizer._remembered(name)[i] for i in self.places] for name in self.steps.memory]
-        self._set([[parameter._data for parameter in self.parameters], *memory])
+        """Go on from the parameters and from the optimizer's settings and memory as they stand."""
+        self.settings = settings_of(self.optimizer)
+        self._set([list(map(number_of, self.parameters)), *self.places.memory(self.update.memory)])
 
     def take(self, columns: Sequence[Any]) -> None:
         """Train on these data from now on; arrays are read batch by batch."""
         self.count = len(columns[0]) if columns else 0
         self.arrays = rows_of(columns, self.shapes) if columns else []
 
-    def run(self, epochs: int, size: int, rate: float, order: Sequence[int] | None = None) -> list[float]:
+    def run(self, epochs: int, size: int, order: Sequence[int] | None) -> list[float]:
         """Train for some epochs on batches of `size`, the samples in this order; the mean losses."""
         steps_before, start = self.optimizer.steps, self.state
         if self.batch.in_place:
             self.before[:] = self.state[0]
             start = [self.before]
-        losses = [self._epoch(size, rate, order) for _ in range(epochs)]
+        losses = [self._epoch(size, order) for _ in range(epochs)]
         if not self.guarded and np.isnan(self.library.numbers(self.state[0]).max()):  # a NaN once there stays there
             self.optimizer.steps = steps_before
             columns = [self._ordered(self.library.numbers(column)) for column in start]
             self._enter(guarded=True)
             self._set(columns)
-            losses = [self._epoch(size, rate, order) for _ in range(epochs)]
+            losses = [self._epoch(size, order) for _ in range(epochs)]
         return losses
 
-    def moment(self, seconds: float) -> int:
-        """How many epochs fit into some seconds, by a cautious guess."""
+    def epochs_in(self, seconds: float) -> int:
+        """A conservative estimate of how many epochs fit in `seconds`."""
         work = self.count * (self.rolled.width + 1) + len(self.parameters)
         return max(1, int(seconds / (work * 1e-8)))
 
     def write_back(self) -> None:
         """Put the parameters, their last gradients and the optimizer's memory where they belong."""
-        numbers, *memory = [self.library.numbers(column) for column in self.state]
+        numbers, *memory = [self._ordered(self.library.numbers(column)).tolist() for column in self.state]
         gradient = np.zeros(len(self.parameters))
         for part, found in zip(self.batch.parts, self.gradients, strict=False):  # there are none before the first
             gradient[part.target] = self.library.numbers(found)
-        for parameter, number in zip(self.parameters, self._ordered(numbers).tolist(), strict=True):
-            parameter._data = number
-        for parameter, number in zip(self.parameters, self._ordered(gradient / self.last).tolist(), strict=True):
-            parameter._grad = number
-        for column, name in zip(memory, self.steps.memory, strict=True):
-            kept = self.optimizer._remembered(name)
-            for place, number in zip(self.places, self._ordered(column).tolist(), strict=True):
-                kept[place] = number
-        for parameter in self.others:
-            parameter._grad = 0.0
+        self.places.write(numbers, self._ordered(gradient / self.last).tolist(), self.update.memory, memory)
 
     def _enter(self, *, guarded: bool) -> None:
         """Go on with the program that has the guards, or with the one without."""
@@ -100,9 +85,9 @@ class ArrayTraining:
         self.guarded = guarded
         self.library = kernel.library
         self.rolled, function = kernel.compiled(over_batch=True)
-        if id(self.steps) not in kernel.steps:  # compiled once for all trainings with such an optimizer
-            kernel.steps[id(self.steps)] = _Batch(self.rolled, function, self.library, self.optimizer)
-        self.batch = kernel.steps[id(self.steps)]
+        if id(self.update) not in kernel.steps:  # compiled once for all trainings with such an optimizer
+            kernel.steps[id(self.update)] = _Batch(self.rolled, function, self.library, self.update)
+        self.batch = kernel.steps[id(self.update)]
         self.gradients: list[Any] = []
         self.chunk = max(1, CHUNK // max(1, self.rolled.width))
 
@@ -117,7 +102,7 @@ class ArrayTraining:
         ordered[self.rolled.layout] = column
         return ordered
 
-    def _epoch(self, size: int, rate: float, order: Sequence[int] | None) -> float:
+    def _epoch(self, size: int, order: Sequence[int] | None) -> float:
         total, last = 0.0, 0.0
         samples = None if order is None else np.asarray(order)
         with self.library.mode():
@@ -125,14 +110,14 @@ class ArrayTraining:
                 rows = slice(start, start + size) if samples is None else samples[start : start + size]
                 arrays = [chosen(array, rows) for array in self.arrays]
                 total += float(last)  # one behind: a device works meanwhile, and lags no further
-                last = self._step(arrays, min(size, self.count - start), rate)
+                last = self._step(arrays, min(size, self.count - start))
             return (total + float(last)) / self.count
 
-    def _step(self, arrays: Sequence[Any], count: int, rate: float) -> Any:
+    def _step(self, arrays: Sequence[Any], count: int) -> Any:
         """The summed loss of a batch, with a step of the optimizer after it."""
         self.optimizer.steps += 1
         self.last = count
-        shared = self.steps.prepare.run((1 / count, float(self.optimizer.steps), rate, *self.settings[1:]))
+        shared = self.update.shared.run((1 / count, float(self.optimizer.steps), *self.settings))
         xp, parameters = self.library.xp, self.state[0]
         self.gradients = []  # gives way to the next
         if count <= self.chunk:
@@ -160,12 +145,26 @@ class _Part(NamedTuple):
     fixed: Any = None
 
 
+def array_training(
+    kernel: Callable[[bool], ArrayKernel], trace: Trace, update: Update, places: Places
+) -> ArrayTraining | None:
+    """A training on arrays; None where the library cannot take the optimizer's steps."""
+    operations = {operation for operation, _ in _step_on_arrays(update).instructions}
+    return ArrayTraining(kernel, trace, update, places) if operations <= _ON_ARRAYS else None
+
+
+def _step_on_arrays(update: Update) -> Tape:
+    """What is done to each parameter in the operations that array libraries have, as far as it can be so spelled."""
+    return expanded(update.each, _ON_ARRAYS)
+
+
+_ON_ARRAYS: Final = frozenset(row for row in TABLE.values() if row.numpy)
+
+
 class _Batch:
     """A minibatch as functions of arrays: `backward` and `step`, and `all` that does both at once."""
 
-    def __init__(
-        self, rolled: MatrixFunction, function: Callable[..., Any], library: Library, optimizer: Optimizer
-    ) -> None:
+    def __init__(self, rolled: MatrixFunction, function: Callable[..., Any], library: Library, update: Update) -> None:
         self.rolled = rolled
         self.function = function
         self.library = library
@@ -176,14 +175,13 @@ class _Batch:
         if fixed := [i for i in rolled.fixed if i]:
             numbers = library.array([rolled.fixed[i] for i in fixed])
             self.parts.append(_Part(rolled.slots[np.array(fixed) - 1], -1, None, numbers))
-        taken = steps(optimizer)
-        assert taken is not None
+        each = _step_on_arrays(update)
         functions = {name: getattr(library.xp, row.numpy, None) for name, row in TABLE.items() if row.numpy}
-        self.formula = python_source("step", taken.step, "A step.", [len(taken.step.outputs)]).compiled(functions)
+        self.formula = python_source("step", each, "A step.", [len(each.outputs)]).compiled(functions)
         order = np.argsort(np.concatenate([np.arange(rolled.layout.size)[part.target] for part in self.parts]))
         self.order = None if (np.diff(order) == 1).all() else library.positions(order)
-        plain = type(optimizer) is SGD and not taken.memory and not optimizer.weight_decay
-        self.in_place = plain and library.in_place  # the formula's p - lr * g without new arrays
+        plain = [operation for operation, _ in each.instructions] == [mul, sub] and not update.memory
+        self.in_place = plain and library.in_place  # the formula p - rate * g without new arrays
         self.backward = library.compiled(self._backward)
         self.step = library.compiled(self._step)
         self.all = library.compiled(self._all)
@@ -216,9 +214,9 @@ class _Batch:
     def _step(self, xp: Any, state: list[Any], gradients: Sequence[Any], shared: Sequence[Any]) -> list[Any]:
         """The parameters and the memory after a step."""
         if self.in_place:
-            share, rate = shared
+            [rate] = shared
             for part, gradient in zip(self.parts, gradients, strict=True):
-                state[0][part.target] -= share * rate * gradient
+                state[0][part.target] -= rate * gradient
             return state
         flat = xp.concatenate(gradients)
         found = self.formula(flat if self.order is None else flat[self.order], *state, *shared)

@@ -1,7 +1,6 @@
 """LLVM's assembly for training: epochs of batches, with a step of the optimizer after each, in one call.
 
-It is made of kernels: `total` sums the loss and its gradients over a batch, `check` looks for a NaN,
-`prepare` and `step` are the optimizer's. This room may import the kernels and the optimizers' steps.
+It is made of kernels: `total` sums the loss and its gradients over a batch, `prepare` and `step` are the optimizer's.
 """
 
 from __future__ import annotations
@@ -9,32 +8,28 @@ from __future__ import annotations
 from typing import Final
 
 from microgrannd.compiler.native.kernel_source import Assembly, kernel, module
-from microgrannd.compiler.steps import Steps
 from microgrannd.compiler.tape.tape import Tape
+from microgrannd.compiler.tape.update import Update
 
 
-def fit_source(tape: Tape, steps: Steps, *, guarded: bool) -> str:
-    """The assembly of `fit`, which gives the number of batches done.
+def fit_source(tape: Tape, update: Update) -> str:
+    """The assembly of `fit`.
 
     It goes `epochs` times through the samples before `count`, in batches of `size`, and writes each epoch's
-    mean loss into `losses`. Unless `guarded`, it stops before the step of a batch whose gradient has a NaN.
-    `width` is the number of parameters, rounded up to whole vectors.
+    mean loss into `losses`. `width` is the number of parameters, rounded up to whole vectors.
     """
-    identity = Tape(("g",), (), (), (0,))
     return module(
         kernel(tape, "total"),
-        kernel(identity, "total", "check"),
-        kernel(steps.prepare, "one", "prepare"),
-        kernel(steps.step, "each", "step"),
-        Assembly(frozenset(), (_FIT.replace("STOPS", "false" if guarded else "true"),)),
+        kernel(update.shared, "one", "prepare"),
+        kernel(update.each, "each", "step"),
+        Assembly(frozenset(), (_FIT,)),
     )
 
 
 _FIT: Final = """\
-define i64 @fit(ptr %columns, ptr %parameters, ptr %sums, ptr %given, ptr %numbers, ptr %before, ptr %after,
+define void @fit(ptr %columns, ptr %parameters, ptr %sums, ptr %given, ptr %numbers, ptr %before, ptr %after,
                 ptr %losses, i64 %steps, i64 %epochs, i64 %count, i64 %size, i64 %limit, i64 %width) {
 entry:
-  %checked = alloca double
   %share.place = getelementptr double, ptr %given, i64 0
   %step.place = getelementptr double, ptr %given, i64 1
   %count.number = sitofp i64 %count to double
@@ -47,20 +42,13 @@ next.epoch:
   br i1 %training, label %batch, label %end
 
 batch:
-  %begin = phi i64 [ 0, %next.epoch ], [ %stop, %step.now ]
-  %done = phi i64 [ %done.before, %next.epoch ], [ %done.after, %step.now ]
-  %loss = phi double [ 0.0, %next.epoch ], [ %loss.after, %step.now ]
+  %begin = phi i64 [ 0, %next.epoch ], [ %stop, %batch ]
+  %done = phi i64 [ %done.before, %next.epoch ], [ %done.after, %batch ]
+  %loss = phi double [ 0.0, %next.epoch ], [ %loss.after, %batch ]
   %full = add i64 %begin, %size
   %beyond = icmp sgt i64 %full, %count
   %stop = select i1 %beyond, i64 %count, i64 %full
   call void @total(ptr %columns, ptr %parameters, ptr %sums, i64 %begin, i64 %stop, i64 %limit)
-  call void @check(ptr %before, ptr %parameters, ptr %checked, i64 0, i64 %width, i64 %width)
-  %sum = load double, ptr %checked
-  %unordered = fcmp uno double %sum, %sum
-  %stops = and i1 %unordered, STOPS
-  br i1 %stops, label %stopped, label %step.now
-
-step.now:
   %done.after = add i64 %done, 1
   %step.count = add i64 %steps, %done.after
   %step.number = sitofp i64 %step.count to double
@@ -83,9 +71,6 @@ epoch.end:
   %epoch.after = add i64 %epoch, 1
   br label %next.epoch
 
-stopped:
-  ret i64 %done
-
 end:
-  ret i64 %done.before
+  ret void
 }"""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from microgrannd import operations
 from microgrannd.calculus.passes import final_gradients, gradients
@@ -39,6 +39,7 @@ class Trace:
     tape: Tape
     parameters: tuple[Value, ...]
     numbers: tuple[float, ...]
+    refusals: Tape | None = None  # from the same inputs to numbers, one of which is not 0 where eager mode may raise
 
 
 def trace(function: Callable[..., Any], arguments: Sequence[Any]) -> Trace:
@@ -60,8 +61,10 @@ def trace(function: Callable[..., Any], arguments: Sequence[Any]) -> Trace:
         inputs += leaves
     with tracing(Value) as nodes:
         result = function(*nests)
+        noted = modes.current.refusals
     outputs = [_checked_output(x) for x in scalars_of(result)]
-    return _trace(_function_name(function), names, shapes, shape_of(result), inputs, outputs, nodes)
+    found = _trace(_function_name(function), names, shapes, shape_of(result), inputs, outputs, nodes)
+    return replace(found, refusals=_refusals(inputs, nodes, noted))
 
 
 def trace_graph(output: Value, inputs: Sequence[Value]) -> Trace:
@@ -181,6 +184,38 @@ def _trace(
     )
     numbers = tuple(map(number_of, (*inputs, *parameters)))
     return Trace(name, names, shapes, result, tape, tuple(parameters), numbers)
+
+
+def _refusals(inputs: list[Value], traced: list[Value], noted: Sequence[Any]) -> Tape | None:
+    """Where a loss has noted that it would raise, and where Python's own arithmetic does: of the inputs alone."""
+    doubtful = [node for node in traced if node.op in _PARTIAL and not _is_safe(node)]
+    if not noted and not doubtful:
+        return None
+    of_data = set(inputs)
+    for node in traced:
+        if all(parent in of_data or parent.is_constant for parent in node.parents):
+            of_data.add(node)
+    flags: list[Value | float] = [flag for flag in noted if isinstance(flag, Value) and flag in of_data]
+    with modes.recording():
+        for node in doubtful:
+            if node in of_data:
+                difference = node - node  # 0 for every finite number
+                flag = operations.not_equal(difference, 0.0)
+                traced = [*traced, difference, flag]
+                flags.append(flag)
+    return _trace("refusals", (), (), SCALAR, inputs, flags, traced).tape if flags else None
+
+
+# For some numbers Python's own arithmetic raises, where that of Values gives infinity or NaN.
+_PARTIAL: Final = frozenset([operations.div, operations.mod, operations.floordiv, operations.pow])
+
+
+def _is_safe(node: Value) -> bool:
+    second = node.parents[1]
+    if not second.is_constant:
+        return False
+    number = number_of(second)
+    return number in range(17) if node.op is operations.pow else number != 0.0
 
 
 def _instructions(nodes: Sequence[Value], places: dict[Value, int]) -> tuple[Instruction, ...]:
