@@ -9,8 +9,8 @@ import pytest
 from microgrannd import Value
 from microgrannd import operations as mg
 from microgrannd.compiler.arrays.kernel import ArrayKernel
-from microgrannd.compiler.matrix.recognition import equations
 from microgrannd.compiler.llvm.machine import available as native_available
+from microgrannd.compiler.matrix.recognition import equations
 from microgrannd.compiler.tape.trace import differentiate, trace
 from microgrannd.losses import half_squared_error, mean_squared_error, softmax_cross_entropy
 from microgrannd.nn import MLP
