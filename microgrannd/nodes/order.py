@@ -37,7 +37,8 @@ def topological_order(*roots: Node, leaves: bool = True) -> list[Node]:
                 if leaves:
                     order.append(node)
                 continue
-            stack += (node, None)
+            stack.append(node)
+            stack.append(None)
             first, second = node._first, node._second
             if second is not None and (leaves or second.op is not None) and second not in seen:
                 stack.append(second)  # before the first, so that the first is visited first

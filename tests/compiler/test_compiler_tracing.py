@@ -22,6 +22,7 @@ from microgrannd.ground.errors import MicrogranndError, TracingError
         (lambda x: x * x.data, "stop_gradient"),
         (lambda x: x * math.exp(x), "mg.exp"),
         (lambda x: x if x in [1.0, 2.0] else -x, "where"),
+        (lambda x: x if x in {1.0, 2.0} else -x, "where"),
     ],
 )
 def test_looking_at_a_number_is_refused_at_the_users_line(look, remedy):

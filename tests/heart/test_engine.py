@@ -427,6 +427,31 @@ def test_a_chain_of_a_million_nodes_works_without_recursion():
     assert gone() is None
 
 
+LONG = {
+    "a parent used twice": lambda y, x: y * y,
+    "the second parent": lambda y, x: x + y,
+    "one parent": lambda y, x: y.tanh(),
+    "many parents": lambda y, x: mg.dot([y, x], [x, y]),
+}
+
+
+@pytest.mark.parametrize("longer", LONG.values(), ids=LONG)
+def test_a_long_graph_is_freed_on_a_small_stack(longer):
+    x = Value(0.5)
+    graph = [x]
+    for _ in range(100_000):
+        graph[0] = longer(graph[0], x)
+    gone = weakref.ref(graph[0])
+    before = threading.stack_size(128 * 1024)
+    try:
+        thread = threading.Thread(target=graph.clear)
+        thread.start()
+        thread.join()
+    finally:
+        threading.stack_size(before)
+    assert gone() is None
+
+
 def test_a_sum_of_a_million_terms_works_fused_and_chained():
     xs = [Value(1.0) for _ in range(1_000_000)]
     y = mg.sum(xs)
