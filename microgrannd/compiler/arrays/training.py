@@ -176,7 +176,9 @@ class _Batch:
             self.parts.append(_Part(rolled.slots[np.array(fixed) - 1], -1, None, numbers))
         taken = steps(optimizer)
         assert taken is not None
-        functions = {name: getattr(library.xp, row.numpy, None) for name, row in TABLE.items() if row.numpy}
+        functions = {
+            name: getattr(library.xp, row.numpy) for name, row in TABLE.items() if row.numpy in library.known.names
+        }
         self.formula = python_source("step", taken.step, "A step.", [len(taken.step.outputs)]).compiled(functions)
         order = np.argsort(np.concatenate([np.arange(rolled.layout.size)[part.target] for part in self.parts]))
         self.order = None if (np.diff(order) == 1).all() else library.positions(order)
