@@ -6,7 +6,7 @@ The code calls functions of a namespace `xp`. What a library's namespace lacks o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial, reduce
 from types import SimpleNamespace
@@ -29,7 +29,7 @@ class Library(NamedTuple):
 
     xp: Any
     names: dict[str, Any]
-    known: Container[Operation]
+    known: Known
     array: Callable[[Any], Any]
     positions: Callable[[Any], Any]
     rows: Callable[[Any], Any]

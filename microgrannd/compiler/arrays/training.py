@@ -175,8 +175,8 @@ class _Batch:
         if fixed := [i for i in rolled.fixed if i]:
             numbers = library.array([rolled.fixed[i] for i in fixed])
             self.parts.append(_Part(rolled.slots[np.array(fixed) - 1], -1, None, numbers))
-        each = _step_on_arrays(update)
-        functions = {name: getattr(library.xp, row.numpy, None) for name, row in TABLE.items() if row.numpy}
+        each, names = _step_on_arrays(update), library.known.names
+        functions = {name: getattr(library.xp, row.numpy) for name, row in TABLE.items() if row.numpy in names}
         self.formula = python_source("step", each, "A step.", [len(each.outputs)]).compiled(functions)
         order = np.argsort(np.concatenate([np.arange(rolled.layout.size)[part.target] for part in self.parts]))
         self.order = None if (np.diff(order) == 1).all() else library.positions(order)
