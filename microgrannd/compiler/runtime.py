@@ -189,10 +189,10 @@ class Runtime:
             tape = plan.tape(wanted, guarded=True)
             result = plan.trace.result if wanted == "values" else None
             if work(tape) <= _LONGEST_DIRECT and (
-                made := fast_function(tape, plan.trace.shapes, result, plan.trace.parameters, otherwise)
+                function := fast_function(tape, plan.trace.shapes, result, plan.trace.parameters, otherwise)
             ):
-                self._direct[wanted] = made
-                return made[0]
+                self._direct[wanted] = function
+                return function[0]
             return None
 
 

@@ -96,7 +96,7 @@ class ArrayViews:
         [(size, part)] = self.groups[source].parts
         if not isinstance(part, ApplyPart) or not np.array_equal(positions, np.arange(size)):
             return None
-        return arrays.flag(part.operation, [self.operand(g, found) for g, found in part.operands])
+        return arrays.flag(part.operation, [self.operand(*operand) for operand in part.operands])
 
     def constant(self, numbers: Any) -> Expression:
         """A table of numbers, by name."""

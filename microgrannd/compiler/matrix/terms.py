@@ -93,9 +93,9 @@ class _Flattener:
         outputs = tuple(self._atom(x) if isinstance(x, int) else x for x in tape.outputs)
         labels: dict[int, tuple[str, ...]] = {}
         for v, label in tape.labels.items():
-            place = self.resolved[v]
-            if isinstance(place, int):
-                labels[place] = (*labels.get(place, ()), label)
+            node = self.resolved[v]
+            if isinstance(node, int):
+                labels[node] = (*labels.get(node, ()), label)
         return Terms(tape.leaves, self.nodes, outputs, labels)
 
     def _form(self, operation: Operation, operands: tuple[Operand, ...]) -> _Form | None:
@@ -144,8 +144,8 @@ class _Flattener:
                 return form
             if len(form.terms) <= (SCALED if self.occurrences[x] == 1 else FACTORS):
                 return self._scaled(form, scale)
-        place = self._atom(x)
-        return _Form(scale * place, []) if isinstance(place, float) else _Form(0.0, [(scale, (place,))])
+        atom = self._atom(x)
+        return _Form(scale * atom, []) if isinstance(atom, float) else _Form(0.0, [(scale, (atom,))])
 
     def _scaled(self, form: _Form, scale: float) -> _Form:
         return _Form(scale * form.constant, [(scale * coefficient, factors) for coefficient, factors in form.terms])
@@ -175,27 +175,27 @@ class _Flattener:
                     coefficient *= scale
                     factors += more
                     continue
-            place = self._atom(x)
-            if isinstance(place, float):
-                coefficient *= place
+            atom = self._atom(x)
+            if isinstance(atom, float):
+                coefficient *= atom
             else:
-                factors += (place,)
+                factors += (atom,)
         return _Form(0.0, [(coefficient, factors)]) if factors else _Form(coefficient, [])
 
     def _applied(self, v: int, operation: Operation, operands: tuple[Operand, ...]) -> Operand:
-        places = tuple([self._atom(x) if x.__class__ is int else x for x in operands])
-        if all(x.__class__ is float for x in places):
-            return float(operation.forward(*places))
+        atoms = tuple([self._atom(x) if x.__class__ is int else x for x in operands])
+        if all(x.__class__ is float for x in atoms):
+            return float(operation.forward(*atoms))
         # 0.0 == -0.0 and nan != nan, so constants are compared as text
-        key = (operation, *[repr(x) if x.__class__ is float else x for x in places])
-        return self._node(v, key, Apply(operation, places))
+        key = (operation, *[repr(x) if x.__class__ is float else x for x in atoms])
+        return self._node(v, key, Apply(operation, atoms))
 
     def _atom(self, x: int) -> Operand:
         """The variable as a node, an older variable that is equal, or a number."""
-        place = self.resolved[x]
-        if place is None:
-            place = self.resolved[x] = self._finished(x)
-        return place
+        atom = self.resolved[x]
+        if atom is None:
+            atom = self.resolved[x] = self._finished(x)
+        return atom
 
     def _finished(self, v: int) -> Operand:
         form = self.forms[v]
@@ -210,10 +210,10 @@ class _Flattener:
         return self._node(v, (repr(form.constant), terms), node)
 
     def _node(self, v: int, key: object, node: MatrixNode) -> int:
-        place = self.shared.setdefault(key, v)
-        if place == v:
+        atom = self.shared.setdefault(key, v)
+        if atom == v:
             self.nodes[v] = node
-        return place
+        return atom
 
 
 def _is_power(operation: Operation, operands: Sequence[Operand], exponent: float) -> bool:

@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 from microgrannd.compiler.llvm.machine import MachineCode
 from microgrannd.compiler.native.kernel_source import Assembly, kernel, module
 from microgrannd.compiler.tape.tape import Tape
-from microgrannd.engine import Value
+from microgrannd.engine import Value, number_of
 from microgrannd.ground.nests import SCALAR, Shape
 
 _MOST_NUMBERS: Final = 200  # inputs and parameters; beyond them the call costs little beside the work
@@ -190,7 +190,7 @@ def _layout() -> ObjectLayout | None:
     if ctypes.c_void_p.from_address(_word(in_list, 24)).value != id(number):
         return None
     tuple_items = next((at for at in (24, 32) if _word(in_tuple, at) == _word(in_tuple, at + 8) == id(number)), None)
-    of_value = next((at for at in range(16, value.__sizeof__(), 8) if _word(value, at) == id(value._data)), None)
+    of_value = next((at for at in range(16, value.__sizeof__(), 8) if _word(value, at) == id(number_of(value))), None)
     if tuple_items is None or of_value is None:
         return None
     return ObjectLayout(type=8, number=16, size=16, list_items=24, tuple_items=tuple_items, value=of_value)

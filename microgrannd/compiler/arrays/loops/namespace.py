@@ -14,6 +14,10 @@ from microgrannd.compiler.llvm.emitter import LANES
 from microgrannd.compiler.llvm.operations import known
 
 
+class MissingLoopsError(NotImplementedError, AttributeError):
+    """A function of array libraries for which there are no loops; `hasattr` says so too."""
+
+
 class Namespace:
     """Functions of symbolic arrays, in place of a library's."""
 
@@ -53,21 +57,21 @@ class Namespace:
     def einsum(pattern: str, vector: Array, rows: Array) -> Array:
         """For each sample its matrix times its vector: the one pattern that array code has."""
         if pattern != "bk,bnk->bn":
-            raise NotImplementedError(f"No loops are known for einsum({pattern!r}).")
+            raise MissingLoopsError(f"No loops are known for einsum({pattern!r}).")
         return reduced(ops.sum, vector[:, None] * rows, -1, False)
 
     @staticmethod
     def tensordot(x: Array, y: Array, axes: Any) -> Array:
         """The sum over the samples of matrices times transposed matrices: the one kind that array code has."""
         if axes != ([0, 2], [0, 2]):
-            raise NotImplementedError(f"No loops are known for tensordot(axes={axes}).")
+            raise MissingLoopsError(f"No loops are known for tensordot(axes={axes}).")
         right = rows_in_memory(y.swapped(1, 2))
         return x.recording.array((x.sizes[1], y.sizes[1]), Product(readable(x), right, summed=True))
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         operation = NUMPY_NAMES.get(name)
         if operation is None:
-            raise NotImplementedError(f"No loops are known for {name}.")
+            raise MissingLoopsError(f"No loops are known for {name}.")
         return lambda *things: applied(operation, *things)
 
 

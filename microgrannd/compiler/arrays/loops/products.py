@@ -49,10 +49,10 @@ def _block(rows: int, vectors: int) -> tuple[LoopEmitter, str]:
     for r in range(rows):
         x = e.spread_from(e.element(a[r], place))
         after += [e.intrinsic("fmuladd", x, row[v], sums[r * vectors + v]) for v in range(vectors)]
-    found = e.end(loop, [e.line(f"add i64 {place}, %a.along"), e.element(b, "%b.along"), *after])[2:]
+    totals = e.end(loop, [e.line(f"add i64 {place}, %a.along"), e.element(b, "%b.along"), *after])[2:]
     for r in range(rows):
         for v in range(vectors):
-            e.store_where(masks[v], found[r * vectors + v], c[r][v])
+            e.store_where(masks[v], totals[r * vectors + v], c[r][v])
     e.do("ret void")
     flags = f"{e.flag} %mask, {e.flag} %full, {e.flag} %keep"
     return e, f"define internal void @block.{rows}.{vectors}({_HEAD}, i64 %depth, {flags}) noinline"

@@ -84,42 +84,42 @@ class _LoopWriter:
 
     def make(self, x: Array) -> None:
         """Write what computes an array where it is to be."""
-        made, target = x.definition, View(x, 0, row_major(x.sizes))
-        if isinstance(made, Argument):
-            self.memory.pointers[x] = self.memory.pointer("%given", made.index)
-        elif isinstance(made, Table):
-            self.memory.pointers[x] = self.memory.table(made.numbers)
-        elif isinstance(made, Product):
-            self._multiply(made, target)
-        elif isinstance(made, Reduce):
-            self.fill(target, x.sizes, made.operand, made.operand.sizes, made)
-        elif isinstance(made, Join):
+        definition, target = x.definition, View(x, 0, row_major(x.sizes))
+        if isinstance(definition, Argument):
+            self.memory.pointers[x] = self.memory.pointer("%given", definition.index)
+        elif isinstance(definition, Table):
+            self.memory.pointers[x] = self.memory.table(definition.numbers)
+        elif isinstance(definition, Product):
+            self._multiply(definition, target)
+        elif isinstance(definition, Reduce):
+            self.fill(target, x.sizes, definition.operand, definition.operand.sizes, definition)
+        elif isinstance(definition, Join):
             start = 0
-            for part in made.parts:
-                self.fill(replace(target, start=start * target.strides[made.axis]), part.sizes, part, part.sizes)
-                start += part.sizes[made.axis]
-        elif not self._transposed(made, target):
-            self.fill(target, x.sizes, Array(x.recording, x.sizes, made), x.sizes)
+            for part in definition.parts:
+                self.fill(replace(target, start=start * target.strides[definition.axis]), part.sizes, part, part.sizes)
+                start += part.sizes[definition.axis]
+        elif not self._transposed(definition, target):
+            self.fill(target, x.sizes, Array(x.recording, x.sizes, definition), x.sizes)
 
     def fill(self, target: View, shape: Sizes, what: Array, over: Sizes, reduction: Reduce | None = None) -> None:
         LoopNest(self.memory, self.functions, target, shape, what, over, reduction).write()
 
-    def _multiply(self, made: Product, target: View) -> None:
-        left, right = made.left.view(), made.right.view()
-        *batch, rows, depth = made.left.sizes
-        *right_batch, _, columns = made.right.sizes
+    def _multiply(self, product: Product, target: View) -> None:
+        left, right = product.left.view(), product.right.view()
+        *batch, rows, depth = product.left.sizes
+        *right_batch, _, columns = product.right.sizes
         count = self.memory.size(rows)
-        if not made.summed and not right_batch and len(batch) == 1 and left.strides[0] == rows * left.strides[1]:
+        if not product.summed and not right_batch and len(batch) == 1 and left.strides[0] == rows * left.strides[1]:
             count, batch = self.e.line(f"mul i64 {self.memory.size(batch[0])}, {rows}"), []  # all rows as of one matrix
         sizes = common_shape([tuple(batch), tuple(right_batch)])
         axes = len(sizes)
         steps = [
             aligned(left.strides[: len(batch)], batch, axes),
             aligned(right.strides[: len(right_batch)], right_batch, axes),
-            [0] * axes if made.summed else target.strides[:axes],
+            [0] * axes if product.summed else target.strides[:axes],
         ]
         loops, (a, b, c) = self._over(sizes, [left, right, target], steps)
-        adds = self.e.line(f"icmp ne i64 {loops[0].index}, 0") if made.summed else "false"
+        adds = self.e.line(f"icmp ne i64 {loops[0].index}, 0") if product.summed else "false"
         self.e.do(
             f"call void %product(ptr {a}, i64 {left.strides[-2]}, i64 {left.strides[-1]}, ptr {b}, "
             f"i64 {right.strides[-2]}, ptr {c}, i64 {target.strides[-2]}, i64 {count}, i64 {columns}, "
@@ -127,11 +127,11 @@ class _LoopWriter:
         )
         self._close(loops)
 
-    def _transposed(self, made: Any, target: View) -> bool:
+    def _transposed(self, definition: Any, target: View) -> bool:
         """Whether it was a copy of a transposed matrix, which is written now."""
-        if not isinstance(made, Elementwise) or made.operation is not ops.stop_gradient:
+        if not isinstance(definition, Elementwise) or definition.operation is not ops.stop_gradient:
             return False
-        x = made.operands[0]
+        x = definition.operands[0]
         view = x.definition
         if x.materialised or not isinstance(view, View) or view.offsets is not None or len(x.sizes) < 2:
             return False
