@@ -292,12 +292,12 @@ def _remedy(thing: Any) -> str:
 def _on_arrays(operation: Operation, arguments: tuple[Any, ...]) -> Any:
     """Element by element with broadcasting: by NumPy's own function, by the form in others, else in a loop."""
     numpy = sys.modules["numpy"]
-    arrays = [numpy.asarray(argument) for argument in arguments]
+    arrays = [numpy.asarray(x) if getattr(x, "shape", ()) or hasattr(x, "record") else as_float(x) for x in arguments]
     function = getattr(numpy, operation.numpy) if operation.numpy else operation.form
-    if function and not any(array.dtype == object for array in arrays):
-        with numpy.errstate(all="ignore"):
+    with numpy.errstate(all="ignore"):
+        if function and not any(getattr(array, "dtype", None) == object for array in arrays):
             return numpy.asarray(function(*operation.split(tuple(arrays))), dtype=float)
-    result = numpy.frompyfunc(lambda *inputs: operation(*operation.split(inputs)), len(arrays), 1)(*arrays)
+        result = numpy.frompyfunc(lambda *inputs: operation(*operation.split(inputs)), len(arrays), 1)(*arrays)
     return result.astype(float) if all(isinstance(x, float) for x in result.flat) else result
 
 
