@@ -13,11 +13,6 @@ from microgrannd.nodes import notation
 from microgrannd.nodes.explanations import awkward_points, derivatives
 from microgrannd.operations import Operation
 
-# In words of elementary functions. The tests hold each against the operation.
-DEFINITIONS = {
-    name: operation.about.partition(": ")[2] for name, operation in operations.TABLE.items() if ": " in operation.about
-}
-
 HEAD = """\
 # The operations
 
@@ -76,6 +71,11 @@ def row(operation: Operation) -> str:
     rules = "<br>".join(f"`{rule}`" for rule in _rules(operation))
     cells = [name, meaning, rules, "<br>".join(awkward_points(operation))]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def definitions() -> dict[str, str]:
+    """What rows say that they are, in words of elementary functions; the tests hold each against the operation."""
+    return {name: row.about.partition(": ")[2] for name, row in operations.TABLE.items() if ": " in row.about}
 
 
 def _written(operation: Operation) -> str:

@@ -12,14 +12,14 @@ from typing import Final
 
 from microgrannd import operations as ops
 from microgrannd.ground import ieee
-from microgrannd.operations import FusedOperation, Operation
+from microgrannd.operations import Operation
 from microgrannd.printing.precedence import ATOM, PRODUCT, SIGN, SUM
 from microgrannd.printing.printer import Dialect, Expression, called, chain, infix, one_line, prefix
 
 RESERVED: Final = frozenset({*keyword.kwlist, *dir(builtins), *dir(ieee)})
 # Python 3.12's sum() of floats carries the rounding errors along; a chain of + does not.
 _LONGEST_SUM: Final = 8 if sum([1.0, 1e100, 1.0, -1e100]) == 0.0 else 1
-_FUSED: Final = frozenset(row for row in ops.TABLE.values() if isinstance(row, FusedOperation))  # the package's own
+_FUSED: Final = frozenset([ops.sum, ops.mean, ops.dot, ops.logsumexp])  # rows that a source takes from `ieee`
 _times: Final = infix("*", PRODUCT)
 _over: Final = infix("/", PRODUCT)
 

@@ -166,12 +166,13 @@ def test_the_definitions_on_the_operations_page_are_those_of_the_operations():
     from docs import build_operations
     from microgrannd.nodes.notation import input_names
 
-    for name in build_operations.DEFINITIONS.keys() - WORDS:
+    definitions = build_operations.definitions()
+    for name in definitions.keys() - WORDS:
         operation = mg.TABLE[name]
         for point in [(0.75, 0.25, 1.5), (-0.5, -0.25, 0.5), (2.0, 2.0, 3.0)]:
             names = input_names(operation, len(operation.local_gradients.__code__.co_varnames) - 1)
             inputs = dict(zip(names, point, strict=False))
-            expected = eval(build_operations.DEFINITIONS[name], ELEMENTARY, inputs)
+            expected = eval(definitions[name], ELEMENTARY, inputs)
             assert operation(*inputs.values()) == pytest.approx(expected, rel=1e-12), name
 
 
