@@ -4,8 +4,6 @@ The text is parsed with `ast`, and nothing but numbers, names, arithmetic and ca
 understood. Nothing is ever evaluated as Python.
 """
 
-from __future__ import annotations
-
 import ast
 import re
 import warnings

@@ -295,7 +295,7 @@ def _on_arrays(operation: Operation, arguments: tuple[Any, ...]) -> Any:
     arrays = [numpy.asarray(x) if getattr(x, "shape", ()) or hasattr(x, "record") else as_float(x) for x in arguments]
     function = getattr(numpy, operation.numpy) if operation.numpy else operation.form
     with numpy.errstate(all="ignore"):
-        if function and not any(getattr(array, "dtype", None) == object for array in arrays):
+        if function and not any(hasattr(array, "dtype") and array.dtype.hasobject for array in arrays):
             return numpy.asarray(function(*operation.split(tuple(arrays))), dtype=float)
         result = numpy.frompyfunc(lambda *inputs: operation(*operation.split(inputs)), len(arrays), 1)(*arrays)
     return result.astype(float) if all(isinstance(x, float) for x in result.flat) else result

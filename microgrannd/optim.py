@@ -5,8 +5,6 @@
 floats, and the compiler traces it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from itertools import repeat
 from operator import attrgetter

@@ -1,7 +1,5 @@
 """Plots with matplotlib: what a trained model decides where. (`History.plot` has the loss curve.)"""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import Any

@@ -5,8 +5,6 @@ share of the mean, and dropped before the next, so memory holds one sample's gra
 are.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 
 from microgrannd.engine import Value

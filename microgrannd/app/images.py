@@ -3,8 +3,6 @@
 MNIST has bright ink on a dark background, so an image whose border is bright is inverted.
 """
 
-from __future__ import annotations
-
 import os
 import struct
 import zlib

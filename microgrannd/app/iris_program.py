@@ -5,8 +5,6 @@ hidden units, linear outputs, half squared error averaged over 70 rows, full-bat
 weights uniform in ±0.00005 and biases zero.
 """
 
-from __future__ import annotations
-
 import time
 from argparse import Namespace
 from collections.abc import Callable, Sequence

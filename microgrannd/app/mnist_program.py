@@ -5,8 +5,6 @@ matrix program in them; nothing here multiplies matrices. `book` is from Kneusel
 chapter 10, `saito` from Saito's Deep Learning from Scratch, chapter 5.
 """
 
-from __future__ import annotations
-
 import random
 import time
 from argparse import Namespace

@@ -4,8 +4,6 @@ The step is chosen for each number, and an error estimate comes with the result 
 extrapolation), so that a difference means something.
 """
 
-from __future__ import annotations
-
 import math
 import random
 import re

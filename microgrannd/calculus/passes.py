@@ -5,8 +5,6 @@ graph like any other: to draw, to compile, to differentiate again. There is no s
 room may import `engine`, `operations`, `modes` and `errors`.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Container, Sequence
 from contextlib import nullcontext

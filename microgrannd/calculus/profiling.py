@@ -1,7 +1,5 @@
 """Where the time of a graph goes: `profile(y)` counts and times its nodes, by operation and by scope."""
 
-from __future__ import annotations
-
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable

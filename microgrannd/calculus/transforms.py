@@ -14,8 +14,6 @@ function closes over, and threads do not meet.
 `gradients` and `gradient_graph` do the same for a graph that exists already.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import wraps

@@ -3,8 +3,6 @@
 An array has the samples along its first axis; a number beside arrays is the same for all samples.
 """
 
-from __future__ import annotations
-
 import functools
 import math
 import sys

@@ -1,7 +1,5 @@
 """What a kernel is, whatever backend makes it, and the Python backend: the printed source, run as it stands."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 

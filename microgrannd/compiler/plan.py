@@ -6,8 +6,6 @@ gradient gives NaN there, and the NaN reaches a result. The guarded one is eager
 runs it, since it costs nothing there; the other backends only where the plain one gives a NaN.
 """
 
-from __future__ import annotations
-
 import gc
 import math
 import threading

@@ -1,7 +1,5 @@
 """What a loss refuses in eager mode, such as a label that does not fit, is refused of a program's arguments too."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Which plan and which kernel: what a program has traced and compiled so far, and how it finds more."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

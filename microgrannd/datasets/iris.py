@@ -3,8 +3,6 @@
 The file that comes with the package is Fisher's table as corrected, the one in R and scikit-learn.
 """
 
-from __future__ import annotations
-
 import csv
 import math
 from collections.abc import Sequence

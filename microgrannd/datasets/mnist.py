@@ -4,8 +4,6 @@ The four original files are read from a folder, or downloaded once and kept in a
 against its known checksum before it is used, so that a damaged file is named and never read.
 """
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 import os

@@ -1,7 +1,5 @@
 """Two interleaved half circles, as in scikit-learn's `make_moons`."""
 
-from __future__ import annotations
-
 import math
 import random
 

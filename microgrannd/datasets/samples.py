@@ -1,7 +1,5 @@
 """What a data set consists of: inputs and labels, row by row."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 

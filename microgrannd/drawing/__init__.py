@@ -9,8 +9,6 @@
 '<svg'
 """
 
-from __future__ import annotations
-
 from microgrannd.drawing.drawing import Drawing, draw
 from microgrannd.drawing.player.player import Player, step
 

@@ -3,8 +3,6 @@
 Arrays of other libraries, such as tensors, become NumPy arrays.
 """
 
-from __future__ import annotations
-
 import operator
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence

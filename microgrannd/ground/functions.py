@@ -1,7 +1,5 @@
 """What a function says of itself: its name, and those of its arguments."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -5,8 +5,6 @@ are `-inf`, `inf` and `inf`, as in C, NumPy and PyTorch. The stable forms of `si
 `logsumexp` live here too. This file imports nothing of the package.
 """
 
-from __future__ import annotations
-
 import math
 import operator
 from collections.abc import Callable, Sequence

@@ -5,8 +5,6 @@ an entry for each block that is open anywhere: while it is empty, which is nearl
 look at it and no more.
 """
 
-from __future__ import annotations
-
 import functools
 import os
 import sys

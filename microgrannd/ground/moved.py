@@ -1,7 +1,5 @@
 """Modules that moved into a folder, under the paths that people import them by: `microgrannd.errors` is still there."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.machinery import ModuleSpec

@@ -4,8 +4,6 @@ A namedtuple stays what it is, and so does the shape of an array. A `Shape` says
 nest stand in; the compiler handles arguments of equal shapes by one program.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple

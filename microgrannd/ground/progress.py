@@ -1,7 +1,5 @@
 """The progress of a training: a line that is redrawn on a terminal (by tqdm, if installed), plain lines elsewhere."""
 
-from __future__ import annotations
-
 import shutil
 import sys
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """Headings and tables for a terminal, never wider than it; bold only on one, and without NO_COLOR (no-color.org)."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import sys

@@ -4,8 +4,6 @@ This is backpropagation as the textbooks build it before they have an engine. Th
 from the operations table.
 """
 
-from __future__ import annotations
-
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from graphlib import CycleError, TopologicalSorter

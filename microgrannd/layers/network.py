@@ -6,8 +6,6 @@ rows: y = xW + b. Inputs are lists or NumPy arrays, one sample or a batch; a lay
 the first array that it meets.
 """
 
-from __future__ import annotations
-
 import random
 from typing import Any, TypeAlias
 

@@ -1,7 +1,5 @@
 """The layer view: each neuron's weighted input z, activation a and error δ, to check the equations by eye."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any

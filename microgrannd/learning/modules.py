@@ -1,7 +1,5 @@
 """`Module`: what holds parameters, finds them, names them and tells them where they belong."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

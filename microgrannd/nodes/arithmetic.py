@@ -5,8 +5,6 @@ overruled to be quicker: `_unary`, `_binary` and `_compared`. Type checkers see 
 `arithmetic.pyi`, which `python -m docs.build stubs` writes.
 """
 
-from __future__ import annotations
-
 import operator
 from collections.abc import Callable
 from math import inf

@@ -10,8 +10,6 @@ At x = 0, slope = 0.01: 0, gradient 0.01, 0.
 Where a derivative is 0 nothing gets through, not even an infinite upstream gradient.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from itertools import zip_longest

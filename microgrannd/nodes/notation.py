@@ -1,7 +1,5 @@
 """Nodes in words: how one was computed, where it was made, its local gradients in its parents' labels."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from microgrannd.printing.words import Formula, formula, input_names, rules

@@ -3,8 +3,6 @@
 Nothing of it runs while no mode is open.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple

@@ -3,8 +3,6 @@
 Both functions visit parents in their order, so straight-line code comes out as it was written.
 """
 
-from __future__ import annotations
-
 from itertools import count
 from typing import Any, TypeAlias
 

@@ -1,7 +1,5 @@
 """What a Value refuses while a function is traced: its number, its hash, its text; the refusal is remembered."""
 
-from __future__ import annotations
-
 import os
 import threading
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """Array code: expressions over whole arrays, with `xp` for the namespace of an array library."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Final

@@ -1,7 +1,5 @@
 """C99: what C has as operators, in its library, or better than the row's form says; `C.templates` are all of these."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Callable, Sequence

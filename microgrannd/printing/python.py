@@ -1,7 +1,5 @@
 """Python: the operators that give what eager mode gives bit for bit, and functions for everything else."""
 
-from __future__ import annotations
-
 import builtins
 import keyword
 import math

@@ -5,8 +5,6 @@ two of them, one that keeps the samples apart and one that sums over them. Large
 chunks, so that memory stays bounded.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial

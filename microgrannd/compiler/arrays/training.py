@@ -4,8 +4,6 @@ The parameters and the optimizer's memory are arrays of the library that runs th
 taken there too.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 

@@ -4,8 +4,6 @@ An emitter collects the lines of one function. Its methods take and give operand
 instruction for is in `vector_math`, or is called from the C library, lane by lane.
 """
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Iterable
 from typing import Final

@@ -1,7 +1,5 @@
 """LLVM's assembly made into machine code by llvmlite, which is imported when the first code is made."""
 
-from __future__ import annotations
-
 import ctypes
 import functools
 import hashlib

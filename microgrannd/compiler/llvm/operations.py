@@ -3,8 +3,6 @@
 They are instructions, functions of the C library, and a few that are shorter or better written out.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Collection, Sequence
 from typing import Final

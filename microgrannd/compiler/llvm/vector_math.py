@@ -5,8 +5,6 @@ puts the parts together. The coefficients of log, sin and cos are those of fdlib
 those of tanh Cephes' (Moshier), and those of exp are 1/k!.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Final
 

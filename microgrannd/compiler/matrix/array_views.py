@@ -5,8 +5,6 @@ parameters are laid out so that each view is one contiguous piece where that is 
 a strided view or a gather. It needs NumPy.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple

@@ -6,8 +6,6 @@ of which the lines take views. With `over_batch` the outputs after the first are
 that a sum of outer products is a matrix product. It needs NumPy.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final

@@ -6,8 +6,6 @@ inputs, `a` a function of that, `d_` the derivative by what follows. A comment t
 equations of backpropagation is printed where they are.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 

@@ -7,8 +7,6 @@ outer product, a convolution's patches times its kernels. Anything else is gathe
 It needs NumPy.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, NamedTuple
 

@@ -3,8 +3,6 @@
 It looks at the expressions that were found, and nothing depends on it but a comment.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from microgrannd.printing.arrays import matrix_product, multiplies_matrices, summed, total, transposed

@@ -6,8 +6,6 @@ nodes shared. All other operations stay as they are. Additions are reordered, so
 to rounding, not bit for bit.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Final, NamedTuple, TypeAlias

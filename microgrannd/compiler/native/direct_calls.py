@@ -6,8 +6,6 @@ For anything else it hands the arguments to an ordinary Python function. It reli
 objects, which is probed first; elsewhere there is no fast call.
 """
 
-from __future__ import annotations
-
 import ctypes
 import functools
 import sys

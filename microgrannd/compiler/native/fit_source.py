@@ -3,8 +3,6 @@
 It is made of kernels: `total` sums the loss and its gradients over a batch, `prepare` and `step` are the optimizer's.
 """
 
-from __future__ import annotations
-
 from typing import Final
 
 from microgrannd.compiler.native.kernel_source import Assembly, kernel, module

@@ -5,8 +5,6 @@ that it stays inside, and its lanes that were counted already are masked. Long t
 functions that pass their variables on in memory, so that compiling takes time in proportion to length.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Final, Literal, NamedTuple
 

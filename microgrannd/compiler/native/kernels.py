@@ -1,7 +1,5 @@
 """The native backend: a tape's kernels as machine code, called through ctypes."""
 
-from __future__ import annotations
-
 import ctypes
 import functools
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """Training a program in native code: epochs in one call, with parameters and the optimizer's memory in flat arrays."""
 
-from __future__ import annotations
-
 import ctypes
 import functools
 from collections.abc import Sequence

@@ -4,8 +4,6 @@ Only what holds in IEEE arithmetic is done: x · 1 is x, but x · 0 is not 0 (x 
 is not x (x may be -0.0). This room may import the tape and the operations.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 

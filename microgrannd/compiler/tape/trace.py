@@ -4,8 +4,6 @@ A function is run once, on Values, while the engine keeps every node (`modes.tra
 those of `passes.final_gradients`, which sees the tape's instructions as Values again.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """An optimizer's `update`, traced: what it does once in a step, and what it does to each parameter."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary

@@ -4,8 +4,6 @@ The file has the values, the gradients where there is a single value, and the pa
 stand.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """The definitions that a printed function needs, copied out of `ieee`, so that it stands without the package."""
 
-from __future__ import annotations
-
 import ast
 import functools
 from collections.abc import Iterable

@@ -4,8 +4,6 @@ It gives bit for bit what eager mode gives and needs the standard library alone.
 infinite input times a gradient of zero is left out where only infinite inputs could need it.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Callable, Sequence

@@ -8,8 +8,6 @@ The layout knows only numbers: how many nodes, how large, which edges.
 Here `along` is the direction in which the ranks follow each other and `across` that within a rank.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise

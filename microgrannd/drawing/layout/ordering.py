@@ -5,8 +5,6 @@ Then sweeps sort each rank by its neighbours in the one before, and swaps of two
 undo what crossings they can; the best order seen is kept.
 """
 
-from __future__ import annotations
-
 import math
 from bisect import bisect_right, insort
 from collections.abc import Sequence

@@ -3,8 +3,6 @@
 Floats are added one by one, never with `sum`, whose rounding depends on the version of Python.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Final
 

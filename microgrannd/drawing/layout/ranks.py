@@ -8,8 +8,6 @@ is the sum of `pull` over the set, and the sets worth moving are the subtrees of
 length one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 

@@ -7,8 +7,6 @@ edges. What is drawn is the graph that `gradient_graph` gives, node for node; on
 passed on unchanged has a box without an operation.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from graphlib import TopologicalSorter

@@ -4,8 +4,6 @@ A box says how many nodes it stands for, of what kind, and how large their gradi
 says what was folded and how to unfold it. `grouping` decides which nodes go together.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from graphlib import TopologicalSorter

@@ -5,8 +5,6 @@ are computed in the same way; else in bands from the leaves to the output. Nothi
 the graph may be as deep as it likes.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple

@@ -4,8 +4,6 @@ Widths are estimates for common fonts, a little generous, so that the same graph
 on every machine, whatever fonts it has.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from html import escape

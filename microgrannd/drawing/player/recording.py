@@ -5,8 +5,6 @@ each a `Step` of `backward_steps()`. An event has the numbers before and after i
 undo it without computing anything.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeAlias

@@ -4,8 +4,6 @@ A gradient that was there before the backward pass; a sigmoid so far out that ha
 a ReLU that is off; the place where the first NaN or infinity came from.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 from typing import Final, NamedTuple

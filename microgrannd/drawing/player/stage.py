@@ -1,7 +1,5 @@
 """The picture on which a recording is played: every node with room for all the numbers it will show."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Final
 

@@ -1,7 +1,5 @@
 """A few steps of training, recorded: each a pass forward and backward, and the update that follows it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 

@@ -3,8 +3,6 @@
 All of it comes from the operations' own rows, run on names or on written numbers.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Sequence

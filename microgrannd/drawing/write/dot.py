@@ -1,7 +1,5 @@
 """The same picture for Graphviz: `.dot` text, which needs nothing, and the hand-off to an installed Graphviz."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from microgrannd.drawing.picture.lettering import printable

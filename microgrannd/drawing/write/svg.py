@@ -14,8 +14,6 @@ a double border, gradients the sign ∇, edges through which nothing flows back 
 brings its own background, light or dark as the reader's system is.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files

@@ -1,7 +1,5 @@
 """A picture as text: a tree that hangs from the outputs, for terminals and where no image is shown."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from microgrannd.drawing.picture.picture import Box, Picture, plural

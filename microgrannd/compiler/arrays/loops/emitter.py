@@ -4,8 +4,6 @@ A loop keeps its index and what it carries from one iteration to the next in reg
 numbers are left, a mask says which lanes count.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ The code is run once on symbolic arrays; what they recorded becomes loops, which
 module with the product of matrices for all programs. It needs NumPy and llvmlite.
 """
 
-from __future__ import annotations
-
 import ctypes
 import functools
 import math

@@ -4,8 +4,6 @@ There are as few loops as the layout in memory of what is read and written allow
 memory are computed in the same iteration, sums and maxima along the way.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

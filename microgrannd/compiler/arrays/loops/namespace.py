@@ -1,7 +1,5 @@
 """What array code calls, for symbolic arrays: the functions of an array library that printed code uses."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, Final

@@ -4,8 +4,6 @@ What nothing needs is left out; what is needed twice is computed once. The resul
 array, and what comes in between in a workspace, parts of which are used again.
 """
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Container, Iterable, Sequence

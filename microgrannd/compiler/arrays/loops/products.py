@@ -6,8 +6,6 @@ matrix multiplication", 2008). `transpose` copies a matrix with its rows as colu
 sizes, so that one module serves all programs.
 """
 
-from __future__ import annotations
-
 from typing import Final
 
 from microgrannd.compiler.arrays.loops.emitter import LoopEmitter

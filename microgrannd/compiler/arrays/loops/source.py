@@ -4,8 +4,6 @@ Matrix products and transposes call shared kernels. How long compiling takes dep
 code has, not on sizes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple

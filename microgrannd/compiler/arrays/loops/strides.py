@@ -1,7 +1,5 @@
 """Sizes of arrays, and how far apart their numbers lie in memory along each axis."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
