@@ -37,7 +37,7 @@ from microgrannd.nodes import explanations as _explanations
 from microgrannd.operations import TABLE, FusedOperation, Operation, softmax
 
 _sys.meta_path.append(_Moved())
-operations.explained = _explanations.explained
+operations.explained = _explanations.explanation_of
 _explanations.document_methods()
 
 # What is loaded when it is first used: each room with the names that it gives.

@@ -19,7 +19,7 @@ from microgrannd.ground.errors import TracingError
 from microgrannd.ground.functions import argument_names
 from microgrannd.ground.nests import SCALAR, Shape, builder, leaf_names, shape_of
 from microgrannd.ground.nests import leaves as scalars_of
-from microgrannd.nodes.refusing import tracing
+from microgrannd.nodes.refusing import tracing_user_code
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def trace(function: Callable[..., Any], arguments: Sequence[Any]) -> Trace:
         leaves = [Variable(x, label) for x, label in zip(scalars_of(argument), leaf_names(name, shape), strict=True)]
         nests.append(builder(shape)(leaves, 0))
         inputs += leaves
-    with tracing(Value) as nodes:
+    with tracing_user_code(Value) as nodes:
         result = function(*nests)
         noted = modes.current.refusals
     outputs = [_checked_output(x) for x in scalars_of(result)]
