@@ -5,7 +5,7 @@ taken there too.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -147,16 +147,19 @@ def array_training(
     kernel: Callable[[bool], ArrayKernel], trace: Trace, update: Update, places: Places
 ) -> ArrayTraining | None:
     """A training on arrays; None where the library cannot take the optimizer's steps."""
-    operations = {operation for operation, _ in _step_on_arrays(update).instructions}
-    return ArrayTraining(kernel, trace, update, places) if operations <= _ON_ARRAYS else None
+    library = kernel(False).library
+    step = expanded(update.each, library.known)
+    return ArrayTraining(kernel, trace, update, places) if _names(step) <= _functions(library).keys() else None
 
 
-def _step_on_arrays(update: Update) -> Tape:
-    """What is done to each parameter in the operations that array libraries have, as far as it can be so spelled."""
-    return expanded(update.each, _ON_ARRAYS)
+def _names(tape: Tape) -> set[str]:
+    return {operation.name for operation, _ in tape.instructions}
 
 
-_ON_ARRAYS: Final = frozenset(row for row in TABLE.values() if row.numpy)
+def _functions(library: Library) -> dict[str, Any]:
+    """The operations that the library has, as functions of its arrays."""
+    rows = {name: row.numpy for name, row in TABLE.items() if row.numpy and hasattr(library.xp, row.numpy)}
+    return {name: getattr(library.xp, numpys) for name, numpys in rows.items()}
 
 
 class _Batch:
@@ -173,9 +176,8 @@ class _Batch:
         if fixed := [i for i in rolled.fixed if i]:
             numbers = library.array([rolled.fixed[i] for i in fixed])
             self.parts.append(_Part(rolled.slots[np.array(fixed) - 1], -1, None, numbers))
-        each, names = _step_on_arrays(update), library.known.names
-        functions = {name: getattr(library.xp, row.numpy) for name, row in TABLE.items() if row.numpy in names}
-        self.formula = python_source("step", each, "A step.", [len(each.outputs)]).compiled(functions)
+        each = expanded(update.each, library.known)
+        self.formula = python_source("step", each, "A step.", [len(each.outputs)]).compiled(_functions(library))
         order = np.argsort(np.concatenate([np.arange(rolled.layout.size)[part.target] for part in self.parts]))
         self.order = None if (np.diff(order) == 1).all() else library.positions(order)
         plain = [operation for operation, _ in each.instructions] == [mul, sub] and not update.memory

@@ -37,7 +37,10 @@ class Trace:
     tape: Tape
     parameters: tuple[Value, ...]
     numbers: tuple[float, ...]
-    refusals: Tape | None = None  # from the same inputs to numbers, one of which is not 0 where eager mode may raise
+    # From the same inputs to numbers, one of which is not 0 where the function has noted that it raises for plain
+    # numbers; and also where Python's own arithmetic does.
+    refusals: Tape | None = None
+    doubts: Tape | None = None
 
 
 def trace(function: Callable[..., Any], arguments: Sequence[Any]) -> Trace:
@@ -62,7 +65,8 @@ def trace(function: Callable[..., Any], arguments: Sequence[Any]) -> Trace:
         noted = modes.current.refusals
     outputs = [_checked_output(x) for x in scalars_of(result)]
     found = _trace(_function_name(function), names, shapes, shape_of(result), inputs, outputs, nodes)
-    return replace(found, refusals=_refusals(inputs, nodes, noted))
+    refusals, doubts = _refusals(inputs, nodes, noted)
+    return replace(found, refusals=refusals, doubts=doubts)
 
 
 def trace_graph(output: Value, inputs: Sequence[Value]) -> Trace:
@@ -184,24 +188,25 @@ def _trace(
     return Trace(name, names, shapes, result, tape, tuple(parameters), numbers)
 
 
-def _refusals(inputs: list[Value], traced: list[Value], noted: Sequence[Any]) -> Tape | None:
-    """Where a loss has noted that it would raise, and where Python's own arithmetic does: of the inputs alone."""
+def _refusals(inputs: list[Value], traced: list[Value], noted: Sequence[Any]) -> list[Tape | None]:
+    """The `refusals` and `doubts` of a trace; what depends on parameters is a Value in eager mode, and not refused."""
     doubtful = [node for node in traced if node.op in _PARTIAL and not _is_safe(node)]
     if not noted and not doubtful:
-        return None
+        return [None, None]
     of_data = set(inputs)
     for node in traced:
         if all(parent in of_data or parent.is_constant for parent in node.parents):
             of_data.add(node)
     flags: list[Value | float] = [flag for flag in noted if isinstance(flag, Value) and flag in of_data]
+    doubts = list(flags)
     with modes.recording():
         for node in doubtful:
             if node in of_data:
                 difference = node - node  # 0 for every finite number
                 flag = operations.not_equal(difference, 0.0)
                 traced = [*traced, difference, flag]
-                flags.append(flag)
-    return _trace("refusals", (), (), SCALAR, inputs, flags, traced).tape if flags else None
+                doubts.append(flag)
+    return [_trace("", (), (), SCALAR, inputs, found, traced).tape if found else None for found in (flags, doubts)]
 
 
 # For some numbers Python's own arithmetic raises, where that of Values gives infinity or NaN.
