@@ -242,7 +242,8 @@ def train(
     """
     history, callbacks = History(), list(callbacks)
     looked_into = bool(schedule or callbacks)
-    at_once = 0 if looked_into or progress or batches.shuffled else run.epochs_in(_GLANCE)
+    one_by_one = looked_into or progress or batches.shuffled
+    at_once = 0
     ahead = False  # whether the run has come further than what it was loaded with
     with reporting(epochs, progress) as report:
         try:
@@ -252,6 +253,8 @@ def train(
                     optimizer.lr = schedule(epoch)
                 if looked_into or not epoch:
                     run.load()
+                if not epoch and not one_by_one:
+                    at_once = run.epochs_in(_GLANCE)
                 turns = min(at_once, epochs - epoch) or 1
                 order = batches.order()
                 ahead = True

@@ -4,7 +4,7 @@ The parameters and the optimizer's memory are arrays of the library that runs th
 taken there too.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,11 +71,18 @@ class ArrayTraining:
 
     def write_back(self) -> None:
         """Put the parameters, their last gradients and the optimizer's memory where they belong."""
-        numbers, *memory = [self._ordered(self.library.numbers(column)).tolist() for column in self.state]
+        self.places.write(self.update.memory, map(self._ordered, self._arrays()))
+
+    def _arrays(self) -> Iterator[Any]:
+        """The parameters, their last gradients and the optimizer's memory, one after the other."""
+        numbers, *memory = self.state
+        yield self.library.numbers(numbers)
         gradient = np.zeros(len(self.parameters))
         for part, found in zip(self.batch.parts, self.gradients, strict=False):  # there are none before the first
             gradient[part.target] = self.library.numbers(found)
-        self.places.write(numbers, self._ordered(gradient / self.last).tolist(), self.update.memory, memory)
+        gradient /= self.last
+        yield gradient
+        yield from map(self.library.numbers, memory)
 
     def _enter(self, *, guarded: bool) -> None:
         """Go on with the program that has the guards, or with the one without."""

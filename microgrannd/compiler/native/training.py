@@ -94,9 +94,8 @@ class Training:
     def write_back(self) -> None:
         """Put the parameters, their last gradients and the optimizer's memory where they belong."""
         size = len(self.parameters)
-        gradients = self.sums[1 : 1 + size] / self.last
-        memory = [column[:size].tolist() for column in self.memory]
-        self.places.write(self.numbers[:size].tolist(), gradients.tolist(), self.update.memory, memory)
+        arrays = [self.numbers, self.sums[1:] / self.last, *self.memory]
+        self.places.write(self.update.memory, iter([array[:size] for array in arrays]))
 
     def _in_parts(self, size: int, samples: Any) -> float:
         """The mean loss of an epoch through data of which a part at a time is made columns."""
