@@ -209,14 +209,15 @@ class BySample:
         """The mean loss of a batch; adds the mean gradient to every parameter's own."""
         share, total = 1 / len(batch[0]), 0.0
         self.batches += 1
-        searched = 4 if 1 < self.batches < 6 else 1  # of 64 samples
-        for i, sample in enumerate(zip(*map(plain_samples, batch), strict=True), 17 * self.batches):
+        early = 1 < self.batches < 6
+        for i, sample in enumerate(zip(*map(plain_samples, batch), strict=True)):
             value = self.loss(*sample)
             if not isinstance(value, Value):
                 raise TypeError(
                     f"The loss of a sample is a Value, got {value!r}: one number, computed from the parameters."
                 )
-            if i & 63 < searched and (old := computed_before(value)):
+            searched = i < 4 if early else not (i + 17 * self.batches) & 63
+            if searched and (old := computed_before(value)):
                 raise GradientError(
                     f"{old[0]!r} was computed from {old[1]!r}, which has been set since: the loss would go on with the "
                     "old number. Compute it within the loss."
