@@ -17,7 +17,6 @@ import operator
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
-from importlib import import_module
 from keyword import iskeyword
 from numbers import Real
 from types import FunctionType
@@ -45,10 +44,12 @@ class _Explanation:
         self.of_class = of_class
 
     def __get__(self, operation: Operation | None, owner: type) -> str | None:
-        if operation is None:
-            return self.of_class
-        # By name, because it prints derivatives, which is done on a higher floor and only when somebody asks.
-        return str(import_module("microgrannd.nodes.explanations").explanation_of(operation))
+        return self.of_class if operation is None else explained(operation)
+
+
+def explained(operation: Operation) -> str:
+    """What `help` says of an operation; the front door puts a fuller one here, which prints derivatives."""
+    return operation.about
 
 
 class Operation:
@@ -485,9 +486,23 @@ def softmax(xs: Iterable[Any]) -> list[Any]:
     return [div(e, total) for e in exponentials]
 
 
-TABLE: Final[dict[str, Operation]] = {
-    name: thing for name, thing in list(globals().items()) if isinstance(thing, Operation)
-}
+class Table(dict[str, Operation]):
+    """The rows by name. Who follows it is told of each row that comes, and of each that goes."""
+
+    followers: list[Callable[[Operation], None]] = []  # noqa: RUF012
+
+    def __setitem__(self, name: str, operation: Operation) -> None:
+        super().__setitem__(name, operation)
+        for follow in self.followers:
+            follow(operation)
+
+    def __delitem__(self, name: str) -> None:
+        operation = self.pop(name)
+        for follow in self.followers:
+            follow(operation)
+
+
+TABLE: Final = Table({name: thing for name, thing in list(globals().items()) if isinstance(thing, Operation)})
 _FLOAT_FUNCTIONS: Final = {**globals(), **{name: operation.forward for name, operation in TABLE.items()}}
 for _name, _operation in TABLE.items():
     _operation.name = _name

@@ -18,7 +18,7 @@ from microgrannd.compiler.tape.tape import Tape
 from microgrannd.compiler.tape.trace import Trace, differentiate, differentiate_twice
 from microgrannd.compiler.text.python_source import Source, python_source
 from microgrannd.engine import number_of
-from microgrannd.ground.nests import builder, starts_of
+from microgrannd.ground.nests import Shape, builder
 
 Wanted = Literal["values", "inputs", "parameters", "all", "curvature"]
 
@@ -96,6 +96,14 @@ class Plan:
 
     def _simplified(self, tape: Tape) -> Tape:
         return simplify(reassociate(tape) if self.reassociate else tape)
+
+
+def starts_of(shapes: Sequence[Shape]) -> list[int]:
+    """Where each argument's scalars start in the flat list of all, and where the last end."""
+    starts = [0]
+    for shape in shapes:
+        starts.append(starts[-1] + shape.size)
+    return starts
 
 
 @contextmanager

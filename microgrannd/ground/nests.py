@@ -5,8 +5,7 @@ nest stand in; the compiler handles arguments of equal shapes by one program.
 """
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from itertools import accumulate, product
+from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
 _CONTAINERS: Final = (list, tuple, dict)
@@ -74,6 +73,8 @@ def paths(nest: Any, root: str) -> Iterator[str]:
         for i, part in enumerate(nest):
             yield from paths(part, f"{root}[{i}]")
     elif is_array(nest):
+        from itertools import product
+
         for index in product(*map(range, nest.shape)):
             yield f"{root}[{', '.join(map(str, index))}]" if index else root
     else:
@@ -154,11 +155,6 @@ def shape_of(nest: Any, of_item: Callable[[Any], Shape] | None = None) -> Shape:
     return Shape(kind, (), tuple([shape_of(part, of_item) for part in nest]))
 
 
-def starts_of(shapes: Sequence[Shape]) -> list[int]:
-    """Where the scalars of each nest start in the flat list of all, and where the last end."""
-    return list(accumulate([shape.size for shape in shapes], initial=0))
-
-
 def builder(shape: Shape) -> Callable[[Any, int], Any]:
     """A function `build(flat, start)` that makes a nest of this shape of the scalars from `start` on.
 
@@ -170,7 +166,11 @@ def builder(shape: Shape) -> Callable[[Any, int], Any]:
     if shape.kind in (list, tuple) and all(part.kind is None for part in shape.parts):
         size, kind = len(shape.parts), shape.kind
         return lambda flat, start: kind(flat[start : start + size])
-    placed = list(zip(map(builder, shape.parts), starts_of(shape.parts), strict=False))
+    builders = [builder(part) for part in shape.parts]
+    starts = [0]
+    for part in shape.parts:
+        starts.append(starts[-1] + part.size)
+    placed = list(zip(builders, starts, strict=False))
     if shape.kind is dict:
         keys = shape.keys
         return lambda flat, start: {

@@ -8,12 +8,27 @@ overruled to be quicker: `_unary`, `_binary` and `_compared`. Type checkers see 
 import operator
 from collections.abc import Callable
 from math import inf
-from types import MethodType
 from typing import Any, Self
 
 from microgrannd import operations as ops
 from microgrannd.nodes.refusing import no_number
-from microgrannd.operations import TABLE, Operation, add, div, floordiv, mod, mul, neg, sub
+from microgrannd.operations import (
+    TABLE,
+    Operation,
+    add,
+    div,
+    equal,
+    floordiv,
+    greater,
+    greater_equal,
+    less,
+    less_equal,
+    mod,
+    mul,
+    neg,
+    not_equal,
+    sub,
+)
 
 
 class Arithmetic:
@@ -110,34 +125,26 @@ class Arithmetic:
     __hash__ = object.__hash__
 
     def __eq__(self, other: object) -> Any:
-        return self._compared(ops.equal, operator.eq, other)
+        return self._compared(equal, operator.eq, other)
 
     def __ne__(self, other: object) -> Any:
-        return self._compared(ops.not_equal, operator.ne, other)
+        return self._compared(not_equal, operator.ne, other)
 
     def __lt__(self, other: Any) -> Any:
-        return self._compared(ops.less, operator.lt, other)
+        return self._compared(less, operator.lt, other)
 
     def __le__(self, other: Any) -> Any:
-        return self._compared(ops.less_equal, operator.le, other)
+        return self._compared(less_equal, operator.le, other)
 
     def __gt__(self, other: Any) -> Any:
-        return self._compared(ops.greater, operator.gt, other)
+        return self._compared(greater, operator.gt, other)
 
     def __ge__(self, other: Any) -> Any:
-        return self._compared(ops.greater_equal, operator.ge, other)
+        return self._compared(greater_equal, operator.ge, other)
 
     def clip(self, low: Any = -inf, high: Any = inf) -> Self:
         """NumPy's name for `clamp`."""
         return ops.clamp(self, low, high)
-
-    def __getattr__(self, name: str) -> Any:
-        # A row that was added to the table later: it is found here and not in the class.
-        if not name.startswith("_"):
-            for operation in TABLE.values():
-                if name in (operation.name, operation.numpy) and not operation.vectors:
-                    return MethodType(method(operation), self)
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
 
 
 def method(operation: Operation) -> Callable[..., Any]:
@@ -151,14 +158,26 @@ def method(operation: Operation) -> Callable[..., Any]:
 
     found = unary if len(operation.inputs) == 1 else general
     found.__name__, found.__qualname__ = operation.name, f"Arithmetic.{operation.name}"
-    found.__doc__ = f"{operation.about.partition(':')[0]}; `help(microgrannd.{operation.name})` says more."
     return found
 
 
-# A method for each row on numbers, by our names and by NumPy's, so that np.exp(array_of_values) works. Comparisons
-# have their operators.
+def follow(operation: Operation) -> None:
+    """Give Arithmetic a row's methods, by our name and by NumPy's; or take them, if the table has it no more.
+
+    A `__getattr__` would find the rows that come later, too, but makes every attribute of every Value slow.
+    """
+    for name in {operation.name, operation.numpy} - {""}:
+        if TABLE.get(operation.name) is not operation:
+            if _added.pop(name, None) is operation:
+                delattr(Arithmetic, name)
+        elif not operation.vectors and not hasattr(Arithmetic, name):
+            _added[name] = operation
+            setattr(Arithmetic, name, method(operation))
+
+
+_added: dict[str, Operation] = {}
+# So that np.exp(array_of_values) works. Comparisons have their operators.
 for _operation in TABLE.values():
-    if not _operation.vectors and not _operation.flag:
-        _method = method(_operation)
-        for _name in {_operation.name, _operation.numpy} - {""}:
-            setattr(Arithmetic, _name, _method)
+    if not _operation.flag:
+        follow(_operation)
+TABLE.followers.append(follow)

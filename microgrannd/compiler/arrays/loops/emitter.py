@@ -73,33 +73,31 @@ class LoopEmitter(Emitter):
 
     def load_where(self, mask: str, pointer: str, kind: str = "double") -> str:
         """The numbers at a pointer, zero in the other lanes."""
-        vector, name = f"<{LANES} x {kind}>", f"load.v{LANES}{'f64' if kind == 'double' else kind}.p0"
-        return self.line(self._masked(name, vector, mask, ("ptr", pointer), zeros=vector))
+        vector, name = f"<{LANES} x {kind}>", f"@llvm.masked.load.v{LANES}{'f64' if kind == 'double' else kind}.p0"
+        self.declared.add(f"declare {vector} {name}(ptr, i32, {self.flag}, {vector})")
+        return self.line(f"call {vector} {name}(ptr {pointer}, i32 8, {self.flag} {mask}, {vector} zeroinitializer)")
 
     def store_where(self, mask: str, x: str, pointer: str) -> None:
-        self.do(self._masked(f"store.v{LANES}f64.p0", "void", mask, (self.number, x), ("ptr", pointer)))
+        name = f"@llvm.masked.store.v{LANES}f64.p0"
+        self.declared.add(f"declare void {name}({self.number}, ptr, i32, {self.flag})")
+        self.do(f"call void {name}({self.number} {x}, ptr {pointer}, i32 8, {self.flag} {mask})")
 
     def gather_where(self, mask: str, pointer: str, offsets: str) -> str:
         """The numbers at these offsets from a pointer, zero in the other lanes."""
-        pointers = self._pointers(pointer, offsets)
-        return self.line(self._masked(f"gather.v{LANES}f64.v{LANES}p0", self.number, mask, pointers, zeros=self.number))
+        pointers = f"<{LANES} x ptr>"
+        name = f"@llvm.masked.gather.v{LANES}f64.v{LANES}p0"
+        self.declared.add(f"declare {self.number} {name}({pointers}, i32, {self.flag}, {self.number})")
+        each = self.line(f"getelementptr double, ptr {pointer}, {self.integer} {offsets}")
+        rest = f"i32 8, {self.flag} {mask}, {self.number} zeroinitializer"
+        return self.line(f"call {self.number} {name}({pointers} {each}, {rest})")
 
     def scatter_where(self, mask: str, x: str, pointer: str, offsets: str) -> None:
         """Store the numbers of some lanes at these offsets from a pointer."""
-        pointers = self._pointers(pointer, offsets)
-        self.do(self._masked(f"scatter.v{LANES}f64.v{LANES}p0", "void", mask, (self.number, x), pointers))
-
-    def _pointers(self, pointer: str, offsets: str) -> tuple[str, str]:
-        return f"<{LANES} x ptr>", self.line(f"getelementptr double, ptr {pointer}, {self.integer} {offsets}")
-
-    def _masked(self, name: str, result: str, mask: str, *operands: tuple[str, str], zeros: str = "") -> str:
-        """A call of one of LLVM's masked functions, for numbers aligned to eight bytes. Operands come with their types.
-
-        What is read is zero in the other lanes, of the type `zeros`.
-        """
-        given = [*operands, ("i32", "8"), (self.flag, mask), *([(zeros, "zeroinitializer")] if zeros else [])]
-        self.declared.add(f"declare {result} @llvm.masked.{name}({', '.join(kind for kind, _ in given)})")
-        return f"call {result} @llvm.masked.{name}({', '.join(f'{kind} {x}' for kind, x in given)})"
+        pointers = f"<{LANES} x ptr>"
+        name = f"@llvm.masked.scatter.v{LANES}f64.v{LANES}p0"
+        self.declared.add(f"declare void {name}({self.number}, {pointers}, i32, {self.flag})")
+        each = self.line(f"getelementptr double, ptr {pointer}, {self.integer} {offsets}")
+        self.do(f"call void {name}({self.number} {x}, {pointers} {each}, i32 8, {self.flag} {mask})")
 
     def spread_from(self, pointer: str) -> str:
         """The one number at a pointer in all lanes."""
