@@ -1,8 +1,4 @@
-"""Training on arrays: minibatches through a matrix program, with the parameters in one flat array.
-
-The parameters and the optimizer's memory are arrays of the library that runs the program, and the optimizer's step is
-taken there too.
-"""
+"""Training on arrays: minibatches through a matrix program, with the parameters in one flat array of the library."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -22,11 +18,7 @@ from microgrannd.operations import TABLE, mul, sub
 
 
 class ArrayTraining:
-    """One training under way, of the parameters of a trace.
-
-    `kernel(guarded)` gives the program, with or without the guards that infinite numbers need. `state` are
-    the parameters and the optimizer's memory, `gradients` those of the last batch, summed over it.
-    """
+    """`state` are the parameters and the optimizer's memory, `gradients` those of the last batch, summed over it."""
 
     def __init__(self, kernel: Callable[[bool], ArrayKernel], trace: Trace, update: Update, places: Places) -> None:
         self.kernel = kernel
@@ -40,17 +32,14 @@ class ArrayTraining:
         self.take([])
 
     def load(self) -> None:
-        """Go on from the parameters and from the optimizer's settings and memory as they stand."""
         self.settings = settings_of(self.optimizer)
         self._set([list(map(number_of, self.parameters)), *self.places.memory(self.update.memory)])
 
     def take(self, columns: Sequence[Any]) -> None:
-        """Train on these data from now on; arrays are read batch by batch."""
         self.count = len(columns[0]) if columns else 0
         self.arrays = rows_of(columns, self.shapes) if columns else []
 
     def run(self, epochs: int, size: int, order: Sequence[int] | None) -> list[float]:
-        """Train for some epochs on batches of `size`, the samples in this order; the mean losses."""
         steps_before, start = self.optimizer.steps, self.state
         if self.batch.in_place:
             self.before[:] = self.state[0]
@@ -65,12 +54,10 @@ class ArrayTraining:
         return losses
 
     def epochs_in(self, seconds: float) -> int:
-        """A conservative estimate of how many epochs fit in `seconds`."""
         work = self.count * (self.rolled.width + 1) + len(self.parameters)
         return max(1, int(seconds / (work * 1e-8)))
 
     def write_back(self) -> None:
-        """Put the parameters, their last gradients and the optimizer's memory where they belong."""
         self.places.write(self.update.memory, map(self._ordered, self._arrays()))
 
     def _arrays(self) -> Iterator[Any]:
@@ -85,7 +72,6 @@ class ArrayTraining:
         yield from map(self.library.numbers, memory)
 
     def _enter(self, *, guarded: bool) -> None:
-        """Go on with the program that has the guards, or with the one without."""
         kernel = self.kernel(guarded)
         self.guarded = guarded
         self.library = kernel.library
@@ -97,12 +83,10 @@ class ArrayTraining:
         self.chunk = max(1, CHUNK // max(1, self.rolled.width))
 
     def _set(self, columns: Sequence[Any]) -> None:
-        """Begin with these numbers, which are in the order of the parameters."""
         self.state = [self.library.array(np.array(column, dtype=float)[self.rolled.layout]) for column in columns]
         self.before = self.library.xp.copy(self.state[0])
 
     def _ordered(self, column: Any) -> Any:
-        """The numbers of a flat array in the order of the parameters."""
         ordered = np.empty(len(self.parameters))
         ordered[self.rolled.layout] = column
         return ordered
@@ -119,7 +103,6 @@ class ArrayTraining:
             return (total + float(last)) / self.count
 
     def _step(self, arrays: Sequence[Any], count: int) -> Any:
-        """The summed loss of a batch, with a step of the optimizer after it."""
         self.optimizer.steps += 1
         self.last = count
         shared = self.update.shared.run((1 / count, float(self.optimizer.steps), *self.settings))
@@ -194,7 +177,6 @@ class _Batch:
         self.all = library.compiled(self._all)
 
     def _add(self, result: int, outputs: Any) -> None:
-        """Note which outputs a result has, of which the first of all is the loss."""
         others = np.flatnonzero(outputs)
         if len(others) < len(outputs):
             self.loss = (result, int(np.flatnonzero(outputs == 0)[0]))
@@ -207,7 +189,6 @@ class _Batch:
         self.parts.append(_Part(slice(start, end) if regular else slots, result, chosen))
 
     def _backward(self, xp: Any, parameters: Any, *given: Any) -> tuple[Any, list[Any]]:
-        """The loss and its gradients in parts, summed over the samples."""
         results = [result.reshape(-1) for result in self.function(xp, parameters, *given)]
         count = given[0].shape[0] if self.rolled.has_inputs else given[0]
         result, place = self.loss
@@ -219,7 +200,6 @@ class _Batch:
         return loss, gradients
 
     def _step(self, xp: Any, state: list[Any], gradients: Sequence[Any], shared: Sequence[Any]) -> list[Any]:
-        """The parameters and the memory after a step."""
         if self.in_place:
             [rate] = shared
             for part, gradient in zip(self.parts, gradients, strict=True):
