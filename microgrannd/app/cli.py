@@ -1,7 +1,6 @@
-"""The `microgrannd` program: `iris` trains the 2-2-1 network, `draw` and `step` show an expression.
+"""The `microgrannd` program: results go to standard output, progress and errors to standard error.
 
-Each subcommand is a function of the parsed arguments. Results go to standard output, progress and errors
-to standard error; an error is one line, and the exit status 2.
+An error is one line, and the exit status 2.
 """
 
 from __future__ import annotations
@@ -24,7 +23,6 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the program and return its exit status."""
     parsed = _parser().parse_args(arguments)
     try:
         parsed.run(parsed)
@@ -126,7 +124,6 @@ def _add_predict(commands: Commands) -> None:
 
 
 def _build() -> str:
-    """Whether the engine runs as Python or was compiled by setup.py."""
     return "pure Python" if engine.__file__.endswith(".py") else "compiled"
 
 
@@ -205,7 +202,6 @@ def _numbers(assignments: Sequence[str]) -> dict[str, float]:
 
 
 def _values_and_gradients(y: Value) -> str:
-    """Each node with its number and its gradient, in the order of computation; constants are left out."""
     from microgrannd.nodes.notation import Formula, formula
 
     texts: dict[Value, Formula] = {}

@@ -1,7 +1,4 @@
-"""Reading a small image: PNG files as rows of grey bytes, with the standard library alone.
-
-MNIST has bright ink on a dark background, so an image whose border is bright is inverted.
-"""
+"""PNG files as rows of grey bytes, with the standard library alone; an image whose border is bright is inverted."""
 
 import os
 import struct
@@ -14,17 +11,12 @@ CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by PNG's colour type: grey, 
 
 
 class Gray(NamedTuple):
-    """An image: its width and the grey bytes of its rows, 0 for black."""
-
     width: int
     rows: list[list[int]]
 
 
 def read_gray(path: str | os.PathLike[str]) -> Gray:
-    """A PNG file as grey bytes; transparent pixels count as black.
-
-    Raises ValueError for a file that is not PNG, or is interlaced or has 16 bits per colour.
-    """
+    """A PNG file as grey bytes; transparent pixels count as black. Raises ValueError for what it cannot read."""
     with open(path, "rb") as file:
         content = file.read()
     if content[:8] != SIGNATURE:
@@ -38,7 +30,7 @@ def read_gray(path: str | os.PathLike[str]) -> Gray:
 
 
 def squared(image: Gray, side: int) -> list[int]:
-    """The pixels of the image as `side` × `side` grey bytes, row by row: each the rounded mean of a block."""
+    """The image as `side` × `side` grey bytes, each the rounded mean of a block, with bright ink as in MNIST."""
     height = len(image.rows)
     if image.width != height or height % side:
         raise ValueError(
@@ -105,7 +97,6 @@ def _predicted(kind: int, left: int, above: int, corner: int) -> int:
 
 
 def _unpacked(line: Sequence[int], depth: int) -> list[int]:
-    """The numbers of `depth` bits in the bytes."""
     if depth == 8:
         return list(line)
     return [byte >> shift & (2**depth - 1) for byte in line for shift in range(8 - depth, -1, -depth)]

@@ -29,7 +29,6 @@ EPOCHS, ONE_HOT_EPOCHS, FIRST_WEIGHTS = 1000, 4000, 0.00005
 
 
 def run(arguments: Namespace) -> None:
-    """Train, print, write the files. `arguments` are those of `microgrannd iris`."""
     data = iris(path=arguments.data)
     outputs = 2 if arguments.one_hot else 1
     model = MLP(2, [arguments.hidden, outputs], activation="sigmoid", seed=arguments.seed, init=FIRST_WEIGHTS)
@@ -68,7 +67,6 @@ def _on_test_rows(model: MLP, data: Iris, classify: Callable[[Any], int]) -> Con
 def _files(
     folder: Path, model: MLP, data: Iris, loss: Callable[..., Value], targets: Sequence[Any], history: History
 ) -> list[str]:
-    """Write the model, the graph of one sample's loss, its steps and the plots; a line for each."""
     zero_grad(model.parameters())
     sample = loss([Value(x, name) for x, name in zip(data.train.x[0], ("x0", "x1"), strict=True)], targets[0])
     sample.label = "loss"

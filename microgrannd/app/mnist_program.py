@@ -1,8 +1,6 @@
-"""Training on MNIST's handwritten digits, and recognising one: `microgrannd mnist` and `microgrannd predict`.
+"""`microgrannd mnist` and `microgrannd predict`: scalar neurons, in which the compiler finds the matrix program.
 
-Both networks are built of scalar neurons and a scalar loss, as the iris network is. The compiler finds the
-matrix program in them; nothing here multiplies matrices. `book` is from Kneusel's Math for Deep Learning,
-chapter 10, `saito` from Saito's Deep Learning from Scratch, chapter 5.
+`book` is from Kneusel's Math for Deep Learning, chapter 10, `saito` from Saito's Deep Learning from Scratch, chapter 5.
 """
 
 import random
@@ -28,8 +26,6 @@ BRIGHTEST: Final = 255
 
 
 class Recipe(NamedTuple):
-    """A network and how it is trained: `replace` draws each minibatch anew from all images."""
-
     sizes: tuple[int, ...]
     activation: str
     output: str
@@ -38,7 +34,7 @@ class Recipe(NamedTuple):
     batch_size: int
     minibatches: int
     rate: float
-    replace: bool
+    replace: bool  # whether each minibatch is drawn anew from all images
 
 
 RECIPES: Final = {
@@ -58,7 +54,6 @@ RECIPES: Final = {
 
 
 def run(arguments: Namespace) -> None:
-    """Train, print, save. `arguments` are those of `microgrannd mnist`."""
     recipe = RECIPES[arguments.network]
     data = mnist(arguments.data, small=recipe.sizes[0] == 14 * 14)
     model = network(recipe, arguments.seed)
@@ -84,7 +79,6 @@ def run(arguments: Namespace) -> None:
 
 
 def network(recipe: Recipe, seed: int | None) -> MLP:
-    """The untrained network of a recipe."""
     inputs, *sizes = recipe.sizes
     return MLP(inputs, sizes, recipe.activation, recipe.output, seed=seed, init=recipe.init)
 
@@ -99,7 +93,7 @@ def train(
     seed: int | None = None,
     progress: bool = False,
 ) -> list[float]:
-    """Train on `minibatches` minibatches and return the mean loss of each epoch; the last may be a partial one."""
+    """The mean loss of each epoch; the last may be a partial one."""
     import numpy
 
     def loss(x: Sequence[Value], y: Sequence[Value]) -> Value:
@@ -125,18 +119,15 @@ def train(
 
 
 def confusion(model: MLP, data: Mnist) -> ConfusionMatrix:
-    """How the trained network classifies the test images."""
     return ConfusionMatrix(data.test.y.tolist(), classes_of(model)(data.test.x), range(CLASSES))
 
 
 def classes_of(model: MLP) -> Callable[[Any], list[int]]:
-    """A function from rows of bytes to their classes."""
     program: Program = compile(lambda x: model([pixel / BRIGHTEST for pixel in x]))
     return lambda images: program(images).argmax(axis=1).tolist()
 
 
 def predict(arguments: Namespace) -> None:
-    """Recognise the digit in an image. `arguments` are those of `microgrannd predict`."""
     model = load(arguments.model)
     inputs = len(model.layers[0].neurons[0].w) if isinstance(model, MLP) else 0
     side = {196: 14, 784: 28}.get(inputs, 0)

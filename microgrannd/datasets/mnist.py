@@ -1,7 +1,6 @@
 """MNIST, the handwritten digits of LeCun and Cortes: 60,000 to train on and 10,000 to test with.
 
-The four original files are read from a folder, or downloaded once and kept in a cache. Each is checked
-against its known checksum before it is used, so that a damaged file is named and never read.
+Each of the four original files is checked against its known checksum before it is used.
 """
 
 import gzip
@@ -107,7 +106,6 @@ def cache() -> Path:
 
 
 def _content(folder: Path, file: File, *, fetched: bool) -> bytes:
-    """A file's content, unpacked and checked."""
     unpacked, packed = folder / file.name, folder / f"{file.name}.gz"
     if unpacked.is_file():
         content = unpacked.read_bytes()

@@ -143,8 +143,7 @@ class Drawing:
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """An image, which shows in untrusted notebooks too; in sanitised exports and terminals, the tree.
 
-        nbconvert's sanitiser turns the image into text and takes `style` and `hidden` away: then a class of
-        the export's own style sheet hides that text, and the tree appears.
+        nbconvert's sanitiser takes `style` and `hidden` away, so that its own class hides the image's text.
         """
         data = b64encode(self.svg.encode("utf-8", "replace")).decode("ascii")
         image = (

@@ -1,9 +1,7 @@
 """Backpropagation as the textbooks write it: layers with a forward and a backward, and lists of layers.
 
-There is no graph of Values here. A layer's `forward` keeps what its `backward` needs, which takes the
-gradient of the output and returns that of the input. The matrices are as the books have them, samples in
-rows: y = xW + b. Inputs are lists or NumPy arrays, one sample or a batch; a layer switches to arrays with
-the first array that it meets.
+A layer's `forward` keeps what its `backward` needs. Samples are rows: y = xW + b. Inputs are lists or NumPy arrays,
+one sample or a batch; a layer switches to arrays with the first array that it meets.
 """
 
 import random

@@ -1,8 +1,6 @@
-"""Which nodes of a large graph go together in one box.
+"""Which nodes of a large graph go together in one box: those of a scope, else those computed alike, else bands.
 
-By scope, where there are scopes, as finely as the picture stays readable; else by structure, nodes that
-are computed in the same way; else in bands from the leaves to the output. Nothing here is recursive, so
-the graph may be as deep as it likes.
+Nothing here is recursive, so the graph may be as deep as it likes.
 """
 
 from collections import Counter
@@ -18,8 +16,6 @@ BANDS: Final = 12
 
 
 class Folding(NamedTuple):
-    """The group of each node, how they were found, how to unfold them, and the names of some."""
-
     groups: list[int]
     how: str
     unfold: str = 'with mg.scope("name") parts of a graph get boxes of their own'
@@ -27,8 +23,6 @@ class Folding(NamedTuple):
 
 
 class IndexedGraph:
-    """A graph whose nodes are numbered: the parents of each by position, and how often each is used."""
-
     def __init__(self, order: list[Value], roots: Sequence[Value], backward: Mapping[Value, str]) -> None:
         self.order = order
         position = {value: i for i, value in enumerate(order)}
@@ -69,10 +63,7 @@ def finest_readable(graph: IndexedGraph, fold: str, depth: int | None) -> Foldin
 
 
 def without_cycles(graph: IndexedGraph, groups: list[int]) -> list[int]:
-    """Groups that depend on each other, as a cell that is used again and again does, become one.
-
-    Kosaraju's strongly connected components: a walk along the edges, then one against them from those finished last.
-    """
+    """Groups that depend on each other, as a cell used again and again does, become one (Kosaraju's components)."""
     parents: dict[int, dict[int, None]] = {group: {} for group in groups}
     children: dict[int, dict[int, None]] = {group: {} for group in groups}
     for i, sources in enumerate(graph.parents):
@@ -122,7 +113,6 @@ def _by_scope(graph: IndexedGraph, depth: int) -> list[int]:
 
 
 def _with_constants(graph: IndexedGraph, groups: list[int]) -> list[int]:
-    """Constants go with what uses them, where that is a group."""
     size = Counter(groups)
     for i, constant in enumerate(graph.is_constant):
         consumer = graph.consumer[i]

@@ -1,8 +1,4 @@
-"""A recording as one SVG that plays by itself, with CSS alone, for places where no script runs.
-
-Whatever comes and goes does so by the keyframes of one endless animation as long as the recording.
-Readers who prefer reduced motion see its end.
-"""
+"""A recording as one SVG that plays by itself, by CSS keyframes alone, for places where no script runs."""
 
 from __future__ import annotations
 
@@ -105,7 +101,6 @@ class _Clock:
         return "".join(written(text, self.during(start, end)) for (start, text), end in zip(texts, ends, strict=True))
 
     def rules(self) -> str:
-        """The keyframes. `step-end` holds each until the next, so that nothing fades."""
         lines = []
         for start, end in sorted(self._spans):
             name, last = f"during-{start}-{end}", end >= self.length
@@ -123,7 +118,6 @@ class _Clock:
 
 
 def _mark(event: object, picture: Picture, geometry: Geometry, when: str) -> str:
-    """A frame around the node where the event happens and, backward, along the edge that it uses."""
     match event:
         case Added(node=node, position=position, parent=parent):
             edge = next(i for i, edge in enumerate(picture.edges) if edge.id == f"e{node}-{position}")

@@ -1,8 +1,6 @@
 """`step` and the `Player` it gives: backpropagation as a page that plays, forward and in reverse.
 
-The page is one HTML file without a network: our SVG, plain JavaScript, and the recorded numbers as JSON.
-Its content security policy allows its own script and styles, by their hashes, and nothing else; labels
-reach the page as escaped text or inside the JSON, and the script writes them as text only.
+The page's content security policy allows its own script and styles, by their hashes, and nothing else.
 """
 
 from __future__ import annotations
@@ -115,10 +113,8 @@ class Player:
     def _repr_html_(self) -> str:
         """The page in a sandboxed frame; where a sanitiser drops frames, the animated picture or the text.
 
-        Each fallback is hidden by an attribute that a sanitiser removes. JupyterLab's, for untrusted
-        notebooks, drops `<iframe>` and `popover`, so the image appears. nbconvert's shows the tags it does
-        not allow, frame and image, as text: there `style` goes, so that the class of its own style sheet
-        that hides takes effect, and `hidden` goes, so that the steps appear as text.
+        JupyterLab's, for untrusted notebooks, drops `<iframe>` and `popover`, so the image appears. nbconvert's shows
+        both as text and drops `style` and `hidden`, so its own class hides that text and the steps appear.
         """
         title = escaped(self.recording.title)
         image = b64encode(animated(self.recording, self._picture, self._geometry).encode()).decode()
@@ -158,10 +154,7 @@ class Player:
 
 
 def _json(data: Any) -> str:
-    """JSON that may stand in a `<script>`: no character of it means anything to HTML.
-
-    Numbers come back exactly; JSON has no NaN and no infinities, so they are the strings "nan", "inf", "-inf".
-    """
+    """JSON that may stand in a `<script>`; NaN and the infinities are the strings "nan", "inf" and "-inf"."""
     numbers = (repr(x) if isinstance(x, float) and not math.isfinite(x) else x for x in leaves(data))
     text = json.dumps(rebuilt(data, numbers), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return re.sub("[<>&\u2028\u2029]", lambda match: f"\\u{ord(match[0]):04x}", text)

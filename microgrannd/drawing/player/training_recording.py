@@ -53,7 +53,6 @@ def record_training(
 
 
 def _step(order: Sequence[Value], optimizer: Optimizer) -> Pass:
-    """A step of the training, recorded: the pass, then the update, parameter by parameter, in the graph's order."""
     optimizer.zero_grad()
     recorded = recorded_pass(order)
     trained = set(optimizer.parameters)
@@ -74,7 +73,6 @@ def _loss_of_sample(model: Callable[..., Any], loss: str | Callable[..., Value] 
 
 
 def _samples(data: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """The rows of the columns, as plain numbers and lists."""
     columns, _ = columns_of(data)
     return list(zip(*[column.tolist() if is_array(column) else column for column in columns], strict=True))
 

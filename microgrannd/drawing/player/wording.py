@@ -1,7 +1,4 @@
-"""The nodes of a graph in words: what each is called, how it is computed, and what its local gradients are.
-
-All of it comes from the operations' own rows, run on names or on written numbers.
-"""
+"""The nodes of a graph in words, from the operations' own rows, run on names or on written numbers."""
 
 import re
 from collections import Counter
@@ -154,5 +151,4 @@ def _local_gradients(node: Value, operands: Sequence[Formula], out: Formula) -> 
 
 
 def _written(formula: Formula) -> str:
-    """The formula as text, its minus signs as wide as its plus signs."""
     return _MINUS.sub("−", printable(str(formula)))

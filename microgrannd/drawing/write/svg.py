@@ -1,18 +1,4 @@
-"""A picture and a layout, written as SVG.
-
-What a program that animates it may rely on:
-
-- `<g id="n12" class="node operation">` is a node: `leaf`, `constant`, `operation`, `fold` or `gradient`,
-  with `output` and `highlight` where they apply. In it are `.box`, `.gate`, and, where they are shown,
-  `text.label`, `text.value`, `text.gradient` (`∇ −4`) and `rect.strength` under it, which is the longer,
-  the larger the gradient.
-- `<path id="e12-0" class="edge">` is the edge from parent 0 of node 12, drawn from parent to node.
-- Everything hangs under `<svg class="microgrannd">`, to which all style rules are confined.
-
-Each colour has one meaning and never carries it alone: leaves are pills, constants dotted, outputs have
-a double border, gradients the sign ∇, edges through which nothing flows back are dotted. The picture
-brings its own background, light or dark as the reader's system is.
-"""
+"""A picture and a layout, written as SVG; the README lists the ids and classes that a program may rely on."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -32,7 +18,6 @@ LINE: Final = 480.0  # of a caption, unless the picture is broader
 
 
 def size(node: Box) -> Size:
-    """The width and height of a node as drawn."""
     rows = max(_rows(node), 0 if node.gate else 1)
     across = _gate_width(node) + (2 * _inset(node) + _text_width(node) if rows else 0.0)
     down = 24.0 if node.kind == "constant" else 13.0 + ROW * max(rows, 1)
@@ -40,7 +25,6 @@ def size(node: Box) -> Size:
 
 
 def geometry_of(picture: Picture, rankdir: str = "LR") -> Geometry:
-    """Where our own layout puts everything."""
     return layered(
         [size(node) for node in picture.nodes],
         [(edge.source, edge.target) for edge in picture.edges],
@@ -81,7 +65,6 @@ def svg_text(picture: Picture, geometry: Geometry) -> str:
 
 @cache
 def stylesheet() -> str:
-    """The style rules, which a page that embeds the picture may follow with its own."""
     return files("microgrannd.drawing.write").joinpath("style.css").read_text("utf-8")
 
 
@@ -160,7 +143,6 @@ def _outline(node: Box, across: float, down: float) -> str:
 
 
 def _texts(node: Box, across: float) -> str:
-    """The rows of text, and beneath them how strong the gradient is."""
     gate, inset = _gate_width(node), _inset(node)
     x, y = gate + inset, 16.0 if node.kind == "constant" else 18.5
     parts = []
@@ -186,7 +168,6 @@ def _text(kind: str, x: float, y: float, markup: str) -> str:
 
 
 def _gate(node: Box, across: float, down: float) -> str:
-    """The dark end of an operation's box, round on the left, or all round if there is nothing beside it."""
     if not node.gate:
         return ""
     right, bottom = _plain(_gate_width(node)), _plain(down)
@@ -242,5 +223,4 @@ def _wrapped(text: str, room: float) -> list[str]:
 
 
 def _plain(x: float) -> str:
-    """A coordinate, without a trailing zero."""
     return f"{x:.7g}"
