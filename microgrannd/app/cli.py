@@ -43,9 +43,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="microgrannd", description="A scalar autodiff engine: train, draw and step through backpropagation."
     )
-    parser.add_argument("--version", action="version", version=f"microgrannd {__version__} ({_build()})")
+    build = "pure Python" if engine.__file__.endswith(".py") else "compiled"
+    parser.add_argument("--version", action="version", version=f"microgrannd {__version__} ({build})")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_add_iris, _add_draw, _add_step, _add_source, _add_mnist, _add_predict):
+    for add in (_add_iris, _add_draw_step_and_source, _add_mnist_and_predict):
         add(commands)
     return parser
 
@@ -68,7 +69,7 @@ def _add_iris(commands: Commands) -> None:
     iris.set_defaults(run=_program("iris_program", "run"))
 
 
-def _add_draw(commands: Commands) -> None:
+def _add_draw_step_and_source(commands: Commands) -> None:
     draw = commands.add_parser("draw", help="draw an expression's graph as SVG", description=_draw.__doc__)
     _add_expression(draw, "circuit.svg")
     draw.add_argument("--backward", action="store_true", help="draw the backward pass beside it")
@@ -77,14 +78,10 @@ def _add_draw(commands: Commands) -> None:
     draw.add_argument("--depth", type=int, metavar="N", help="fold the scopes below this depth")
     draw.set_defaults(run=_draw)
 
-
-def _add_step(commands: Commands) -> None:
     step = commands.add_parser("step", help="step through backpropagation in a page", description=_step.__doc__)
     _add_expression(step, "steps.html")
     step.set_defaults(run=_step)
 
-
-def _add_source(commands: Commands) -> None:
     source = commands.add_parser("source", help="print an expression's compiled program", description=_source.__doc__)
     _add_inputs(source)
     form = source.add_mutually_exclusive_group()
@@ -93,7 +90,7 @@ def _add_source(commands: Commands) -> None:
     source.set_defaults(run=_source)
 
 
-def _add_mnist(commands: Commands) -> None:
+def _add_mnist_and_predict(commands: Commands) -> None:
     mnist = commands.add_parser(
         "mnist",
         help="train a network on MNIST's handwritten digits",
@@ -111,8 +108,6 @@ def _add_mnist(commands: Commands) -> None:
     mnist.add_argument("--quiet", action="store_true", help="print the result only")
     mnist.set_defaults(run=_program("mnist_program", "run"))
 
-
-def _add_predict(commands: Commands) -> None:
     predict = commands.add_parser(
         "predict",
         help="recognise the digit in an image",
@@ -121,10 +116,6 @@ def _add_predict(commands: Commands) -> None:
     predict.add_argument("model", type=Path, help="a model that `microgrannd mnist --save` wrote")
     predict.add_argument("image", type=Path, help="a PNG of one digit, dark on light or light on dark")
     predict.set_defaults(run=_program("mnist_program", "predict"))
-
-
-def _build() -> str:
-    return "pure Python" if engine.__file__.endswith(".py") else "compiled"
 
 
 def _add_inputs(command: argparse.ArgumentParser) -> None:
@@ -185,12 +176,8 @@ def _source(arguments: argparse.Namespace) -> None:
 def _evaluated(arguments: argparse.Namespace) -> Value:
     from microgrannd.expressions import evaluate
 
-    return evaluate(arguments.expression, _numbers(arguments.inputs))
-
-
-def _numbers(assignments: Sequence[str]) -> dict[str, float]:
     numbers = {}
-    for assignment in assignments:
+    for assignment in arguments.inputs:
         name, equals, text = assignment.partition("=")
         try:
             numbers[name.strip()] = float(text)
@@ -198,7 +185,7 @@ def _numbers(assignments: Sequence[str]) -> dict[str, float]:
             equals = ""
         if not equals or not name.strip().isidentifier():
             raise ValueError(f"Inputs are written NAME=NUMBER, such as x=-2; got {assignment!r}.")
-    return numbers
+    return evaluate(arguments.expression, numbers)
 
 
 def _values_and_gradients(y: Value) -> str:

@@ -1,8 +1,6 @@
 """The main job: train a 2-2-1 network on Fisher's iris data, and show what it learned.
 
-The network, the data and the numbers are those of the worked examples K-05 to K-08 and K-16: sigmoid
-hidden units, linear outputs, half squared error averaged over 70 rows, full-batch gradient descent, first
-weights uniform in ±0.00005 and biases zero.
+The network, the data and the numbers are those of the worked examples K-05 to K-08 and K-16.
 """
 
 import time
@@ -43,8 +41,8 @@ def run(arguments: Namespace) -> None:
     if epochs < 0:
         raise ValueError(f"--epochs is at least 0, got {epochs}.")
     _check_writable(arguments.out)
-    title = f"iris: a 2-{arguments.hidden}-{outputs} network, {model.parameter_count} parameters, {epochs} epochs"
-    print(heading(title))
+    shape = f"2-{arguments.hidden}-{outputs}"
+    print(heading(f"iris: a {shape} network, {model.parameter_count} parameters, {epochs} epochs"))
     print(f"before  {_on_test_rows(model, data, classify)}")
     start = time.perf_counter()
     history = fit(loss, (data.train.x, targets), optimizer, epochs=epochs, progress=not arguments.quiet)

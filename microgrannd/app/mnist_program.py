@@ -37,19 +37,13 @@ class Recipe(NamedTuple):
     replace: bool  # whether each minibatch is drawn anew from all images
 
 
+def _narrow(generator: random.Random, inputs: int, outputs: int) -> float:
+    return generator.gauss(0.0, 0.01)
+
+
 RECIPES: Final = {
     "book": Recipe((196, 100, 50, 10), "sigmoid", "sigmoid", (0.5, 0.5), half_squared_error, 64, 40_000, 1.0, False),
-    "saito": Recipe(
-        (784, 50, 10),
-        "relu",
-        "linear",
-        lambda generator, inputs, outputs: generator.gauss(0.0, 0.01),
-        softmax_cross_entropy,
-        100,
-        10_000,
-        0.1,
-        True,
-    ),
+    "saito": Recipe((784, 50, 10), "relu", "linear", _narrow, softmax_cross_entropy, 100, 10_000, 0.1, True),
 }
 
 
@@ -84,15 +78,9 @@ def network(recipe: Recipe, seed: int | None) -> MLP:
 
 
 def train(
-    model: MLP,
-    recipe: Recipe,
-    digits: Digits,
-    minibatches: int,
-    rate: float,
-    *,
-    seed: int | None = None,
-    progress: bool = False,
-) -> list[float]:
+    model: MLP, recipe: Recipe, digits: Digits, minibatches: int, rate: float,
+    *, seed: int | None = None, progress: bool = False,
+) -> list[float]:  # fmt: skip
     """The mean loss of each epoch; the last may be a partial one."""
     import numpy
 
@@ -110,9 +98,8 @@ def train(
     if rest and not history.interrupted:
         options["seed"] = None if seed is None else seed + 1  # so that the first epoch's draws do not come again
         generator = random.Random(options["seed"])
-        count = rest * recipe.batch_size
         draw = generator.choices if recipe.replace else generator.sample
-        some = draw(range(len(targets)), k=min(count, len(targets)))
+        some = draw(range(len(targets)), k=min(rest * recipe.batch_size, len(targets)))
         options["replace"] = False
         losses += program.fit((digits.x[some], targets[some]), optimizer, epochs=1, **options).losses
     return losses

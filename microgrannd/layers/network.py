@@ -161,11 +161,8 @@ class SoftmaxWithLoss:
             if not _is_batch(a):
                 [self.y], [self.t] = self.y, self.t
         # -ln y as ln Σ exp a - a, which is right also where y is 0.
-        losses = (
-            operations.logsumexp(row) - operations.dot(row, target)
-            for row, target in zip(rows, _rows(self.t), strict=True)
-        )
-        return float(operations.sum(losses) / len(rows))
+        pairs = zip(rows, _rows(self.t), strict=True)
+        return float(operations.sum(operations.logsumexp(row) - operations.dot(row, t) for row, t in pairs) / len(rows))
 
     def backward(self, upstream: float = 1.0) -> Matrix:
         """The gradient of the scores."""

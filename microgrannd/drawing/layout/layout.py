@@ -41,15 +41,10 @@ class Geometry:
 
 
 def layered(
-    sizes: Sequence[Size],
-    edges: Sequence[Ends],
-    *,
-    ranks: Sequence[int] | None = None,
-    lanes: Sequence[int] | None = None,
-    rankdir: str = "LR",
-    beside: Sequence[Ends] = (),
-    tags: Sequence[Size | None] = (),
-) -> Geometry:
+    sizes: Sequence[Size], edges: Sequence[Ends],
+    *, ranks: Sequence[int] | None = None, lanes: Sequence[int] | None = None,
+    rankdir: str = "LR", beside: Sequence[Ends] = (), tags: Sequence[Size | None] = (),
+) -> Geometry:  # fmt: skip
     """Where nodes of these sizes (width, height) and edges (source, target) go; parents are numbered first.
 
     `ranks` overrules the shortest ones; an edge may then run backwards, but not within a rank. A pair in `beside` is

@@ -128,9 +128,7 @@ class Layers:
         return swapped
 
     def crossings(self) -> int:
-        """How many pairs of edges cross between neighbouring ranks."""
-        total = 0
-        position = self.position
+        total, position = 0, self.position
         for layer in self.layers[:-1]:
             passed: list[int] = []
             for vertex in layer:

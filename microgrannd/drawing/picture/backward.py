@@ -61,8 +61,7 @@ class _Joined:
         self.gradient_of: dict[Value, int] = {}  # forward node -> the box of its gradient
         self.order = [value for value in topological_order(*gradients.values()) if value not in self.position]
         for value, node in zip(self.forward.values, self.nodes, strict=True):
-            if node.kind == "operation":
-                node.label = self._name(value)
+            node.label = self._name(value) if node.kind == "operation" else node.label
         self._add_gradients()
         for k, value in enumerate(self.order):
             if value not in self.box and not value.is_constant:
@@ -79,16 +78,10 @@ class _Joined:
             "that it uses are dashed edges. "
             + ", ".join(f"{self.nodes[box].label} = {numeral(self.gradients[leaf].data)}" for leaf, box in leaves[:12])
         )
-        return Picture(
-            self.nodes,
-            self.edges,
-            _title(self.y),
-            description,
-            self.forward.values,
-            ranks=self._ranks(),
-            lanes=[int(i >= forward) for i in range(len(self.nodes))],
-            beside=sorted((self.position[value], box) for value, box in self.gradient_of.items()),
-        )
+        lanes = [int(i >= forward) for i in range(len(self.nodes))]
+        beside = sorted((self.position[value], box) for value, box in self.gradient_of.items())
+        title, values = _title(self.y), self.forward.values
+        return Picture(self.nodes, self.edges, title, description, values, self._ranks(), lanes, beside)
 
     def _name(self, value: Value) -> str:
         """The label; else v and the position in the graph, so that its gradient can be named."""

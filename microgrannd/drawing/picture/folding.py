@@ -16,13 +16,9 @@ from microgrannd.operations import Operation
 
 
 def folded(
-    roots: Sequence[Value],
-    detail: Detail = USUAL,
-    *,
-    fold: str = "auto",
-    depth: int | None = None,
-    backward: Mapping[Value, str] | None = None,
-) -> Picture | None:
+    roots: Sequence[Value], detail: Detail = USUAL,
+    *, fold: str = "auto", depth: int | None = None, backward: Mapping[Value, str] | None = None,
+) -> Picture | None:  # fmt: skip
     """The picture in boxes; None where the graph is to be drawn whole: it is small, or `fold` says so.
 
     `backward` are the nodes of a backward pass, each with the name of its gradient; they have boxes of their own.

@@ -40,10 +40,8 @@ USUAL: Final = Detail()
 
 @dataclass(slots=True)
 class Box:
-    """A node as drawn: `kind` is "leaf", "constant", "operation", "fold" or "gradient"; empty texts are left out."""
-
     id: str
-    kind: str
+    kind: str  # "leaf", "constant", "operation", "fold" or "gradient"
     gate: str = ""
     label: str = ""
     value: str = ""
@@ -58,10 +56,8 @@ class Box:
 
 @dataclass(slots=True)
 class Edge:
-    """From a parent to a node; `source` and `target` are positions in `Picture.nodes`."""
-
     id: str
-    source: int
+    source: int  # the parent's position in `Picture.nodes`
     target: int
     rule: str = ""  # the local gradient, as formula and number
     strength: float = 0.0
@@ -200,10 +196,8 @@ def _spelled(value: Value) -> str:
     if value.op is None:
         return value.label or numeral(value.data)
     names = [parent.label or numeral(x) for parent, x in zip(value.parents[:9], value.inputs, strict=False)]
-    if len(value.parents) > 8:
-        text = f"{value.op.name}({', '.join(names[:8])}, … {len(value.parents) - 8} more)"
-    else:
-        text = str(notation.formula(value.op, *names))
+    cut = f"{value.op.name}({', '.join(names[:8])}, … {len(value.parents) - 8} more)"
+    text = cut if len(value.parents) > 8 else str(notation.formula(value.op, *names))
     return f"{value.label} = {text}" if value.label else text
 
 

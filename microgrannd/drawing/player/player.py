@@ -35,14 +35,10 @@ SCRIPTS: Final = ("page", "numbers", "paths", "graph", "panel", "motion", "selec
 
 
 def step(
-    y: Value | Callable[..., Any],
-    upstream: Number = 1.0,
-    *,
-    data: Sequence[Any] | None = None,
-    loss: str | Callable[..., Value] | None = None,
-    optimizer: Optimizer | None = None,
-    steps: int = 5,
-) -> Player:
+    y: Value | Callable[..., Any], upstream: Number = 1.0,
+    *, data: Sequence[Any] | None = None, loss: str | Callable[..., Value] | None = None,
+    optimizer: Optimizer | None = None, steps: int = 5,
+) -> Player:  # fmt: skip
     """Run backward from `y` and play it: forward, node by node, then backward, one `+=` at a time.
 
     It is a backward pass like any other: afterwards the gradients are what `y.backward(upstream)` would
@@ -141,15 +137,11 @@ class Player:
 
     def _data(self) -> dict[str, Any]:
         nodes = [node._asdict() for node in self.recording.nodes]
-        passes = [
-            {
-                "values": run.values,
-                "gradients": run.gradients,
-                "events": [(type(event).__name__.lower(), *event) for event in run.events],
-                "remarks": [remark._asdict() for remark in run.remarks],
-            }
-            for run in self.recording.passes
-        ]
+        passes: list[dict[str, Any]] = []
+        for run in self.recording.passes:
+            events = [(type(event).__name__.lower(), *event) for event in run.events]
+            remarks = [remark._asdict() for remark in run.remarks]
+            passes.append({"values": run.values, "gradients": run.gradients, "events": events, "remarks": remarks})
         return {"title": self.recording.title, "nodes": nodes, "passes": passes}
 
 

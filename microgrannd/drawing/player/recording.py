@@ -61,12 +61,10 @@ class Pass:
 
     @property
     def output(self) -> float:
-        """The value of the output: the loss, in training."""
         computed = [event.value for event in self.events if isinstance(event, Computed)]
         return computed[-1] if computed else float(self.values[-1] or 0.0)
 
     def shown(self) -> tuple[list[Moments], list[Moments]]:
-        """For each node, the values and the gradients that it shows, one after another."""
         values: list[Moments] = [[] if value is None else [(0, numeral(value))] for value in self.values]
         gradients: list[Moments] = [[(0, numeral(gradient))] if gradient else [] for gradient in self.gradients]
         for i, event in enumerate(self.events, start=1):
@@ -82,11 +80,9 @@ class Pass:
 
 @dataclass(slots=True)
 class Recording:
-    """The nodes, parents first, and one pass through them or, for training, several."""
-
     title: str
-    nodes: list[wording.Described]
-    passes: list[Pass]
+    nodes: list[wording.Described]  # parents first
+    passes: list[Pass]  # one or, for training, several
 
     def lines(self) -> Iterator[str]:
         for i, run in enumerate(self.passes):
@@ -103,10 +99,8 @@ class Recording:
             case Seeded():
                 return f"grad({node.path}) = {numeral(event.after)}"
             case Added():
-                upstream, local, product = map(numeral, (event.upstream, event.local_gradient, event.contribution))
-                before, after = numeral(event.before), numeral(event.after)
-                name = self.nodes[event.parent].path
-                return f"grad({name}) += {upstream} × {local} = {product}: {before} → {after}"
+                upstream, local, product, before, after = map(numeral, event[3:8])
+                return f"grad({self.nodes[event.parent].path}) += {upstream} × {local} = {product}: {before} → {after}"
             case Updated():
                 return f"{node.path}: {numeral(event.before)} → {numeral(event.after)}"
 

@@ -73,8 +73,7 @@ def title(order: Sequence[Value]) -> str:
     for i, node in enumerate(order):
         operands = [texts[parent] for parent in node.parents]
         expression = _formula(node, operands) if node.op is not None else _name(node, i, [])
-        inner = i < len(order) - 1
-        if inner and (node.label or len(str(expression)) > LONGEST_TITLE):
+        if i < len(order) - 1 and (node.label or len(str(expression)) > LONGEST_TITLE):
             expression = Formula(shortened(node.label, LONGEST_LABEL) or f"v{i}")
         texts[node] = expression
     output = order[-1]

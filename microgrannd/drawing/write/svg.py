@@ -18,7 +18,8 @@ LINE: Final = 480.0  # of a caption, unless the picture is broader
 
 
 def size(node: Box) -> Size:
-    rows = max(_rows(node), 0 if node.gate else 1)
+    rows = bool(node.label or node.value) + bool(node.gradient) + len(node.notes)
+    rows = max(rows, 0 if node.gate else 1)
     across = _gate_width(node) + (2 * _inset(node) + _text_width(node) if rows else 0.0)
     down = 24.0 if node.kind == "constant" else 13.0 + ROW * max(rows, 1)
     return round(max(across, 28.0), 1), down
@@ -81,12 +82,10 @@ def curve(path: Sequence[Point], horizontal: bool = True) -> str:
             continue
         if i % 2 or (y == to_y if horizontal else x == to_x):
             parts.append(f"L{to_x:.7g} {to_y:.7g}")
-        elif horizontal:
-            middle = _plain((x + to_x) / 2)
-            parts.append(f"C{middle} {y:.7g} {middle} {to_y:.7g} {to_x:.7g} {to_y:.7g}")
         else:
-            middle = _plain((y + to_y) / 2)
-            parts.append(f"C{x:.7g} {middle} {to_x:.7g} {middle} {to_x:.7g} {to_y:.7g}")
+            bend, back = ((x + to_x) / 2, (x + to_x) / 2) if horizontal else (x, to_x)
+            rise, fall = (y, to_y) if horizontal else ((y + to_y) / 2, (y + to_y) / 2)
+            parts.append(f"C{bend:.7g} {rise:.7g} {back:.7g} {fall:.7g} {to_x:.7g} {to_y:.7g}")
         x, y = to_x, to_y
     return "".join(parts)
 
@@ -178,9 +177,8 @@ def _gate(node: Box, across: float, down: float) -> str:
     else:
         left = f"H7A7 7 0 0 0 0 7V{_plain(down - 7)}A7 7 0 0 0 7 {bottom}H{right}z"
         shape = f'<path class="gate" d="M{right} 0{left}"/>'
-    short = len(node.gate) <= 2
-    x, baseline = _plain(_gate_width(node) / 2), _plain(down / 2 + (5.5 if short else 4))
-    classes = "symbol short" if short else "symbol"
+    classes, lower = ("symbol short", 5.5) if len(node.gate) <= 2 else ("symbol", 4)
+    x, baseline = _plain(_gate_width(node) / 2), _plain(down / 2 + lower)
     return f'{shape}<text class="{classes}" x="{x}" y="{baseline}">{escaped(node.gate)}</text>'
 
 
@@ -197,10 +195,6 @@ def _gate_width(node: Box) -> float:
 
 def _inset(node: Box) -> float:
     return 13.0 if node.kind == "leaf" else 10.0
-
-
-def _rows(node: Box) -> int:
-    return bool(node.label or node.value) + bool(node.gradient) + len(node.notes)
 
 
 def _text_width(node: Box) -> float:
