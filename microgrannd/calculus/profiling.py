@@ -115,14 +115,9 @@ def _quickest(function: Callable[..., Any], arguments: list[tuple[float, ...]], 
 
 def _table(heading: str, named: list[tuple[str, Share]]) -> str:
     total = _sum([share for _, share in named])
-    rows = [
-        [
-            name,
-            f"{share.nodes:,}",
-            f"{share.forward * 1e6:,.1f}",
-            f"{share.local_gradients * 1e6:,.1f}",
-            f"{share.seconds / total.seconds:.0%}" if total.seconds else "",
-        ]
-        for name, share in [*named, ("all", total)]
-    ]
+    rows = []
+    for name, share in [*named, ("all", total)]:
+        times = [f"{seconds * 1e6:,.1f}" for seconds in (share.forward, share.local_gradients)]
+        part = f"{share.seconds / total.seconds:.0%}" if total.seconds else ""
+        rows.append([name, f"{share.nodes:,}", *times, part])
     return table([heading, "nodes", "forward µs", "local gradients µs", "share"], rows)
