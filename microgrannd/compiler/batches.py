@@ -30,7 +30,6 @@ class Batch(NamedTuple):
 
 
 def holds_array(argument: Any) -> bool:
-    """Whether there is an array with at least one axis in it."""
     return argument.__class__ is not float and any(map(_has_samples, items(argument)))
 
 
@@ -40,7 +39,6 @@ def whole_shape(argument: Any) -> Shape:
 
 
 def is_sample(argument: Any, shape: Shape) -> bool:
-    """Whether an argument that may hold arrays is one sample of this shape."""
     if is_array(argument):
         return bool(argument.shape == dimensions(shape))
     if isinstance(argument, list | tuple | dict):
@@ -127,7 +125,6 @@ def rows_of(columns: Sequence[Any], shapes: Sequence[Shape]) -> list[Any]:
 
 
 def chosen(array: Any, rows: Any) -> Any:
-    """Rows of an array, by a slice or a list of positions."""
     if isinstance(rows, slice) or not (array.flags.c_contiguous and array.flags.aligned):
         return array[rows]
     return array.take(rows, 0)  # several times as fast, but it would copy an array whose rows have gaps

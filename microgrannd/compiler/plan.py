@@ -47,11 +47,9 @@ class Plan:
         return "parameters" if self.trace.parameters else "inputs"
 
     def numbers(self) -> list[float]:
-        """The parameters' numbers as they are now."""
         return list(map(number_of, self.trace.parameters))
 
     def arranged(self, flat: Sequence[Any]) -> tuple[Any, ...]:
-        """The gradients by the scalars of the arguments, as a nest for each argument."""
         return tuple([build(flat, start) for build, start in zip(self._arrange, self.starts, strict=False)])
 
     def tape(self, wanted: Wanted, *, guarded: bool = False) -> Tape:
@@ -62,7 +60,6 @@ class Plan:
             return self._tapes[key]
 
     def leaves(self, wanted: Wanted) -> range:
-        """The leaves by which the gradients are taken."""
         trace = self.trace.tape
         inputs = len(trace.inputs)
         if wanted in ("values", "curvature"):
@@ -70,7 +67,6 @@ class Plan:
         return range(inputs if wanted == "parameters" else 0, inputs if wanted == "inputs" else trace.leaves)
 
     def source(self, wanted: Wanted, *, guarded: bool = False) -> Source:
-        """The tape as Python text: the values, then the gradients as a tuple."""
         tape, of = self.tape(wanted, guarded=guarded), self.leaves(wanted)
         name = self.trace.name
         if wanted in ("values", "curvature"):

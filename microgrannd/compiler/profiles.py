@@ -89,7 +89,6 @@ class ProgramProfile:
 def profile_of_lines(
     plan: Plan, backend: str, call: Callable[[], object], given: Batch, repeats: int
 ) -> ProgramProfile:
-    """The profile of straight lines, Python or native, which `call` runs on a batch."""
     _check_samples(given)
     call()  # what is compiled at the first call is not counted
     parts = parts_of(plan.tape(plan.shown), given.first(), plan.numbers(), repeats)
@@ -117,7 +116,6 @@ def _check_samples(given: Batch) -> None:
 
 
 def parts_of(tape: Tape, inputs: Sequence[float], parameters: Sequence[float], repeats: int) -> list[Part]:
-    """The tape's instructions by operation and scope, each timed on the numbers of this run."""
     values = [*inputs, *parameters]
     groups: dict[tuple[Operation, str], list[tuple[int, tuple[float, ...]]]] = defaultdict(list)
     for k, ((operation, operands), scope) in enumerate(zip(tape.instructions, scopes(tape), strict=True)):
@@ -185,7 +183,6 @@ def quickest(function: Callable[[], object], repeats: int) -> float:
 
 
 def _runnable(statement: ast.Assign | ast.Return) -> CodeType:
-    """The statement by itself; its value is called `_` too."""
     targets = [*(statement.targets if isinstance(statement, ast.Assign) else []), ast.Name("_", ast.Store())]
     assignment = ast.Assign(targets, statement.value or ast.Constant(None))
     return compile(ast.fix_missing_locations(ast.Module([assignment], [])), "<line>", "exec")

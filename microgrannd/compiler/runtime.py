@@ -30,8 +30,6 @@ _LONGEST_DIRECT: Final = 8000  # operands; beyond them the time that ctypes take
 
 @dataclass(frozen=True)
 class Options:
-    """How a program is to be compiled; the arguments of `compile`."""
-
     backend: str = "auto"
     reassociate: bool = False
     float32: bool = False
@@ -77,7 +75,6 @@ class Runtime:
         return plan, given
 
     def sample(self, arguments: Sequence[Any]) -> tuple[Plan, list[float]]:
-        """The arguments as one sample: its plan and its numbers."""
         numbers = [x if x.__class__ is float else as_float(x) for argument in arguments for x in leaves(argument)]
         plan = self.plan(tuple(map(whole_shape, arguments)), numbers)
         refuse_sample(plan.trace, self.function, numbers, arguments)
@@ -108,7 +105,6 @@ class Runtime:
             return self.latest
 
     def traced(self) -> Plan:
-        """The plan that was traced last."""
         if self.latest is None:
             raise TracingError(
                 "The program has not been traced yet: call it once, or program.trace(*arguments) with arguments "

@@ -1,19 +1,28 @@
 """What it takes to be computed with: operators, comparisons and methods, thin doors to the operations table.
 
-A class inherits them and says in `record` what an operation on its objects is. Three methods more may be
-overruled to be quicker: `_unary`, `_binary` and `_compared`. Type checkers see the methods of the rows in
-`arithmetic.pyi`, which `python -m docs.build stubs` writes.
+A class inherits them and says in `record` what an operation on its objects is. It may overrule `_unary`, `_binary` and
+`_compared` to be quicker. Type checkers read `arithmetic.pyi`, which `python -m docs.build stubs` writes.
 """
 
 import operator
 from collections.abc import Callable
 from math import inf
 from types import MethodType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from microgrannd import operations as ops
 from microgrannd.nodes.refusing import no_number
-from microgrannd.operations import TABLE, Operation, add, div, floordiv, mod, mul, neg, sub
+from microgrannd.operations import TABLE, Operation
+
+# The rows that are Python's operators, by the names of their special methods.
+OPERATORS: Final = {
+    **{"add": ops.add, "sub": ops.sub, "mul": ops.mul, "truediv": ops.div, "pow": ops.pow},
+    **{"floordiv": ops.floordiv, "mod": ops.mod},
+}
+COMPARED: Final = {
+    **{"eq": ops.equal, "ne": ops.not_equal},
+    **{"lt": ops.less, "le": ops.less_equal, "gt": ops.greater, "ge": ops.greater_equal},
+}
 
 
 class Arithmetic:
@@ -33,50 +42,8 @@ class Arithmetic:
     def _compared(self, operation: Operation, holds: Callable[[Any, Any], bool], other: Any) -> Any:
         return operation(self, other)
 
-    def __add__(self, other: Any) -> Self:
-        return self._binary(add, other)
-
-    def __radd__(self, other: Any) -> Self:
-        return self._reflected(add, other)
-
-    def __sub__(self, other: Any) -> Self:
-        return self._binary(sub, other)
-
-    def __rsub__(self, other: Any) -> Self:
-        return self._reflected(sub, other)
-
-    def __mul__(self, other: Any) -> Self:
-        return self._binary(mul, other)
-
-    def __rmul__(self, other: Any) -> Self:
-        return self._reflected(mul, other)
-
-    def __truediv__(self, other: Any) -> Self:
-        return self._binary(div, other)
-
-    def __rtruediv__(self, other: Any) -> Self:
-        return self._reflected(div, other)
-
-    def __floordiv__(self, other: Any) -> Self:
-        return self._binary(floordiv, other)
-
-    def __rfloordiv__(self, other: Any) -> Self:
-        return self._reflected(floordiv, other)
-
-    def __mod__(self, other: Any) -> Self:
-        return self._binary(mod, other)
-
-    def __rmod__(self, other: Any) -> Self:
-        return self._reflected(mod, other)
-
-    def __pow__(self, other: Any) -> Self:
-        return self._binary(ops.pow, other)
-
-    def __rpow__(self, other: Any) -> Self:
-        return self._reflected(ops.pow, other)
-
     def __neg__(self) -> Self:
-        return self._unary(neg)
+        return self._unary(ops.neg)
 
     def __pos__(self) -> Self:
         return self
@@ -109,24 +76,6 @@ class Arithmetic:
     # Identity is the object's, so that it lives in sets and dicts.
     __hash__ = object.__hash__
 
-    def __eq__(self, other: object) -> Any:
-        return self._compared(ops.equal, operator.eq, other)
-
-    def __ne__(self, other: object) -> Any:
-        return self._compared(ops.not_equal, operator.ne, other)
-
-    def __lt__(self, other: Any) -> Any:
-        return self._compared(ops.less, operator.lt, other)
-
-    def __le__(self, other: Any) -> Any:
-        return self._compared(ops.less_equal, operator.le, other)
-
-    def __gt__(self, other: Any) -> Any:
-        return self._compared(ops.greater, operator.gt, other)
-
-    def __ge__(self, other: Any) -> Any:
-        return self._compared(ops.greater_equal, operator.ge, other)
-
     def clip(self, low: Any = -inf, high: Any = inf) -> Self:
         """NumPy's name for `clamp`."""
         return ops.clamp(self, low, high)
@@ -142,22 +91,32 @@ class Arithmetic:
 
 def method(operation: Operation) -> Callable[..., Any]:
     """A row as a method of its first input."""
-
-    def unary(self: Any) -> Any:
-        return self._unary(operation)
-
-    def general(self: Any, *others: Any) -> Any:
-        return operation(self, *others)
-
-    found = unary if len(operation.inputs) == 1 else general
-    found.__name__, found.__qualname__ = operation.name, f"Arithmetic.{operation.name}"
-    return found
+    if len(operation.inputs) == 1:
+        return _named(operation.name, lambda self: self._unary(operation))
+    return _named(operation.name, lambda self, *others: operation(self, *others))
 
 
-# A method for each row on numbers, by our names and by NumPy's, so that np.exp(array_of_values) works. Comparisons
-# have their operators.
-for _operation in TABLE.values():
-    if not _operation.vectors and not _operation.flag:
-        _method = method(_operation)
-        for _name in {_operation.name, _operation.numpy} - {""}:
-            setattr(Arithmetic, _name, _method)
+def _named(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    function.__name__, function.__qualname__ = name, f"Arithmetic.{name}"
+    return function
+
+
+def _add_operators(name: str, row: Operation) -> None:
+    setattr(Arithmetic, f"__{name}__", _named(f"__{name}__", lambda self, other: self._binary(row, other)))
+    setattr(Arithmetic, f"__r{name}__", _named(f"__r{name}__", lambda self, other: self._reflected(row, other)))
+
+
+def _add_comparison(name: str, row: Operation) -> None:
+    holds = getattr(operator, name)
+    setattr(Arithmetic, f"__{name}__", _named(f"__{name}__", lambda self, other: self._compared(row, holds, other)))
+
+
+for _name, _row in OPERATORS.items():
+    _add_operators(_name, _row)
+for _name, _row in COMPARED.items():
+    _add_comparison(_name, _row)
+# A method for each row on numbers, by our names and by NumPy's, so that np.exp(array_of_values) works.
+for _row in TABLE.values():
+    if not _row.vectors and not _row.flag:
+        for _name in {_row.name, _row.numpy} - {""}:
+            setattr(Arithmetic, _name, method(_row))

@@ -50,7 +50,6 @@ def flag(operation: Operation, operands: Sequence[Expression]) -> Expression | N
 
 
 def product(factors: Sequence[Expression]) -> Expression:
-    """Their product, element by element."""
     return chain("*", PRODUCT, factors)
 
 
@@ -78,17 +77,14 @@ def _scaled(c: float, x: Expression) -> Expression:
 
 
 def summed(x: Expression, axis: int, *, keep: bool = False) -> Expression:
-    """The sum along an axis."""
     return Expression(f"xp.sum({{}}, {axis}{', keepdims=True' if keep else ''})", ATOM, ((x, ANY),))
 
 
 def listed(elements: Sequence[Expression]) -> Expression:
-    """A list of arrays."""
     return Expression(f"[{', '.join(['{}'] * len(elements))}]", ATOM, tuple((x, ANY) for x in elements))
 
 
 def with_suffix(x: Expression, suffix: str) -> Expression:
-    """An index, an attribute or a method of an array."""
     return Expression(f"{{}}{suffix}", ATOM, ((x, ATOM),))
 
 
@@ -98,7 +94,6 @@ def indexed(x: Expression, axes: str, positions: Expression) -> Expression:
 
 
 def transposed(x: Expression) -> Expression:
-    """A matrix transposed."""
     return x.holes[0][0] if x.template == "{}.T" else with_suffix(x, ".T")
 
 
@@ -108,5 +103,4 @@ def transposed_each(x: Expression) -> Expression:
 
 
 def multiplies_matrices(x: Expression) -> bool:
-    """Whether there is a matrix product in it."""
     return any(part.template == matrix_product.template for part in x.parts())

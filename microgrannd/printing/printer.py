@@ -44,7 +44,6 @@ class Expression(NamedTuple):
         return text if self.precedence >= least else f"({text})"
 
     def parts(self) -> Iterator[Expression]:
-        """The expression and all that it is made of."""
         yield self
         for part, _ in self.holes:
             yield from part.parts()
@@ -56,7 +55,6 @@ class Expression(NamedTuple):
         return self._replace(holes=tuple([(part.resolved(named), least) for part, least in self.holes]))
 
     def flat(self) -> Expression:
-        """The same as an expression that has forgotten what it is made of."""
         return Expression(self.text(), self.precedence, of=self.of)
 
 
@@ -69,7 +67,6 @@ class Pattern:
     least: tuple[int, ...]
 
     def __call__(self, *operands: Expression) -> Expression:
-        """The operation on operands."""
         return Expression(self.template, self.precedence, tuple(zip(operands, self.least, strict=True)))
 
 
@@ -94,7 +91,6 @@ def chain(symbol: str, precedence: int, operands: Sequence[Expression]) -> Expre
 
 
 def called(name: str, operands: Iterable[Expression]) -> Expression:
-    """A function's name and its arguments."""
     holes = [(operand, ANY) for operand in operands]
     return Expression(f"{{}}({', '.join(['{}'] * len(holes))})", ATOM, ((Expression(name), ATOM), *holes))
 

@@ -72,7 +72,6 @@ def _call(name: str, operation: Operation, operands: Sequence[Expression]) -> Ex
 
 
 def docstring(text: str) -> str:
-    """The text as a docstring of one line."""
     escaped = one_line(text).replace("\\", "\\\\").replace('"', '\\"')
     return f'"""{escaped}"""'
 

@@ -52,7 +52,6 @@ class Formula(Arithmetic):
         self.precedence = precedence
 
     def record(self, operation: Operation, arguments: tuple[Any, ...]) -> Formula:
-        """The operation on formulas and numbers as text, with the brackets it needs and no others."""
         return formula(operation, *arguments)
 
     def __str__(self) -> str:

@@ -18,7 +18,6 @@ def simplify(tape: Tape) -> Tape:
 
 
 def drop_dead(tape: Tape) -> Tape:
-    """Only the instructions that an output depends on."""
     leaves = tape.leaves
     live = bytearray(leaves + len(tape.instructions))
     for x in tape.outputs:

@@ -121,7 +121,6 @@ class Rewriter:
         self.shared: dict[Any, int] = {}
 
     def definition(self, x: Operand) -> Instruction | None:
-        """The instruction that makes a variable; None for a leaf or a constant."""
         if isinstance(x, float) or x < self.leaves:
             return None
         return self.instructions[x - self.leaves]
@@ -160,5 +159,4 @@ class Rewriter:
 
 
 def rewrite(tape: Tape, *rules: Rule) -> Tape:
-    """The tape with the rules applied to each instruction in order."""
     return Rewriter(tape, rules).rewritten()

@@ -14,8 +14,6 @@ from microgrannd.printing.printer import Expression, Names
 
 
 class CSource(NamedTuple):
-    """The text of the header and of the file."""
-
     header: str
     body: str
 

@@ -175,7 +175,6 @@ class _PythonFunction:
         return f"  {PYTHON.comment(used)}"
 
     def _terms(self, v: Operand) -> int:
-        """How many contributions were added up in a gradient."""
         count, waiting = 0, [v]
         while waiting:
             x = waiting.pop()
