@@ -6,10 +6,10 @@ import ast
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from types import CodeType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from microgrannd.calculus.profiling import Breakdown, quickest
 from microgrannd.compiler.arrays.libraries import library as array_library
 from microgrannd.compiler.batches import Batch
 from microgrannd.compiler.plan import Plan
@@ -26,9 +26,9 @@ class Part(NamedTuple):
 
     operation: str
     scope: str
-    forward: int
-    backward: int
-    seconds: float
+    forward: int = 0
+    backward: int = 0
+    seconds: float = 0.0
 
 
 class TimedLine(NamedTuple):
@@ -36,8 +36,9 @@ class TimedLine(NamedTuple):
     seconds: float
 
 
-class ProgramProfile:
-    """What a program is made of and what that takes; prints as tables.
+class ProgramProfile(Breakdown[Part]):
+    """What a program is made of and what that takes; prints as tables, those of `by_operation()` and
+    `by_scope(depth=1)`, the slowest first; `depth` names deep, as `layer0` is 1 and None all.
 
     A program on arrays has `lines`: those of `matrix_source`, each run on its own by the array library, or by
     NumPy where `call` is one of native loops. Any other has `parts`: its instructions, counted by operation and
@@ -50,7 +51,8 @@ class ProgramProfile:
     def __init__(self, backend: str, call: float, parts: Iterable[Part] = (), lines: Iterable[TimedLine] = ()) -> None:
         self.backend = backend
         self.call = call
-        self.parts = sorted(parts, key=lambda part: -part.seconds)
+        super().__init__(Part, parts)
+        self.parts = self.rows
         self.lines = list(lines)
 
     @property
@@ -58,32 +60,13 @@ class ProgramProfile:
         """How many there are, forward and backward; none where the program runs on arrays."""
         return sum(part.forward + part.backward for part in self.parts)
 
-    def by_operation(self) -> list[Part]:
-        """A part for each operation, the slowest first."""
-        return self._summed(lambda part: (part.operation, ""))
-
-    def by_scope(self, depth: int | None = 1) -> list[Part]:
-        """A part for each scope, the slowest first; `depth` names deep, as `layer0` is 1 and None all."""
-        return self._summed(lambda part: ("", ".".join(part.scope.split(".")[:depth])))
-
-    def _summed(self, key: Callable[[Part], tuple[str, str]]) -> list[Part]:
-        groups = defaultdict(list)
-        for part in self.parts:
-            groups[key(part)].append(part)
-        return sorted((_sum(group, *names) for names, group in groups.items()), key=lambda part: -part.seconds)
-
     def __repr__(self) -> str:
         size = f"{len(self.lines)} lines" if self.lines else f"{self.instructions} instructions"
         return f"ProgramProfile({size}, backend={self.backend!r})"
 
     def __str__(self) -> str:
         whole = f"one call ({self.backend}): {self.call * 1e6:,.1f} µs"
-        if self.lines:
-            return f"{_lines_table(self.lines)}\n\n{whole}"
-        tables = [_parts_table("operation", [(part.operation, part) for part in self.by_operation()])]
-        if any(part.scope for part in self.parts):
-            tables.append(_parts_table("scope", [(part.scope or "(none)", part) for part in self.by_scope()]))
-        return "\n\n".join([*tables, whole])
+        return f"{_lines_table(self.lines) if self.lines else self.tables(_HEADER, _cells)}\n\n{whole}"
 
 
 def profile_of_lines(
@@ -92,7 +75,7 @@ def profile_of_lines(
     _check_samples(given)
     call()  # what is compiled at the first call is not counted
     parts = parts_of(plan.tape(plan.shown), given.first(), plan.numbers(), repeats)
-    return ProgramProfile(backend, quickest(call, repeats), parts)
+    return ProgramProfile(backend, quickest(call, [()], repeats), parts)
 
 
 def profile_on_arrays(plan: Plan, kernel: ArrayKernel, backend: str, given: Batch, repeats: int) -> ProgramProfile:
@@ -101,9 +84,9 @@ def profile_on_arrays(plan: Plan, kernel: ArrayKernel, backend: str, given: Batc
     matrices, whole = kernel.compiled(over_batch=over_batch)
     arguments = kernel.arguments(given.columns, plan.numbers(), given.length, over_batch=over_batch)
     with kernel.library.mode():
-        run = partial(_run, whole, [kernel.library.xp, *arguments])
-        run()
-        seconds = quickest(run, repeats)
+        given_once = [(whole, kernel.library.xp, *arguments)]
+        _run(*given_once[0])
+        seconds = quickest(_run, given_once, repeats)
     library = array_library("numpy") if backend == "native" else kernel.library  # loops have no lines to stop at
     with library.mode():
         lines = lines_of(matrices.function(library), matrices.source.code, [library.xp, *arguments], repeats)
@@ -125,14 +108,9 @@ def parts_of(tape: Tape, inputs: Sequence[float], parameters: Sequence[float], r
     parts = []
     for (operation, scope), members in groups.items():
         forward = sum(k < tape.forward for k, _ in members)
-        seconds = quickest(partial(_forward, operation, [numbers for _, numbers in members]), repeats)
+        seconds = quickest(operation.forward, [numbers for _, numbers in members], repeats)
         parts.append(Part(operation.name, scope, forward, len(members) - forward, seconds))
     return parts
-
-
-def _forward(operation: Operation, given: Iterable[tuple[float, ...]]) -> None:
-    for numbers in given:
-        operation.forward(*numbers)
 
 
 def scopes(tape: Tape) -> list[str]:
@@ -172,23 +150,13 @@ def lines_of(function: Any, code: str, arguments: Sequence[Any], repeats: int) -
     return [TimedLine(text, seconds) for text, seconds in zip(texts, best, strict=True)]
 
 
-def quickest(function: Callable[[], object], repeats: int) -> float:
-    """Seconds for one call, of several the quickest: other programs only ever add to it."""
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return min(times)
-
-
 def _runnable(statement: ast.Assign | ast.Return) -> CodeType:
     targets = [*(statement.targets if isinstance(statement, ast.Assign) else []), ast.Name("_", ast.Store())]
     assignment = ast.Assign(targets, statement.value or ast.Constant(None))
     return compile(ast.fix_missing_locations(ast.Module([assignment], [])), "<line>", "exec")
 
 
-def _run(function: Callable[..., Any], arguments: Sequence[Any]) -> None:
+def _run(function: Callable[..., Any], *arguments: Any) -> None:
     _finished(function(*arguments))
 
 
@@ -199,18 +167,11 @@ def _finished(thing: Any) -> None:
             part.block_until_ready()
 
 
-def _sum(parts: list[Part], operation: str = "", scope: str = "") -> Part:
-    forward, backward = sum(part.forward for part in parts), sum(part.backward for part in parts)
-    return Part(operation, scope, forward, backward, sum(part.seconds for part in parts))
+_HEADER: Final = ["forward", "backward", "in Python µs", "share"]
 
 
-def _parts_table(heading: str, named: list[tuple[str, Part]]) -> str:
-    total = _sum([part for _, part in named])
-    rows = [
-        [name, f"{part.forward:,}", f"{part.backward:,}", *_time(part.seconds, total.seconds)]
-        for name, part in [*named, ("all", total)]
-    ]
-    return table([heading, "forward", "backward", "in Python µs", "share"], rows)
+def _cells(part: Part, every: Part) -> list[str]:
+    return [f"{part.forward:,}", f"{part.backward:,}", *_time(part.seconds, every.seconds)]
 
 
 def _lines_table(lines: list[TimedLine]) -> str:

@@ -40,8 +40,7 @@ class Options:
         if self.backend not in BACKENDS:
             raise ValueError(f"backend is one of {', '.join(BACKENDS)}; got {self.backend!r}.")
         if self.float32 and self.backend not in ARRAY_BACKENDS:
-            only = ", ".join(ARRAY_BACKENDS)
-            raise ValueError(f"float32 is for the backends {only}; got backend={self.backend!r}.")
+            raise ValueError(f"float32 is for {', '.join(ARRAY_BACKENDS)}; got backend={self.backend!r}.")
         if self.threads < 1:
             raise ValueError(f"threads is at least 1, got {self.threads}.")
 
@@ -66,9 +65,8 @@ class Runtime:
         """The arguments as a batch; None where they are one sample, in arrays too if its structure is known."""
         if not any(map(holds_array, arguments)):
             return None
-        for shapes in self.plans:
-            if len(shapes) == len(arguments) and all(map(is_sample, arguments, shapes)):
-                return None
+        if any(len(shapes) == len(arguments) and all(map(is_sample, arguments, shapes)) for shapes in self.plans):
+            return None
         given = batch(arguments)
         plan = self.plan(given.shapes, given.first())
         refuse_batch(plan.trace, self.function, given)
@@ -82,8 +80,7 @@ class Runtime:
 
     def plan(self, shapes: tuple[Shape, ...], numbers: Sequence[float]) -> Plan:
         """The plan for arguments of these shapes; a new one is traced with these numbers."""
-        plan = self.plans.get(shapes)
-        if plan is not None:
+        if plan := self.plans.get(shapes):
             return plan
         if self.function is None:
             known = " or ".join(map(_listed, self.plans)) or "nothing: it was pickled before it was traced"
@@ -114,12 +111,11 @@ class Runtime:
 
     def kernel(self, plan: Plan, wanted: Wanted) -> Kernel:
         key = (id(plan), wanted)
-        kernel = self._kernels.get(key)
-        if kernel is None:
-            with self.lock:
-                kernel = self._kernels.get(key) or self._compiled(plan, wanted)
-                self._kernels[key] = kernel
-        return kernel
+        if kernel := self._kernels.get(key):
+            return kernel
+        with self.lock:
+            self._kernels[key] = self._kernels.get(key) or self._compiled(plan, wanted)
+            return self._kernels[key]
 
     def array_kernel(self, plan: Plan, wanted: Wanted, *, guarded: bool = False) -> Any:
         """The kernel of a plan that runs on arrays, or the one with guards that is run after a NaN."""
@@ -182,12 +178,12 @@ class Runtime:
                 return None
             tape = plan.tape(wanted, guarded=True)
             result = plan.trace.result if wanted == "values" else None
-            if work(tape) <= _LONGEST_DIRECT and (
-                function := fast_function(tape, plan.trace.shapes, result, plan.trace.parameters, otherwise)
-            ):
+            if work(tape) > _LONGEST_DIRECT:
+                return None
+            function = fast_function(tape, plan.trace.shapes, result, plan.trace.parameters, otherwise)
+            if function:
                 self._direct[wanted] = function
-                return function[0]
-            return None
+            return function and function[0]
 
 
 def _listed(shapes: Sequence[Shape]) -> str:
