@@ -67,7 +67,7 @@ class Share(NamedTuple):
 class Profile(Breakdown[Share]):
     """The nodes of a graph and what their arithmetic takes, in `shares`; prints as two tables.
 
-    They are those of `by_operation()` and `by_scope(depth=1)`, the slowest first; `depth` names deep, as `layer0` is 1 and None all.
+    They are those of `by_operation()` and `by_scope(depth=1)`, the slowest first.
 
     The times are those of the operations' own functions, called again on the numbers that the nodes were
     made from. What the engine does around them (making a node, ordering the graph, `+=`) is much the same

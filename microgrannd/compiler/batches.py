@@ -25,7 +25,6 @@ class Batch(NamedTuple):
     arrays: tuple[bool, ...]  # which arguments came as one array
 
     def first(self) -> list[float]:
-        """The numbers of the first sample; zeros where there is none."""
         return [float(column[0]) if self.length else 0.0 for column in self.columns]
 
 
@@ -54,10 +53,7 @@ def nested(lengths: Sequence[int]) -> Shape:
     >>> print(nested([2, 3]))
     list of 2 (list of 3 (a number))
     """
-    shape = SCALAR
-    for size in reversed(lengths):
-        shape = Shape(list, (), (shape,) * size)
-    return shape
+    return Shape(list, (), (nested(lengths[1:]),) * lengths[0]) if lengths else SCALAR
 
 
 def batch(arguments: Sequence[Any]) -> Batch:
@@ -89,11 +85,10 @@ def samples(arguments: Sequence[Any]) -> Batch:
             part = batch([regular])
             shapes += part.shapes
             columns += part.columns
-            continue
-        shape = shape_of(_as_nest(argument[0])) if count else SCALAR
-        rows = [_row(sample, shape, i) for i, sample in enumerate(argument)]
-        shapes.append(shape)
-        columns += [list(column) for column in zip(*rows, strict=True)] if rows else [[]]
+        else:
+            shapes.append(shape_of(_as_nest(argument[0])) if count else SCALAR)
+            rows = [_row(sample, shapes[-1], i) for i, sample in enumerate(argument)]
+            columns += [list(column) for column in zip(*rows, strict=True)] if rows else [[]]
     return Batch(tuple(shapes), columns, count, tuple(map(is_array, arguments)))
 
 
@@ -115,11 +110,9 @@ def rows_of(columns: Sequence[Any], shapes: Sequence[Shape]) -> list[Any]:
 
     rows = []
     for column, shape in zip(columns, shapes, strict=True):
-        if not shape.size:
-            continue
-        if is_array(column) and column.dtype.kind in "fiub":
+        if shape.size and is_array(column) and column.dtype.kind in "fiub":
             rows.append(column.reshape(len(column), shape.size))
-        else:
+        elif shape.size:
             rows.append(numpy.stack([numpy.asarray(one, dtype=float) for one in samples([column]).columns], axis=1))
     return rows
 
@@ -132,7 +125,7 @@ def chosen(array: Any, rows: Any) -> Any:
 
 def in_parts(columns: Sequence[Any]) -> Iterator[Sequence[Any]]:
     """The samples in turn, in parts of PART numbers where all columns are arrays; else all at once."""
-    if not all(is_array(column) and column.ndim for column in columns) or len(set(map(len, columns))) != 1:
+    if not all(map(_has_samples, columns)) or len(set(map(len, columns))) != 1:
         yield columns
         return
     count = len(columns[0])
@@ -144,8 +137,8 @@ def in_parts(columns: Sequence[Any]) -> Iterator[Sequence[Any]]:
 def space_for(shapes: Sequence[Shape], as_arrays: Sequence[bool], length: int) -> tuple[list[Any], list[Column]]:
     """Space for results of these shapes: a nest of arrays for each, and all their columns in order.
 
-    A nest that has the form of lists becomes one array where asked for. All lie in one block, since one large block
-    is allocated faster than many, and are long enough for eight samples, as native code needs it.
+    All lie in one block, which is allocated faster than many, and are long enough for eight samples, as native code
+    needs it. A nest that has the form of lists becomes one array where asked for.
     """
     import numpy
 
@@ -155,8 +148,7 @@ def space_for(shapes: Sequence[Shape], as_arrays: Sequence[bool], length: int) -
     for shape, as_array in zip(shapes, as_arrays, strict=True):
         part = block[start : start + rows * shape.size]
         start += len(part)
-        lengths = dimensions(shape) if as_array else None
-        if lengths:
+        if as_array and (lengths := dimensions(shape)):
             nests.append(part.reshape(rows, *lengths)[:length])
             columns += list(part.reshape(rows, -1).T)
         else:

@@ -72,14 +72,12 @@ class ProgramProfile(Breakdown[Part]):
 def profile_of_lines(
     plan: Plan, backend: str, call: Callable[[], object], given: Batch, repeats: int
 ) -> ProgramProfile:
-    _check_samples(given)
     call()  # what is compiled at the first call is not counted
     parts = parts_of(plan.tape(plan.shown), given.first(), plan.numbers(), repeats)
     return ProgramProfile(backend, quickest(call, [()], repeats), parts)
 
 
 def profile_on_arrays(plan: Plan, kernel: ArrayKernel, backend: str, given: Batch, repeats: int) -> ProgramProfile:
-    _check_samples(given)
     over_batch = plan.shown == "parameters"
     matrices, whole = kernel.compiled(over_batch=over_batch)
     arguments = kernel.arguments(given.columns, plan.numbers(), given.length, over_batch=over_batch)
@@ -91,11 +89,6 @@ def profile_on_arrays(plan: Plan, kernel: ArrayKernel, backend: str, given: Batc
     with library.mode():
         lines = lines_of(matrices.function(library), matrices.source.code, [library.xp, *arguments], repeats)
     return ProgramProfile(backend, seconds, lines=lines)
-
-
-def _check_samples(given: Batch) -> None:
-    if not given.length:
-        raise ValueError("profile runs the program on at least one sample, got none.")
 
 
 def parts_of(tape: Tape, inputs: Sequence[float], parameters: Sequence[float], repeats: int) -> list[Part]:
@@ -119,16 +112,16 @@ def scopes(tape: Tape) -> list[str]:
     The gradient of a node belongs where the node does, and what has no name of its own where it is used.
     """
     scopes: dict[int, str] = {}
-    for v in range(tape.leaves + len(tape.instructions) - 1, tape.leaves - 1, -1):
-        label = tape.labels.get(v)
-        k = v - tape.leaves
-        if label is not None:
-            scopes[v] = label.removeprefix("d_").rpartition(".")[0]
+    variables, backward = range(tape.leaves, tape.leaves + len(tape.instructions)), tape.leaves + tape.forward
+    for v in reversed(variables):
+        if v in tape.labels:
+            scopes[v] = tape.labels[v].removeprefix("d_").rpartition(".")[0]
         scope = scopes.setdefault(v, "")
-        for x in tape.instructions[k].operands:
-            if isinstance(x, int) and k >= tape.forward and x >= tape.leaves + tape.forward:
-                scopes.setdefault(x, scope)
-    return [scopes[v] for v in range(tape.leaves, tape.leaves + len(tape.instructions))]
+        if v >= backward:
+            for x in tape.instructions[v - tape.leaves].operands:
+                if isinstance(x, int) and x >= backward:
+                    scopes.setdefault(x, scope)
+    return [scopes[v] for v in variables]
 
 
 def lines_of(function: Any, code: str, arguments: Sequence[Any], repeats: int) -> list[TimedLine]:

@@ -162,8 +162,7 @@ class Program:
 
         batches = Batches(data, epochs, batch_size=batch_size, replace=replace, seed=seed)
         run = training(self, batches, optimizer, epochs) if epochs else ByBatch(self.backward, batches, optimizer)
-        options: dict[str, Any] = {"schedule": schedule, "callbacks": callbacks, "progress": progress}
-        return train(run, batches, optimizer, epochs=epochs, **options)
+        return train(run, batches, optimizer, epochs=epochs, schedule=schedule, callbacks=callbacks, progress=progress)
 
     def trace(self, *arguments: Any) -> Program:
         """Trace for arguments like these now rather than at the first call."""
@@ -247,6 +246,8 @@ class Program:
         else:
             plan, sample = runtime.sample(arguments)
             given = Batch(plan.trace.shapes, [[x] for x in sample], 1, ())
+        if not given.length:
+            raise ValueError("profile runs the program on at least one sample, got none.")
         calls: dict[Wanted, Callable[[], object]] = {
             "values": lambda: self(*arguments),
             "inputs": lambda: self.value_and_gradients(*arguments),

@@ -17,9 +17,8 @@ _times: Final = infix("*", PRODUCT)
 
 def _number(x: float) -> Expression:
     written = python_number(x)
-    return (
-        written if math.isfinite(x) else written._replace(template=("-" * (x < 0)) + f"xp.{'nan' if x != x else 'inf'}")
-    )
+    name = written.template.replace("inf", "xp.inf").replace("nan", "xp.nan")
+    return written._replace(template=name)
 
 
 def _contribution(upstream: Expression, local: Expression) -> Expression:

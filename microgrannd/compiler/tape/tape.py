@@ -7,6 +7,7 @@ operations, and no derivatives.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -88,21 +89,17 @@ class Tape:
     def __str__(self) -> str:
         names = [*self.inputs, *self.parameters]
         names += [self.labels.get(v, f"v{v}") for v in range(len(names), len(names) + len(self.instructions))]
-        counts: dict[str, int] = {}
-        for name in names:
-            counts[name] = counts.get(name, 0) + 1
+        counts = Counter(names)
         names = [name if counts[name] == 1 else f"{name}.v{v}" for v, name in enumerate(names)]
 
         def shown(x: Operand) -> str:
             return names[x] if isinstance(x, int) else f"{x!r}".removesuffix(".0")
 
-        lines = [f"{kind} {', '.join(given)}" for kind, given in self._given() if given]
+        leaves = (("inputs", self.inputs), ("parameters", self.parameters))
+        lines = [f"{kind} {', '.join(given)}" for kind, given in leaves if given]
         for v, (operation, operands) in enumerate(self.instructions, self.leaves):
             lines.append(f"{names[v]} = {notation.formula(operation, *map(shown, operands))}")
         return "\n".join([*lines, f"outputs {', '.join(map(shown, self.outputs))}"])
-
-    def _given(self) -> list[tuple[str, tuple[str, ...]]]:
-        return [("inputs", self.inputs), ("parameters", self.parameters)]
 
 
 # A rule looks at an operation and its operands and gives what replaces it: an operand that is there already,
