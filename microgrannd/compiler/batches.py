@@ -93,10 +93,9 @@ def samples(arguments: Sequence[Any]) -> Batch:
 
 
 def ends(columns: Sequence[Any]) -> list[Any]:
-    """The first and the last sample of each column. All samples of lists are checked to have one shape."""
     for column in columns:
         if not is_array(column):
-            samples([column])
+            samples([column])  # which checks that all of them have one shape
     return [column[[0, -1]] if is_array(column) else [column[0], column[-1]] for column in columns]
 
 

@@ -11,6 +11,7 @@ import random
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from microgrannd.calculus.passes import computed_before, slopes
@@ -45,11 +46,7 @@ _FREE: Final = 0.05  # seconds of comparing after the first callbacks and schedu
 def for_training(
     loss: Callable[..., Any], batches: Batches, optimizer: Optimizer, *, epochs: int, insist: bool
 ) -> Run | None:
-    """A run by a program for a loss that is worth compiling; None for another one, which eager training is for.
-
-    That is one that looks at a number, draws random numbers, or changes what it looks at. With `insist` the error is
-    raised that says why it cannot be compiled.
-    """
+    """A run by a program; None for a loss that cannot be compiled, or is not worth it unless `insist`ing."""
     if isinstance(loss, Program):
         return training(loss, batches, optimizer, epochs)
     if not insist and not batches.stream and epochs * batches.count < _WORTHWHILE:
@@ -74,9 +71,8 @@ def training(program: Program, batches: Batches, optimizer: Optimizer, epochs: i
     plan = program.runtime.plan(first.shapes, first.first())
     if program.function is not None:
         refuse_samples(plan.trace, program.function, batches.columns)
-    return Watched(
-        program, plan, batches, optimizer, program.function, program.runtime.reached.get(first.shapes), epochs
-    )
+    reached = program.runtime.reached.get(first.shapes)
+    return Watched(program, plan, batches, optimizer, program.function, reached, epochs)
 
 
 def _compiled_run(
@@ -107,6 +103,7 @@ def _compiled_run(
     return run
 
 
+@dataclass(eq=False)
 class Watched:
     """A run by a program that is watched: where it is not what eager training is any more, training goes on eagerly.
 
@@ -114,30 +111,27 @@ class Watched:
     mode and is not watched.
     """
 
-    def __init__(
-        self, program: Program, plan: Plan, batches: Batches, optimizer: Optimizer, loss: Callable[..., Any] | None,
-        reached: Reached | None, epochs: int, *, insist: bool = True,
-    ) -> None:  # fmt: skip
-        self.program = program
-        self.plan = plan
-        self.batches = batches
-        self.optimizer = optimizer
-        self.loss = loss
-        self.reached = reached
-        self.remaining = epochs
-        self.insist = insist
-        self.inner: Run | None = None
-        self.update: Update | None = None
-        self.places: Places | None = None
-        self.eager = False
+    program: Program
+    plan: Plan
+    batches: Batches
+    optimizer: Optimizer
+    loss: Callable[..., Any] | None
+    reached: Reached | None
+    remaining: int  # epochs
+    insist: bool = True
+    inner: Run | None = None
+    update: Update | None = None
+    places: Places | None = None
+    eager: bool = False
+    seconds: float = 0.0  # of training
+    comparing: float = 0.0  # seconds
+
+    def __post_init__(self) -> None:
         self.chance = random.Random(0)
-        self.seconds = 0.0  # of training
-        self.comparing = 0.0  # seconds
-        size = sum(len(operands) for _, operands in plan.trace.tape.instructions)
+        size = sum(len(operands) for _, operands in self.plan.trace.tape.instructions)
         self.cost = 1e-4 + 2e-6 * size  # seconds for a sample, until that has been measured
 
     def load(self) -> None:
-        """Go on from everything as it stands, also from another loss than was compiled."""
         if self.loss and not self.check() and self.inner and (self.comparing < _FREE or self._is_due()):
             self._look()
         if not self.eager:
@@ -146,7 +140,6 @@ class Watched:
         self.inner.load()
 
     def run(self, epochs: int, size: int, order: Sequence[int] | None) -> list[float]:
-        """Train for some epochs, and compare a sample when it is time; the mean losses."""
         assert self.inner
         start = time.perf_counter()
         losses = self.inner.run(epochs, size, order)
@@ -164,12 +157,10 @@ class Watched:
         return self.eager
 
     def write_back(self) -> None:
-        """Put the parameters, their last gradients and the optimizer's memory where they belong."""
         if self.inner:
             self.inner.write_back()
 
     def epochs_in(self, seconds: float) -> int:
-        """As many as fit while it is compiled."""
         return self._chosen().epochs_in(seconds)
 
     def compare(self, columns: Sequence[Any], most: int = _COMPARED) -> None:
@@ -185,8 +176,7 @@ class Watched:
             self.cost = time.perf_counter() - start
 
     def _is_due(self) -> bool:
-        share = _SHARE if self.remaining > 0 else 2 * _SHARE
-        return self.comparing + self.cost < share * self.seconds
+        return self.comparing + self.cost < _SHARE * (1 if self.remaining > 0 else 2) * self.seconds
 
     def _look(self) -> None:
         """Compare a sample at random, unless there is none at hand."""
@@ -234,9 +224,7 @@ class Watched:
             started = array_training(
                 lambda guarded: runtime.array_kernel(plan, "parameters", guarded=guarded), plan.trace, update, places
             )
-        elif runtime.backend(plan, "parameters") == "native" and not (
-            unsupported(update.shared) or unsupported(update.each)
-        ):
+        elif runtime.backend(plan, "parameters") == "native" and not any(map(unsupported, update[:2])):
             if self.batches.size * len(plan.trace.tape.inputs) > PART:
                 return None  # native code needs a whole batch as columns of floats
             with runtime.lock:

@@ -125,7 +125,6 @@ def scopes(tape: Tape) -> list[str]:
 
 
 def lines_of(function: Any, code: str, arguments: Sequence[Any], repeats: int) -> list[TimedLine]:
-    """The statements of an array function, run one by one on these arguments; each one's quickest time."""
     [definition] = ast.parse(code).body
     assert isinstance(definition, ast.FunctionDef)
     names = [argument.arg for argument in definition.args.args]

@@ -46,8 +46,6 @@ class Options:
 
 
 class Runtime:
-    """The plans of a function, by the structure of its arguments, and the kernels that run them."""
-
     def __init__(self, function: Callable[..., Any] | None, options: Options) -> None:
         self.function = function
         self.options = options

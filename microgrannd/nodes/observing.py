@@ -46,7 +46,6 @@ class Step(NamedTuple):
 
 
 def observed(node: Any) -> Any:
-    """A new node as the modes that are open here want it."""
     now = modes.now()
     if not now.recording and now.trace is None:
         return type(node)(node._data)

@@ -49,7 +49,6 @@ class Expression(NamedTuple):
             yield from part.parts()
 
     def resolved(self, named: Mapping[Any, Expression]) -> Expression:
-        """The same with all that is `named` in its place."""
         if self.of in named:
             return named[self.of].resolved(named)
         return self._replace(holes=tuple([(part.resolved(named), least) for part, least in self.holes]))

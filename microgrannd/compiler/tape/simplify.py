@@ -13,7 +13,6 @@ from microgrannd.operations import Operation
 
 
 def simplify(tape: Tape) -> Tape:
-    """Constants folded, identities applied, equal expressions shared, dead code dropped."""
     return drop_dead(rewrite(tape, _constant, _identity, _shared))
 
 
@@ -87,15 +86,11 @@ def _negated(writer: Rewriter, x: Operand) -> Operand | None:
 
 
 def _add(writer: Rewriter, operands: Sequence[Operand]) -> Operand | Instruction | None:
-    x, y = operands
-    if _is(x, -0.0):
-        return y
-    if _is(y, -0.0):
-        return x
-    if (opposite := _negated(writer, y)) is not None:
-        return Instruction(ops.sub, (x, opposite))
-    if (opposite := _negated(writer, x)) is not None:
-        return Instruction(ops.sub, (y, opposite))
+    for x, y in (operands, operands[::-1]):
+        if _is(x, -0.0):
+            return y
+        if (opposite := _negated(writer, y)) is not None:
+            return Instruction(ops.sub, (x, opposite))
     return None
 
 

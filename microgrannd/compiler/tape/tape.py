@@ -1,8 +1,7 @@
 """The tape: a program as a flat list of single assignments, in the order in which they run.
 
-Variables are numbered: first the inputs, then the parameters, then one for each instruction. An operand is
-a variable (an int) or a constant (a float). The gradients are ordinary instructions: the tape knows
-operations, and no derivatives.
+Variables are numbered: first the inputs, then the parameters, then one for each instruction. The gradients are
+ordinary instructions: the tape knows operations, and no derivatives.
 """
 
 from __future__ import annotations
@@ -69,8 +68,7 @@ class Tape:
         for operation, operands in self.instructions:
             arguments = tuple([values[x] if isinstance(x, int) else x for x in operands])
             recorder: Any = next((x for x in arguments if hasattr(x, "record")), None)
-            numeric = recorder is None
-            values.append(operation.forward(*arguments) if numeric else recorder.record(operation, arguments))
+            values.append(operation.forward(*arguments) if recorder is None else recorder.record(operation, arguments))
         return values
 
     def uses(self) -> list[int]:
@@ -128,14 +126,12 @@ class Rewriter:
         labels = {v: label for v, label in tape.labels.items() if v < leaves}
         forward = 0
         for v, (operation, operands) in enumerate(tape.instructions, leaves):
-            if v == leaves + tape.forward:
-                forward = len(self.instructions)
             place = self.place(operation, tuple([new[x] if x.__class__ is int else x for x in operands]))
             new.append(place)
             if isinstance(place, int) and v in tape.labels:
                 labels.setdefault(place, tape.labels[v])
-        if tape.forward == len(tape.instructions):
-            forward = len(self.instructions)
+            if v == leaves + tape.forward - 1:
+                forward = len(self.instructions)
         outputs = tuple(new[x] if isinstance(x, int) else x for x in tape.outputs)
         return Tape(tape.inputs, tape.parameters, tuple(self.instructions), outputs, forward, labels)
 

@@ -124,7 +124,6 @@ def _slopes(
 def _derived(
     tape: Tape, numbers: Sequence[float], derive: Callable[[Value | float, Sequence[Value]], list[Value | float]]
 ) -> Tape:
-    """The tape run on Values with these numbers, and what is derived from its output as the new outputs."""
     leaves = [Value(x, label) for x, label in zip(numbers, (*tape.inputs, *tape.parameters), strict=True)]
     with modes.tracing() as nodes:
         variables = tape.record(leaves)

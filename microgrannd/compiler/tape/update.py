@@ -70,14 +70,12 @@ class Places(NamedTuple):
     others: Sequence[Value]
 
     def memory(self, names: Sequence[str]) -> list[list[float]]:
-        """What the optimizer remembers of the parameters."""
         columns = [self.optimizer.memory_of(name) for name in names]
         return [[column[i] for i in self.positions] for column in columns]
 
     def write(
         self, numbers: Sequence[float], gradients: Sequence[float], names: Sequence[str], memory: Sequence[list[float]]
     ) -> None:
-        """Put the numbers, the gradients and the memory of the parameters where they belong."""
         for parameter, number, gradient in zip(self.parameters, numbers, gradients, strict=True):
             parameter.data = number
             parameter.grad = gradient
@@ -174,7 +172,7 @@ def _is_shared(writer: Rewriter, x: Operand) -> bool:
     if isinstance(x, float) or x < writer.leaves:
         return isinstance(x, float) or x >= len(writer.tape.inputs)
     definition = writer.definition(x)
-    return definition is not None and not any(not _is_shared(writer, operand) for operand in definition.operands)
+    return definition is not None and all(_is_shared(writer, operand) for operand in definition.operands)
 
 
 def _factors_together(writer: Rewriter, operation: Operation, operands: tuple[Operand, ...]) -> Instruction | None:
