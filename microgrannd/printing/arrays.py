@@ -7,12 +7,11 @@ from typing import Final
 from microgrannd import operations as ops
 from microgrannd.operations import Operation
 from microgrannd.printing.precedence import ANY, ATOM, MATRIX, POWER, PRODUCT, SIGN, SUM
-from microgrannd.printing.printer import COMPARISONS, Dialect, Expression, Pattern, called, chain, infix
+from microgrannd.printing.printer import COMPARISONS, Dialect, Expression, Pattern, called, chain, over, times
 from microgrannd.printing.python import python_number
 
 matrix_product: Final = Pattern("{} @ {}", MATRIX, (MATRIX, SIGN))
 _swapped: Final = Pattern("xp.swapaxes({}, 1, 2)", ATOM, (ANY,))
-_times: Final = infix("*", PRODUCT)
 
 
 def _number(x: float) -> Expression:
@@ -23,7 +22,7 @@ def _number(x: float) -> Expression:
 
 def _contribution(upstream: Expression, local: Expression) -> Expression:
     """A product in which an upstream of zero wins."""
-    return Expression("xp.where({} == 0, 0.0, {})", ATOM, ((upstream, SUM), (_times(upstream, local), ANY)))
+    return Expression("xp.where({} == 0, 0.0, {})", ATOM, ((upstream, SUM), (times(upstream, local), ANY)))
 
 
 def _call(name: str, operation: Operation, operands: Sequence[Expression]) -> Expression:
@@ -34,7 +33,7 @@ ARRAYS: Final = Dialect(
     number=_number,
     templates={
         **{row: Pattern(f"1.0 * ({{}} {row.symbol} {{}})", PRODUCT, (SUM, SUM)) for row in COMPARISONS},
-        ops.div: infix("/", PRODUCT),
+        ops.div: over,
         ops.sigmoid: Pattern("1 / (1 + xp.exp(-{}))", PRODUCT, (POWER,)),
         ops.where: Pattern("xp.where({} != 0, {}, {})", ATOM, (SUM, ANY, ANY)),
         ops.contribution: _contribution,
@@ -72,7 +71,7 @@ def total(terms: Sequence[tuple[float, Expression]], constant: Expression | None
 
 
 def _scaled(c: float, x: Expression) -> Expression:
-    return x if c == 1.0 else _times(_number(c), x)
+    return x if c == 1.0 else times(_number(c), x)
 
 
 def summed(x: Expression, axis: int, *, keep: bool = False) -> Expression:

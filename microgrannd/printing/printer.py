@@ -15,7 +15,7 @@ from unicodedata import normalize
 
 from microgrannd import operations as ops
 from microgrannd.operations import Operation
-from microgrannd.printing.precedence import ANY, ATOM, COMPARISON, POWER, SIGN
+from microgrannd.printing.precedence import ANY, ATOM, COMPARISON, POWER, PRODUCT, SIGN, SUM
 
 _NOTHING: Final[Mapping[Any, Any]] = {}
 
@@ -76,6 +76,10 @@ def infix(symbol: str, precedence: int, associates: str = "left") -> Pattern:
     return Pattern(f"{{}} {symbol} {{}}", precedence, (left, right))
 
 
+times: Final = infix("*", PRODUCT)
+over: Final = infix("/", PRODUCT)
+
+
 def prefix(symbol: str) -> Pattern:
     """An operator before one operand. Another sign after it is in brackets: `--x` is a decrement in C."""
     return Pattern(symbol + "{}", SIGN, (POWER,))
@@ -94,6 +98,11 @@ def called(name: str, operands: Iterable[Expression]) -> Expression:
     return Expression(f"{{}}({', '.join(['{}'] * len(holes))})", ATOM, ((Expression(name), ATOM), *holes))
 
 
+# What Python and C write alike; and their comparisons.
+ARITHMETIC: Final[Mapping[Operation, Callable[..., Expression]]] = {
+    **{ops.add: infix("+", SUM), ops.sub: infix("-", SUM), ops.mul: times, ops.div: over},
+    **{ops.neg: prefix("-"), ops.square: lambda x: times(x, x), ops.stop_gradient: lambda x: x},
+}
 COMPARISONS: Final = {
     row: infix(row.symbol, COMPARISON, "neither")
     for row in (ops.less, ops.less_equal, ops.greater, ops.greater_equal, ops.equal, ops.not_equal)
