@@ -3,11 +3,50 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from microgrannd.engine import Value, topological_order
 from microgrannd.ground.terminal import table
 from microgrannd.operations import Operation
+
+Entry = TypeVar("Entry", bound=Any)  # a tuple of an operation, a scope and numbers; it has `seconds`
+
+
+class Breakdown(Generic[Entry]):
+    """Entries to be summed by operation and by scope, `depth` names deep."""
+
+    def __init__(self, kind: type[Entry], rows: Iterable[Entry]) -> None:
+        self._kind = kind
+        self.rows = sorted(rows, key=lambda row: -row.seconds)
+
+    def by_operation(self) -> list[Entry]:
+        """The slowest first."""
+        return self._summed(lambda row: (row.operation, ""))
+
+    def by_scope(self, depth: int | None = 1) -> list[Entry]:
+        """The slowest first; `depth` names deep, as `layer0` is 1 and None all."""
+        return self._summed(lambda row: ("", ".".join(row.scope.split(".")[:depth])))
+
+    def _summed(self, key: Callable[[Entry], tuple[str, str]]) -> list[Entry]:
+        groups = defaultdict(list)
+        for row in self.rows:
+            groups[key(row)].append(row)
+        return sorted((self._sum(*names, group) for names, group in groups.items()), key=lambda row: -row.seconds)
+
+    def _sum(self, operation: str, scope: str, rows: list[Entry]) -> Entry:
+        found: Entry = self._kind(operation, scope, *map(sum, zip(*[row[2:] for row in rows], strict=True)))
+        return found
+
+    def tables(self, header: list[str], cells: Callable[[Entry, Entry], list[str]]) -> str:
+        """By operation and, where there are scopes, by scope, with a last line for all."""
+        every = self._sum("", "", self.rows)
+        named = {"operation": [(row.operation, row) for row in self.by_operation()]}
+        if any(row.scope for row in self.rows):
+            named["scope"] = [(row.scope or "(none)", row) for row in self.by_scope()]
+        return "\n\n".join(
+            table([heading, *header], [[name, *cells(row, every)] for name, row in [*rows, ("all", every)]])
+            for heading, rows in named.items()
+        )
 
 
 class Share(NamedTuple):
@@ -15,9 +54,9 @@ class Share(NamedTuple):
 
     operation: str
     scope: str
-    nodes: int
-    forward: float
-    local_gradients: float
+    nodes: int = 0
+    forward: float = 0.0
+    local_gradients: float = 0.0
 
     @property
     def seconds(self) -> float:
@@ -25,8 +64,10 @@ class Share(NamedTuple):
         return self.forward + self.local_gradients
 
 
-class Profile:
+class Profile(Breakdown[Share]):
     """The nodes of a graph and what their arithmetic takes, in `shares`; prints as two tables.
+
+    They are those of `by_operation()` and `by_scope(depth=1)`, the slowest first.
 
     The times are those of the operations' own functions, called again on the numbers that the nodes were
     made from. What the engine does around them (making a node, ordering the graph, `+=`) is much the same
@@ -34,36 +75,19 @@ class Profile:
     """
 
     def __init__(self, shares: Iterable[Share]) -> None:
-        self.shares = sorted(shares, key=lambda share: -share.seconds)
+        super().__init__(Share, shares)
+        self.shares = self.rows
 
     @property
     def nodes(self) -> int:
         """How many nodes there are, leaves apart."""
         return sum(share.nodes for share in self.shares)
 
-    def by_operation(self) -> list[Share]:
-        """A share for each operation, the slowest first."""
-        return self._summed(lambda share: (share.operation, ""))
-
-    def by_scope(self, depth: int | None = 1) -> list[Share]:
-        """A share for each scope, the slowest first; `depth` names deep, as `layer0` is 1 and None all."""
-        return self._summed(lambda share: ("", ".".join(share.scope.split(".")[:depth])))
-
-    def _summed(self, key: Callable[[Share], tuple[str, str]]) -> list[Share]:
-        groups = defaultdict(list)
-        for share in self.shares:
-            groups[key(share)].append(share)
-        summed = [_sum(group, *names) for names, group in groups.items()]
-        return sorted(summed, key=lambda share: -share.seconds)
-
     def __repr__(self) -> str:
         return f"Profile({self.nodes} nodes, {len(self.by_operation())} operations)"
 
     def __str__(self) -> str:
-        operations = _table("operation", [(s.operation, s) for s in self.by_operation()])
-        if not any(share.scope for share in self.shares):
-            return operations
-        return f"{operations}\n\n" + _table("scope", [(s.scope or "(none)", s) for s in self.by_scope()])
+        return self.tables(["nodes", "forward µs", "local gradients µs", "share"], _cells)
 
 
 def profile(*ys: Value, repeats: int = 5) -> Profile:
@@ -91,19 +115,13 @@ def profile(*ys: Value, repeats: int = 5) -> Profile:
 
 def _share(operation: Operation, scope: str, nodes: list[Value], repeats: int) -> Share:
     inputs = [node.inputs for node in nodes]
-    forward = _quickest(operation.forward, inputs, repeats)
-    backward = _quickest(operation.local_gradients, [(*node.inputs, node.data) for node in nodes], repeats)
+    forward = quickest(operation.forward, inputs, repeats)
+    backward = quickest(operation.local_gradients, [(*node.inputs, node.data) for node in nodes], repeats)
     return Share(operation.name, scope, len(nodes), forward, backward)
 
 
-def _sum(shares: list[Share], operation: str = "", scope: str = "") -> Share:
-    nodes = sum(share.nodes for share in shares)
-    forward = sum(share.forward for share in shares)
-    return Share(operation, scope, nodes, forward, sum(share.local_gradients for share in shares))
-
-
-def _quickest(function: Callable[..., Any], arguments: list[tuple[float, ...]], repeats: int) -> float:
-    """Seconds for all the calls."""
+def quickest(function: Callable[..., Any], arguments: list[tuple[float, ...]], repeats: int) -> float:
+    """Seconds for all the calls, of several rounds the quickest: other programs only ever add to it."""
     times = []
     for _ in range(repeats):
         start = time.perf_counter()
@@ -113,11 +131,6 @@ def _quickest(function: Callable[..., Any], arguments: list[tuple[float, ...]], 
     return min(times)
 
 
-def _table(heading: str, named: list[tuple[str, Share]]) -> str:
-    total = _sum([share for _, share in named])
-    rows = []
-    for name, share in [*named, ("all", total)]:
-        times = [f"{seconds * 1e6:,.1f}" for seconds in (share.forward, share.local_gradients)]
-        part = f"{share.seconds / total.seconds:.0%}" if total.seconds else ""
-        rows.append([name, f"{share.nodes:,}", *times, part])
-    return table([heading, "nodes", "forward µs", "local gradients µs", "share"], rows)
+def _cells(share: Share, every: Share) -> list[str]:
+    times = [f"{seconds * 1e6:,.1f}" for seconds in (share.forward, share.local_gradients)]
+    return [f"{share.nodes:,}", *times, f"{share.seconds / every.seconds:.0%}" if every.seconds else ""]

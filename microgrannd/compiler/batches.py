@@ -25,12 +25,10 @@ class Batch(NamedTuple):
     arrays: tuple[bool, ...]  # which arguments came as one array
 
     def first(self) -> list[float]:
-        """The numbers of the first sample; zeros where there is none."""
         return [float(column[0]) if self.length else 0.0 for column in self.columns]
 
 
 def holds_array(argument: Any) -> bool:
-    """Whether there is an array with at least one axis in it."""
     return argument.__class__ is not float and any(map(_has_samples, items(argument)))
 
 
@@ -40,7 +38,6 @@ def whole_shape(argument: Any) -> Shape:
 
 
 def is_sample(argument: Any, shape: Shape) -> bool:
-    """Whether an argument that may hold arrays is one sample of this shape."""
     if is_array(argument):
         return bool(argument.shape == dimensions(shape))
     if isinstance(argument, list | tuple | dict):
@@ -56,10 +53,7 @@ def nested(lengths: Sequence[int]) -> Shape:
     >>> print(nested([2, 3]))
     list of 2 (list of 3 (a number))
     """
-    shape = SCALAR
-    for size in reversed(lengths):
-        shape = Shape(list, (), (shape,) * size)
-    return shape
+    return Shape(list, (), (nested(lengths[1:]),) * lengths[0]) if lengths else SCALAR
 
 
 def batch(arguments: Sequence[Any]) -> Batch:
@@ -91,19 +85,17 @@ def samples(arguments: Sequence[Any]) -> Batch:
             part = batch([regular])
             shapes += part.shapes
             columns += part.columns
-            continue
-        shape = shape_of(_as_nest(argument[0])) if count else SCALAR
-        rows = [_row(sample, shape, i) for i, sample in enumerate(argument)]
-        shapes.append(shape)
-        columns += [list(column) for column in zip(*rows, strict=True)] if rows else [[]]
+        else:
+            shapes.append(shape_of(_as_nest(argument[0])) if count else SCALAR)
+            rows = [_row(sample, shapes[-1], i) for i, sample in enumerate(argument)]
+            columns += [list(column) for column in zip(*rows, strict=True)] if rows else [[]]
     return Batch(tuple(shapes), columns, count, tuple(map(is_array, arguments)))
 
 
 def ends(columns: Sequence[Any]) -> list[Any]:
-    """The first and the last sample of each column. All samples of lists are checked to have one shape."""
     for column in columns:
         if not is_array(column):
-            samples([column])
+            samples([column])  # which checks that all of them have one shape
     return [column[[0, -1]] if is_array(column) else [column[0], column[-1]] for column in columns]
 
 
@@ -117,17 +109,14 @@ def rows_of(columns: Sequence[Any], shapes: Sequence[Shape]) -> list[Any]:
 
     rows = []
     for column, shape in zip(columns, shapes, strict=True):
-        if not shape.size:
-            continue
-        if is_array(column) and column.dtype.kind in "fiub":
+        if shape.size and is_array(column) and column.dtype.kind in "fiub":
             rows.append(column.reshape(len(column), shape.size))
-        else:
+        elif shape.size:
             rows.append(numpy.stack([numpy.asarray(one, dtype=float) for one in samples([column]).columns], axis=1))
     return rows
 
 
 def chosen(array: Any, rows: Any) -> Any:
-    """Rows of an array, by a slice or a list of positions."""
     if isinstance(rows, slice) or not (array.flags.c_contiguous and array.flags.aligned):
         return array[rows]
     return array.take(rows, 0)  # several times as fast, but it would copy an array whose rows have gaps
@@ -135,7 +124,7 @@ def chosen(array: Any, rows: Any) -> Any:
 
 def in_parts(columns: Sequence[Any]) -> Iterator[Sequence[Any]]:
     """The samples in turn, in parts of PART numbers where all columns are arrays; else all at once."""
-    if not all(is_array(column) and column.ndim for column in columns) or len(set(map(len, columns))) != 1:
+    if not all(map(_has_samples, columns)) or len(set(map(len, columns))) != 1:
         yield columns
         return
     count = len(columns[0])
@@ -147,8 +136,8 @@ def in_parts(columns: Sequence[Any]) -> Iterator[Sequence[Any]]:
 def space_for(shapes: Sequence[Shape], as_arrays: Sequence[bool], length: int) -> tuple[list[Any], list[Column]]:
     """Space for results of these shapes: a nest of arrays for each, and all their columns in order.
 
-    A nest that has the form of lists becomes one array where asked for. All lie in one block, since one large block
-    is allocated faster than many, and are long enough for eight samples, as native code needs it.
+    All lie in one block, which is allocated faster than many, and are long enough for eight samples, as native code
+    needs it. A nest that has the form of lists becomes one array where asked for.
     """
     import numpy
 
@@ -158,8 +147,7 @@ def space_for(shapes: Sequence[Shape], as_arrays: Sequence[bool], length: int) -
     for shape, as_array in zip(shapes, as_arrays, strict=True):
         part = block[start : start + rows * shape.size]
         start += len(part)
-        lengths = dimensions(shape) if as_array else None
-        if lengths:
+        if as_array and (lengths := dimensions(shape)):
             nests.append(part.reshape(rows, *lengths)[:length])
             columns += list(part.reshape(rows, -1).T)
         else:

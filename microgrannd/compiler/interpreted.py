@@ -21,8 +21,6 @@ class Kernel(Protocol):
 
 
 class PythonKernel:
-    """The source on floats, sample by sample."""
-
     def __init__(self, plan: Plan, wanted: Wanted, *, guarded: bool = False) -> None:
         self.function = plan.source(wanted, guarded=guarded).compiled()
         self.grouped = wanted not in ("values", "curvature")  # it returns a value and a tuple of gradients

@@ -1,9 +1,8 @@
 """The tapes of one trace: values, gradients by the inputs, gradients by the parameters.
 
-Each is made when it is first asked for. The gradients come in two forms. The plain one, which is printed, leaves out
-the guards that only infinite or overflowing numbers need: an upstream gradient of zero that meets an infinite local
-gradient gives NaN there, and the NaN reaches a result. The guarded one is eager mode in every case. Native code always
-runs it, since it costs nothing there; the other backends only where the plain one gives a NaN.
+The gradients come in two forms. The plain one, which is printed, leaves out the guards that only infinite or
+overflowing numbers need, where it gives a NaN that reaches a result. The guarded one is eager mode in every case.
+Native code always runs it, since it costs nothing there; the other backends only where the plain one gives a NaN.
 """
 
 import gc
@@ -11,6 +10,7 @@ import math
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 from typing import Any, Literal
 
 from microgrannd.compiler.tape.simplify import reassociate, simplify
@@ -20,15 +20,12 @@ from microgrannd.compiler.text.python_source import Source, python_source
 from microgrannd.engine import number_of
 from microgrannd.ground.nests import Shape, builder
 
+# The values alone; the value and its gradient by these leaves; the second derivatives by the inputs, row by row.
 Wanted = Literal["values", "inputs", "parameters", "all", "curvature"]
 
 
 class Plan:
-    """One trace and what is made of it.
-
-    What may be wanted: the values alone; the value and its gradient by the inputs, by the parameters or by all
-    leaves; or the second derivatives by the inputs, row by row.
-    """
+    """One trace and what is made of it when it is first asked for."""
 
     def __init__(self, trace: Trace, *, reassociate: bool = False) -> None:
         self.trace = trace
@@ -47,11 +44,9 @@ class Plan:
         return "parameters" if self.trace.parameters else "inputs"
 
     def numbers(self) -> list[float]:
-        """The parameters' numbers as they are now."""
         return list(map(number_of, self.trace.parameters))
 
     def arranged(self, flat: Sequence[Any]) -> tuple[Any, ...]:
-        """The gradients by the scalars of the arguments, as a nest for each argument."""
         return tuple([build(flat, start) for build, start in zip(self._arrange, self.starts, strict=False)])
 
     def tape(self, wanted: Wanted, *, guarded: bool = False) -> Tape:
@@ -62,7 +57,6 @@ class Plan:
             return self._tapes[key]
 
     def leaves(self, wanted: Wanted) -> range:
-        """The leaves by which the gradients are taken."""
         trace = self.trace.tape
         inputs = len(trace.inputs)
         if wanted in ("values", "curvature"):
@@ -70,9 +64,7 @@ class Plan:
         return range(inputs if wanted == "parameters" else 0, inputs if wanted == "inputs" else trace.leaves)
 
     def source(self, wanted: Wanted, *, guarded: bool = False) -> Source:
-        """The tape as Python text: the values, then the gradients as a tuple."""
-        tape, of = self.tape(wanted, guarded=guarded), self.leaves(wanted)
-        name = self.trace.name
+        tape, of, name = self.tape(wanted, guarded=guarded), self.leaves(wanted), self.trace.name
         if wanted in ("values", "curvature"):
             text = "value" if wanted == "values" else "second derivatives"
             return python_source(name, tape, f"The {text} of {name}.", [len(tape.outputs)])
@@ -100,10 +92,7 @@ class Plan:
 
 def starts_of(shapes: Sequence[Shape]) -> list[int]:
     """Where each argument's scalars start in the flat list of all, and where the last end."""
-    starts = [0]
-    for shape in shapes:
-        starts.append(starts[-1] + shape.size)
-    return starts
+    return list(accumulate([shape.size for shape in shapes], initial=0))
 
 
 @contextmanager

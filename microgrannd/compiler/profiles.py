@@ -6,10 +6,10 @@ import ast
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from types import CodeType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from microgrannd.calculus.profiling import Breakdown, quickest
 from microgrannd.compiler.arrays.libraries import library as array_library
 from microgrannd.compiler.batches import Batch
 from microgrannd.compiler.plan import Plan
@@ -26,9 +26,9 @@ class Part(NamedTuple):
 
     operation: str
     scope: str
-    forward: int
-    backward: int
-    seconds: float
+    forward: int = 0
+    backward: int = 0
+    seconds: float = 0.0
 
 
 class TimedLine(NamedTuple):
@@ -36,8 +36,9 @@ class TimedLine(NamedTuple):
     seconds: float
 
 
-class ProgramProfile:
-    """What a program is made of and what that takes; prints as tables.
+class ProgramProfile(Breakdown[Part]):
+    """What a program is made of and what that takes; prints as tables, those of `by_operation()` and
+    `by_scope(depth=1)`, the slowest first; `depth` names deep, as `layer0` is 1 and None all.
 
     A program on arrays has `lines`: those of `matrix_source`, each run on its own by the array library, or by
     NumPy where `call` is one of native loops. Any other has `parts`: its instructions, counted by operation and
@@ -50,7 +51,8 @@ class ProgramProfile:
     def __init__(self, backend: str, call: float, parts: Iterable[Part] = (), lines: Iterable[TimedLine] = ()) -> None:
         self.backend = backend
         self.call = call
-        self.parts = sorted(parts, key=lambda part: -part.seconds)
+        super().__init__(Part, parts)
+        self.parts = self.rows
         self.lines = list(lines)
 
     @property
@@ -58,66 +60,38 @@ class ProgramProfile:
         """How many there are, forward and backward; none where the program runs on arrays."""
         return sum(part.forward + part.backward for part in self.parts)
 
-    def by_operation(self) -> list[Part]:
-        """A part for each operation, the slowest first."""
-        return self._summed(lambda part: (part.operation, ""))
-
-    def by_scope(self, depth: int | None = 1) -> list[Part]:
-        """A part for each scope, the slowest first; `depth` names deep, as `layer0` is 1 and None all."""
-        return self._summed(lambda part: ("", ".".join(part.scope.split(".")[:depth])))
-
-    def _summed(self, key: Callable[[Part], tuple[str, str]]) -> list[Part]:
-        groups = defaultdict(list)
-        for part in self.parts:
-            groups[key(part)].append(part)
-        return sorted((_sum(group, *names) for names, group in groups.items()), key=lambda part: -part.seconds)
-
     def __repr__(self) -> str:
         size = f"{len(self.lines)} lines" if self.lines else f"{self.instructions} instructions"
         return f"ProgramProfile({size}, backend={self.backend!r})"
 
     def __str__(self) -> str:
         whole = f"one call ({self.backend}): {self.call * 1e6:,.1f} µs"
-        if self.lines:
-            return f"{_lines_table(self.lines)}\n\n{whole}"
-        tables = [_parts_table("operation", [(part.operation, part) for part in self.by_operation()])]
-        if any(part.scope for part in self.parts):
-            tables.append(_parts_table("scope", [(part.scope or "(none)", part) for part in self.by_scope()]))
-        return "\n\n".join([*tables, whole])
+        return f"{_lines_table(self.lines) if self.lines else self.tables(_HEADER, _cells)}\n\n{whole}"
 
 
 def profile_of_lines(
     plan: Plan, backend: str, call: Callable[[], object], given: Batch, repeats: int
 ) -> ProgramProfile:
-    """The profile of straight lines, Python or native, which `call` runs on a batch."""
-    _check_samples(given)
     call()  # what is compiled at the first call is not counted
     parts = parts_of(plan.tape(plan.shown), given.first(), plan.numbers(), repeats)
-    return ProgramProfile(backend, quickest(call, repeats), parts)
+    return ProgramProfile(backend, quickest(call, [()], repeats), parts)
 
 
 def profile_on_arrays(plan: Plan, kernel: ArrayKernel, backend: str, given: Batch, repeats: int) -> ProgramProfile:
-    _check_samples(given)
     over_batch = plan.shown == "parameters"
     matrices, whole = kernel.compiled(over_batch=over_batch)
     arguments = kernel.arguments(given.columns, plan.numbers(), given.length, over_batch=over_batch)
     with kernel.library.mode():
-        run = partial(_run, whole, [kernel.library.xp, *arguments])
-        run()
-        seconds = quickest(run, repeats)
+        given_once = [(whole, kernel.library.xp, *arguments)]
+        _run(*given_once[0])
+        seconds = quickest(_run, given_once, repeats)
     library = array_library("numpy") if backend == "native" else kernel.library  # loops have no lines to stop at
     with library.mode():
         lines = lines_of(matrices.function(library), matrices.source.code, [library.xp, *arguments], repeats)
     return ProgramProfile(backend, seconds, lines=lines)
 
 
-def _check_samples(given: Batch) -> None:
-    if not given.length:
-        raise ValueError("profile runs the program on at least one sample, got none.")
-
-
 def parts_of(tape: Tape, inputs: Sequence[float], parameters: Sequence[float], repeats: int) -> list[Part]:
-    """The tape's instructions by operation and scope, each timed on the numbers of this run."""
     values = [*inputs, *parameters]
     groups: dict[tuple[Operation, str], list[tuple[int, tuple[float, ...]]]] = defaultdict(list)
     for k, ((operation, operands), scope) in enumerate(zip(tape.instructions, scopes(tape), strict=True)):
@@ -127,14 +101,9 @@ def parts_of(tape: Tape, inputs: Sequence[float], parameters: Sequence[float], r
     parts = []
     for (operation, scope), members in groups.items():
         forward = sum(k < tape.forward for k, _ in members)
-        seconds = quickest(partial(_forward, operation, [numbers for _, numbers in members]), repeats)
+        seconds = quickest(operation.forward, [numbers for _, numbers in members], repeats)
         parts.append(Part(operation.name, scope, forward, len(members) - forward, seconds))
     return parts
-
-
-def _forward(operation: Operation, given: Iterable[tuple[float, ...]]) -> None:
-    for numbers in given:
-        operation.forward(*numbers)
 
 
 def scopes(tape: Tape) -> list[str]:
@@ -143,20 +112,19 @@ def scopes(tape: Tape) -> list[str]:
     The gradient of a node belongs where the node does, and what has no name of its own where it is used.
     """
     scopes: dict[int, str] = {}
-    for v in range(tape.leaves + len(tape.instructions) - 1, tape.leaves - 1, -1):
-        label = tape.labels.get(v)
-        k = v - tape.leaves
-        if label is not None:
-            scopes[v] = label.removeprefix("d_").rpartition(".")[0]
+    variables, backward = range(tape.leaves, tape.leaves + len(tape.instructions)), tape.leaves + tape.forward
+    for v in reversed(variables):
+        if v in tape.labels:
+            scopes[v] = tape.labels[v].removeprefix("d_").rpartition(".")[0]
         scope = scopes.setdefault(v, "")
-        for x in tape.instructions[k].operands:
-            if isinstance(x, int) and k >= tape.forward and x >= tape.leaves + tape.forward:
-                scopes.setdefault(x, scope)
-    return [scopes[v] for v in range(tape.leaves, tape.leaves + len(tape.instructions))]
+        if v >= backward:
+            for x in tape.instructions[v - tape.leaves].operands:
+                if isinstance(x, int) and x >= backward:
+                    scopes.setdefault(x, scope)
+    return [scopes[v] for v in variables]
 
 
 def lines_of(function: Any, code: str, arguments: Sequence[Any], repeats: int) -> list[TimedLine]:
-    """The statements of an array function, run one by one on these arguments; each one's quickest time."""
     [definition] = ast.parse(code).body
     assert isinstance(definition, ast.FunctionDef)
     names = [argument.arg for argument in definition.args.args]
@@ -174,24 +142,13 @@ def lines_of(function: Any, code: str, arguments: Sequence[Any], repeats: int) -
     return [TimedLine(text, seconds) for text, seconds in zip(texts, best, strict=True)]
 
 
-def quickest(function: Callable[[], object], repeats: int) -> float:
-    """Seconds for one call, of several the quickest: other programs only ever add to it."""
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return min(times)
-
-
 def _runnable(statement: ast.Assign | ast.Return) -> CodeType:
-    """The statement by itself; its value is called `_` too."""
     targets = [*(statement.targets if isinstance(statement, ast.Assign) else []), ast.Name("_", ast.Store())]
     assignment = ast.Assign(targets, statement.value or ast.Constant(None))
     return compile(ast.fix_missing_locations(ast.Module([assignment], [])), "<line>", "exec")
 
 
-def _run(function: Callable[..., Any], arguments: Sequence[Any]) -> None:
+def _run(function: Callable[..., Any], *arguments: Any) -> None:
     _finished(function(*arguments))
 
 
@@ -202,18 +159,11 @@ def _finished(thing: Any) -> None:
             part.block_until_ready()
 
 
-def _sum(parts: list[Part], operation: str = "", scope: str = "") -> Part:
-    forward, backward = sum(part.forward for part in parts), sum(part.backward for part in parts)
-    return Part(operation, scope, forward, backward, sum(part.seconds for part in parts))
+_HEADER: Final = ["forward", "backward", "in Python µs", "share"]
 
 
-def _parts_table(heading: str, named: list[tuple[str, Part]]) -> str:
-    total = _sum([part for _, part in named])
-    rows = [
-        [name, f"{part.forward:,}", f"{part.backward:,}", *_time(part.seconds, total.seconds)]
-        for name, part in [*named, ("all", total)]
-    ]
-    return table([heading, "forward", "backward", "in Python µs", "share"], rows)
+def _cells(part: Part, every: Part) -> list[str]:
+    return [f"{part.forward:,}", f"{part.backward:,}", *_time(part.seconds, every.seconds)]
 
 
 def _lines_table(lines: list[TimedLine]) -> str:

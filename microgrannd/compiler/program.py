@@ -162,8 +162,7 @@ class Program:
 
         batches = Batches(data, epochs, batch_size=batch_size, replace=replace, seed=seed)
         run = training(self, batches, optimizer, epochs) if epochs else ByBatch(self.backward, batches, optimizer)
-        options: dict[str, Any] = {"schedule": schedule, "callbacks": callbacks, "progress": progress}
-        return train(run, batches, optimizer, epochs=epochs, **options)
+        return train(run, batches, optimizer, epochs=epochs, schedule=schedule, callbacks=callbacks, progress=progress)
 
     def trace(self, *arguments: Any) -> Program:
         """Trace for arguments like these now rather than at the first call."""
@@ -184,10 +183,7 @@ class Program:
 
     @property
     def python_source(self) -> str:
-        """The program as a Python function of its own: forward lines, then backward lines.
-
-        The gradients are those by the parameters or, where there are none, by the inputs.
-        """
+        """The `tape` as a Python function of its own: forward lines, then backward lines."""
         plan = self.runtime.traced()
         return str(plan.source(plan.shown))
 
@@ -208,10 +204,7 @@ class Program:
         return kernel.matrix_function(over_batch=plan.shown == "parameters").source
 
     def to_c(self, path: str | os.PathLike[str]) -> None:
-        """Write the program as C: `path` with the value, its gradients and the parameters, and a header beside it.
-
-        The file is C99 and needs nothing but its library.
-        """
+        """Write the program as C99: `path` with the value, its gradients and the parameters, and a header beside it."""
         plan, file = self.runtime.traced(), Path(path)
         header = file.with_suffix(".h")
         gradients = plan.tape("all") if plan.trace.result.kind is None else None
@@ -221,10 +214,7 @@ class Program:
 
     @property
     def llvm_ir(self) -> str:
-        """LLVM's assembly of the straight-line batch kernel that sums the value and its gradients.
-
-        `backward` runs it, unless the program runs on arrays.
-        """
+        """LLVM's assembly of the kernel with which `backward` sums a batch, unless the program runs on arrays."""
         plan = self.runtime.traced()
         return kernel_source(plan.tape(plan.shown, guarded=True), "total")
 
@@ -247,6 +237,8 @@ class Program:
         else:
             plan, sample = runtime.sample(arguments)
             given = Batch(plan.trace.shapes, [[x] for x in sample], 1, ())
+        if not given.length:
+            raise ValueError("profile runs the program on at least one sample, got none.")
         calls: dict[Wanted, Callable[[], object]] = {
             "values": lambda: self(*arguments),
             "inputs": lambda: self.value_and_gradients(*arguments),

@@ -30,8 +30,6 @@ _LONGEST_DIRECT: Final = 8000  # operands; beyond them the time that ctypes take
 
 @dataclass(frozen=True)
 class Options:
-    """How a program is to be compiled; the arguments of `compile`."""
-
     backend: str = "auto"
     reassociate: bool = False
     float32: bool = False
@@ -42,15 +40,12 @@ class Options:
         if self.backend not in BACKENDS:
             raise ValueError(f"backend is one of {', '.join(BACKENDS)}; got {self.backend!r}.")
         if self.float32 and self.backend not in ARRAY_BACKENDS:
-            only = ", ".join(ARRAY_BACKENDS)
-            raise ValueError(f"float32 is for the backends {only}; got backend={self.backend!r}.")
+            raise ValueError(f"float32 is for {', '.join(ARRAY_BACKENDS)}; got backend={self.backend!r}.")
         if self.threads < 1:
             raise ValueError(f"threads is at least 1, got {self.threads}.")
 
 
 class Runtime:
-    """The plans of a function, by the structure of its arguments, and the kernels that run them."""
-
     def __init__(self, function: Callable[..., Any] | None, options: Options) -> None:
         self.function = function
         self.options = options
@@ -68,16 +63,14 @@ class Runtime:
         """The arguments as a batch; None where they are one sample, in arrays too if its structure is known."""
         if not any(map(holds_array, arguments)):
             return None
-        for shapes in self.plans:
-            if len(shapes) == len(arguments) and all(map(is_sample, arguments, shapes)):
-                return None
+        if any(len(shapes) == len(arguments) and all(map(is_sample, arguments, shapes)) for shapes in self.plans):
+            return None
         given = batch(arguments)
         plan = self.plan(given.shapes, given.first())
         refuse_batch(plan.trace, self.function, given)
         return plan, given
 
     def sample(self, arguments: Sequence[Any]) -> tuple[Plan, list[float]]:
-        """The arguments as one sample: its plan and its numbers."""
         numbers = [x if x.__class__ is float else as_float(x) for argument in arguments for x in leaves(argument)]
         plan = self.plan(tuple(map(whole_shape, arguments)), numbers)
         refuse_sample(plan.trace, self.function, numbers, arguments)
@@ -85,8 +78,7 @@ class Runtime:
 
     def plan(self, shapes: tuple[Shape, ...], numbers: Sequence[float]) -> Plan:
         """The plan for arguments of these shapes; a new one is traced with these numbers."""
-        plan = self.plans.get(shapes)
-        if plan is not None:
+        if plan := self.plans.get(shapes):
             return plan
         if self.function is None:
             known = " or ".join(map(_listed, self.plans)) or "nothing: it was pickled before it was traced"
@@ -108,7 +100,6 @@ class Runtime:
             return self.latest
 
     def traced(self) -> Plan:
-        """The plan that was traced last."""
         if self.latest is None:
             raise TracingError(
                 "The program has not been traced yet: call it once, or program.trace(*arguments) with arguments "
@@ -118,12 +109,11 @@ class Runtime:
 
     def kernel(self, plan: Plan, wanted: Wanted) -> Kernel:
         key = (id(plan), wanted)
-        kernel = self._kernels.get(key)
-        if kernel is None:
-            with self.lock:
-                kernel = self._kernels.get(key) or self._compiled(plan, wanted)
-                self._kernels[key] = kernel
-        return kernel
+        if kernel := self._kernels.get(key):
+            return kernel
+        with self.lock:
+            self._kernels[key] = self._kernels.get(key) or self._compiled(plan, wanted)
+            return self._kernels[key]
 
     def array_kernel(self, plan: Plan, wanted: Wanted, *, guarded: bool = False) -> Any:
         """The kernel of a plan that runs on arrays, or the one with guards that is run after a NaN."""
@@ -186,12 +176,12 @@ class Runtime:
                 return None
             tape = plan.tape(wanted, guarded=True)
             result = plan.trace.result if wanted == "values" else None
-            if work(tape) <= _LONGEST_DIRECT and (
-                function := fast_function(tape, plan.trace.shapes, result, plan.trace.parameters, otherwise)
-            ):
+            if work(tape) > _LONGEST_DIRECT:
+                return None
+            function = fast_function(tape, plan.trace.shapes, result, plan.trace.parameters, otherwise)
+            if function:
                 self._direct[wanted] = function
-                return function[0]
-            return None
+            return function and function[0]
 
 
 def _listed(shapes: Sequence[Shape]) -> str:

@@ -20,7 +20,6 @@ from microgrannd.operations import TABLE, Operation, contributed
 
 
 def explanation_of(operation: Operation) -> str:
-    """The sentence, the inputs with their defaults, the derivatives, the awkward points."""
     given = zip_longest(operation.inputs, operation.defaults)
     inputs = ", ".join(name if default is None else f"{name}={default:g}" for name, default in given)
     told = operation.about.replace(": ", ", ", 1) or "an operation of your own"
@@ -58,7 +57,6 @@ def awkward_points(operation: Operation) -> Iterator[str]:
 
 
 def number(x: float) -> str:
-    """A number as people write it."""
     return {math.inf: "∞", -math.inf: "−∞"}.get(x, f"{x:.6g}").replace("-", "−").replace("nan", "NaN")
 
 

@@ -23,7 +23,6 @@ def local_gradients_in_words(node: Any) -> tuple[str, ...]:
 
 
 def in_words(node: Any) -> str:
-    """What a node computed from what, for messages: `y = exp(x=2.0)`."""
     inputs = [f"{p.label}={x!r}" if p.label else repr(x) for p, x in zip(node.parents, node.inputs, strict=True)]
     shown = inputs if len(inputs) <= 8 else [*inputs[:8], f"... {len(inputs) - 8} more"]
     return f"{node.label + ' = ' if node.label else ''}{node.op.name}({', '.join(shown)})"

@@ -46,22 +46,17 @@ class Step(NamedTuple):
 
 
 def observed(node: Any) -> Any:
-    """A new node as the modes that are open here want it."""
     now = modes.now()
     if not now.recording and now.trace is None:
         return type(node)(node._data)
     node._origin = modes.origin(now)
     if now.trace is not None:
-        return _traced(node, now.trace, now.recording)
+        now.trace.append(node)
+        # Where nothing is recorded, the node stays in the trace, and gradients stop at it.
+        return node if now.recording or node.op is operations.stop_gradient else operations.stop_gradient(node)
     if now.detecting and not math.isfinite(node._data):
         raise AnomalyError(f"{notation.in_words(node)} gave {node._data}{notation.place_in_words(node)}.")
     return node
-
-
-def _traced(node: Any, trace: list[Any], recording: bool) -> Any:
-    """The node, kept in the trace; where nothing is recorded, gradients stop at it instead."""
-    trace.append(node)
-    return node if recording or node.op is operations.stop_gradient else operations.stop_gradient(node)
 
 
 def stop_at_anomalies(steps: Iterable[Step]) -> None:

@@ -50,7 +50,7 @@ def topological_order(*roots: Node, leaves: bool = True) -> list[Node]:
 
 
 def started(root: Node, upstream: float) -> list[Node]:
-    """The nodes of `topological_order(root, leaves=False)`, for `backward()`: all gradients 0, the root's `upstream`.
+    """`topological_order(root, leaves=False)` for `backward()`: all gradients 0, the root's `upstream`.
 
     Since that writes on the nodes anyway, a mark on each that was visited serves, which costs half as much as a set.
     """

@@ -70,10 +70,7 @@ _traces = 0
 
 @contextmanager
 def tracing_user_code(kind: type) -> Iterator[list[Any]]:
-    """`modes.tracing` of a user's function: Values, which are of this `kind`, are not to be hashed meanwhile.
-
-    At other times they hash as any object, in no time; so the class has the careful hash only while it is needed.
-    """
+    """`modes.tracing` of a user's function. Values, which are of this `kind`, are hashed with care meanwhile."""
     global _traces
     with _hashing:
         _traces += 1

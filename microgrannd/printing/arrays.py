@@ -7,24 +7,22 @@ from typing import Final
 from microgrannd import operations as ops
 from microgrannd.operations import Operation
 from microgrannd.printing.precedence import ANY, ATOM, MATRIX, POWER, PRODUCT, SIGN, SUM
-from microgrannd.printing.printer import COMPARISONS, Dialect, Expression, Pattern, called, chain, infix
+from microgrannd.printing.printer import COMPARISONS, Dialect, Expression, Pattern, called, chain, over, times
 from microgrannd.printing.python import python_number
 
 matrix_product: Final = Pattern("{} @ {}", MATRIX, (MATRIX, SIGN))
 _swapped: Final = Pattern("xp.swapaxes({}, 1, 2)", ATOM, (ANY,))
-_times: Final = infix("*", PRODUCT)
 
 
 def _number(x: float) -> Expression:
     written = python_number(x)
-    return (
-        written if math.isfinite(x) else written._replace(template=("-" * (x < 0)) + f"xp.{'nan' if x != x else 'inf'}")
-    )
+    name = written.template.replace("inf", "xp.inf").replace("nan", "xp.nan")
+    return written._replace(template=name)
 
 
 def _contribution(upstream: Expression, local: Expression) -> Expression:
     """A product in which an upstream of zero wins."""
-    return Expression("xp.where({} == 0, 0.0, {})", ATOM, ((upstream, SUM), (_times(upstream, local), ANY)))
+    return Expression("xp.where({} == 0, 0.0, {})", ATOM, ((upstream, SUM), (times(upstream, local), ANY)))
 
 
 def _call(name: str, operation: Operation, operands: Sequence[Expression]) -> Expression:
@@ -35,7 +33,7 @@ ARRAYS: Final = Dialect(
     number=_number,
     templates={
         **{row: Pattern(f"1.0 * ({{}} {row.symbol} {{}})", PRODUCT, (SUM, SUM)) for row in COMPARISONS},
-        ops.div: infix("/", PRODUCT),
+        ops.div: over,
         ops.sigmoid: Pattern("1 / (1 + xp.exp(-{}))", PRODUCT, (POWER,)),
         ops.where: Pattern("xp.where({} != 0, {}, {})", ATOM, (SUM, ANY, ANY)),
         ops.contribution: _contribution,
@@ -50,7 +48,6 @@ def flag(operation: Operation, operands: Sequence[Expression]) -> Expression | N
 
 
 def product(factors: Sequence[Expression]) -> Expression:
-    """Their product, element by element."""
     return chain("*", PRODUCT, factors)
 
 
@@ -74,21 +71,18 @@ def total(terms: Sequence[tuple[float, Expression]], constant: Expression | None
 
 
 def _scaled(c: float, x: Expression) -> Expression:
-    return x if c == 1.0 else _times(_number(c), x)
+    return x if c == 1.0 else times(_number(c), x)
 
 
 def summed(x: Expression, axis: int, *, keep: bool = False) -> Expression:
-    """The sum along an axis."""
     return Expression(f"xp.sum({{}}, {axis}{', keepdims=True' if keep else ''})", ATOM, ((x, ANY),))
 
 
 def listed(elements: Sequence[Expression]) -> Expression:
-    """A list of arrays."""
     return Expression(f"[{', '.join(['{}'] * len(elements))}]", ATOM, tuple((x, ANY) for x in elements))
 
 
 def with_suffix(x: Expression, suffix: str) -> Expression:
-    """An index, an attribute or a method of an array."""
     return Expression(f"{{}}{suffix}", ATOM, ((x, ATOM),))
 
 
@@ -98,7 +92,6 @@ def indexed(x: Expression, axes: str, positions: Expression) -> Expression:
 
 
 def transposed(x: Expression) -> Expression:
-    """A matrix transposed."""
     return x.holes[0][0] if x.template == "{}.T" else with_suffix(x, ".T")
 
 
@@ -108,5 +101,4 @@ def transposed_each(x: Expression) -> Expression:
 
 
 def multiplies_matrices(x: Expression) -> bool:
-    """Whether there is a matrix product in it."""
     return any(part.template == matrix_product.template for part in x.parts())

@@ -7,11 +7,9 @@ from typing import Final
 
 from microgrannd import operations as ops
 from microgrannd.operations import Operation
-from microgrannd.printing.precedence import CHOICE, COMPARISON, PRODUCT, SIGN, SUM
-from microgrannd.printing.printer import COMPARISONS, Dialect, Expression, Names, Pattern, called, chain, infix, prefix
+from microgrannd.printing.precedence import CHOICE, COMPARISON, SIGN, SUM
+from microgrannd.printing.printer import ARITHMETIC, COMPARISONS, Dialect, Expression, Names, Pattern, called, chain
 
-_times: Final = infix("*", PRODUCT)
-_over: Final = infix("/", PRODUCT)
 _LIBRARY: Final = """
     exp exp2 expm1 log log2 log10 log1p pow sqrt cbrt hypot sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh
     atanh erf erfc floor ceil
@@ -74,7 +72,7 @@ def _sum(*xs: Expression) -> Expression:
 def _dot(*xs: Expression) -> Expression:
     size = len(xs) // 2
     start = xs[-1] if len(xs) % 2 else _number(0.0)
-    return chain("+", SUM, [start, *map(_times, xs[:size], xs[size : 2 * size])])
+    return chain("+", SUM, [start, *map(ARITHMETIC[ops.mul], xs[:size], xs[size : 2 * size])])
 
 
 def _refused(name: str, operation: Operation, operands: Sequence[Expression]) -> Expression:
@@ -97,14 +95,12 @@ _TEMPLATES: Final[dict[Operation, Callable[..., Expression]]] = {
     **{operation: _function(f"mg_{operation.name}") for operation in DEFINITIONS},
     **{row: Pattern(f"(double)({{}} {row.symbol} {{}})", SIGN, (SUM, SUM)) for row in COMPARISONS},
     ops.abs: _function("fabs"),
-    **{ops.add: infix("+", SUM), ops.sub: infix("-", SUM), ops.mul: _times, ops.div: _over, ops.neg: prefix("-")},
-    ops.square: lambda x: _times(x, x),
-    ops.stop_gradient: lambda x: x,
+    **ARITHMETIC,
     ops.where: Pattern("{} != 0 ? {} : {}", CHOICE, (SUM, COMPARISON, CHOICE)),
     ops.maximum: Pattern("{0} > {1} || {0} != {0} ? {0} : {1}", CHOICE, (SUM, SUM)),  # fmax would drop a NaN
     ops.minimum: Pattern("{0} < {1} || {0} != {0} ? {0} : {1}", CHOICE, (SUM, SUM)),
     ops.sum: _sum,
-    ops.mean: lambda *xs: _over(_sum(*xs), _number(float(len(xs)))),
+    ops.mean: lambda *xs: ARITHMETIC[ops.div](_sum(*xs), _number(float(len(xs)))),
     ops.dot: _dot,
 }
 C: Final = Dialect(number=_number, templates=_TEMPLATES, call=_refused, comments=("/* ", " */"))

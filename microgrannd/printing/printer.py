@@ -15,7 +15,7 @@ from unicodedata import normalize
 
 from microgrannd import operations as ops
 from microgrannd.operations import Operation
-from microgrannd.printing.precedence import ANY, ATOM, COMPARISON, POWER, SIGN
+from microgrannd.printing.precedence import ANY, ATOM, COMPARISON, POWER, PRODUCT, SIGN, SUM
 
 _NOTHING: Final[Mapping[Any, Any]] = {}
 
@@ -44,19 +44,16 @@ class Expression(NamedTuple):
         return text if self.precedence >= least else f"({text})"
 
     def parts(self) -> Iterator[Expression]:
-        """The expression and all that it is made of."""
         yield self
         for part, _ in self.holes:
             yield from part.parts()
 
     def resolved(self, named: Mapping[Any, Expression]) -> Expression:
-        """The same with all that is `named` in its place."""
         if self.of in named:
             return named[self.of].resolved(named)
         return self._replace(holes=tuple([(part.resolved(named), least) for part, least in self.holes]))
 
     def flat(self) -> Expression:
-        """The same as an expression that has forgotten what it is made of."""
         return Expression(self.text(), self.precedence, of=self.of)
 
 
@@ -69,7 +66,6 @@ class Pattern:
     least: tuple[int, ...]
 
     def __call__(self, *operands: Expression) -> Expression:
-        """The operation on operands."""
         return Expression(self.template, self.precedence, tuple(zip(operands, self.least, strict=True)))
 
 
@@ -78,6 +74,10 @@ def infix(symbol: str, precedence: int, associates: str = "left") -> Pattern:
     left = precedence + (associates in ("right", "neither"))
     right = precedence + (associates in ("left", "neither"))
     return Pattern(f"{{}} {symbol} {{}}", precedence, (left, right))
+
+
+times: Final = infix("*", PRODUCT)
+over: Final = infix("/", PRODUCT)
 
 
 def prefix(symbol: str) -> Pattern:
@@ -94,11 +94,15 @@ def chain(symbol: str, precedence: int, operands: Sequence[Expression]) -> Expre
 
 
 def called(name: str, operands: Iterable[Expression]) -> Expression:
-    """A function's name and its arguments."""
     holes = [(operand, ANY) for operand in operands]
     return Expression(f"{{}}({', '.join(['{}'] * len(holes))})", ATOM, ((Expression(name), ATOM), *holes))
 
 
+# What Python and C write alike; and their comparisons.
+ARITHMETIC: Final[Mapping[Operation, Callable[..., Expression]]] = {
+    **{ops.add: infix("+", SUM), ops.sub: infix("-", SUM), ops.mul: times, ops.div: over},
+    **{ops.neg: prefix("-"), ops.square: lambda x: times(x, x), ops.stop_gradient: lambda x: x},
+}
 COMPARISONS: Final = {
     row: infix(row.symbol, COMPARISON, "neither")
     for row in (ops.less, ops.less_equal, ops.greater, ops.greater_equal, ops.equal, ops.not_equal)

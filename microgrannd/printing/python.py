@@ -11,15 +11,13 @@ from typing import Final
 from microgrannd import operations as ops
 from microgrannd.ground import ieee
 from microgrannd.operations import Operation
-from microgrannd.printing.precedence import ATOM, PRODUCT, SIGN, SUM
-from microgrannd.printing.printer import Dialect, Expression, called, chain, infix, one_line, prefix
+from microgrannd.printing.precedence import ATOM, SIGN, SUM
+from microgrannd.printing.printer import ARITHMETIC, Dialect, Expression, called, chain, one_line, over, times
 
 RESERVED: Final = frozenset({*keyword.kwlist, *dir(builtins), *dir(ieee)})
 # Python 3.12's sum() of floats carries the rounding errors along; a chain of + does not.
 _LONGEST_SUM: Final = 8 if sum([1.0, 1e100, 1.0, -1e100]) == 0.0 else 1
 _FUSED: Final = frozenset([ops.sum, ops.mean, ops.dot, ops.logsumexp])  # rows that a source takes from `ieee`
-_times: Final = infix("*", PRODUCT)
-_over: Final = infix("/", PRODUCT)
 
 
 def python_number(x: float) -> Expression:
@@ -50,7 +48,7 @@ def home(operation: Operation) -> ModuleType | None:
 
 def _quotient(x: Expression, y: Expression) -> Expression | None:
     """Division by a number that is not zero, which cannot fail."""
-    return _over(x, y) if isinstance(y.of, float) and y.of else None
+    return over(x, y) if isinstance(y.of, float) and y.of else None
 
 
 def _dot(*operands: Expression) -> Expression | None:
@@ -58,7 +56,7 @@ def _dot(*operands: Expression) -> Expression | None:
     size = len(operands) // 2
     if len(operands) % 2 == 0 or size > _LONGEST_SUM:
         return None
-    return chain("+", SUM, [operands[-1], *map(_times, operands[:size], operands[size:-1])])
+    return chain("+", SUM, [operands[-1], *map(times, operands[:size], operands[size:-1])])
 
 
 def _call(name: str, operation: Operation, operands: Sequence[Expression]) -> Expression:
@@ -72,17 +70,12 @@ def _call(name: str, operation: Operation, operands: Sequence[Expression]) -> Ex
 
 
 def docstring(text: str) -> str:
-    """The text as a docstring of one line."""
     escaped = one_line(text).replace("\\", "\\\\").replace('"', '\\"')
     return f'"""{escaped}"""'
 
 
 PYTHON: Final = Dialect(
     number=python_number,
-    templates={
-        **{ops.add: infix("+", SUM), ops.sub: infix("-", SUM), ops.mul: _times, ops.div: _quotient},
-        **{ops.neg: prefix("-"), ops.square: lambda x: _times(x, x), ops.dot: _dot},
-        ops.stop_gradient: lambda x: x,
-    },
+    templates={**ARITHMETIC, ops.div: _quotient, ops.dot: _dot},
     call=_call,
 )

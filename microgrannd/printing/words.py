@@ -29,7 +29,6 @@ _INFIX: Final = {
 
 
 def _call(name: str, operation: Operation, operands: Sequence[Expression]) -> Expression:
-    """By its symbol, which an operation of the user's own may have too, or as a function."""
     if operation.symbol in _INFIX and len(operands) == 2:
         return _INFIX[operation.symbol](*operands)
     return called(name, operands)
@@ -52,7 +51,6 @@ class Formula(Arithmetic):
         self.precedence = precedence
 
     def record(self, operation: Operation, arguments: tuple[Any, ...]) -> Formula:
-        """The operation on formulas and numbers as text, with the brackets it needs and no others."""
         return formula(operation, *arguments)
 
     def __str__(self) -> str:

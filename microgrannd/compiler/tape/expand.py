@@ -35,8 +35,6 @@ def expanded(tape: Tape, known: Container[Operation]) -> Tape:
 
 
 class Written(Arithmetic):
-    """A variable of the tape that is being written; what is done with it is written down."""
-
     __slots__ = ("place", "writer")
 
     def __init__(self, writer: Rewriter, place: int) -> None:

@@ -1,7 +1,7 @@
 """Passes from tape to tape. Each gives the same outputs, bit for bit unless it says otherwise.
 
 Only what holds in IEEE arithmetic is done: x · 1 is x, but x · 0 is not 0 (x may be infinite) and x + 0.0
-is not x (x may be -0.0). This room may import the tape and the operations.
+is not x (x may be -0.0).
 """
 
 import math
@@ -13,12 +13,10 @@ from microgrannd.operations import Operation
 
 
 def simplify(tape: Tape) -> Tape:
-    """Constants folded, identities applied, equal expressions shared, dead code dropped."""
     return drop_dead(rewrite(tape, _constant, _identity, _shared))
 
 
 def drop_dead(tape: Tape) -> Tape:
-    """Only the instructions that an output depends on."""
     leaves = tape.leaves
     live = bytearray(leaves + len(tape.instructions))
     for x in tape.outputs:
@@ -43,9 +41,8 @@ def drop_dead(tape: Tape) -> Tape:
 
 def reassociate(tape: Tape) -> Tape:
     """Chains of additions become one flat `sum`: not bit for bit, since the order of adding is free."""
-    uses = tape.uses()
-    leaves = tape.leaves
-    labelled = tape.labels
+    # No rule moves or drops an instruction here, so the old numbers are the new ones.
+    single = [v >= tape.leaves and uses == 1 and v not in tape.labels for v, uses in enumerate(tape.uses())]
 
     def flat(writer: Rewriter, operation: Operation, operands: tuple[Operand, ...]) -> Instruction | None:
         if operation is not ops.add:
@@ -59,15 +56,11 @@ def reassociate(tape: Tape) -> Tape:
                 terms.append(x)
         return Instruction(ops.sum, tuple(terms)) if len(terms) > 2 else None
 
-    # No rule moves or drops an instruction here, so the old numbers are the new ones.
-    single = [v >= leaves and uses[v] == 1 and v not in labelled for v in range(len(uses))]
     return drop_dead(rewrite(tape, flat))
 
 
 def _constant(writer: Rewriter, operation: Operation, operands: tuple[Operand, ...]) -> Operand | None:
-    if all(x.__class__ is float for x in operands):
-        return float(operation.forward(*operands))
-    return None
+    return float(operation.forward(*operands)) if all(x.__class__ is float for x in operands) else None
 
 
 def _shared(writer: Rewriter, operation: Operation, operands: tuple[Operand, ...]) -> Operand | None:
@@ -79,8 +72,7 @@ def _shared(writer: Rewriter, operation: Operation, operands: tuple[Operand, ...
 
 
 def _identity(writer: Rewriter, operation: Operation, operands: tuple[Operand, ...]) -> Operand | Instruction | None:
-    rule = _IDENTITIES.get(operation)
-    return rule(writer, operands) if rule else None
+    return _IDENTITIES[operation](writer, operands) if operation in _IDENTITIES else None
 
 
 def _is(x: Operand, number: float) -> bool:
@@ -94,15 +86,11 @@ def _negated(writer: Rewriter, x: Operand) -> Operand | None:
 
 
 def _add(writer: Rewriter, operands: Sequence[Operand]) -> Operand | Instruction | None:
-    x, y = operands
-    if _is(x, -0.0):
-        return y
-    if _is(y, -0.0):
-        return x
-    if (opposite := _negated(writer, y)) is not None:
-        return Instruction(ops.sub, (x, opposite))
-    if (opposite := _negated(writer, x)) is not None:
-        return Instruction(ops.sub, (y, opposite))
+    for x, y in (operands, operands[::-1]):
+        if _is(x, -0.0):
+            return y
+        if (opposite := _negated(writer, y)) is not None:
+            return Instruction(ops.sub, (x, opposite))
     return None
 
 
@@ -131,10 +119,6 @@ def _div(writer: Rewriter, operands: Sequence[Operand]) -> Operand | Instruction
     return Instruction(ops.neg, (operands[0],)) if _is(operands[1], -1.0) else None
 
 
-def _neg(writer: Rewriter, operands: Sequence[Operand]) -> Operand | None:
-    return _negated(writer, operands[0])
-
-
 def _pow(writer: Rewriter, operands: Sequence[Operand]) -> Operand | Instruction | None:
     x, exponent = operands
     if _is(exponent, 1.0):
@@ -145,17 +129,14 @@ def _pow(writer: Rewriter, operands: Sequence[Operand]) -> Operand | Instruction
 
 
 def _contribution(writer: Rewriter, operands: Sequence[Operand]) -> Operand | Instruction | None:
-    upstream, local = operands
-    if not isinstance(upstream, float):
+    if not isinstance(operands[0], float):
         return None
-    return Instruction(ops.mul, (upstream, local)) if upstream else 0.0
+    return Instruction(ops.mul, tuple(operands)) if operands[0] else 0.0
 
 
 def _where(writer: Rewriter, operands: Sequence[Operand]) -> Operand | None:
     condition, x, y = operands
-    if isinstance(condition, float):
-        return x if condition else y
-    return _either(writer, (x, y))
+    return _either(writer, (x, y)) if isinstance(condition, int) else x if condition else y
 
 
 def _either(writer: Rewriter, operands: Sequence[Operand]) -> Operand | None:
@@ -163,12 +144,9 @@ def _either(writer: Rewriter, operands: Sequence[Operand]) -> Operand | None:
     return x if isinstance(x, int) and isinstance(y, int) and x == y else None  # 2 == 2.0: a variable is no constant
 
 
-def _first(writer: Rewriter, operands: Sequence[Operand]) -> Operand:
-    return operands[0]
-
-
 _IDENTITIES: dict[Operation, Callable[[Rewriter, Sequence[Operand]], Operand | Instruction | None]] = {
-    **{ops.add: _add, ops.sub: _sub, ops.mul: _mul, ops.div: _div, ops.neg: _neg, ops.pow: _pow},
-    **{ops.contribution: _contribution, ops.where: _where, ops.maximum: _either, ops.minimum: _either},
-    ops.stop_gradient: _first,
+    **{ops.add: _add, ops.sub: _sub, ops.mul: _mul, ops.div: _div, ops.pow: _pow, ops.contribution: _contribution},
+    **{ops.where: _where, ops.maximum: _either, ops.minimum: _either},
+    ops.neg: lambda writer, operands: _negated(writer, operands[0]),
+    ops.stop_gradient: lambda writer, operands: operands[0],
 }

@@ -1,12 +1,12 @@
 """The tape: a program as a flat list of single assignments, in the order in which they run.
 
-Variables are numbered: first the inputs, then the parameters, then one for each instruction. An operand is
-a variable (an int) or a constant (a float). The gradients are ordinary instructions: the tape knows
-operations, and no derivatives.
+Variables are numbered: first the inputs, then the parameters, then one for each instruction. The gradients are
+ordinary instructions: the tape knows operations, and no derivatives.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -68,8 +68,7 @@ class Tape:
         for operation, operands in self.instructions:
             arguments = tuple([values[x] if isinstance(x, int) else x for x in operands])
             recorder: Any = next((x for x in arguments if hasattr(x, "record")), None)
-            numeric = recorder is None
-            values.append(operation.forward(*arguments) if numeric else recorder.record(operation, arguments))
+            values.append(operation.forward(*arguments) if recorder is None else recorder.record(operation, arguments))
         return values
 
     def uses(self) -> list[int]:
@@ -88,21 +87,17 @@ class Tape:
     def __str__(self) -> str:
         names = [*self.inputs, *self.parameters]
         names += [self.labels.get(v, f"v{v}") for v in range(len(names), len(names) + len(self.instructions))]
-        counts: dict[str, int] = {}
-        for name in names:
-            counts[name] = counts.get(name, 0) + 1
+        counts = Counter(names)
         names = [name if counts[name] == 1 else f"{name}.v{v}" for v, name in enumerate(names)]
 
         def shown(x: Operand) -> str:
             return names[x] if isinstance(x, int) else f"{x!r}".removesuffix(".0")
 
-        lines = [f"{kind} {', '.join(given)}" for kind, given in self._given() if given]
+        leaves = (("inputs", self.inputs), ("parameters", self.parameters))
+        lines = [f"{kind} {', '.join(given)}" for kind, given in leaves if given]
         for v, (operation, operands) in enumerate(self.instructions, self.leaves):
             lines.append(f"{names[v]} = {notation.formula(operation, *map(shown, operands))}")
         return "\n".join([*lines, f"outputs {', '.join(map(shown, self.outputs))}"])
-
-    def _given(self) -> list[tuple[str, tuple[str, ...]]]:
-        return [("inputs", self.inputs), ("parameters", self.parameters)]
 
 
 # A rule looks at an operation and its operands and gives what replaces it: an operand that is there already,
@@ -121,7 +116,6 @@ class Rewriter:
         self.shared: dict[Any, int] = {}
 
     def definition(self, x: Operand) -> Instruction | None:
-        """The instruction that makes a variable; None for a leaf or a constant."""
         if isinstance(x, float) or x < self.leaves:
             return None
         return self.instructions[x - self.leaves]
@@ -132,14 +126,12 @@ class Rewriter:
         labels = {v: label for v, label in tape.labels.items() if v < leaves}
         forward = 0
         for v, (operation, operands) in enumerate(tape.instructions, leaves):
-            if v == leaves + tape.forward:
-                forward = len(self.instructions)
             place = self.place(operation, tuple([new[x] if x.__class__ is int else x for x in operands]))
             new.append(place)
             if isinstance(place, int) and v in tape.labels:
                 labels.setdefault(place, tape.labels[v])
-        if tape.forward == len(tape.instructions):
-            forward = len(self.instructions)
+            if v == leaves + tape.forward - 1:
+                forward = len(self.instructions)
         outputs = tuple(new[x] if isinstance(x, int) else x for x in tape.outputs)
         return Tape(tape.inputs, tape.parameters, tuple(self.instructions), outputs, forward, labels)
 
@@ -160,5 +152,4 @@ class Rewriter:
 
 
 def rewrite(tape: Tape, *rules: Rule) -> Tape:
-    """The tape with the rules applied to each instruction in order."""
     return Rewriter(tape, rules).rewritten()

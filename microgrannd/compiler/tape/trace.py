@@ -26,8 +26,8 @@ from microgrannd.nodes.refusing import tracing_user_code
 class Trace:
     """What one run of the function showed: the forward tape, and how its numbers are arranged.
 
-    `shapes` are those of the arguments and `result` that of the result; `names` are the arguments'.
-    `parameters` are the Values that the function closes over and `numbers` those of all leaves then.
+    `names` and `shapes` are the arguments'. `parameters` are the Values that the function closes over, and `numbers`
+    those of all leaves then.
     """
 
     name: str
@@ -82,17 +82,14 @@ def trace_graph(output: Value, inputs: Sequence[Value]) -> Trace:
     for thing in (output, *inputs):
         if not isinstance(thing, Value):
             raise TypeError(f"compile(graph=y, inputs=[...]) takes Values, got {thing!r}.")
-    names = tuple(x.label or f"x{i}" for i, x in enumerate(inputs))
     shapes = (SCALAR,) * len(inputs)
-    return _trace(output.label or "graph", names, shapes, SCALAR, list(inputs), [output], [])
+    return _trace(output.label or "graph", _input_names(inputs), shapes, SCALAR, list(inputs), [output], [])
 
 
 def differentiate(tape: Tape, numbers: Sequence[float], of: Sequence[int] | None = None) -> Tape:
-    """The tape with the gradient of its single output appended: the outputs are the value, then one for each leaf.
+    """The value and the derivatives of the tape's single output by the leaves `of`, where not by all.
 
-    `of` are the leaves by which it is differentiated, where not by all.
-    `numbers` are the leaves'. Where they are finite, the gradients are for finite leaves; where one is NaN, the
-    gradients have the guards that infinite leaves need.
+    `numbers` are the leaves'. Where one is not finite, the gradients have the guards that infinite leaves need.
 
     >>> from microgrannd.operations import sin
     >>> print(differentiate(Tape(("x",), (), (Instruction(sin, (0,)),), (1,), 1), [0.0]))
@@ -122,10 +119,7 @@ def differentiate_twice(tape: Tape, numbers: Sequence[float], of: Sequence[int])
 
 
 def _slopes(
-    backward: Callable[[Value, Sequence[Value]], list[Value]],
-    value: Value | float,
-    leaves: Sequence[Value],
-    of: Sequence[int] | None,
+    backward: Callable[..., list[Value]], value: Value | float, leaves: Sequence[Value], of: Sequence[int] | None
 ) -> list[Value | float]:
     by = leaves if of is None else [leaves[v] for v in of]
     return [*backward(value, by)] if isinstance(value, Value) else [0.0] * len(by)
@@ -134,7 +128,6 @@ def _slopes(
 def _derived(
     tape: Tape, numbers: Sequence[float], derive: Callable[[Value | float, Sequence[Value]], list[Value | float]]
 ) -> Tape:
-    """The tape run on Values with these numbers, and what is derived from its output as the new outputs."""
     leaves = [Value(x, label) for x, label in zip(numbers, (*tape.inputs, *tape.parameters), strict=True)]
     with modes.tracing() as nodes:
         variables = tape.record(leaves)
@@ -152,19 +145,13 @@ def _derived(
 
 
 def _trace(
-    name: str,
-    names: tuple[str, ...],
-    shapes: tuple[Shape, ...],
-    result: Shape,
-    inputs: list[Value],
-    outputs: list[Value | float],
-    traced: list[Value],
-) -> Trace:
+    name: str, names: tuple[str, ...], shapes: tuple[Shape, ...], result: Shape,
+    inputs: list[Value], outputs: list[Value | float], traced: list[Value],
+) -> Trace:  # fmt: skip
     roots = [x for x in outputs if isinstance(x, Value)]
     position = {node: i for i, node in enumerate(traced)}
-    order = topological_order(*roots)
     # In the order of the code; what was there before the trace comes first.
-    nodes = sorted((node for node in order if node.op is not None), key=lambda node: position.get(node, -1))
+    nodes = sorted(topological_order(*roots, leaves=False), key=lambda node: position.get(node, -1))
     given = set(inputs)
     leaves = (x for x in (*(parent for node in nodes for parent in node.parents), *roots) if x.op is None)
     parameters = [x for x in dict.fromkeys(leaves) if not isinstance(x, Constant) and x not in given]
@@ -173,17 +160,11 @@ def _trace(
         raise ValueError("An input is listed twice.")
     if not given.isdisjoint(nodes):
         raise ValueError("The inputs of a graph are leaves; one of these is computed.")
-    parameter_names = _parameter_names(parameters)
     instructions = _instructions(nodes, places)
     labels = {places[node]: label for node in nodes if (label := _label(node))}
-    tape = Tape(
-        tuple(x.label or f"x{i}" for i, x in enumerate(inputs)),
-        tuple(parameter_names),
-        instructions,
-        tuple(x if isinstance(x, float) else _operand(x, places) for x in outputs),
-        len(instructions),
-        labels,
-    )
+    operands = tuple(x if isinstance(x, float) else _operand(x, places) for x in outputs)
+    given_names, parameter_names = _input_names(inputs), tuple(_parameter_names(parameters))
+    tape = Tape(given_names, parameter_names, instructions, operands, len(instructions), labels)
     numbers = tuple(map(number_of, (*inputs, *parameters)))
     return Trace(name, names, shapes, result, tape, tuple(parameters), numbers)
 
@@ -215,19 +196,16 @@ _PARTIAL: Final = frozenset([operations.div, operations.mod, operations.floordiv
 
 def _is_safe(node: Value) -> bool:
     second = node.parents[1]
-    if not second.is_constant:
-        return False
     number = number_of(second)
-    return number in range(17) if node.op is operations.pow else number != 0.0
+    return second.is_constant and (number in range(17) if node.op is operations.pow else number != 0.0)
 
 
 def _instructions(nodes: Sequence[Value], places: dict[Value, int]) -> tuple[Instruction, ...]:
     """One for each node, whose place is added to `places`."""
     instructions = []
     for node in nodes:
-        operation = node.op
-        assert operation is not None
-        instructions.append(Instruction(operation, tuple([_operand(parent, places) for parent in node.parents])))
+        assert node.op is not None
+        instructions.append(Instruction(node.op, tuple([_operand(parent, places) for parent in node.parents])))
         places[node] = len(places)
     return tuple(instructions)
 
@@ -245,16 +223,15 @@ def _label(node: Value) -> str:
     return f"{node.scope}.{node.op.name}"
 
 
+def _input_names(inputs: Sequence[Value]) -> tuple[str, ...]:
+    return tuple(x.label or f"x{i}" for i, x in enumerate(inputs))
+
+
 def _parameter_names(parameters: Sequence[Value]) -> list[str]:
-    """Their labels; with the scope where two have the same."""
+    """Their labels, with the scope where two have the same."""
     counts = Counter(x.label for x in parameters)
-    names = []
-    for i, x in enumerate(parameters):
-        if x.label and counts[x.label] == 1:
-            names.append(x.label)
-        else:
-            names.append(f"{x.scope}.{x.label}" if x.label and x.scope else x.label or f"p{i}")
-    return names
+    names = [f"{x.scope}.{x.label}" if x.scope and x.label and counts[x.label] > 1 else x.label for x in parameters]
+    return [name or f"p{i}" for i, name in enumerate(names)]
 
 
 def _checked_output(x: Any) -> Value | float:

@@ -1,8 +1,4 @@
-"""C source: the tape as one C99 file with a header, for another program. It needs the C library alone.
-
-The file has the values, the gradients where there is a single value, and the parameters' numbers as they
-stand.
-"""
+"""C source: the tape as one C99 file with a header, for another program. It needs the C library alone."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,17 +10,12 @@ from microgrannd.printing.printer import Expression, Names
 
 
 class CSource(NamedTuple):
-    """The text of the header and of the file."""
-
     header: str
     body: str
 
 
 def c_source(name: str, values: Tape, gradients: Tape | None, parameters: Sequence[float], header: str) -> CSource:
-    """A tape as C: `values` has the values and `gradients`, if there is one, the value and all gradients.
-
-    `parameters` are their numbers, and `header` is the name of the header's file.
-    """
+    """A tape as C; `gradients` has the value and all gradients, and `header` is the name of the header's file."""
     name = c_name(name)
     tapes = [expanded(tape, C.templates) for tape in (values, gradients) if tape]
     functions = [_value(name, tapes[0], single=gradients is not None)]

@@ -10,12 +10,9 @@ from microgrannd.ground import ieee
 
 def definitions(names: Iterable[str]) -> list[str]:
     """The statements of `ieee` that define these names, and those that they need in turn."""
-    statements = _ieee_statements()
-    chosen: set[str] = set()
-    waiting = list(names)
+    statements, chosen, waiting = _ieee_statements(), set(), list(names)
     while waiting:
-        name = waiting.pop()
-        if name in statements and name not in chosen:
+        if (name := waiting.pop()) in statements and name not in chosen:
             chosen.add(name)
             waiting += statements[name][1]
     return [text for name, (text, _) in statements.items() if name in chosen]
@@ -32,14 +29,10 @@ def _ieee_statements() -> dict[str, tuple[str, tuple[str, ...]]]:
                 node.returns = None
             elif isinstance(node, ast.arg):
                 node.annotation = None
-        if isinstance(statement, ast.AnnAssign) and statement.value is not None:
-            statement = ast.Assign([statement.target], statement.value, lineno=statement.lineno)
-        if isinstance(statement, ast.FunctionDef):
-            name = statement.name
-        elif isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
-            name = statement.targets[0].id
-        else:
-            continue
         used = tuple(node.id for node in ast.walk(statement) if isinstance(node, ast.Name))
-        found[name] = (ast.unparse(statement), used)
+        match statement:
+            case ast.AnnAssign(target=ast.Name(name), value=ast.expr() as value):
+                found[name] = (f"{name} = {ast.unparse(value)}", used)
+            case ast.FunctionDef(name) | ast.Assign(targets=[ast.Name(name)]):
+                found[name] = (ast.unparse(statement), used)
     return found

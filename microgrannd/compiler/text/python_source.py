@@ -1,8 +1,4 @@
-"""Python source: the tape as one function that a person could have derived by hand.
-
-It gives bit for bit what eager mode gives and needs the standard library alone. A guard against an
-infinite input times a gradient of zero is left out where only infinite inputs could need it.
-"""
+"""Python source: the tape as one function that a person could have derived by hand, on the standard library alone."""
 
 import math
 import re
@@ -42,10 +38,9 @@ class Source(NamedTuple):
 
 
 def python_source(name: str, tape: Tape, text: str, groups: Sequence[int], of: Sequence[int] = ()) -> Source:
-    """The tape as a function of its inputs and parameters.
+    """The tape as a function that returns the outputs in groups of these sizes: a single first one, then tuples.
 
-    It returns the outputs in groups of the given sizes: the first as it is where it is a single one, the
-    others as tuples. `of` are the leaves whose gradients the outputs from the second on are.
+    `of` are the leaves whose gradients the outputs from the second on are.
 
     >>> from microgrannd.compiler.tape.tape import Instruction
     >>> tape = Tape(("x",), ("w",), (Instruction(ops.mul, (0, 1)), Instruction(ops.tanh, (2,))), (3,), 2)
@@ -58,8 +53,6 @@ def python_source(name: str, tape: Tape, text: str, groups: Sequence[int], of: S
 
 
 class _PythonFunction:
-    """Writes the lines of one function: single-use expressions stand where they are used."""
-
     def __init__(self, name: str, tape: Tape, of: Sequence[int]) -> None:
         self.tape = tape
         self.of = of
@@ -99,24 +92,19 @@ class _PythonFunction:
         head[-1] += ":"
         body = [f"    {line}" if line else "" for line in lines]
         foreign = {name: operation for operation, name in self.foreign.items()}
-        return Source(self.name, self._header(), "\n".join([*head, *body]) + "\n", foreign)
+        return Source(self.name, self._header(), "\n".join([*head, *body, ""]), foreign)
 
     def _stands_where_it_is_used(self, k: int, consumer: dict[int, int]) -> bool:
         """Whether the instruction's result has no name and is read once, in its own half or by `return`."""
         tape, v = self.tape, self.tape.leaves + k
-        if v in tape.labels:
-            return False
-        if v in self.outputs:
+        if v in self.outputs and v not in tape.labels:
             return tape.forward == len(tape.instructions) and self.uses[v] == 1
-        used = consumer.get(v)
-        return used is not None and (used < tape.forward) == (k < tape.forward)
+        return v in consumer and v not in tape.labels and (consumer[v] < tape.forward) == (k < tape.forward)
 
     def _aliases(self, v: int, name: str) -> list[str]:
         """Where the gradient of a leaf is that of something else too, such as d_b = d_z: a line that says so."""
-        tape, lines = self.tape, []
-        if len(tape.outputs) != 1 + len(self.of):
-            return []
-        for i, leaf in enumerate(self.of, 1):
+        lines = []
+        for i, leaf in enumerate(self.of if len(self.tape.outputs) == 1 + len(self.of) else (), 1):
             derivative = f"d_{self.written[leaf].template}"
             if self.places[i] == v and name != derivative:
                 self.aliases[i] = self.names.identifier(derivative)
@@ -134,7 +122,7 @@ class _PythonFunction:
 
     def _expression(self, instruction: Instruction) -> Expression:
         operation, operands = instruction
-        written = [self._operand(x) for x in operands]
+        written = list(map(self._operand, operands))
         if operation in PYTHON.templates and (plain := PYTHON.templates[operation](*written)):
             return plain
         return PYTHON.call(self._function(operation), operation, written)
@@ -158,14 +146,12 @@ class _PythonFunction:
         return self.foreign[operation]
 
     def _variable(self, v: int, forward: bool) -> str:
-        label = self.tape.labels.get(v)
-        if label:
-            return self.names.identifier(label)
-        if forward and v == self.places[0]:
-            return self.names.identifier("value")
-        letter = "t" if forward else "g"
-        self.temporaries[letter] += 1
-        return self.names.identifier(f"{letter}{self.temporaries[letter]}")
+        label = self.tape.labels.get(v) or ("value" if forward and v == self.places[0] else "")
+        if not label:
+            letter = "t" if forward else "g"
+            self.temporaries[letter] += 1
+            label = f"{letter}{self.temporaries[letter]}"
+        return self.names.identifier(label)
 
     def _comment(self, v: int, k: int) -> str:
         label = self.tape.labels.get(v, "")
@@ -175,7 +161,6 @@ class _PythonFunction:
         return f"  {PYTHON.comment(used)}"
 
     def _terms(self, v: Operand) -> int:
-        """How many contributions were added up in a gradient."""
         count, waiting = 0, [v]
         while waiting:
             x = waiting.pop()
@@ -192,9 +177,9 @@ class _PythonFunction:
         for size in groups:
             places = range(start, start + size)
             texts = [self.aliases.get(i) or exact(self._operand(self.tape.outputs[i])).template for i in places]
-            parts.append(texts[0] if size == 1 and start == 0 else _tuple(texts))
+            parts.append(texts[0] if size == 1 and start == 0 else f"({', '.join(texts)}{',' * (size == 1)})")
             start += size
-        return ", ".join(parts) if len(parts) > 1 else parts[0]
+        return ", ".join(parts)
 
     def _header(self) -> str:
         """The imports and definitions that the function uses, copied from the package."""
@@ -205,10 +190,6 @@ class _PythonFunction:
         lines += [f"from math import {', '.join(imported)}"] if imported else []
         lines += [PYTHON.comment(f"{name} is an operation of your own") for name in self.foreign.values()]
         return "\n".join(lines) + (f"\n\n{text}" if text else "") if lines or text else ""
-
-
-def _tuple(texts: list[str]) -> str:
-    return f"({', '.join(texts)}{',' if len(texts) == 1 else ''})"
 
 
 def _wrapped(start: str, expression: str, comment: str = "") -> list[str]:
