@@ -24,12 +24,9 @@ from microgrannd.ground.errors import *
 from microgrannd.ground.modes import detect_anomaly, no_grad, scope, source_lines
 from microgrannd.ground.moved import Moved as _Moved
 from microgrannd.ground.version import __version__
-from microgrannd.nodes import explanations as _explanations
 from microgrannd.operations import TABLE, FusedOperation, Operation, softmax
 
 _sys.meta_path.append(_Moved())
-operations.explained = _explanations.explanation_of
-_explanations.document_methods()
 
 # What is loaded when it is first used: each room with the names that it gives.
 _ROOMS = {

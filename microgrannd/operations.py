@@ -14,6 +14,7 @@ import operator
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
+from importlib import import_module
 from keyword import iskeyword
 from numbers import Real
 from types import FunctionType
@@ -40,12 +41,10 @@ class _Explanation:
         self.of_class = of_class
 
     def __get__(self, operation: Operation | None, owner: type) -> str | None:
-        return self.of_class if operation is None else explained(operation)
-
-
-def explained(operation: Operation) -> str:
-    """What `help` says of an operation; the front door puts a fuller one here, which prints derivatives."""
-    return operation.about
+        if operation is None:
+            return self.of_class
+        # By name, because it prints derivatives, which is done on a higher floor and only when somebody asks.
+        return str(import_module("microgrannd.nodes.explanations").explanation_of(operation))
 
 
 class Operation:

@@ -10,7 +10,6 @@ import math
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import accumulate
 from typing import Any, Literal
 
 from microgrannd.compiler.tape.simplify import reassociate, simplify
@@ -18,7 +17,7 @@ from microgrannd.compiler.tape.tape import Tape
 from microgrannd.compiler.tape.trace import Trace, differentiate, differentiate_twice
 from microgrannd.compiler.text.python_source import Source, python_source
 from microgrannd.engine import number_of
-from microgrannd.ground.nests import Shape, builder
+from microgrannd.ground.nests import builder, starts_of
 
 # The values alone; the value and its gradient by these leaves; the second derivatives by the inputs, row by row.
 Wanted = Literal["values", "inputs", "parameters", "all", "curvature"]
@@ -88,11 +87,6 @@ class Plan:
 
     def _simplified(self, tape: Tape) -> Tape:
         return simplify(reassociate(tape) if self.reassociate else tape)
-
-
-def starts_of(shapes: Sequence[Shape]) -> list[int]:
-    """Where each argument's scalars start in the flat list of all, and where the last end."""
-    return list(accumulate([shape.size for shape in shapes], initial=0))
 
 
 @contextmanager

@@ -5,10 +5,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from microgrannd.compiler.batches import Batch, samples
-from microgrannd.compiler.plan import starts_of
 from microgrannd.compiler.tape.tape import Tape
 from microgrannd.compiler.tape.trace import Trace
-from microgrannd.ground.nests import builder, is_array
+from microgrannd.ground.nests import builder, is_array, starts_of
 from microgrannd.learning.epochs import sample_at
 
 Function = Callable[..., Any] | None  # None of a program that has lost it

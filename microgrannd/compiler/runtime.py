@@ -15,12 +15,12 @@ from microgrannd.compiler.llvm.operations import unsupported
 from microgrannd.compiler.native.direct_calls import fast_function
 from microgrannd.compiler.native.kernel_source import work
 from microgrannd.compiler.native.kernels import NativeKernel
-from microgrannd.compiler.plan import Plan, Wanted, starts_of, without_collection
+from microgrannd.compiler.plan import Plan, Wanted, without_collection
 from microgrannd.compiler.refusals import refuse_batch, refuse_sample
 from microgrannd.compiler.tape.tape import Tape
 from microgrannd.compiler.tape.trace import Trace, trace
 from microgrannd.ground.errors import TracingError
-from microgrannd.ground.nests import Shape, builder, leaves
+from microgrannd.ground.nests import Shape, builder, leaves, starts_of
 from microgrannd.learning.reached import Reached
 from microgrannd.operations import as_float
 

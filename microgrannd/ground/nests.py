@@ -1,7 +1,7 @@
 """Nests: numbers in lists, tuples, dicts and NumPy arrays, taken apart and put together again."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate, product
 from typing import Any, Final, NamedTuple
 
@@ -137,6 +137,11 @@ def shape_of(nest: Any, of_item: Callable[[Any], Shape] | None = None) -> Shape:
     return Shape(kind, (), tuple([shape_of(part, of_item) for part in nest]))
 
 
+def starts_of(shapes: Sequence[Shape]) -> list[int]:
+    """Where the scalars of each nest start in the flat list of all, and where the last end."""
+    return list(accumulate([shape.size for shape in shapes], initial=0))
+
+
 def builder(shape: Shape) -> Callable[[Any, int], Any]:
     """A function `build(flat, start)` that makes a nest of this shape of the scalars from `start` on."""
     if shape.kind is None:
@@ -144,8 +149,7 @@ def builder(shape: Shape) -> Callable[[Any, int], Any]:
     if shape.kind in (list, tuple) and all(part.kind is None for part in shape.parts):
         size, kind = len(shape.parts), shape.kind
         return lambda flat, start: kind(flat[start : start + size])
-    starts = accumulate((part.size for part in shape.parts), initial=0)
-    placed = [(builder(part), start) for part, start in zip(shape.parts, starts, strict=False)]
+    placed = list(zip(map(builder, shape.parts), starts_of(shape.parts), strict=False))
     if shape.kind is dict:
         keys = shape.keys
         return lambda flat, start: {

@@ -158,6 +158,7 @@ def method(operation: Operation) -> Callable[..., Any]:
 
     found = unary if len(operation.inputs) == 1 else general
     found.__name__, found.__qualname__ = operation.name, f"Arithmetic.{operation.name}"
+    found.__doc__ = f"{operation.about.partition(':')[0]}; `help(microgrannd.{operation.name})` says more."
     return found
 
 

@@ -15,8 +15,7 @@ from collections.abc import Iterator
 from itertools import zip_longest
 
 from microgrannd.nodes import notation
-from microgrannd.nodes.arithmetic import Arithmetic
-from microgrannd.operations import TABLE, Operation, contributed
+from microgrannd.operations import Operation, contributed
 
 
 def explanation_of(operation: Operation) -> str:
@@ -58,10 +57,3 @@ def awkward_points(operation: Operation) -> Iterator[str]:
 
 def number(x: float) -> str:
     return {math.inf: "∞", -math.inf: "−∞"}.get(x, f"{x:.6g}").replace("-", "−").replace("nan", "NaN")
-
-
-def document_methods() -> None:
-    """Let `help(Value.tanh)` say what `help(tanh)` says."""
-    for operation in TABLE.values():
-        for name in {operation.name, operation.numpy} & vars(Arithmetic).keys():
-            vars(Arithmetic)[name].__doc__ = explanation_of(operation)

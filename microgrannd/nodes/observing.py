@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 from microgrannd import operations
 from microgrannd.ground import modes
 from microgrannd.ground.errors import AnomalyError
-from microgrannd.nodes import notation
 
 
 class Step(NamedTuple):
@@ -35,6 +34,8 @@ class Step(NamedTuple):
     @property
     def formula(self) -> str:
         """The local gradient as text, with the parents' labels where they have one: `1 - out * out`."""
+        from microgrannd.nodes import notation  # here and below, since nobody needs words until something goes wrong
+
         return notation.local_gradients_in_words(self.node)[self.position]
 
     def __str__(self) -> str:
@@ -55,6 +56,8 @@ def observed(node: Any) -> Any:
         # Where nothing is recorded, the node stays in the trace, and gradients stop at it.
         return node if now.recording or node.op is operations.stop_gradient else operations.stop_gradient(node)
     if now.detecting and not math.isfinite(node._data):
+        from microgrannd.nodes import notation
+
         raise AnomalyError(f"{notation.in_words(node)} gave {node._data}{notation.place_in_words(node)}.")
     return node
 
@@ -64,6 +67,8 @@ def stop_at_anomalies(steps: Iterable[Step]) -> None:
     for step in steps:
         # A constant's gradient is nobody's: that of the 2 in x**2 is NaN for every x below 0.
         if not (math.isfinite(step.after) or step.parent.is_constant):
+            from microgrannd.nodes import notation
+
             name = step.parent.label or f"input {step.position}"
             raise AnomalyError(
                 f"In the backward pass of {notation.in_words(step.node)} the gradient of {name} became {step.after}: "
