@@ -51,9 +51,6 @@ def methods() -> str:
             lines.append(f"    def {node.name}({ast.unparse(node.args)}) -> {ast.unparse(node.returns)}: ...")
         elif isinstance(node, ast.Assign) and node.targets[0].id != "__slots__":
             lines.append(f"    {ast.unparse(node)}")
-    special = [*arithmetic.OPERATORS, *[f"r{name}" for name in arithmetic.OPERATORS]]
-    lines += [f"    def __{name}__(self, other: Any) -> Self: ..." for name in special]
-    lines += [f"    def __{name}__(self, other: Any) -> Any: ..." for name in arithmetic.COMPARED]
     for operation in TABLE.values():
         if not operation.vectors and not operation.flag:
             others = operation.inputs[1:]
@@ -62,5 +59,4 @@ def methods() -> str:
             head = ", ".join(["self", *given, *["/"] * bool(given)])
             for name in dict.fromkeys([operation.name, operation.numpy or operation.name]):
                 lines.append(f"    def {name}({head}) -> Self: ...")
-    tables = [f"{name}: dict[str, Operation]" for name in ("OPERATORS", "COMPARED")]
-    return "\n".join([*lines, "", *tables, "def method(operation: Operation) -> Callable[..., Any]: ...\n"])
+    return "\n".join([*lines, "", "def method(operation: Operation) -> Callable[..., Any]: ...\n"])
