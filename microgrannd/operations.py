@@ -456,7 +456,7 @@ def softmax(xs: Iterable[Any]) -> list[Any]:
     return [div(e, total) for e in exponentials]
 
 
-class Table(dict[str, Operation]):
+class Rows(dict[str, Operation]):
     """The rows by name. Who follows it is told of each row that comes, and of each that goes."""
 
     followers: list[Callable[[Operation], None]] = []  # noqa: RUF012
@@ -472,7 +472,7 @@ class Table(dict[str, Operation]):
             follow(operation)
 
 
-TABLE: Final = Table({name: thing for name, thing in list(globals().items()) if isinstance(thing, Operation)})
+TABLE: Final = Rows({name: thing for name, thing in list(globals().items()) if isinstance(thing, Operation)})
 _FLOAT_FUNCTIONS: Final = {**globals(), **{name: operation.forward for name, operation in TABLE.items()}}
 for _name, _operation in TABLE.items():
     _operation.name = _name
