@@ -218,7 +218,7 @@ class Watched:
         assert self.loss
         if self.insist:
             raise TracingError(f"{why}. Compile the function again, or train with compiled=False.")
-        warnings.warn(f"{why}; training goes on eagerly.", UserWarning, stacklevel=4)
+        warnings.warn(f"{why}; training goes on eagerly.", UserWarning, stacklevel=6)
         self.eager = True
         self.inner = ByBatch(BySample(self.loss), self.batches, self.optimizer)
 
