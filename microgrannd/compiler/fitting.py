@@ -218,7 +218,7 @@ class Watched:
         assert self.loss
         if self.insist:
             raise TracingError(f"{why}. Compile the function again, or train with compiled=False.")
-        warnings.warn(f"{why}; training goes on eagerly.", UserWarning, stacklevel=4)
+        warnings.warn(f"{why}; training goes on eagerly.", UserWarning, stacklevel=6)
         self.eager = True
         self.inner = ByBatch(BySample(self.loss), self.batches, self.optimizer)
 
@@ -244,17 +244,23 @@ class Watched:
             started = array_training(
                 lambda guarded: runtime.array_kernel(plan, "parameters", guarded=guarded), plan.trace, update, places
             )
-        elif runtime.backend(plan, "parameters") == "native" and not (
-            unsupported(update.shared) or unsupported(update.each)
-        ):
-            if self.batches.size * len(plan.trace.tape.inputs) > PART:
-                return None  # native code needs a whole batch as columns of floats
-            with runtime.lock:
-                native = runtime.fits.setdefault((id(plan), id(update)), NativeFit(plan, update, runtime.options.cache))
-            started = Training(native, plan.trace, places)
+        elif self.batches.size * len(plan.trace.tape.inputs) <= PART:  # a whole batch is made columns of floats
+            native = self._native_fit(update)
+            started = Training(native, plan.trace, places) if native else None
         if started and self.batches.columns:
             started.take(self.batches.columns)
         return started
+
+    def _native_fit(self, update: Update) -> NativeFit | None:
+        """The native training loop, made once; None where it cannot be had."""
+        runtime, key = self.program.runtime, (id(self.plan), id(update))
+        with runtime.lock:
+            if key not in runtime.fits:
+                native = runtime.backend(self.plan, "parameters") == "native"
+                own = unsupported(update.shared) or unsupported(update.each)
+                fit = NativeFit(self.plan, update, runtime.options.cache)
+                runtime.fits[key] = fit if native and not own else None
+            return runtime.fits[key]  # type: ignore[no-any-return]
 
 
 def difference(trace: Trace, loss: Callable[..., Any], sample: Sequence[Any], trained: Sequence[Value]) -> str | None:

@@ -20,6 +20,7 @@ from microgrannd.compiler.tape.trace import trace_graph
 from microgrannd.compiler.text.c_source import c_source
 from microgrannd.engine import Value
 from microgrannd.ground.data import Data
+from microgrannd.ground.errors import TracingError
 from microgrannd.ground.nests import SCALAR, builder
 from microgrannd.learning.epochs import Batches, ByBatch, History, train
 from microgrannd.optim import Optimizer
@@ -165,9 +166,15 @@ class Program:
         return train(run, batches, optimizer, epochs=epochs, schedule=schedule, callbacks=callbacks, progress=progress)
 
     def trace(self, *arguments: Any) -> Program:
-        """Trace for arguments like these now rather than at the first call."""
-        if self.runtime.batch(arguments) is None:
-            self.runtime.sample(arguments)
+        """Trace for arguments like these now rather than at the first call.
+
+        A function that cannot be traced is refused where the program is used.
+        """
+        try:
+            if self.runtime.batch(arguments) is None:
+                self.runtime.sample(arguments)
+        except TracingError as refusal:
+            self.runtime.refusal = refusal
         return self
 
     @property

@@ -51,6 +51,7 @@ class Runtime:
         self.options = options
         self.plans: dict[tuple[Shape, ...], Plan] = {}
         self.latest: Plan | None = None
+        self.refusal: TracingError | None = None  # of the last trace that was asked for, to be raised at the next use
         self.reached: dict[tuple[Shape, ...], Reached] = {}  # what the function looked at when it was traced
         self.lock = threading.RLock()
         self.fits: dict[Any, Any] = {}  # native training loops, by plan and optimizer
@@ -101,7 +102,7 @@ class Runtime:
 
     def traced(self) -> Plan:
         if self.latest is None:
-            raise TracingError(
+            raise self.refusal or TracingError(
                 "The program has not been traced yet: call it once, or program.trace(*arguments) with arguments "
                 "of the structure it will get."
             )

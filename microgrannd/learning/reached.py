@@ -43,18 +43,19 @@ class _Place:
 
     def read(self) -> Any:
         owner = self.owner
-        if is_array(owner):
-            step = 1 if owner.size <= _LARGE else owner.size // _LARGE
-            return owner.flat[::step].tolist()
         if isinstance(owner, Module):
             return owner.parameters()
-        if isinstance(owner, Mapping | Set):
-            return dict(owner) if isinstance(owner, Mapping) else dict.fromkeys(owner, True)
-        return list(owner)
+        if isinstance(owner, list | tuple):
+            return list(owner)
+        if is_array(owner):
+            return owner.flat[:: max(1, owner.size // _LARGE)].tolist()
+        if isinstance(owner, Set):
+            return dict.fromkeys(owner, True)
+        return dict(owner) if isinstance(owner, Mapping) else list(owner)
 
     def write(self, before: Any) -> None:
         if is_array(self.owner):
-            if self.owner.size <= _LARGE:
+            if len(before) == self.owner.size:
                 self.owner.flat[:] = before
         elif isinstance(self.owner, MutableSequence):
             self.owner[:] = before

@@ -144,3 +144,10 @@ def test_what_is_no_function_is_refused():
         compile(Value(1.0))
     with pytest.raises(ValueError, match="auto, python, native, numpy, jax, torch"):
         compile(lambda x: x, backend="c")
+
+
+def test_what_is_refused_in_a_trace_that_was_asked_for_is_said_where_the_program_is_used():
+    program = mg.compile(lambda x: float(f"{x:.2f}") * x, backend="python").trace(2.0)
+    for use in (lambda: program(3.0), lambda: program.python_source, lambda: program.tape):
+        with pytest.raises(mg.TracingError, match="show one number"):
+            use()
