@@ -27,15 +27,9 @@ class MatrixFunction:
     """One tape as a function of the parameters, in the order of `layout`, and of arrays with a row for each sample."""
 
     def __init__(
-        self,
-        name: str,
-        tape: Tape,
-        inputs: Sequence[tuple[str, int]],
-        leaves: Sequence[int],
-        labels: Mapping[int, str],
-        *,
-        over_batch: bool,
-    ) -> None:
+        self, name: str, tape: Tape, inputs: Sequence[tuple[str, int]], leaves: Sequence[int],
+        labels: Mapping[int, str], *, over_batch: bool,
+    ) -> None:  # fmt: skip
         program = matrix_program(tape, inputs, over_batch=over_batch)
         self.source: MatrixSource = matrix_source(name, program, leaves, labels)
         self.layout = program.layout  # which parameter stands where

@@ -32,6 +32,9 @@ class Emitter:
     def do(self, text: str) -> None:
         self.lines.append(f"  {text}")
 
+    def function(self, head: str) -> str:
+        return "\n".join([f"{head} {{", "entry:", *self.lines, "}"])
+
     def constant(self, x: float) -> str:
         bits = f"0x{struct.unpack('<Q', struct.pack('<d', x))[0]:016X}"
         return bits if self.lanes == 1 else f"splat (double {bits})"

@@ -48,8 +48,7 @@ class Functions:
             f.lines.append("near:")
         f.do(f"ret {f.number} {ON_VECTORS[operation](f, '%x')}")
         self.declared |= f.declared
-        head = f"define internal {f.number} @{self.name}.{name}({f.number} %x)"
-        return "\n".join([f"{head} {{", "entry:", *f.lines, "}"])
+        return f.function(f"define internal {f.number} @{self.name}.{name}({f.number} %x)")
 
 
 def known(lanes: int) -> Collection[Operation]:

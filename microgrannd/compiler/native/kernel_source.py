@@ -77,7 +77,7 @@ class _KernelWriter:
 
     def _one(self) -> str:
         e = Emitter()
-        self._body(e, lambda j: e.load(e.element("%columns", j)))
+        self._body(e, lambda j: e.load(e.element("%columns", j)), lambda k, x: e.store(x, e.element("%outputs", k)), {})
         e.do("ret void")
         return self._function(f"define void @{self.name}({_ARRAYS})", e)
 
@@ -100,7 +100,7 @@ class _KernelWriter:
         e.do("%s = select i1 %late, i64 %last, i64 %i")
         if self.kind == "total":
             self._mask(e)
-        self._body(e, read, hoisted, sink)
+        self._body(e, read, sink, hoisted)
         e.do("%after = add i64 %i, 8")
         e.do("store i64 %after, ptr %place")
         e.do("br label %next")
@@ -170,14 +170,8 @@ class _KernelWriter:
         return e.spread(e.line(f"load double, ptr {e.element('%parameters', i)}, align 8, !invariant.load !0"))
 
     def _body(
-        self,
-        e: Emitter,
-        read: Callable[[int], str],
-        known: dict[int, str] | None = None,
-        sink: Callable[[int, str], None] | None = None,
+        self, e: Emitter, read: Callable[[int], str], sink: Callable[[int, str], None], local: dict[int, str]
     ) -> None:
-        sink = sink or (lambda k, x: e.store(x, e.element("%outputs", k)))
-        local = dict(known or {})
         if self.cut:
             self._in_sections(e, read, sink)
         else:
@@ -290,4 +284,4 @@ class _KernelWriter:
 
     def _function(self, head: str, e: Emitter) -> str:
         self.declared |= e.declared
-        return "\n".join([f"{head} {{", "entry:", *e.lines, "}"])
+        return e.function(head)

@@ -87,6 +87,3 @@ class LoopEmitter(Emitter):
 
     def spread_from(self, pointer: str) -> str:
         return self.spread(self.line(f"load double, ptr {pointer}, align 8"))
-
-    def function(self, head: str) -> str:
-        return "\n".join([f"{head} {{", "entry:", *self.lines, "}"])

@@ -26,17 +26,9 @@ from microgrannd.ground.nests import items, mapped
 def loops_library(cache: Path | None = None) -> Library:
     namespace: Any = Namespace()
     erf, erfc = (functools.partial(applied, operation) for operation in (ops.erf, ops.erfc))
-    return Library(
-        xp=namespace,
-        names=functions_of(namespace, erf, erfc),
-        known=Known(NUMPY_NAMES),
-        array=_array,
-        positions=np.asarray,
-        rows=_array,
-        numbers=np.asarray,
-        compiled=lambda function: LoopFunction(function, cache),
-        mode=nullcontext,
-    )
+    names = functions_of(namespace, erf, erfc)
+    compiled = functools.partial(LoopFunction, cache=cache)
+    return Library(namespace, names, Known(NUMPY_NAMES), _array, _array, nullcontext, compiled=compiled)
 
 
 def _array(thing: Any) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -25,13 +25,11 @@ class Argument:
     index: int
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(NamedTuple):
     numbers: Any
 
 
-@dataclass(frozen=True)
-class Fill:
+class Fill(NamedTuple):
     number: float
 
 
@@ -40,8 +38,7 @@ class Count:
     """How many samples there are, as a number."""
 
 
-@dataclass(frozen=True)
-class View:
+class View(NamedTuple):
     """Numbers in memory: start + Σ index · stride or, with `offsets`, more by an entry of that table."""
 
     source: Array
@@ -51,21 +48,18 @@ class View:
     table_strides: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True)
-class Elementwise:
+class Elementwise(NamedTuple):
     operation: Operation
     operands: tuple[Array, ...]
 
 
-@dataclass(frozen=True)
-class Reduce:
+class Reduce(NamedTuple):
     operation: Operation
     operand: Array
     axis: int
 
 
-@dataclass(frozen=True)
-class Product:
+class Product(NamedTuple):
     """Of matrices along the last two axes; `summed` over the samples where it says so."""
 
     left: Array
@@ -73,8 +67,7 @@ class Product:
     summed: bool = False
 
 
-@dataclass(frozen=True)
-class Join:
+class Join(NamedTuple):
     parts: tuple[Array, ...]
     axis: int
 
