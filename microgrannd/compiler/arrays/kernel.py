@@ -18,6 +18,7 @@ from microgrannd.compiler.tape.expand import expanded
 from microgrannd.compiler.tape.tape import Instruction, Tape
 from microgrannd.compiler.tape.trace import Trace, differentiate
 from microgrannd.operations import Operation, contribution, mul
+from microgrannd.printing.arrays import multiplies_matrices
 
 CHUNK: Final = 1 << 22  # how many numbers the arrays of one chunk may have together
 NATIVE_CHUNK: Final = 1 << 18  # for loops, which are fastest where these stay near to the processor
@@ -34,13 +35,12 @@ class MatrixFunction:
         self.source: MatrixSource = matrix_source(name, program, leaves, labels)
         self.layout = program.layout  # which parameter stands where
         self.slots = np.argsort(program.layout)  # where each parameter stands
-        self.over_batch = over_batch
         self.has_parameters = bool(tape.parameters)
         self.has_inputs = any(size for _, size in inputs)
         self.outputs_count = len(tape.outputs)
         self.fixed = program.fixed
         arrays = [group.size for group in program.groups if group.per_sample and not group.final]
-        gathered = [piece.outputs.size for piece in program.pieces if not piece.multiplies_matrices]
+        gathered = [piece.outputs.size for piece in program.pieces if not multiplies_matrices(piece.text)]
         self.width = sum(arrays) + sum(gathered)  # how many numbers there are for a sample
         self.functions = program.functions
         self.operations = list(dict.fromkeys(operation for operation, _ in tape.instructions))

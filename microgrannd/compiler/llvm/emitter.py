@@ -29,8 +29,8 @@ class Emitter:
         self.lines.append(f"  {name} = {text}")
         return name
 
-    def do(self, text: str) -> None:
-        self.lines.append(f"  {text}")
+    def do(self, *texts: str) -> None:
+        self.lines += [f"  {text}" for text in texts]
 
     def function(self, head: str) -> str:
         return "\n".join([f"{head} {{", "entry:", *self.lines, "}"])

@@ -40,14 +40,6 @@ class Bundle(NamedTuple):
         return len(self.factors[0].positions)
 
 
-class FamilyCode(NamedTuple):
-    """The code of a family and whether it has a batch axis; `grid` is its shape where it is one over a batch."""
-
-    text: Expression
-    varies: bool
-    grid: tuple[int, int] | None = None
-
-
 def factors_of(family: Family) -> tuple[float, list[Factor]]:
     """The common coefficient and the factors; coefficients that differ are a factor themselves."""
     coefficients = family.coefficients
@@ -58,29 +50,29 @@ def factors_of(family: Family) -> tuple[float, list[Factor]]:
     return 1.0, [*factors, Factor(None, coefficients)]
 
 
-def per_sample(arrays: ArrayViews, factors: list[Factor]) -> FamilyCode:
-    varies = any(arrays.varies(factor.source) for factor in factors)
+def per_sample(arrays: ArrayViews, factors: list[Factor]) -> Expression:
     if factors[0].positions.shape[1] == 1:
-        return FamilyCode(_elementwise(arrays, factors), varies)
+        return _elementwise(arrays, factors)
     bundles = _bundles(arrays, factors)
     grid = _grid(*bundles) if len(bundles) == 2 else None
-    if grid is not None:
-        return FamilyCode(_matrix_product(arrays, *grid), varies)
-    return FamilyCode(_row_sums(arrays, factors), varies)
+    return _row_sums(arrays, factors) if grid is None else _matrix_product(arrays, *grid)
 
 
-def over_batch(arrays: ArrayViews, factors: list[Factor], count: Callable[[], Expression]) -> FamilyCode:
+def over_batch(
+    arrays: ArrayViews, factors: list[Factor], count: Callable[[], Expression]
+) -> tuple[Expression, tuple[int, int] | None]:
+    """The family summed over the samples, of which there are `count()`, and its shape where it is a matrix."""
     if not any(arrays.varies(factor.source) for factor in factors):
-        return FamilyCode(product([count(), per_sample(arrays, factors).text]), False)
+        return product([count(), per_sample(arrays, factors)]), None
     bundles = _bundles(arrays, factors)
     grid = _grid(*bundles) if len(bundles) == 2 and all(_bundle_varies(arrays, b) for b in bundles) else None
-    if grid is not None:
-        first, second, place = grid
-        matrix = _outer_product(arrays, first, second)
-        if place is None:
-            return FamilyCode(matrix, False, (first.rows, second.rows))
-        return FamilyCode(indexed(with_suffix(matrix, ".reshape(-1)"), "", arrays.constant(place)), False)
-    return FamilyCode(summed(per_sample(arrays, factors).text, 0), False)
+    if grid is None:
+        return summed(per_sample(arrays, factors), 0), None
+    first, second, place = grid
+    matrix = _outer_product(arrays, first, second)
+    if place is None:
+        return matrix, (first.rows, second.rows)
+    return indexed(with_suffix(matrix, ".reshape(-1)"), "", arrays.constant(place)), None
 
 
 def _elementwise(arrays: ArrayViews, factors: list[Factor]) -> Expression:

@@ -6,6 +6,7 @@ and equal nodes shared. Additions are reordered, so results agree with the tape'
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
 from microgrannd import operations as ops
@@ -54,14 +55,12 @@ def flattened(tape: Tape) -> Terms:
     return _Flattener(tape).terms()
 
 
+@dataclass(slots=True)
 class _Form:
     """A sum of products that is being collected; its only reader may change it."""
 
-    __slots__ = ("constant", "terms")
-
-    def __init__(self, constant: float, terms: list[Term]) -> None:
-        self.constant = constant
-        self.terms = terms
+    constant: float
+    terms: list[Term]
 
 
 class _Flattener:

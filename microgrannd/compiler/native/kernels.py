@@ -47,8 +47,10 @@ class NativeKernel:
         self._in_parts(limit, lambda begin, end: function(*fixed, begin, end, limit))
 
     def total(self, columns: Sequence[Column], parameters: Sequence[float], count: int) -> Sequence[float]:
+        import numpy
+
         given, limit = padded(columns, count)
-        given = [contiguous(array) for array in given]
+        given = list(map(numpy.ascontiguousarray, given))
         function, table, numbers = self._function("total"), pointers(given), self._parameters(*parameters)
 
         def part(begin: int, end: int) -> list[float]:
@@ -90,12 +92,6 @@ _SIGNATURES: Final[dict[Kind, Any]] = {
 @functools.cache
 def in_threads(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="microgrannd")
-
-
-def contiguous(array: Any) -> Any:
-    import numpy
-
-    return numpy.ascontiguousarray(array)
 
 
 def padded(columns: Sequence[Column], count: int) -> tuple[list[Column], int]:

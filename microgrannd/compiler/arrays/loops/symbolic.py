@@ -213,16 +213,12 @@ def _keys(key: Any, axes: int) -> list[Any]:
 
 def operands_of(x: Array) -> tuple[Array, ...]:
     match x.definition:
-        case View(source=source):
-            return (source,)
-        case Elementwise(operands=operands):
-            return operands
-        case Reduce(operand=operand):
+        case View(source=operand) | Reduce(operand=operand):
             return (operand,)
+        case Elementwise(operands=operands) | Join(parts=operands):
+            return operands
         case Product(left=left, right=right):
             return (left, right)
-        case Join(parts=parts):
-            return parts
     return ()
 
 
