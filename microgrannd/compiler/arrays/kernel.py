@@ -130,10 +130,7 @@ class ArrayKernel:
         for i, x in matrices.fixed.items():
             outputs[i] = x * count if over_batch else x
         for piece, result in zip(matrices.source.pieces, results, strict=True):
-            if over_batch:
-                outputs[piece.outputs] = result
-            else:
-                outputs[piece.outputs] = result.T if piece.per_sample else result[:, None]
+            outputs[piece.outputs] = result if over_batch else result.T if piece.per_sample else result[:, None]
         return outputs
 
     def arguments(self, columns: Sequence[Any], parameters: Any, count: int, *, over_batch: bool) -> list[Any]:

@@ -20,10 +20,8 @@ LIBRARIES = ("numpy", "jax", "torch")
 class Library(NamedTuple):
     """`xp` is the namespace, `names` the functions that it lacks, and `known` the operations that need no form.
 
-    `array` makes an array of numbers of the library, `positions` one of positions and `rows` one with a row
-    for each sample; `numbers` makes a NumPy array of one. `compiled` is what the library can do for a
-    function, and `mode` holds while it runs. `in_place` says that its arrays can be changed, and
-    `runs_operations` that a user's own operations can be called with them.
+    `array`, `positions` and `rows` (one a sample) make its arrays, `numbers` NumPy's of them; `mode` holds while code
+    runs. `runs_operations` says that a user's own operations can be called with its arrays.
     """
 
     xp: Any

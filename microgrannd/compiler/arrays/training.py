@@ -9,7 +9,6 @@ from microgrannd.compiler.arrays.kernel import CHUNK, ArrayKernel, MatrixFunctio
 from microgrannd.compiler.arrays.libraries import Library
 from microgrannd.compiler.batches import chosen, rows_of
 from microgrannd.compiler.tape.expand import expanded
-from microgrannd.compiler.tape.tape import Tape
 from microgrannd.compiler.tape.trace import Trace
 from microgrannd.compiler.tape.update import Places, Update, settings_of
 from microgrannd.compiler.text.python_source import python_source
@@ -129,12 +128,8 @@ class _Part(NamedTuple):
 def array_training(
     kernel: Callable[[bool], ArrayKernel], trace: Trace, update: Update, places: Places
 ) -> ArrayTraining | None:
-    operations = {operation for operation, _ in _step_on_arrays(update).instructions}
+    operations = {operation for operation, _ in expanded(update.each, _ON_ARRAYS).instructions}
     return ArrayTraining(kernel, trace, update, places) if operations <= _ON_ARRAYS else None
-
-
-def _step_on_arrays(update: Update) -> Tape:
-    return expanded(update.each, _ON_ARRAYS)
 
 
 _ON_ARRAYS: Final = frozenset(row for row in TABLE.values() if row.numpy)
@@ -154,7 +149,7 @@ class _Batch:
         if fixed := [i for i in rolled.fixed if i]:
             numbers = library.array([rolled.fixed[i] for i in fixed])
             self.parts.append(_Part(rolled.slots[np.array(fixed) - 1], -1, None, numbers))
-        each, names = _step_on_arrays(update), library.known.names
+        each, names = expanded(update.each, _ON_ARRAYS), library.known.names
         functions = {name: getattr(library.xp, row.numpy) for name, row in TABLE.items() if row.numpy in names}
         self.formula = python_source("step", each, "A step.", [len(each.outputs)]).compiled(functions)
         order = np.argsort(np.concatenate([np.arange(rolled.layout.size)[part.target] for part in self.parts]))

@@ -69,11 +69,9 @@ class _Flattener:
         size = tape.leaves + len(tape.instructions)
         self.occurrences, self.single = _uses(tape, size)
         self.forms: list[_Form | None] = [None] * size
-        self.resolved: list[Operand | None] = [None] * size
+        self.resolved: list[Operand | None] = [*range(tape.leaves), *[None] * len(tape.instructions)]
         self.nodes: dict[int, MatrixNode] = {}
         self.shared: dict[object, int] = {}
-        for v in range(tape.leaves):
-            self.resolved[v] = v
 
     def terms(self) -> Terms:
         tape = self.tape

@@ -91,7 +91,7 @@ class LoopFunction:
                 return recording.array((), View(scalars, next(places), ()))
             if isinstance(x, int):
                 return recording.array((), Count())
-            return recording.array((SAMPLES, *x.shape[1:]) if _has_samples(x) else x.shape, Argument(next(indices)))
+            return recording.array((SAMPLES, *x.shape[1:]) if x.ndim > 1 else x.shape, Argument(next(indices)))
 
         self._nest = self.function(xp, *mapped(symbolic, given))
         results = [x for x in items(self._nest) if isinstance(x, Array)]
@@ -105,10 +105,6 @@ class LoopFunction:
         self._code = MachineCode(source.text, 1, self.cache)
         self._products = _products()
         self._run = _SIGNATURE(self._code.address("run"))
-
-
-def _has_samples(x: Any) -> bool:
-    return isinstance(x, int) or (isinstance(x, np.ndarray) and x.ndim > 1)
 
 
 def _plain(result: Result) -> slice | None:

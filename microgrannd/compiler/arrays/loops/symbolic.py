@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import numpy as np
 
 from microgrannd import operations as ops
-from microgrannd.compiler.arrays.loops.strides import SAMPLES, Sizes, common_shape, regrouped, row_major, slice_bounds
+from microgrannd.compiler.arrays.loops.strides import SAMPLES, Sizes, common_shape, regrouped, row_major
 from microgrannd.nodes.arithmetic import Arithmetic
 from microgrannd.operations import Operation
 
@@ -162,10 +162,10 @@ class Array(Arithmetic):
             size, stride = self.sizes[axis], view.strides[axis]
             axis += 1
             if isinstance(k, slice):
-                first, count, step = (0, SAMPLES, 1) if size == SAMPLES else slice_bounds(k, size)
-                start += first * stride
-                shape.append(count)
-                strides.append(step * stride)
+                chosen = range(size)[slice(None) if size == SAMPLES else k]
+                start += chosen.start * stride
+                shape.append(SAMPLES if size == SAMPLES else len(chosen))
+                strides.append(chosen.step * stride)
             elif isinstance(k, int):
                 start += k * stride
             else:
@@ -279,8 +279,7 @@ def reduced(operation: Operation, x: Array, axis: int, keepdims: bool) -> Array:
 
 
 def readable(x: Array) -> Array:
-    view = x.view()
-    return x.recording.array(x.sizes, view)
+    return x.recording.array(x.sizes, x.view())
 
 
 def rows_in_memory(x: Array) -> Array:
