@@ -1,4 +1,4 @@
-"""Array libraries as the namespace `xp` that printed array code calls, with what one lacks of NumPy's made up for."""
+"""Array libraries as the namespace `xp` that printed array code calls; what one lacks of NumPy's is added here."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ def _distinct_rows(factor: Factor) -> tuple[Any, Any]:
 
 
 def _grid(x: Bundle, y: Bundle) -> tuple[Bundle, Bundle, Any] | None:
-    """The bundles in the order of their grid, and other places of scalars in it; None where most would be wasted."""
+    """The bundles in order, and where in their grid each scalar is if not in turn; None where most would be wasted."""
     size, count = x.rows * y.rows, len(x.which)
     place = x.which * y.rows + y.which
     if size > 4 * count or (size != count and min(x.rows, y.rows) == 1):

@@ -62,7 +62,7 @@ class NativeKernel:
         return parts[0] if len(parts) == 1 else [sum(column) for column in zip(*parts, strict=True)]
 
     def _in_parts(self, count: int, run: Callable[[int, int], Any]) -> list[Any]:
-        """Run on parts of the samples, which depend on no number of threads, so that neither do the sums."""
+        """Run on parts of the samples. They do not depend on the number of threads, and so neither do the sums."""
         size = _PART // (len(self.tape.instructions) + 1) // LANES * LANES + LANES
         if count <= 2 * size:
             return [run(0, count)]
