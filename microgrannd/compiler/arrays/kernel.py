@@ -18,6 +18,7 @@ from microgrannd.compiler.tape.expand import expanded
 from microgrannd.compiler.tape.tape import Instruction, Tape
 from microgrannd.compiler.tape.trace import Trace, differentiate
 from microgrannd.operations import Operation, contribution, mul
+from microgrannd.printing.arrays import multiplies_matrices
 
 CHUNK: Final = 1 << 22  # how many numbers the arrays of one chunk may have together
 NATIVE_CHUNK: Final = 1 << 18  # for loops, which are fastest where these stay near to the processor
@@ -27,26 +28,19 @@ class MatrixFunction:
     """One tape as a function of the parameters, in the order of `layout`, and of arrays with a row for each sample."""
 
     def __init__(
-        self,
-        name: str,
-        tape: Tape,
-        inputs: Sequence[tuple[str, int]],
-        leaves: Sequence[int],
-        labels: Mapping[int, str],
-        *,
-        over_batch: bool,
-    ) -> None:
+        self, name: str, tape: Tape, inputs: Sequence[tuple[str, int]], leaves: Sequence[int],
+        labels: Mapping[int, str], *, over_batch: bool,
+    ) -> None:  # fmt: skip
         program = matrix_program(tape, inputs, over_batch=over_batch)
         self.source: MatrixSource = matrix_source(name, program, leaves, labels)
         self.layout = program.layout  # which parameter stands where
         self.slots = np.argsort(program.layout)  # where each parameter stands
-        self.over_batch = over_batch
         self.has_parameters = bool(tape.parameters)
         self.has_inputs = any(size for _, size in inputs)
         self.outputs_count = len(tape.outputs)
         self.fixed = program.fixed
         arrays = [group.size for group in program.groups if group.per_sample and not group.final]
-        gathered = [piece.outputs.size for piece in program.pieces if not piece.multiplies_matrices]
+        gathered = [piece.outputs.size for piece in program.pieces if not multiplies_matrices(piece.text)]
         self.width = sum(arrays) + sum(gathered)  # how many numbers there are for a sample
         self.functions = program.functions
         self.operations = list(dict.fromkeys(operation for operation, _ in tape.instructions))
@@ -136,10 +130,7 @@ class ArrayKernel:
         for i, x in matrices.fixed.items():
             outputs[i] = x * count if over_batch else x
         for piece, result in zip(matrices.source.pieces, results, strict=True):
-            if over_batch:
-                outputs[piece.outputs] = result
-            else:
-                outputs[piece.outputs] = result.T if piece.per_sample else result[:, None]
+            outputs[piece.outputs] = result if over_batch else result.T if piece.per_sample else result[:, None]
         return outputs
 
     def arguments(self, columns: Sequence[Any], parameters: Any, count: int, *, over_batch: bool) -> list[Any]:

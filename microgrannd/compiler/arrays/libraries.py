@@ -1,4 +1,4 @@
-"""Array libraries as the namespace `xp` that printed array code calls, with what one lacks of NumPy's made up for."""
+"""Array libraries as the namespace `xp` that printed array code calls; what one lacks of NumPy's is added here."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from functools import partial, reduce
 from types import SimpleNamespace
 from typing import Any, NamedTuple, cast
 
+import numpy as np
+
 from microgrannd.compiler.matrix.matrix_program import WRITTEN
 from microgrannd.operations import Operation
 
@@ -18,21 +20,19 @@ LIBRARIES = ("numpy", "jax", "torch")
 class Library(NamedTuple):
     """`xp` is the namespace, `names` the functions that it lacks, and `known` the operations that need no form.
 
-    `array` makes an array of numbers of the library, `positions` one of positions and `rows` one with a row
-    for each sample; `numbers` makes a NumPy array of one. `compiled` is what the library can do for a
-    function, and `mode` holds while it runs. `in_place` says that its arrays can be changed, and
-    `runs_operations` that a user's own operations can be called with them.
+    `array`, `positions` and `rows` (one a sample) make its arrays, `numbers` NumPy's of them; `mode` holds while code
+    runs. `runs_operations` says that a user's own operations can be called with its arrays.
     """
 
     xp: Any
     names: dict[str, Any]
     known: Known
     array: Callable[[Any], Any]
-    positions: Callable[[Any], Any]
     rows: Callable[[Any], Any]
-    numbers: Callable[[Any], Any]
-    compiled: Callable[[Any], Any]
     mode: Callable[[], AbstractContextManager[Any]]
+    positions: Callable[[Any], Any] = np.asarray
+    numbers: Callable[[Any], Any] = np.asarray
+    compiled: Callable[[Any], Any] = lambda function: function
     in_place: bool = True
     runs_operations: bool = False
 
@@ -44,8 +44,6 @@ def library(name: str, *, float32: bool = False) -> Library:
 
 
 def _numpy(float32: bool) -> Library:
-    import numpy as np
-
     dtype = np.float32 if float32 else np.float64
 
     def array(thing: Any) -> Any:
@@ -54,18 +52,8 @@ def _numpy(float32: bool) -> Library:
     erf, erfc = (np.vectorize(f, otypes=[dtype]) for f in (math.erf, math.erfc))
     xp = SimpleNamespace(**vars(np))
     xp.sum, xp.max = np.add.reduce, np.maximum.reduce  # the same for an axis, without their wrappers' microseconds
-    return Library(
-        xp=xp,
-        names=functions_of(xp, erf, erfc),
-        known=Known(dir(xp)),
-        array=array,
-        positions=np.asarray,
-        rows=array,
-        numbers=np.asarray,
-        compiled=lambda function: function,
-        mode=partial(np.errstate, all="ignore"),
-        runs_operations=True,
-    )
+    names, mode = functions_of(xp, erf, erfc), partial(np.errstate, all="ignore")
+    return Library(xp, names, Known(dir(xp)), array, array, mode, runs_operations=True)
 
 
 def _jax(float32: bool) -> Library:
@@ -73,8 +61,6 @@ def _jax(float32: bool) -> Library:
         import jax
     except ModuleNotFoundError:
         raise ModuleNotFoundError("backend='jax' needs JAX: pip install jax") from None
-    import numpy as np
-
     xp = jax.numpy
     dtype = xp.float32 if float32 else xp.float64
 
@@ -101,18 +87,11 @@ def _jax(float32: bool) -> Library:
             return np.asarray(thing, dtype)
         return placed(thing, whole if len(thing) % len(devices) else split)
 
-    return Library(
-        xp=xp,
-        names=functions_of(xp, jax.scipy.special.erf, jax.scipy.special.erfc),
-        known=Known(dir(xp)),
-        array=array,
-        positions=np.asarray,
-        rows=rows,
-        numbers=np.asarray,
-        compiled=lambda function: jax.jit(function, static_argnums=0),
-        mode=precise,
-        in_place=False,
-    )
+    def compiled(function: Any) -> Any:
+        return jax.jit(function, static_argnums=0)
+
+    names = functions_of(xp, jax.scipy.special.erf, jax.scipy.special.erfc)
+    return Library(xp, names, Known(dir(xp)), array, rows, precise, compiled=compiled, in_place=False)
 
 
 def _torch(float32: bool) -> Library:
@@ -120,8 +99,6 @@ def _torch(float32: bool) -> Library:
         import torch
     except ModuleNotFoundError:
         raise ModuleNotFoundError("backend='torch' needs PyTorch: pip install torch") from None
-    import numpy as np
-
     dtype = torch.float32 if float32 else torch.float64
 
     def array(thing: Any) -> Any:
@@ -139,16 +116,9 @@ def _torch(float32: bool) -> Library:
         setattr(xp, name, tensors(getattr(torch, name)))
     xp.equal = tensors(torch.eq)
     xp.power = tensors(torch.pow)
+    positions, numbers = torch.from_numpy, lambda x: x.numpy(force=True)
     return Library(
-        xp=xp,
-        names=functions_of(xp, torch.erf, torch.erfc),
-        known=Known(dir(xp)),
-        array=array,
-        positions=torch.from_numpy,
-        rows=array,
-        numbers=lambda x: x.numpy(force=True),
-        compiled=lambda function: function,
-        mode=torch.no_grad,
+        xp, functions_of(xp, torch.erf, torch.erfc), Known(dir(xp)), array, array, torch.no_grad, positions, numbers
     )
 
 

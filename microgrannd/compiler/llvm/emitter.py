@@ -29,8 +29,11 @@ class Emitter:
         self.lines.append(f"  {name} = {text}")
         return name
 
-    def do(self, text: str) -> None:
-        self.lines.append(f"  {text}")
+    def do(self, *texts: str) -> None:
+        self.lines += [f"  {text}" for text in texts]
+
+    def function(self, head: str) -> str:
+        return "\n".join([f"{head} {{", "entry:", *self.lines, "}"])
 
     def constant(self, x: float) -> str:
         bits = f"0x{struct.unpack('<Q', struct.pack('<d', x))[0]:016X}"

@@ -48,8 +48,7 @@ class Functions:
             f.lines.append("near:")
         f.do(f"ret {f.number} {ON_VECTORS[operation](f, '%x')}")
         self.declared |= f.declared
-        head = f"define internal {f.number} @{self.name}.{name}({f.number} %x)"
-        return "\n".join([f"{head} {{", "entry:", *f.lines, "}"])
+        return f.function(f"define internal {f.number} @{self.name}.{name}({f.number} %x)")
 
 
 def known(lanes: int) -> Collection[Operation]:
@@ -97,10 +96,6 @@ def _maximum(e: Emitter, x: str, y: str) -> str:
 
 def _minimum(e: Emitter, x: str, y: str) -> str:
     return e.select(e.either(e.compare("olt", x, y), e.compare("uno", x, x)), x, y)
-
-
-def _where(e: Emitter, condition: str, x: str, y: str) -> str:
-    return e.select(e.holds(condition), x, y)
 
 
 def _flag(holds: str) -> Callable[..., str]:
@@ -165,20 +160,16 @@ def _logsumexp(e: Emitter, *xs: str) -> str:
         top = _maximum(e, x, top)
         unordered = e.either(unordered, e.compare("uno", x, x))
     # The top's own 1 is left out, once, for log1p: right also where the others are next to nothing.
-    others, taken = e.constant(0.0), None
+    others, taken, every = e.constant(0.0), None, "true" if e.lanes == 1 else "splat (i1 true)"
     for x in xs:
         here = e.compare("oeq", x, top)
         if taken is not None:
-            here = e.line(f"and {e.flag} {here}, {e.line(f'xor {e.flag} {taken}, {_all(e)}')}")
+            here = e.line(f"and {e.flag} {here}, {e.line(f'xor {e.flag} {taken}, {every}')}")
         others = e.add(others, e.select(here, e.constant(0.0), _exp(e, e.sub(x, top))))
         taken = here if taken is None else e.either(taken, here)
     finite = e.compare("olt", e.intrinsic("fabs", top), e.constant(math.inf))
     result = e.select(finite, e.add(top, _log1p(e, others)), top)
     return e.select(unordered, e.constant(math.nan), result)
-
-
-def _all(e: Emitter) -> str:
-    return "true" if e.lanes == 1 else "splat (i1 true)"
 
 
 def _exp(e: Emitter, x: str) -> str:
@@ -197,7 +188,7 @@ NATIVE: Final[dict[Operation, Callable[..., str]]] = {
     **{ops.TABLE[name]: _library(name) for name in LIBRARY if name in ops.TABLE},
     **{ops.add: Emitter.add, ops.sub: Emitter.sub, ops.mul: Emitter.mul, ops.div: Emitter.div, ops.neg: Emitter.neg},
     **{ops.pow: _pow, ops.mod: _mod, ops.floordiv: _floordiv},
-    **{ops.where: _where, ops.maximum: _maximum, ops.minimum: _minimum},
+    **{ops.maximum: _maximum, ops.minimum: _minimum},
     **{ops.sum: _sum, ops.dot: _dot, ops.logsumexp: _logsumexp},
     **{ops.less: _flag("olt"), ops.less_equal: _flag("ole"), ops.greater: _flag("ogt")},
     **{ops.greater_equal: _flag("oge"), ops.equal: _flag("oeq"), ops.not_equal: _flag("une")},
@@ -206,4 +197,5 @@ NATIVE: Final[dict[Operation, Callable[..., str]]] = {
     ops.floor: lambda e, x: e.intrinsic("floor", x),
     ops.ceil: lambda e, x: e.intrinsic("ceil", x),
     ops.stop_gradient: lambda e, x: x,
+    ops.where: lambda e, condition, x, y: e.select(e.holds(condition), x, y),
 }

@@ -4,6 +4,7 @@ The coefficients of log, erf, sin and cos are fdlibm's (Sun Microsystems, 1993),
 """
 
 import math
+from functools import partial
 from typing import Final
 
 from microgrannd.compiler.llvm.emitter import Emitter
@@ -11,6 +12,7 @@ from microgrannd.compiler.llvm.emitter import Emitter
 LN2_HIGH: Final = 6.93147180369123816490e-01  # its last 21 bits are zero, so that n times it is exact
 LN2_LOW: Final = 1.90821492927058770002e-10
 _MAGIC: Final = float(3 << 51)  # added to a number below 2**51, it leaves the nearest integer in the low bits
+_MAGIC_BITS: Final = 0x4338000000000000
 _EXP: Final = [1 / math.factorial(k) for k in range(2, 14)]
 _LOG: Final = [
     *(6.666666666666735130e-01, 3.999999999940941908e-01, 2.857142874366239149e-01, 2.222219843214978396e-01),
@@ -172,21 +174,13 @@ def _error(e: Emitter, x: str) -> tuple[tuple[str, str], str, str]:
     inverse = e.div(e.constant(1.0), bounded)
     w = e.mul(inverse, inverse)
     first = e.compare("olt", size, e.constant(1 / 0.35))
-    top, bottom = (
-        e.select(
-            near,
-            e.polynomial(z, coefficients[0]),
-            e.select(
-                middle,
-                e.polynomial(s, coefficients[1]),
-                e.select(first, e.polynomial(w, coefficients[2]), e.polynomial(w, coefficients[3])),
-            ),
-        )
-        for coefficients in (
-            (_ERF_NEAR_TOP, _ERF_ONE_TOP, _ERF_FAR_TOP, _ERF_FARTHER_TOP),
-            (_ERF_NEAR_BOTTOM, _ERF_ONE_BOTTOM, _ERF_FAR_BOTTOM, _ERF_FARTHER_BOTTOM),
-        )
-    )
+
+    def chosen(at_zero: list[float], at_one: list[float], far: list[float], farther: list[float]) -> str:
+        beyond = e.select(first, e.polynomial(w, far), e.polynomial(w, farther))
+        return e.select(near, e.polynomial(z, at_zero), e.select(middle, e.polynomial(s, at_one), beyond))
+
+    top = chosen(_ERF_NEAR_TOP, _ERF_ONE_TOP, _ERF_FAR_TOP, _ERF_FARTHER_TOP)
+    bottom = chosen(_ERF_NEAR_BOTTOM, _ERF_ONE_BOTTOM, _ERF_FAR_BOTTOM, _ERF_FARTHER_BOTTOM)
     quotient = e.div(top, bottom)
     # exp(-x² - 9/16 + quotient) / |x|, the exponent in two parts so that its rounding does not count
     square = e.mul(bounded, bounded)
@@ -196,14 +190,6 @@ def _error(e: Emitter, x: str) -> tuple[tuple[str, str], str, str]:
     low = e.sub(e.sub(added, e.add(exponent, square)), lost)
     power = exp(e, exponent)
     return (near, middle), quotient, e.mul(e.fma(power, low, power), inverse)
-
-
-def sin(e: Emitter, x: str) -> str:
-    return _circular(e, x, quarter=0)
-
-
-def cos(e: Emitter, x: str) -> str:
-    return _circular(e, x, quarter=1)
 
 
 def _circular(e: Emitter, x: str, quarter: int) -> str:
@@ -230,14 +216,16 @@ def _circular(e: Emitter, x: str, quarter: int) -> str:
     return result if quarter else e.select(e.compare("oeq", x, e.constant(0.0)), x, result)
 
 
+sin, cos = partial(_circular, quarter=0), partial(_circular, quarter=1)  # for |x| up to SINE_LIMIT
+
+
 def _nearest(e: Emitter, x: str) -> tuple[str, str]:
     shifted = e.add(x, e.constant(_MAGIC))
-    magic_bits = 0x4338000000000000
-    return e.sub(shifted, e.constant(_MAGIC)), e.on_integers("sub", e.bits(shifted), e.whole(magic_bits))
+    return e.sub(shifted, e.constant(_MAGIC)), e.on_integers("sub", e.bits(shifted), e.whole(_MAGIC_BITS))
 
 
 def _as_number(e: Emitter, n: str) -> str:
-    bits = e.on_integers("add", n, e.whole(0x4338000000000000))
+    bits = e.on_integers("add", n, e.whole(_MAGIC_BITS))
     return e.sub(e.from_bits(bits), e.constant(_MAGIC))
 
 

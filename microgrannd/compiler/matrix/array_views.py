@@ -48,13 +48,16 @@ class ArrayViews:
         self._counts = {"i": 0, "c": 0}
 
     def varies(self, source: Any) -> bool:
-        return bool(self.groups[source].per_sample)
+        return source is not None and bool(self.groups[source].per_sample)
 
     def vector(self, source: Any, positions: Any) -> Expression:
         """Scalars of a group at a list of positions; one that is repeated all along, once."""
-        return self.row(source, positions[:1] if (positions == positions[0]).all() else positions)
+        alike = source is not None and (positions == positions[0]).all()
+        return self.row(source, positions[:1] if alike else positions)
 
     def row(self, source: Any, positions: Any) -> Expression:
+        if source is None:
+            return self.constant(positions)
         if source == self.flat:
             return self._view(positions)
         group, axes = self.groups[source], ":, " if self.varies(source) else ""
@@ -62,6 +65,8 @@ class ArrayViews:
         return text or indexed(whole(source), axes, self.constant(positions))
 
     def matrix(self, source: Any, positions: Any) -> Expression:
+        if source is None:
+            return self.constant(positions)
         if len(positions) > 1 and (positions == positions[0]).all():
             positions = positions[:1]
         group, axes = self.groups[source], ":, " if self.varies(source) else ""
@@ -93,7 +98,7 @@ class ArrayViews:
             self._counts[letter] += 1
             name = f"{letter}{self._counts[letter]}"
             self._constant_names[key] = name
-            self.constants[name] = numbers
+            self.constants[name] = np.ascontiguousarray(numbers)
         return Expression(name)
 
     def numbers(self, numbers: Any) -> Expression:

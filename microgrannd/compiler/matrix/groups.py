@@ -117,7 +117,7 @@ class _Grouper:
                     self.derivative_by.setdefault(derivative, (g, i))
 
     def _sorted(self, members: list[int], columns: list[Any], final: bool) -> Any:
-        """The outputs' order for what nothing reads; what derivatives are by gives theirs, else the operands do."""
+        """Final outputs keep their order, derivatives that of what they are by; otherwise the operands decide."""
         if final:
             return np.argsort([self.order[v] for v in members], kind="stable")
         by = [self.derivative_by.get(v, (-1, 0)) for v in members]

@@ -18,7 +18,7 @@ from microgrannd.compiler.matrix.terms import Terms, flattened
 from microgrannd.compiler.tape.tape import Tape
 from microgrannd.operations import Operation
 from microgrannd.printing import arrays
-from microgrannd.printing.arrays import ARRAYS, indexed, listed, multiplies_matrices, with_suffix
+from microgrannd.printing.arrays import ARRAYS, indexed, listed, with_suffix
 from microgrannd.printing.printer import Expression, called
 
 # What array code has itself besides NumPy's functions: sums of products, and these.
@@ -52,10 +52,6 @@ class Piece:
     shape: tuple[int, ...]
     per_sample: bool
     name: str = ""
-
-    @property
-    def multiplies_matrices(self) -> bool:
-        return multiplies_matrices(self.text)
 
 
 @dataclass
@@ -155,21 +151,13 @@ class _Statements:
             if g in outputs:
                 pieces.append(self._piece(g, group, *outputs[g]))
         pieces.sort(key=lambda piece: int(piece.outputs.min()))
+        functions = {name: operation for operation, name in self.functions.items()}
+        labelled = {label: self.places[v][0] for v, labels in self.terms.labels.items() for label in labels}
         return MatrixProgram(
-            tape=self.tape,
-            terms=self.terms,
-            blocks=self.blocks,
-            groups=self.groups,
-            lines=lines,
-            layout=self.arrays.layout(),
-            views=self.arrays.views,
-            pieces=pieces,
-            fixed=fixed,
-            constants=self.arrays.constants,
-            counts_samples=self.counts_samples,
-            functions={name: operation for operation, name in self.functions.items()},
-            labelled=self._labelled(),
-        )
+            tape=self.tape, terms=self.terms, blocks=self.blocks, groups=self.groups, lines=lines, pieces=pieces,
+            layout=self.arrays.layout(), views=self.arrays.views, constants=self.arrays.constants, fixed=fixed,
+            counts_samples=self.counts_samples, functions=functions, labelled=labelled,
+        )  # fmt: skip
 
     def _outputs(self) -> tuple[dict[int, tuple[list[int], list[int]]], dict[int, float]]:
         """By group: which outputs are in it and where in the group; and the outputs that are numbers."""
@@ -185,19 +173,15 @@ class _Statements:
             where.append(place)
         return outputs, fixed
 
-    def _labelled(self) -> dict[str, int]:
-        return {label: self.places[v][0] for v, labels in self.terms.labels.items() for label in labels}
-
     def _final_piece(self, g: int, group: Group) -> Piece:
         outputs = np.array([self.output_of[v] for v in group.members])
         shape: tuple[int, ...] = (group.size,)
         [(_, part), *more] = group.parts
         if not more and isinstance(part, SumPart) and len(part.families) == 1 and part.constants is None:
             coefficient, factors = factors_of(part.families[0])
-            result = over_batch(self.arrays, factors, self._count)
-            if result.grid is not None:
-                shape = result.grid
-            text = arrays.total([(coefficient, result.text)], None)
+            text, grid = over_batch(self.arrays, factors, self._count)
+            shape = grid or shape
+            text = arrays.total([(coefficient, text)], None)
         else:
             texts = [self._summed_part(part) for _, part in group.parts]
             text = texts[0] if len(texts) == 1 else called("xp.concatenate", [listed(texts)])
@@ -210,9 +194,8 @@ class _Statements:
         terms = []
         for family in part.families:
             coefficient, factors = factors_of(family)
-            code = over_batch(self.arrays, factors, self._count)
-            text = code.text if code.grid is None else with_suffix(code.text, ".reshape(-1)")
-            terms.append((coefficient, text))
+            text, grid = over_batch(self.arrays, factors, self._count)
+            terms.append((coefficient, with_suffix(text, ".reshape(-1)") if grid else text))
         constants = None
         if part.constants is not None:
             constants = arrays.product([self._count(), self.arrays.numbers(part.constants)])
@@ -249,7 +232,7 @@ class _Statements:
             coefficient, factors = factors_of(family)
             if family.coefficients.shape[1] == 1:  # what comes from behind stands first, as people write it
                 factors.sort(key=lambda factor: factor.source not in self.derivatives)
-            terms.append((coefficient, per_sample(self.arrays, factors).text))
+            terms.append((coefficient, per_sample(self.arrays, factors)))
         constant = None if part.constants is None else self.arrays.numbers(part.constants)
         return arrays.total(terms, constant)
 

@@ -55,8 +55,8 @@ class _ArrayFunction:
         self.counts: dict[str, int] = {}  # how many names of a kind there are
         self.views: dict[str, str] = {}
         self.name = self._fresh(name)
-        blocks = sorted(enumerate(program.blocks), key=lambda numbered: numbered[1].per_sample)
-        self.names = {g: self._fresh(block.name) for g, block in blocks}
+        self.blocks = sorted(enumerate(program.blocks), key=lambda numbered: numbered[1].per_sample)
+        self.names = {g: self._fresh(block.name) for g, block in self.blocks}
         self.named |= {GroupArray(g): Expression(name) for g, name in self.names.items()}
         self.inlined: set[int] = set()
         self.lines = live(program)
@@ -86,15 +86,10 @@ class _ArrayFunction:
             rows += [("", ""), *[(f"# {text}", "") for text in comments], *backward]
         returned = self._returned()
         code = _aligned([*self._head(), *rows, ("", ""), (returned, "")])
-        arguments = ", ".join(["xp", *self._arguments()])
+        counted = [] if any(block.per_sample for _, block in self.blocks) else ["n"]
+        arguments = ", ".join(["xp", *[self.names[g] for g, _ in self.blocks], *counted])
         text = f"def {self.name}({arguments}):\n" + "\n".join(f"    {line}" if line else "" for line in code) + "\n"
         return MatrixSource(self.name, text, self._shapes(), program.pieces, program.constants)
-
-    def _arguments(self) -> list[str]:
-        blocks = list(enumerate(self.program.blocks))
-        parameters = [self.names[g] for g, block in blocks if not block.per_sample]
-        inputs = [self.names[g] for g, block in blocks if block.per_sample]
-        return [*parameters, *(inputs or ["n"])]
 
     def _name(self, g: int) -> None:
         line = self.lines[g]
@@ -135,13 +130,11 @@ class _ArrayFunction:
         return of[1:] if whole and of[:1] == "z" and of[1:].isdigit() else ""
 
     def _derivative_of(self, g: int) -> str:
-        program, found = self.program, set()
-        for v in program.groups[g].members:
-            of = [label[2:] for label in program.terms.labels.get(v, ()) if label.startswith("d_")]
-            of = [label for label in of if label in program.labelled]
-            if not of:
-                return ""
-            found.add(program.labelled[of[0]])
+        labels, labelled = self.program.terms.labels, self.program.labelled
+        found = set()
+        for v in self.program.groups[g].members:
+            of = [labelled[label[2:]] for label in labels.get(v, ()) if label[:2] == "d_" and label[2:] in labelled]
+            found.add(of[0] if of else -1)
         return self.names.get(found.pop(), "") if len(found) == 1 else ""
 
     def _name_pieces(self) -> None:
@@ -151,8 +144,7 @@ class _ArrayFunction:
         self.named |= {view: Expression(name) for view, name in self.views.items()}
         by_positions = {found.positions.tobytes(): self.views[view] for view, found in self.program.views.items()}
         start = next((block.start for block in self.program.blocks if not block.per_sample), 0)
-        blocks = enumerate(self.program.blocks)
-        inputs = {np.arange(b.start, b.start + b.size).tobytes(): self.names[g] for g, b in blocks}
+        inputs = {np.arange(b.start, b.start + b.size).tobytes(): self.names[g] for g, b in self.blocks}
         for piece in self.program.pieces:
             if 0 in piece.outputs or not len(self.leaves):
                 continue
@@ -187,31 +179,24 @@ class _ArrayFunction:
         return [(f"{piece.name} = {piece.text.text(named=self.named)}", _shape(piece.shape, piece.per_sample))]
 
     def _returned(self) -> str:
-        parts = []
-        if not self.program.pieces:
-            return "return ()"
-        for piece in self.program.pieces:
-            in_place = not piece.name or isinstance(piece.text.of, GroupArray)
-            parts.append(piece.text.text(named=self.named) if in_place else piece.name)
-        return f"return {', '.join(parts)}{',' if len(parts) == 1 else ''}"
+        parts = [p.name if p.name in self.made else p.text.text(named=self.named) for p in self.program.pieces]
+        return f"return {', '.join(parts)}{',' if len(parts) == 1 else ''}" if parts else "return ()"
 
     def _head(self) -> list[tuple[str, str]]:
         texts = [*[line.text for line in self.lines.values()], *[piece.text for piece in self.program.pieces]]
         used = {part.of for text in texts for part in text.parts()}
         rows = [(f'"""{self._docstring()}"""', "")]
-        array = next((self.names[g] for g, block in enumerate(self.program.blocks) if block.per_sample), None)
+        array = next((self.names[g] for g, block in self.blocks if block.per_sample), None)
         if self.program.counts_samples and array:
             rows.append((f"n = {array}.shape[0]", ""))
         for view, found in self.program.views.items():
             if view in used:
-                rows.append(
-                    (f"{self.views[view]} = {found.text.text(named=self.named)}", _shape(found.positions.shape, False))
-                )
+                code = f"{self.views[view]} = {found.text.text(named=self.named)}"
+                rows.append((code, _shape(found.positions.shape, False)))
         return [*rows, ("", "")] if len(rows) > 1 else rows
 
     def _docstring(self) -> str:
-        blocks = sorted(enumerate(self.program.blocks), key=lambda numbered: numbered[1].per_sample)
-        given = [f"{self.names[g]} {_shape((block.size,), block.per_sample)}" for g, block in blocks]
+        given = [f"{self.names[g]} {_shape((block.size,), block.per_sample)}" for g, block in self.blocks]
         return f"{self.name} of {', '.join(given)}." if given else f"{self.name}."
 
     def _shapes(self) -> dict[str, str]:

@@ -25,7 +25,7 @@ from microgrannd.printing.printer import Expression, called
 
 
 class Factor(NamedTuple):
-    source: Any
+    source: int | None  # a group; None for coefficients, which stand in place of positions
     positions: Any
 
 
@@ -40,14 +40,6 @@ class Bundle(NamedTuple):
         return len(self.factors[0].positions)
 
 
-class FamilyCode(NamedTuple):
-    """The code of a family and whether it has a batch axis; `grid` is its shape where it is one over a batch."""
-
-    text: Expression
-    varies: bool
-    grid: tuple[int, int] | None = None
-
-
 def factors_of(family: Family) -> tuple[float, list[Factor]]:
     """The common coefficient and the factors; coefficients that differ are a factor themselves."""
     coefficients = family.coefficients
@@ -55,45 +47,41 @@ def factors_of(family: Family) -> tuple[float, list[Factor]]:
     factors = [Factor(g, positions) for g, positions in zip(family.of, family.positions, strict=True)]
     if coefficients.tobytes() == np.full_like(coefficients, first).tobytes():
         return float(first), factors
-    return 1.0, [*factors, Factor(_Numbers(coefficients), np.arange(coefficients.size).reshape(coefficients.shape))]
+    return 1.0, [*factors, Factor(None, coefficients)]
 
 
-class _Numbers:
-    def __init__(self, table: Any) -> None:
-        self.table = table
-
-
-def per_sample(arrays: ArrayViews, factors: list[Factor]) -> FamilyCode:
-    varies = any(_varies(arrays, factor) for factor in factors)
+def per_sample(arrays: ArrayViews, factors: list[Factor]) -> Expression:
     if factors[0].positions.shape[1] == 1:
-        return FamilyCode(_elementwise(arrays, factors), varies)
+        return _elementwise(arrays, factors)
     bundles = _bundles(arrays, factors)
     grid = _grid(*bundles) if len(bundles) == 2 else None
-    if grid is not None:
-        return FamilyCode(_matrix_product(arrays, *grid), varies)
-    return FamilyCode(_row_sums(arrays, factors), varies)
+    return _row_sums(arrays, factors) if grid is None else _matrix_product(arrays, *grid)
 
 
-def over_batch(arrays: ArrayViews, factors: list[Factor], count: Callable[[], Expression]) -> FamilyCode:
-    if not any(_varies(arrays, factor) for factor in factors):
-        return FamilyCode(product([count(), per_sample(arrays, factors).text]), False)
+def over_batch(
+    arrays: ArrayViews, factors: list[Factor], count: Callable[[], Expression]
+) -> tuple[Expression, tuple[int, int] | None]:
+    """The family summed over the samples, of which there are `count()`, and its shape where it is a matrix."""
+    if not any(arrays.varies(factor.source) for factor in factors):
+        return product([count(), per_sample(arrays, factors)]), None
     bundles = _bundles(arrays, factors)
     grid = _grid(*bundles) if len(bundles) == 2 and all(_bundle_varies(arrays, b) for b in bundles) else None
-    if grid is not None:
-        first, second, place = grid
-        matrix = _outer_product(arrays, first, second)
-        if place is None:
-            return FamilyCode(matrix, False, (first.rows, second.rows))
-        return FamilyCode(indexed(with_suffix(matrix, ".reshape(-1)"), "", arrays.constant(place)), False)
-    return FamilyCode(summed(per_sample(arrays, factors).text, 0), False)
+    if grid is None:
+        return summed(per_sample(arrays, factors), 0), None
+    first, second, place = grid
+    matrix = _outer_product(arrays, first, second)
+    if place is None:
+        return matrix, (first.rows, second.rows)
+    return indexed(with_suffix(matrix, ".reshape(-1)"), "", arrays.constant(place)), None
 
 
 def _elementwise(arrays: ArrayViews, factors: list[Factor]) -> Expression:
     """A product of vectors. True and false count as 1 and 0 where another factor is a number."""
-    flags = [None if isinstance(f.source, _Numbers) else arrays.flag(f.source, f.positions[:, 0]) for f in factors]
+    columns = [(source, positions[:, 0]) for source, positions in factors]
+    flags = [arrays.flag(*column) for column in columns]
     if None not in flags:
         flags = [None] * len(factors)
-    return product([flag or _vector(arrays, factor, 0) for factor, flag in zip(factors, flags, strict=True)])
+    return product([flag or arrays.vector(*column) for column, flag in zip(columns, flags, strict=True)])
 
 
 def _bundles(arrays: ArrayViews, factors: list[Factor]) -> list[Bundle]:
@@ -113,7 +101,7 @@ def _bundles(arrays: ArrayViews, factors: list[Factor]) -> list[Bundle]:
             bundles[-1] = Bundle(bundles[-1].which, bundles[-1].factors + common.factors)
     if len(bundles) == 1 and len(factors[0].positions) == 1:  # one scalar: what varies, and what does not
         [bundle] = bundles
-        kinds = [tuple(f for f in bundle.factors if _varies(arrays, f) is varies) for varies in (True, False)]
+        kinds = [tuple(f for f in bundle.factors if arrays.varies(f.source) is varies) for varies in (True, False)]
         bundles = [Bundle(bundle.which, kind) for kind in kinds if kind]
     return bundles
 
@@ -121,20 +109,19 @@ def _bundles(arrays: ArrayViews, factors: list[Factor]) -> list[Bundle]:
 def _distinct_rows(factor: Factor) -> tuple[Any, Any]:
     """For each row of positions which distinct one it is, and these, in the order of their appearance."""
     positions = factor.positions
-    if (positions == positions[0]).all():
+    if factor.source is not None and (positions == positions[0]).all():
         return np.zeros(len(positions), dtype=int), positions[:1]
-    table = factor.source.table if isinstance(factor.source, _Numbers) else positions
-    if table.shape[1] == 1:
-        _, first, inverse = np.unique(table[:, 0], return_index=True, return_inverse=True)
+    if positions.shape[1] == 1:
+        _, first, inverse = np.unique(positions[:, 0], return_index=True, return_inverse=True)
         rank = np.argsort(np.argsort(first))
         return rank[inverse], positions[np.sort(first)]
     place: dict[bytes, int] = {}
-    which = np.array([place.setdefault(row.tobytes(), len(place)) for row in np.ascontiguousarray(table)])
+    which = np.array([place.setdefault(row.tobytes(), len(place)) for row in np.ascontiguousarray(positions)])
     return which, positions[np.unique(which, return_index=True)[1]]
 
 
 def _grid(x: Bundle, y: Bundle) -> tuple[Bundle, Bundle, Any] | None:
-    """The bundles in the order of their grid, and other places of scalars in it; None where most would be wasted."""
+    """The bundles in order, and where in their grid each scalar is if not in turn; None where most would be wasted."""
     size, count = x.rows * y.rows, len(x.which)
     place = x.which * y.rows + y.which
     if size > 4 * count or (size != count and min(x.rows, y.rows) == 1):
@@ -167,46 +154,26 @@ def _matrix_product(arrays: ArrayViews, x: Bundle, y: Bundle, place: Any) -> Exp
 
 def _outer_product(arrays: ArrayViews, x: Bundle, y: Bundle) -> Expression:
     if x.factors[0].positions.shape[1] == 1:
-        left, right = (product([_vector(arrays, f, 0) for f in bundle.factors]) for bundle in (x, y))
+        left, right = (product([arrays.vector(source, at[:, 0]) for source, at in bundle.factors]) for bundle in (x, y))
         return matrix_product(transposed(left), right)
-    left, right = (product([_matrix(arrays, f) for f in bundle.factors]) for bundle in (x, y))
+    left, right = (product([arrays.matrix(*f) for f in bundle.factors]) for bundle in (x, y))
     return called("xp.tensordot", [left, right, Expression("([0, 2], [0, 2])")])
 
 
 def _row_sums(arrays: ArrayViews, factors: list[Factor]) -> Expression:
     if len(factors[0].positions) == 1:  # which leaves an axis for the only scalar
-        keep = any(_varies(arrays, factor) for factor in factors)
-        return summed(product([_vector(arrays, factor, None) for factor in factors]), 1 if keep else 0, keep=True)
-    return summed(product([_matrix(arrays, factor) for factor in factors]), -1)
+        keep = any(arrays.varies(factor.source) for factor in factors)
+        numbers = [arrays.vector(source, positions[0]) for source, positions in factors]
+        return summed(product(numbers), 1 if keep else 0, keep=True)
+    return summed(product([arrays.matrix(*factor) for factor in factors]), -1)
 
 
 def _plain(arrays: ArrayViews, bundle: Bundle) -> Expression:
     """The bundle as a matrix; a single row that varies from sample to sample as a vector."""
     if bundle.rows == 1 and _bundle_varies(arrays, bundle):
-        return product([_row(arrays, factor) for factor in bundle.factors])
-    return product([_matrix(arrays, factor) for factor in bundle.factors])
-
-
-def _read(arrays: ArrayViews, take: Callable[[Any, Any], Expression], source: Any, positions: Any) -> Expression:
-    return arrays.constant(source.table.ravel()[positions]) if isinstance(source, _Numbers) else take(source, positions)
-
-
-def _vector(arrays: ArrayViews, factor: Factor, column: int | None) -> Expression:
-    positions = factor.positions[0] if column is None else factor.positions[:, column]
-    return _read(arrays, arrays.vector, factor.source, positions)
-
-
-def _row(arrays: ArrayViews, factor: Factor) -> Expression:
-    return _read(arrays, arrays.row, factor.source, factor.positions[0])
-
-
-def _matrix(arrays: ArrayViews, factor: Factor) -> Expression:
-    return _read(arrays, arrays.matrix, factor.source, factor.positions)
-
-
-def _varies(arrays: ArrayViews, factor: Factor) -> bool:
-    return not isinstance(factor.source, _Numbers) and arrays.varies(factor.source)
+        return product([arrays.row(factor.source, factor.positions[0]) for factor in bundle.factors])
+    return product([arrays.matrix(*factor) for factor in bundle.factors])
 
 
 def _bundle_varies(arrays: ArrayViews, bundle: Bundle) -> bool:
-    return any(_varies(arrays, factor) for factor in bundle.factors)
+    return any(arrays.varies(factor.source) for factor in bundle.factors)

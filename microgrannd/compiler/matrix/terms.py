@@ -6,6 +6,7 @@ and equal nodes shared. Additions are reordered, so results agree with the tape'
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
 from microgrannd import operations as ops
@@ -54,14 +55,12 @@ def flattened(tape: Tape) -> Terms:
     return _Flattener(tape).terms()
 
 
+@dataclass(slots=True)
 class _Form:
     """A sum of products that is being collected; its only reader may change it."""
 
-    __slots__ = ("constant", "terms")
-
-    def __init__(self, constant: float, terms: list[Term]) -> None:
-        self.constant = constant
-        self.terms = terms
+    constant: float
+    terms: list[Term]
 
 
 class _Flattener:
@@ -70,11 +69,9 @@ class _Flattener:
         size = tape.leaves + len(tape.instructions)
         self.occurrences, self.single = _uses(tape, size)
         self.forms: list[_Form | None] = [None] * size
-        self.resolved: list[Operand | None] = [None] * size
+        self.resolved: list[Operand | None] = [*range(tape.leaves), *[None] * len(tape.instructions)]
         self.nodes: dict[int, MatrixNode] = {}
         self.shared: dict[object, int] = {}
-        for v in range(tape.leaves):
-            self.resolved[v] = v
 
     def terms(self) -> Terms:
         tape = self.tape

@@ -22,12 +22,7 @@ _FASTCALL: Final = 0x80  # METH_FASTCALL of Python's C interface
 
 
 class _MethodDefinition(ctypes.Structure):
-    _fields_ = (
-        ("name", ctypes.c_char_p),
-        ("method", ctypes.c_void_p),
-        ("flags", ctypes.c_int),
-        ("doc", ctypes.c_char_p),
-    )
+    _fields_ = (("name", ctypes.c_char_p), ("call", ctypes.c_void_p), ("flags", ctypes.c_int), ("doc", ctypes.c_char_p))
 
 
 class ObjectLayout(NamedTuple):
@@ -46,12 +41,9 @@ _definitions: Final[list[Any]] = []
 
 
 def fast_function(
-    tape: Tape,
-    shapes: Sequence[Shape],
-    result: Shape | None,
-    parameters: Sequence[Value],
+    tape: Tape, shapes: Sequence[Shape], result: Shape | None, parameters: Sequence[Value],
     otherwise: Callable[..., Any],
-) -> tuple[Callable[..., Any], MachineCode] | None:
+) -> tuple[Callable[..., Any], MachineCode] | None:  # fmt: skip
     """`otherwise` for arguments of these shapes, only sooner, and the code to be kept; None where there can be none.
 
     `result` is the shape of the values; None stands for a value and the gradients by the arguments.
@@ -70,16 +62,11 @@ def fast_function(
     return make(ctypes.addressof(definition), otherwise, None), code
 
 
-_DECLARED: Final = frozenset(
-    {
-        "declare ptr @PyFloat_FromDouble(double)",
-        "declare ptr @PyList_New(i64)",
-        "declare i32 @PyList_SetItem(ptr, i64, ptr)",
-        "declare ptr @PyTuple_New(i64)",
-        "declare i32 @PyTuple_SetItem(ptr, i64, ptr)",
-        "declare ptr @PyObject_Vectorcall(ptr, ptr, i64, ptr)",
-    }
-)
+_DECLARED: Final = frozenset([
+    "declare ptr @PyFloat_FromDouble(double)", "declare ptr @PyObject_Vectorcall(ptr, ptr, i64, ptr)",
+    *[f"declare ptr @Py{nest}_New(i64)" for nest in ("List", "Tuple")],
+    *[f"declare i32 @Py{nest}_SetItem(ptr, i64, ptr)" for nest in ("List", "Tuple")],
+])  # fmt: skip
 
 
 class _Caller:
@@ -102,16 +89,9 @@ class _Caller:
         self.lines.append("  call void @one(ptr %in, ptr %given, ptr %out)")
         self.place = 0
         built = self._build(result or Shape(tuple, (), (SCALAR, Shape(tuple, (), tuple(shapes)))))
-        return "\n".join(
-            [
-                "define ptr @call(ptr %self, ptr %arguments, i64 %n) {",
-                *("entry:", *self.lines, f"  ret ptr {built}"),
-                "otherwise:",
-                "  %slow = call ptr @PyObject_Vectorcall(ptr %self, ptr %arguments, i64 %n, ptr null)",
-                "  ret ptr %slow",
-                "}",
-            ]
-        )
+        slow = "  %slow = call ptr @PyObject_Vectorcall(ptr %self, ptr %arguments, i64 %n, ptr null)"
+        self.lines += [f"  ret ptr {built}", "otherwise:", slow, "  ret ptr %slow", "}"]
+        return "\n".join(["define ptr @call(ptr %self, ptr %arguments, i64 %n) {", "entry:", *self.lines])
 
     def _new(self, text: str) -> str:
         self.count += 1
@@ -168,9 +148,8 @@ def _is_plain(shape: Shape) -> bool:
 
 @functools.cache
 def _layout() -> ObjectLayout | None:
-    if sys.implementation.name != "cpython" or sysconfig.get_config_var("Py_GIL_DISABLED") or ctypes.sizeof(
-        ctypes.c_void_p
-    ) != 8:  # fmt: skip
+    free_threaded = sysconfig.get_config_var("Py_GIL_DISABLED")
+    if sys.implementation.name != "cpython" or free_threaded or ctypes.sizeof(ctypes.c_void_p) != 8:
         return None
     number = 1234.5678
     in_list, in_tuple, value = [number], (number, number), Value(number)

@@ -9,12 +9,8 @@ from microgrannd.compiler.tape.update import Update
 
 def fit_source(tape: Tape, update: Update) -> str:
     """The assembly of `fit`; its `width` is the number of parameters, rounded up to whole vectors."""
-    return module(
-        kernel(tape, "total"),
-        kernel(update.shared, "one", "prepare"),
-        kernel(update.each, "each", "step"),
-        Assembly(frozenset(), (_FIT,)),
-    )
+    prepare, step = kernel(update.shared, "one", "prepare"), kernel(update.each, "each", "step")
+    return module(kernel(tape, "total"), prepare, step, Assembly(frozenset(), (_FIT,)))
 
 
 _FIT: Final = """\

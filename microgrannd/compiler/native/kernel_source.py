@@ -77,7 +77,7 @@ class _KernelWriter:
 
     def _one(self) -> str:
         e = Emitter()
-        self._body(e, lambda j: e.load(e.element("%columns", j)))
+        self._body(e, lambda j: e.load(e.element("%columns", j)), lambda k, x: e.store(x, e.element("%outputs", k)), {})
         e.do("ret void")
         return self._function(f"define void @{self.name}({_ARRAYS})", e)
 
@@ -88,22 +88,15 @@ class _KernelWriter:
             self._clear(e)
         read, sink = self._access(e)
         hoisted = self._hoisted(e)
-        e.do("%last = sub i64 %limit, 8")
-        e.do("store i64 %begin, ptr %place")
-        e.do("br label %next")
+        e.do("%last = sub i64 %limit, 8", "store i64 %begin, ptr %place", "br label %next")
         e.lines.append("next:")
-        e.do("%i = load i64, ptr %place")
-        e.do("%more = icmp slt i64 %i, %end")
-        e.do("br i1 %more, label %block, label %done")
+        e.do("%i = load i64, ptr %place", "%more = icmp slt i64 %i, %end", "br i1 %more, label %block, label %done")
         e.lines.append("block:")
-        e.do("%late = icmp sgt i64 %i, %last")
-        e.do("%s = select i1 %late, i64 %last, i64 %i")
+        e.do("%late = icmp sgt i64 %i, %last", "%s = select i1 %late, i64 %last, i64 %i")
         if self.kind == "total":
             self._mask(e)
-        self._body(e, read, hoisted, sink)
-        e.do("%after = add i64 %i, 8")
-        e.do("store i64 %after, ptr %place")
-        e.do("br label %next")
+        self._body(e, read, sink, hoisted)
+        e.do("%after = add i64 %i, 8", "store i64 %after, ptr %place", "br label %next")
         e.lines.append("done:")
         strides = ", ptr noalias %strides" if self.kind == "rows" else ""
         arguments = f"{_ARRAYS}{strides}, i64 %begin, i64 %end, i64 %limit"
@@ -170,14 +163,8 @@ class _KernelWriter:
         return e.spread(e.line(f"load double, ptr {e.element('%parameters', i)}, align 8, !invariant.load !0"))
 
     def _body(
-        self,
-        e: Emitter,
-        read: Callable[[int], str],
-        known: dict[int, str] | None = None,
-        sink: Callable[[int, str], None] | None = None,
+        self, e: Emitter, read: Callable[[int], str], sink: Callable[[int, str], None], local: dict[int, str]
     ) -> None:
-        sink = sink or (lambda k, x: e.store(x, e.element("%outputs", k)))
-        local = dict(known or {})
         if self.cut:
             self._in_sections(e, read, sink)
         else:
@@ -290,4 +277,4 @@ class _KernelWriter:
 
     def _function(self, head: str, e: Emitter) -> str:
         self.declared |= e.declared
-        return "\n".join([f"{head} {{", "entry:", *e.lines, "}"])
+        return e.function(head)

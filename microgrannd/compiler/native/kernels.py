@@ -47,8 +47,10 @@ class NativeKernel:
         self._in_parts(limit, lambda begin, end: function(*fixed, begin, end, limit))
 
     def total(self, columns: Sequence[Column], parameters: Sequence[float], count: int) -> Sequence[float]:
+        import numpy
+
         given, limit = padded(columns, count)
-        given = [contiguous(array) for array in given]
+        given = list(map(numpy.ascontiguousarray, given))
         function, table, numbers = self._function("total"), pointers(given), self._parameters(*parameters)
 
         def part(begin: int, end: int) -> list[float]:
@@ -60,7 +62,7 @@ class NativeKernel:
         return parts[0] if len(parts) == 1 else [sum(column) for column in zip(*parts, strict=True)]
 
     def _in_parts(self, count: int, run: Callable[[int, int], Any]) -> list[Any]:
-        """Run on parts of the samples, which depend on no number of threads, so that neither do the sums."""
+        """Run on parts of the samples. They do not depend on the number of threads, and so neither do the sums."""
         size = _PART // (len(self.tape.instructions) + 1) // LANES * LANES + LANES
         if count <= 2 * size:
             return [run(0, count)]
@@ -90,12 +92,6 @@ _SIGNATURES: Final[dict[Kind, Any]] = {
 @functools.cache
 def in_threads(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="microgrannd")
-
-
-def contiguous(array: Any) -> Any:
-    import numpy
-
-    return numpy.ascontiguousarray(array)
 
 
 def padded(columns: Sequence[Column], count: int) -> tuple[list[Column], int]:

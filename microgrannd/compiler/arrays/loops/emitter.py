@@ -52,11 +52,11 @@ class LoopEmitter(Emitter):
         self.lines.append(f"{label}:")
         self.block = label
 
-    def advanced(self, pointer: str, index: str, stride: int | str) -> str:
+    def advanced(self, pointer: str, index: str, stride: int | str, kind: str = "double") -> str:
         """The pointer to the number that is index · stride further on."""
         if stride in (0, "0"):
             return pointer
-        return self.element(pointer, index if stride in (1, "1") else self.line(f"mul i64 {index}, {stride}"))
+        return self.element(pointer, index if stride in (1, "1") else self.line(f"mul i64 {index}, {stride}"), kind)
 
     def mask(self, left: str) -> str:
         return self.line(f"icmp slt {self.integer} {self.multiples(1)}, {self.spread(left, 'i64')}")
@@ -87,6 +87,3 @@ class LoopEmitter(Emitter):
 
     def spread_from(self, pointer: str) -> str:
         return self.spread(self.line(f"load double, ptr {pointer}, align 8"))
-
-    def function(self, head: str) -> str:
-        return "\n".join([f"{head} {{", "entry:", *self.lines, "}"])

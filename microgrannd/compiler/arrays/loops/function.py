@@ -26,17 +26,9 @@ from microgrannd.ground.nests import items, mapped
 def loops_library(cache: Path | None = None) -> Library:
     namespace: Any = Namespace()
     erf, erfc = (functools.partial(applied, operation) for operation in (ops.erf, ops.erfc))
-    return Library(
-        xp=namespace,
-        names=functions_of(namespace, erf, erfc),
-        known=Known(NUMPY_NAMES),
-        array=_array,
-        positions=np.asarray,
-        rows=_array,
-        numbers=np.asarray,
-        compiled=lambda function: LoopFunction(function, cache),
-        mode=nullcontext,
-    )
+    names = functions_of(namespace, erf, erfc)
+    compiled = functools.partial(LoopFunction, cache=cache)
+    return Library(namespace, names, Known(NUMPY_NAMES), _array, _array, nullcontext, compiled=compiled)
 
 
 def _array(thing: Any) -> Any:
@@ -99,7 +91,7 @@ class LoopFunction:
                 return recording.array((), View(scalars, next(places), ()))
             if isinstance(x, int):
                 return recording.array((), Count())
-            return recording.array((SAMPLES, *x.shape[1:]) if _has_samples(x) else x.shape, Argument(next(indices)))
+            return recording.array((SAMPLES, *x.shape[1:]) if x.ndim > 1 else x.shape, Argument(next(indices)))
 
         self._nest = self.function(xp, *mapped(symbolic, given))
         results = [x for x in items(self._nest) if isinstance(x, Array)]
@@ -113,10 +105,6 @@ class LoopFunction:
         self._code = MachineCode(source.text, 1, self.cache)
         self._products = _products()
         self._run = _SIGNATURE(self._code.address("run"))
-
-
-def _has_samples(x: Any) -> bool:
-    return isinstance(x, int) or (isinstance(x, np.ndarray) and x.ndim > 1)
 
 
 def _plain(result: Result) -> slice | None:

@@ -111,9 +111,7 @@ class LoopNest:
         for access in accesses:
             stride, in_table = access.step(axis)
             access.pointer = self.e.advanced(access.pointer, index, stride)
-            if in_table:
-                place = index if in_table == 1 else self.e.line(f"mul i64 {index}, {in_table}")
-                access.table = self.e.element(access.table, place, "i64")
+            access.table = self.e.advanced(access.table, index, in_table, "i64")
 
     def _reading(self, leaf: Array, over: Sizes) -> Access:
         view = leaf.definition

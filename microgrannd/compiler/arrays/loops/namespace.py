@@ -19,6 +19,7 @@ class MissingLoopsError(NotImplementedError, AttributeError):
 class Namespace:
     nan = math.nan
     inf = math.inf
+    copy = staticmethod(np.array)
 
     @staticmethod
     def sum(x: Array, axis: int, keepdims: bool = False) -> Array:
@@ -39,10 +40,6 @@ class Namespace:
         shape = list(arrays[0].sizes)
         shape[axis] = sum(array.sizes[axis] for array in arrays)
         return recording.array(tuple(shape), Join(arrays, axis))
-
-    @staticmethod
-    def copy(x: Any) -> Any:
-        return np.array(x)
 
     @staticmethod
     def swapaxes(x: Array, i: int, j: int) -> Array:

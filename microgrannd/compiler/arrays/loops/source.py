@@ -1,7 +1,6 @@
 """LLVM's assembly for recorded array code; how long compiling takes depends on its lines, not on sizes."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from microgrannd import operations as ops
@@ -86,7 +85,7 @@ class _LoopWriter:
         elif isinstance(definition, Join):
             start = 0
             for part in definition.parts:
-                self.fill(replace(target, start=start * target.strides[definition.axis]), part.sizes, part, part.sizes)
+                self.fill(target._replace(start=start * target.strides[definition.axis]), part.sizes, part, part.sizes)
                 start += part.sizes[definition.axis]
         elif not self._transposed(definition, target):
             self.fill(target, x.sizes, Array(x.recording, x.sizes, definition), x.sizes)

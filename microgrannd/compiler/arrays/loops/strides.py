@@ -31,11 +31,6 @@ def common_shape(shapes: Sequence[Sizes]) -> Sizes:
     return tuple(common)
 
 
-def slice_bounds(key: slice, size: int) -> tuple[int, int, int]:
-    positions = range(size)[key]
-    return positions.start, len(positions), positions.step
-
-
 def regrouped(shape: Sizes, strides: tuple[int, ...], wanted: Sizes) -> tuple[int, ...] | None:
     """The strides in another shape; None where the numbers have to be moved for it."""
     axes = list(zip(shape, strides, strict=True))

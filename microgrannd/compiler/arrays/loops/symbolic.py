@@ -8,12 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
 from microgrannd import operations as ops
-from microgrannd.compiler.arrays.loops.strides import SAMPLES, Sizes, common_shape, regrouped, row_major, slice_bounds
+from microgrannd.compiler.arrays.loops.strides import SAMPLES, Sizes, common_shape, regrouped, row_major
 from microgrannd.nodes.arithmetic import Arithmetic
 from microgrannd.operations import Operation
 
@@ -25,13 +25,11 @@ class Argument:
     index: int
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(NamedTuple):
     numbers: Any
 
 
-@dataclass(frozen=True)
-class Fill:
+class Fill(NamedTuple):
     number: float
 
 
@@ -40,8 +38,7 @@ class Count:
     """How many samples there are, as a number."""
 
 
-@dataclass(frozen=True)
-class View:
+class View(NamedTuple):
     """Numbers in memory: start + Σ index · stride or, with `offsets`, more by an entry of that table."""
 
     source: Array
@@ -51,21 +48,18 @@ class View:
     table_strides: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True)
-class Elementwise:
+class Elementwise(NamedTuple):
     operation: Operation
     operands: tuple[Array, ...]
 
 
-@dataclass(frozen=True)
-class Reduce:
+class Reduce(NamedTuple):
     operation: Operation
     operand: Array
     axis: int
 
 
-@dataclass(frozen=True)
-class Product:
+class Product(NamedTuple):
     """Of matrices along the last two axes; `summed` over the samples where it says so."""
 
     left: Array
@@ -73,8 +67,7 @@ class Product:
     summed: bool = False
 
 
-@dataclass(frozen=True)
-class Join:
+class Join(NamedTuple):
     parts: tuple[Array, ...]
     axis: int
 
@@ -169,10 +162,10 @@ class Array(Arithmetic):
             size, stride = self.sizes[axis], view.strides[axis]
             axis += 1
             if isinstance(k, slice):
-                first, count, step = (0, SAMPLES, 1) if size == SAMPLES else slice_bounds(k, size)
-                start += first * stride
-                shape.append(count)
-                strides.append(step * stride)
+                chosen = range(size)[slice(None) if size == SAMPLES else k]
+                start += chosen.start * stride
+                shape.append(SAMPLES if size == SAMPLES else len(chosen))
+                strides.append(chosen.step * stride)
             elif isinstance(k, int):
                 start += k * stride
             else:
@@ -220,16 +213,12 @@ def _keys(key: Any, axes: int) -> list[Any]:
 
 def operands_of(x: Array) -> tuple[Array, ...]:
     match x.definition:
-        case View(source=source):
-            return (source,)
-        case Elementwise(operands=operands):
-            return operands
-        case Reduce(operand=operand):
+        case View(source=operand) | Reduce(operand=operand):
             return (operand,)
+        case Elementwise(operands=operands) | Join(parts=operands):
+            return operands
         case Product(left=left, right=right):
             return (left, right)
-        case Join(parts=parts):
-            return parts
     return ()
 
 
@@ -290,8 +279,7 @@ def reduced(operation: Operation, x: Array, axis: int, keepdims: bool) -> Array:
 
 
 def readable(x: Array) -> Array:
-    view = x.view()
-    return x.recording.array(x.sizes, view)
+    return x.recording.array(x.sizes, x.view())
 
 
 def rows_in_memory(x: Array) -> Array:
