@@ -15,8 +15,7 @@ class Layers:
     """Nodes and bends, rank by rank and in order; bends are numbered after the nodes."""
 
     def __init__(self, ranks: Sequence[int], edges: Sequence[Ends], lanes: Sequence[int] | None = None) -> None:
-        self.nodes = len(ranks)
-        self.rank = list(ranks)
+        self.nodes, self.rank = len(ranks), list(ranks)
         self.lane = [0] * len(ranks) if lanes is None else list(lanes)
         self.up: list[list[int]] = [[] for _ in ranks]  # neighbours in the rank before
         self.down: list[list[int]] = [[] for _ in ranks]
@@ -116,8 +115,8 @@ class Layers:
             ):
                 continue
             first, second = layer[i], layer[i + 1]
-            gain = _excess(first_above, second_above) + _excess(first_below, second_below)
-            if gain > 0 and lane[first] == lane[second]:
+            excess = _excess(first_above, second_above) + _excess(first_below, second_below)
+            if excess > 0 and lane[first] == lane[second]:
                 layer[i], layer[i + 1] = second, first
                 position[first], position[second] = i + 1, i
                 above[i], above[i + 1] = second_above, first_above

@@ -27,8 +27,9 @@ def backward_picture(y: Value, detail: Detail = USUAL, *, fold: str = "auto", de
     seed = Value(1.0)
     gradients = {y: seed, **gradient_graph(y, upstream=seed)}
     order = topological_order(y, *gradients.values())
-    fold_it = fold == "all" or (fold == "auto" and (depth is not None or len(order) > 2 * WHOLE))
-    return (_folded(y, gradients, order, detail, depth) if fold_it else None) or _Joined(y, gradients, detail).picture()
+    large = depth is not None or len(order) > 2 * WHOLE
+    boxes = _folded(y, gradients, order, detail, depth) if fold == "all" or (fold == "auto" and large) else None
+    return boxes or _Joined(y, gradients, detail).picture()
 
 
 def _folded(
@@ -110,7 +111,7 @@ class _Joined:
                         node.notes = (*node.notes, f"with {numeral(parent.data, self.detail.precision)}")
                     else:
                         self._edge(self.box[parent], target, k)
-        passed_on: dict[Value, Value] = {}  # from this one of its consumers a node has the very gradient
+        passed_on: dict[Value, Value] = {}  # for a node that has the very gradient of one of its consumers: that one
         for consumer, gradient in self.gradients.items():
             for parent in consumer.parents:
                 if self.gradients.get(parent) is gradient:

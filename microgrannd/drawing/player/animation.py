@@ -76,8 +76,7 @@ class _Clock:
     """Gives out classes for what is shown from one moment to another, and writes their rules."""
 
     def __init__(self, length: int) -> None:
-        self.length = length
-        self.stopped = length > LONGEST
+        self.length, self.stopped = length, length > LONGEST
         self._spans: set[tuple[int, int]] = set()
 
     def during(self, start: int, end: int) -> str:
