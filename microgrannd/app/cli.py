@@ -1,7 +1,4 @@
-"""The `microgrannd` program: results go to standard output, progress and errors to standard error.
-
-An error is one line, and the exit status 2.
-"""
+"""The `microgrannd` program: results go to standard output, progress and one-line errors to standard error."""
 
 from __future__ import annotations
 

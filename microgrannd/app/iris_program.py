@@ -1,7 +1,4 @@
-"""The main job: train a 2-2-1 network on Fisher's iris data, and show what it learned.
-
-The network, the data and the numbers are those of the worked examples K-05 to K-08 and K-16.
-"""
+"""`microgrannd iris`: a 2-2-1 network learns Fisher's flowers, as in the worked examples K-05 to K-08 and K-16."""
 
 import time
 from argparse import Namespace
@@ -82,13 +79,9 @@ def _files(
     lines = [f"wrote {folder / name}: {what}" for name, what in written.items()]
     try:
         history.plot(folder / "loss.png")
+        names = [f"{name.replace('_', ' ')}, standardised" for name in data.columns]
         plots.decision_boundary(
-            lambda x: _height(model(x)),
-            data.train.x,
-            data.train.y,
-            path=folder / "boundary.png",
-            names=[f"{name.replace('_', ' ')}, standardised" for name in data.columns],
-            classes=SPECIES,
+            lambda x: _height(model(x)), *data.train, path=folder / "boundary.png", names=names, classes=SPECIES
         )
     except ModuleNotFoundError as error:
         return [*lines[:3], f"no plots: {error}"]

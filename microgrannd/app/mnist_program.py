@@ -60,8 +60,7 @@ def run(arguments: Namespace) -> None:
     seconds = time.perf_counter() - start
     matrix = confusion(model, data)
     print(matrix.table())
-    mistakes = [f"{label} taken for {taken} ({count} times)" for label, taken, count in matrix.mistakes()[:3]]
-    if mistakes:
+    if mistakes := [f"{label} taken for {taken} ({count} times)" for label, taken, count in matrix.mistakes()[:3]]:
         print(f"most often: {', '.join(mistakes)}")
     right = round(matrix.accuracy * matrix.total)
     print(heading(f"accuracy {right}/{matrix.total} = {matrix.accuracy:.4f}") + f", trained in {seconds:.3g} s")
@@ -125,7 +124,6 @@ def predict(arguments: Namespace) -> None:
     pixels = squared(read_gray(arguments.image), side)
     outputs = [output.data for output in model([pixel / BRIGHTEST for pixel in pixels])]
     shares = softmax(outputs) if model.layers[-1].neurons[0].activation is None else outputs
-    digit = argmax(outputs)
-    print(heading(f"{digit}"))
+    print(heading(str(argmax(outputs))))
     for k in sorted(range(len(shares)), key=lambda k: -shares[k])[:3]:
         print(f"{k}  {shares[k]:.4f}  {'█' * round(40 * shares[k])}")

@@ -1,7 +1,4 @@
-"""Data to train on: `iris` comes with the package, `moons` is generated, `mnist` is downloaded once.
-
-Each gives its samples as columns x and y, which `fit` takes as they are.
-"""
+"""Data to train on: `iris` comes with the package, `moons` is generated, `mnist` is downloaded once."""
 
 from microgrannd.datasets.iris import Iris, iris
 from microgrannd.datasets.mnist import Mnist, mnist

@@ -1,7 +1,4 @@
-"""MNIST, the handwritten digits of LeCun and Cortes: 60,000 to train on and 10,000 to test with.
-
-Each of the four original files is checked against its known checksum before it is used.
-"""
+"""MNIST, the handwritten digits of LeCun and Cortes, from the original files, each checked before it is used."""
 
 import gzip
 import hashlib

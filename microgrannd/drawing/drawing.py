@@ -72,9 +72,7 @@ class Drawing:
     """
 
     def __init__(self, picture: Picture, rankdir: str = "LR", layout: str = "layered") -> None:
-        self.picture = picture
-        self.rankdir = rankdir
-        self.layout = layout
+        self.picture, self.rankdir, self.layout = picture, rankdir, layout
         if layout == "dot":
             _ = self.svg  # a problem with Graphviz is reported now, not when the drawing is shown
 

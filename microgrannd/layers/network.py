@@ -1,7 +1,6 @@
 """Backpropagation as the textbooks write it: layers with a forward and a backward, and lists of layers.
 
-A layer's `forward` keeps what its `backward` needs. Samples are rows: y = xW + b. Inputs are lists or NumPy arrays,
-one sample or a batch; a layer switches to arrays with the first array that it meets.
+Inputs are lists or NumPy arrays, a sample or a batch in rows; a layer switches to arrays with the first that it meets.
 """
 
 import random

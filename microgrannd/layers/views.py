@@ -58,15 +58,10 @@ def layer_view(model: Any, loss: Value, sample: int = 0) -> LayerView:
     view = LayerView()
     for layer in getattr(model, "layers", [model]):
         pairs = [_weighted_input_and_activation(neuron, children, sample) for neuron in layer.neurons]
-        view.append(
-            LayerPass(
-                [z.data for z, _ in pairs],
-                [a.data for _, a in pairs],
-                [1.0 if a is z else all_slopes(a).get(z, 0.0) for z, a in pairs],
-                [slopes.get(a, 0.0) for _, a in pairs],
-                [slopes.get(z, 0.0) for z, _ in pairs],
-            )
-        )
+        numbers = [z.data for z, _ in pairs], [a.data for _, a in pairs]
+        slope = [1.0 if a is z else all_slopes(a).get(z, 0.0) for z, a in pairs]
+        errors = [slopes.get(a, 0.0) for _, a in pairs], [slopes.get(z, 0.0) for z, _ in pairs]
+        view.append(LayerPass(*numbers, slope, *errors))
     return view
 
 

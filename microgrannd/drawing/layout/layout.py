@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
-from microgrannd.drawing.layout.ordering import Layers
+from microgrannd.drawing.layout.ordering import Ends, Layers
 from microgrannd.drawing.layout.placement import Placement
 from microgrannd.drawing.layout.ranks import tight_ranks
 
@@ -17,7 +17,6 @@ BETWEEN_PORTS: Final = 10.0
 
 Point = tuple[float, float]
 Size = tuple[float, float]
-Ends = tuple[int, int]
 
 
 @dataclass(slots=True)

@@ -8,15 +8,14 @@ from typing import Final
 # For graphs with at most this many nodes and bends: sweeps, rounds of swaps after each, rounds of swaps at the end.
 EFFORTS: Final = ((300, 12, 4, 8), (3000, 6, 2, 6), (math.inf, 4, 1, 2))
 
+Ends = tuple[int, int]
+
 
 class Layers:
     """Nodes and bends, rank by rank and in order; bends are numbered after the nodes."""
 
-    def __init__(
-        self, ranks: Sequence[int], edges: Sequence[tuple[int, int]], lanes: Sequence[int] | None = None
-    ) -> None:
-        self.nodes = len(ranks)
-        self.rank = list(ranks)
+    def __init__(self, ranks: Sequence[int], edges: Sequence[Ends], lanes: Sequence[int] | None = None) -> None:
+        self.nodes, self.rank = len(ranks), list(ranks)
         self.lane = [0] * len(ranks) if lanes is None else list(lanes)
         self.up: list[list[int]] = [[] for _ in ranks]  # neighbours in the rank before
         self.down: list[list[int]] = [[] for _ in ranks]
@@ -63,7 +62,6 @@ class Layers:
                 self.position[vertex] = i
 
     def arrange(self) -> None:
-        """Sweeps forth and back, each rank sorted by its neighbours in the one before, then swaps."""
         sweeps, rounds, last = next(effort for most, *effort in EFFORTS if len(self.rank) <= most)
         best, fewest = [list(layer) for layer in self.layers], self.crossings()
         stale = 0
@@ -117,9 +115,8 @@ class Layers:
             ):
                 continue
             first, second = layer[i], layer[i + 1]
-            if lane[first] != lane[second]:
-                continue
-            if _excess(first_above, second_above) + _excess(first_below, second_below) > 0:
+            excess = _excess(first_above, second_above) + _excess(first_below, second_below)
+            if excess > 0 and lane[first] == lane[second]:
                 layer[i], layer[i + 1] = second, first
                 position[first], position[second] = i + 1, i
                 above[i], above[i + 1] = second_above, first_above

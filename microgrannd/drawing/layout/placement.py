@@ -69,8 +69,6 @@ class Placement:
                 weight += its_weight
                 count += its_count
             blocks.append((place, weight, count))
-        i = 0
-        for place, _, count in blocks:
-            for _ in range(count):
-                y[layer[i]] = place + offsets[i]
-                i += 1
+        places = [place for place, _, count in blocks for _ in range(count)]
+        for vertex, place, offset in zip(layer, places, offsets, strict=True):
+            y[vertex] = place + offset

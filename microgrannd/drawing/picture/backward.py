@@ -1,7 +1,6 @@
 """The backward pass as a picture: the graph of the gradients, joined to the forward graph it serves.
 
-As in the figure of the TensorFlow white paper (Abadi and others, 2016): the forward graph above, from left to right;
-below, from right to left, the gradients, each in the column of its forward node; the values they use cross between.
+As in the figure of the TensorFlow white paper (Abadi and others, 2016), each gradient is below its forward node.
 """
 
 from collections.abc import Mapping
@@ -28,8 +27,9 @@ def backward_picture(y: Value, detail: Detail = USUAL, *, fold: str = "auto", de
     seed = Value(1.0)
     gradients = {y: seed, **gradient_graph(y, upstream=seed)}
     order = topological_order(y, *gradients.values())
-    fold_it = fold == "all" or (fold == "auto" and (depth is not None or len(order) > 2 * WHOLE))
-    return (_folded(y, gradients, order, detail, depth) if fold_it else None) or _Joined(y, gradients, detail).picture()
+    large = depth is not None or len(order) > 2 * WHOLE
+    boxes = _folded(y, gradients, order, detail, depth) if fold == "all" or (fold == "auto" and large) else None
+    return boxes or _Joined(y, gradients, detail).picture()
 
 
 def _folded(
@@ -84,7 +84,6 @@ class _Joined:
         return Picture(self.nodes, self.edges, title, description, values, self._ranks(), lanes, beside)
 
     def _name(self, value: Value) -> str:
-        """The label; else v and the position in the graph, so that its gradient can be named."""
         return shortened(value.label, 16) if value.label else f"v{self.position[value]}"
 
     def _add_gradients(self) -> None:
@@ -112,21 +111,16 @@ class _Joined:
                         node.notes = (*node.notes, f"with {numeral(parent.data, self.detail.precision)}")
                     else:
                         self._edge(self.box[parent], target, k)
-        passed_on = self._passed_on()
-        for value, gradient in self.gradients.items():
-            target = self.gradient_of[value]
-            if self.box.get(gradient, target) != target:
-                consumer = passed_on.get(value)
-                self._edge(self.box[gradient] if consumer is None else self.gradient_of[consumer], target, 0)
-
-    def _passed_on(self) -> dict[Value, Value]:
-        """For each node that has the very gradient of one of its consumers: that consumer."""
-        consumers: dict[Value, Value] = {}
+        passed_on: dict[Value, Value] = {}  # for a node that has the very gradient of one of its consumers: that one
         for consumer, gradient in self.gradients.items():
             for parent in consumer.parents:
                 if self.gradients.get(parent) is gradient:
-                    consumers.setdefault(parent, consumer)
-        return consumers
+                    passed_on.setdefault(parent, consumer)
+        for value, gradient in self.gradients.items():
+            target = self.gradient_of[value]
+            if self.box.get(gradient, target) != target:
+                source = self.gradient_of[passed_on[value]] if value in passed_on else self.box[gradient]
+                self._edge(source, target, 0)
 
     def _edge(self, source: int, target: int, k: int) -> None:
         kind = "gradient" if source >= len(self.forward.nodes) else "used"

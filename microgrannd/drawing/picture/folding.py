@@ -52,8 +52,10 @@ class _Fold:
         for i, group in enumerate(self.groups):
             self.members.setdefault(group, []).append(i)
         self.gradients = {group: self._total_and_largest(nodes) for group, nodes in self.members.items()}
-        ends = ((self.groups[p], self.groups[i]) for i, parents in enumerate(graph.parents) for p in parents)
-        self.edges = Counter((source, target) for source, target in ends if source != target)
+        groups = self.groups
+        self.edges = Counter(
+            (groups[p], groups[i]) for i, parents in enumerate(graph.parents) for p in parents if groups[p] != groups[i]
+        )
         self.copies = {} if folding.names else self._copies()  # parts of a graph are no copies
 
     def picture(self) -> Picture:
@@ -109,10 +111,11 @@ class _Fold:
                 if groups[parent] == groups[i] and order[parent].op is not None:
                     one, other = representative(i, part), representative(parent, part)
                     part[max(one, other)] = min(one, other)
-        contents: dict[int, dict[int, Counter[str]]] = {}
+        contents: dict[int, dict[int, dict[str, int]]] = {}
         for i, value in enumerate(order):
             if value.op is not None:
-                contents.setdefault(groups[i], {}).setdefault(representative(i, part), Counter())[value.op.name] += 1
+                counts = contents.setdefault(groups[i], {}).setdefault(representative(i, part), {})
+                counts[value.op.name] = counts.get(value.op.name, 0) + 1
         of_group = {group: list(parts.values()) for group, parts in contents.items()}
         return {group: len(parts) for group, parts in of_group.items() if all(counts == parts[0] for counts in parts)}
 

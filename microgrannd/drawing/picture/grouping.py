@@ -1,7 +1,4 @@
-"""Which nodes of a large graph go together in one box: those of a scope, else those computed alike, else bands.
-
-Nothing here is recursive, so the graph may be as deep as it likes.
-"""
+"""Which nodes of a large graph go together in one box; nothing here is recursive, so the graph may be deep."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

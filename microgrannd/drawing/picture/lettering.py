@@ -1,7 +1,4 @@
-"""Numbers and labels as a picture shows them, and how much room they take.
-
-Widths are generous estimates for common fonts: the same picture on every machine, whatever fonts it has.
-"""
+"""Numbers and labels as a picture shows them; their widths are generous estimates, the same on every machine."""
 
 import math
 import re

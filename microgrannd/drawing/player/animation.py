@@ -67,9 +67,7 @@ def _with_numbers(still: str, recording: Recording, picture: Picture, clock: _Cl
         if picture.nodes[node].kind == "constant":
             return match[0]
         texts, sign = (values[node], "") if kind == "value" else (gradients[node], "∇ ")
-        return clock.one_after_another(
-            texts, lambda text, when: f'<text class="{kind}{when}"{place}>{sign}{text}</text>'
-        )
+        return clock.one_after_another(texts, lambda text, at: f'<text class="{kind}{at}"{place}>{sign}{text}</text>')
 
     return _PARTS.sub(replaced, still)
 
@@ -78,8 +76,7 @@ class _Clock:
     """Gives out classes for what is shown from one moment to another, and writes their rules."""
 
     def __init__(self, length: int) -> None:
-        self.length = length
-        self.stopped = length > LONGEST
+        self.length, self.stopped = length, length > LONGEST
         self._spans: set[tuple[int, int]] = set()
 
     def during(self, start: int, end: int) -> str:

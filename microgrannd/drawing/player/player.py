@@ -1,7 +1,4 @@
-"""`step` and the `Player` it gives: backpropagation as a page that plays, forward and in reverse.
-
-The page's content security policy allows its own script and styles, by their hashes, and nothing else.
-"""
+"""`step` and the `Player` it gives: backpropagation as a page that plays, forward and in reverse."""
 
 from __future__ import annotations
 

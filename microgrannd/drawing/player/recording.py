@@ -1,7 +1,4 @@
-"""What the player plays: a run through a graph, written down as events, first forward, then backward.
-
-An event has the numbers before and after it, so that a player can undo it without computing anything.
-"""
+"""A run through a graph as events, each with the numbers before and after it, so that a player can undo it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -118,11 +115,10 @@ def record(order: Sequence[Value], upstream: Number = 1.0) -> Recording:
     grad(x) += 1 × 5 = 5: 1 → 6
     grad(y) += 1 × −2 = −2: 0 → −2
     """
-    return Recording(wording.title(order), wording.described(order), [recorded_pass(order, upstream)])
+    return Recording(wording.title(order), list(wording.described(order)), [recorded_pass(order, upstream)])
 
 
 def playable_order(output: Value) -> list[Value]:
-    """The nodes in topological order. Raises ValueError for more than a player can show."""
     order = topological_order(output)
     if len(order) > LARGEST:
         raise ValueError(
@@ -153,13 +149,10 @@ def recorded_pass(order: Sequence[Value], upstream: Number = 1.0) -> Pass:
     result.events.append(Seeded(position[output], before, output.grad))
     formulas: dict[Value, tuple[str, ...]] = {}
     for step in steps:
-        node, k, upstream, local, contribution, held_then, after = step
-        if node not in formulas:
-            formulas[node] = wording.local_gradients_in_numbers(node)
-        added = Added(
-            position[node], k, position[step.parent], upstream, local, contribution, held_then, after, formulas[node][k]
-        )
-        result.events.append(added)
+        if step.node not in formulas:
+            formulas[step.node] = wording.local_gradients_in_numbers(step.node)
+        formula = formulas[step.node][step.position]
+        result.events.append(Added(position[step.node], step.position, position[step.parent], *step[2:], formula))
     return result
 
 

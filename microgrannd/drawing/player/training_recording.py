@@ -19,9 +19,7 @@ def record_training(
     model: Value | Callable[..., Any], data: Sequence[Any], loss: str | Callable[..., Value] | None,
     optimizer: Optimizer | None, steps: int,
 ) -> tuple[Recording, list[Value]]:  # fmt: skip
-    """The recording and the nodes of its graph; the model is trained by `steps` steps on all of the data.
-
-    Raises ValueError, before anything is changed, for more than can be played.
+    """The recording and the nodes of its graph; the model is trained, or not at all if that is too much to play.
 
     >>> from microgrannd.optim import SGD
     >>> w = Value(1.0, label="w")
@@ -41,7 +39,7 @@ def record_training(
     loss_of = _loss_of_sample(model, loss)
     first = order = playable_order(_mean([loss_of(*sample) for sample in samples]))
     _check_length(order, steps)
-    recording = Recording(f"Training: {title(order)}", described(order), [_step(order, optimizer)])
+    recording = Recording(f"Training: {title(order)}", list(described(order)), [_step(order, optimizer)])
     for _ in range(steps - 1):
         order = playable_order(_mean([loss_of(*sample) for sample in samples]))
         if _structure(order) != _structure(first):

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import reduce
 from typing import Final, NamedTuple
 
@@ -34,31 +34,27 @@ class Described(NamedTuple):
     routes: bool  # where its local gradient is zero, not even an infinite upstream gets through
 
 
-def described(order: Sequence[Value]) -> list[Described]:
+def described(order: Sequence[Value]) -> Iterator[Described]:
     position = {node: i for i, node in enumerate(order)}
     names: dict[Value, Formula] = {}
     for i, node in enumerate(order):
         names[node] = _name(node, i, [names[parent] for parent in node.parents])
     uses = Counter(map(str, names.values()))
-    nodes = []
     for node, name in names.items():
         operands = [names[parent] for parent in node.parents]
         scoped = node.scope and node.label and uses[str(name)] > 1
-        nodes.append(
-            Described(
-                name=str(name),
-                path=f"{printable(node.scope)}.{name}" if scoped else str(name),
-                kind=kind_of(node),
-                operation=printable(node.op.name) if node.op else "",
-                formula=_written(_formula(node, operands)) if node.op else "",
-                local_gradients=_local_gradients(node, operands, name),
-                parents=tuple(position[parent] for parent in node.parents),
-                scope=printable(node.scope),
-                line=printable(node.line),
-                routes=node.op is not None and node.op.routes,
-            )
+        yield Described(
+            name=str(name),
+            path=f"{printable(node.scope)}.{name}" if scoped else str(name),
+            kind=kind_of(node),
+            operation=printable(node.op.name) if node.op else "",
+            formula=_written(_formula(node, operands)) if node.op else "",
+            local_gradients=_local_gradients(node, operands, name),
+            parents=tuple(position[parent] for parent in node.parents),
+            scope=printable(node.scope),
+            line=printable(node.line),
+            routes=node.op is not None and node.op.routes,
         )
-    return nodes
 
 
 def title(order: Sequence[Value]) -> str:
