@@ -1,6 +1,6 @@
 """Where the time of a graph goes: `profile(y)` counts and times its nodes, by operation and by scope."""
 
-import time
+import timeit
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -122,13 +122,7 @@ def _share(operation: Operation, scope: str, nodes: list[Value], repeats: int) -
 
 def quickest(function: Callable[..., Any], arguments: list[tuple[float, ...]], repeats: int) -> float:
     """Seconds for all the calls, of several rounds the quickest: other programs only ever add to it."""
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        for given in arguments:
-            function(*given)
-        times.append(time.perf_counter() - start)
-    return min(times)
+    return min(timeit.repeat(lambda: [function(*given) for given in arguments], number=1, repeat=repeats))
 
 
 def _cells(share: Share, every: Share) -> list[str]:
