@@ -74,14 +74,13 @@ class ConfusionMatrix:
         self, labels: Iterable[Any], predictions: Iterable[Any], classes: Sequence[Hashable] | None = None
     ) -> None:
         pairs = _pairs(labels, predictions)
-        self.classes = list(classes) if classes is not None else _occurring(pairs)
+        occurring: set[Any] = {name for pair in pairs for name in pair}
+        self.classes = list(classes if classes is not None else sorted({0, 1} if occurring <= {0, 1} else occurring))
         place = {name: i for i, name in enumerate(self.classes)}
         self.counts = [[0] * len(place) for _ in place]
-        for pair in pairs:
-            for name in pair:
-                if name not in place:
-                    raise ValueError(f"{name!r} is not one of the classes {self.classes}.")
-            label, prediction = pair
+        if foreign := [name for pair in pairs for name in pair if name not in place]:
+            raise ValueError(f"{foreign[0]!r} is not one of the classes {self.classes}.")
+        for label, prediction in pairs:
             self.counts[place[label]][place[prediction]] += 1
 
     @classmethod
@@ -186,8 +185,3 @@ def _class(thing: Any) -> Hashable:
     if isinstance(thing, str) or not hasattr(thing, "__len__"):
         return thing.item() if hasattr(thing, "item") else thing  # type: ignore[no-any-return]
     return argmax(thing) if len(thing) > 1 else _class(thing[0])
-
-
-def _occurring(pairs: list[tuple[Any, Any]]) -> list[Hashable]:
-    classes = {name for pair in pairs for name in pair}
-    return sorted({0, 1} if classes <= {0, 1} else classes)

@@ -99,17 +99,14 @@ class _Reader:
                 return arguments[0]
             case ast.Call():
                 return self._called(node, arguments)
-        raise self._error(
-            "This is not understood: an expression has numbers, names, + - * / // % **, one comparison at a time, "
-            "and calls of operations.",
-            self._column(node),
-        )
+        known = "numbers, names, + - * / // % **, one comparison at a time, and calls of operations"
+        raise self._error(f"This is not understood: an expression has {known}.", node)
 
     def _number(self, node: ast.expr, number: int | float) -> float:
         try:
             return float(number)
         except OverflowError:
-            raise self._error("The number is too large for a float.", self._column(node)) from None
+            raise self._error("The number is too large for a float.", node) from None
 
     def _leaf(self, node: ast.expr, name: str) -> Operand:
         if name in self.leaves:
@@ -117,7 +114,7 @@ class _Reader:
         if name in CONSTANTS:
             return CONSTANTS[name]
         given = f"given are {', '.join(self.leaves)}" if self.leaves else "none are given"
-        raise self._error(f"{name!r} has no number, such as {name}=1.5; {given}.", self._column(node))
+        raise self._error(f"{name!r} has no number, such as {name}=1.5; {given}.", node)
 
     def _called(self, node: ast.Call, arguments: list[Operand]) -> Operand:
         name = node.func.id if isinstance(node.func, ast.Name) else ""
@@ -125,9 +122,9 @@ class _Reader:
         if operation is None:
             known = sorted([*TABLE, *ALIASES])
             near = get_close_matches(name, known) or known
-            raise self._error(f"{name or 'This'!r} is not an operation; try {', '.join(near)}.", self._column(node))
+            raise self._error(f"{name or 'This'!r} is not an operation; try {', '.join(near)}.", node)
         if node.keywords or any(isinstance(argument, ast.Starred) for argument in node.args):
-            raise self._error(f"{name} takes its inputs by position.", self._column(node))
+            raise self._error(f"{name} takes its inputs by position.", node)
         try:
             if not isinstance(operation, FusedOperation):
                 self._check_count(node, operation, len(arguments))
@@ -136,25 +133,22 @@ class _Reader:
         except (TypeError, ValueError, ArithmeticError) as error:
             if isinstance(error, ExpressionError):
                 raise
-            raise self._error(f"{name}: {error}", self._column(node)) from None
+            raise self._error(f"{name}: {error}", node) from None
 
     def _check_count(self, node: ast.Call, operation: Operation, given: int) -> None:
         names = input_names(operation, 2)
         least = len(names) - sum(default is not None for default in operation.defaults)
         if not least <= given <= len(names):
             takes = f"{least}" if least == len(names) else f"{least} to {len(names)}"
-            raise self._error(
-                f"{operation.name} takes {takes} input{'s' if takes != '1' else ''} ({', '.join(names)}), got {given}.",
-                self._column(node),
-            )
+            inputs = f"input{'s' if takes != '1' else ''} ({', '.join(names)})"
+            raise self._error(f"{operation.name} takes {takes} {inputs}, got {given}.", node)
 
-    def _column(self, node: ast.expr) -> int:
-        """In characters; `ast` counts bytes."""
-        before = self.expression[self.start :].encode()[: node.col_offset]
-        return len(before.decode("utf-8", "ignore")) + self.start
-
-    def _error(self, message: str, column: int) -> ExpressionError:
-        return ExpressionError(message, self.expression, column)
+    def _error(self, message: str, place: ast.expr | int) -> ExpressionError:
+        """At a column in characters, or at a part of the expression, whose column `ast` counts in bytes."""
+        if isinstance(place, ast.expr):
+            before = self.expression[self.start :].encode()[: place.col_offset]
+            place = len(before.decode("utf-8", "ignore")) + self.start
+        return ExpressionError(message, self.expression, place)
 
 
 def _infix(node: ast.BinOp | ast.Compare) -> Operation | None:

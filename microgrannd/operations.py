@@ -86,18 +86,11 @@ class Operation:
         *, form: Callable[..., Any] | None = None, defaults: tuple[float | None, ...] = (), numpy: str = "",
         awkward: Sequence[Any] = (), routes: bool = False, finite: bool = False, flag: bool = False,
     ) -> None:  # fmt: skip
-        self.symbol = symbol
-        self.name = symbol  # the table's own are renamed below: "*" is called mul
-        self.forward = forward
-        self.local_gradients = local_gradients
-        self.about = about
-        self.form = form
-        self.defaults = defaults
-        self.numpy = numpy
+        self.symbol = self.name = symbol  # the table's own are renamed below: "*" is called mul
+        self.forward, self.local_gradients, self.form = forward, local_gradients, form
+        self.about, self.defaults, self.numpy = about, defaults, numpy
         self.awkward = [point if isinstance(point, tuple) else (point,) for point in awkward]
-        self.routes = routes or flag
-        self.finite = finite or flag
-        self.flag = flag
+        self.routes, self.finite, self.flag = routes or flag, finite or flag, flag
         self.vectors = 0  # how many of its arguments are vectors
         self.on_floats = local_gradients  # for the arguments as they were given: what eager backward() calls
 
@@ -142,11 +135,9 @@ class Operation:
 
     def check_count(self, inputs: tuple[float, ...], out: float) -> None:
         """Raise ValueError where a user's rule has not one local gradient for each input."""
-        found = len(self.local_gradients(*inputs, out))
-        if found != len(inputs):
-            raise ValueError(
-                f"{self!r} gives {found} local gradients for {len(inputs)} inputs: it must give one for each."
-            )
+        found, given = len(self.local_gradients(*inputs, out)), len(inputs)
+        if found != given:
+            raise ValueError(f"{self!r} gives {found} local gradients for {given} inputs: it must give one for each.")
 
     def __repr__(self) -> str:
         return f"Operation({self.symbol!r})"
@@ -176,16 +167,10 @@ class FusedOperation(Operation):
         self, symbol: str, forward: Callable[..., float], local_gradients: Callable[..., tuple[Any, ...]], about: str = "",
         *, form: Callable[..., Any] | None = None, vectors: int = 1, finite: bool = False,
     ) -> None:  # fmt: skip
-        super().__init__(
-            symbol,
-            lambda *inputs: forward(*self.split(inputs)),
-            lambda *inputs: local_gradients(*self.split(inputs[:-1]), inputs[-1]),
-            about,
-            form=form,
-            finite=finite,
-        )
+        super().__init__(symbol, forward, local_gradients, about, form=form, finite=finite)
         self.vectors = vectors
-        self.on_floats = local_gradients
+        self.forward = lambda *inputs: forward(*self.split(inputs))
+        self.local_gradients = lambda *inputs: local_gradients(*self.split(inputs[:-1]), inputs[-1])
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -412,10 +397,8 @@ sign = Operation("sign", ieee.sign,    lambda x, out: (0,),
                 "the sign", form=lambda x: where(not_equal(x, x), x, greater(x, 0.0) - less(x, 0.0)), numpy="sign", routes=True, finite=True, awkward=[0.0])
 step = Operation("step", ieee.step,    lambda x, out: (0,),
                 "the unit step: 1 if x > 0 else 0", form=lambda x: where(not_equal(x, x), x, greater(x, 0.0)), routes=True, finite=True, awkward=[0.0])
-floor = Operation("floor", ieee.floor, lambda x, out: (0,),
-                "the integer at or below", numpy="floor", routes=True, finite=True)
-ceil = Operation("ceil", ieee.ceil,    lambda x, out: (0,),
-                "the integer at or above", numpy="ceil", routes=True, finite=True)
+floor = Operation("floor", ieee.floor, lambda x, out: (0,), "the integer at or below", numpy="floor", routes=True, finite=True)
+ceil = Operation("ceil", ieee.ceil,    lambda x, out: (0,), "the integer at or above", numpy="ceil", routes=True, finite=True)
 stop_gradient = Operation("stop", lambda x: x, lambda x, out: (0,),
                 "x itself, flat by decree: x", form=lambda x: x, routes=True, finite=True)
 floordiv = Operation("//", ieee.floordiv,           lambda x, y, out: (0, 0),
@@ -423,12 +406,12 @@ floordiv = Operation("//", ieee.floordiv,           lambda x, y, out: (0, 0),
 share = Operation("share", ieee.share,              lambda x, y, out: (0, 0),
                 "the part that x has in maximum(x, y): 1 if x > y else 0.5 if x == y else 0",
                 form=lambda x, y: where(equal(x, y), 0.5, greater(x, y)), flag=True)
-less = Operation("<", ieee.less, lambda x, y, out: (0, 0), "1 or 0, for true or false", numpy="less", flag=True)
-less_equal = Operation("<=", ieee.less_equal, lambda x, y, out: (0, 0), "1 or 0, for true or false", numpy="less_equal", flag=True)
-greater = Operation(">", ieee.greater, lambda x, y, out: (0, 0), "1 or 0, for true or false", numpy="greater", flag=True)
+less = Operation("<", ieee.less,                    lambda x, y, out: (0, 0), "1 or 0, for true or false", numpy="less", flag=True)
+less_equal = Operation("<=", ieee.less_equal,       lambda x, y, out: (0, 0), "1 or 0, for true or false", numpy="less_equal", flag=True)
+greater = Operation(">", ieee.greater,              lambda x, y, out: (0, 0), "1 or 0, for true or false", numpy="greater", flag=True)
 greater_equal = Operation(">=", ieee.greater_equal, lambda x, y, out: (0, 0), "1 or 0, for true or false", numpy="greater_equal", flag=True)
-equal = Operation("==", ieee.equal, lambda x, y, out: (0, 0), "1 or 0, for true or false", numpy="equal", flag=True)
-not_equal = Operation("!=", ieee.not_equal, lambda x, y, out: (0, 0), "1 or 0, for true or false", numpy="not_equal", flag=True)
+equal = Operation("==", ieee.equal,                 lambda x, y, out: (0, 0), "1 or 0, for true or false", numpy="equal", flag=True)
+not_equal = Operation("!=", ieee.not_equal,         lambda x, y, out: (0, 0), "1 or 0, for true or false", numpy="not_equal", flag=True)
 
 # Whole vectors: one node with many parents
 sum = FusedOperation("sum", builtins.sum,               lambda xs, out: (1,) * len(xs),

@@ -45,7 +45,11 @@ class Optimizer:
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in _AT_LEAST_ZERO and not isinstance(getattr(type(self), name, None), property):
-            value = _at_least_zero(_AT_LEAST_ZERO[name], value)
+            if not is_number(value):
+                raise TypeError(f"The {_AT_LEAST_ZERO[name]} is a number, got {value!r}.")
+            if not value >= 0:
+                raise ValueError(f"The {_AT_LEAST_ZERO[name]} is at least 0, got {value}.")
+            value = float(value)
         complete = type(self).__module__ == __name__ and "memory" in self.__dict__
         if complete and not hasattr(self, name):
             known = ", ".join(sorted(self.__dict__.keys() - {"parameters", "memory", "steps"}))
@@ -104,10 +108,8 @@ class Optimizer:
         """Go on from where `state_dict()` was taken. Raises ValueError for the state of another kind of optimizer."""
         memory = {name: list(numbers) for name, numbers in state["memory"].items()}
         for name, numbers in memory.items():
-            if len(numbers) != len(self.parameters):
-                raise ValueError(
-                    f"The state has a {name} for {len(numbers)} parameters; this optimizer has {len(self.parameters)}."
-                )
+            if (size := len(numbers)) != (own := len(self.parameters)):
+                raise ValueError(f"The state has a {name} for {size} parameters; this optimizer has {own}.")
         missing = [name for name in self.memory_names if name not in memory] if state["steps"] else []
         foreign = [name for name in memory if name not in self.known_memory()]
         if type(self).step is Optimizer.step and (missing or foreign):
@@ -222,18 +224,10 @@ def _leaves(parameters: Iterable[Value]) -> list[Value]:
         if not isinstance(parameter, Value) or isinstance(parameter, Constant):
             raise TypeError(f"Parameters are Values, got {parameter!r} ({type(parameter).__name__}).")
         if parameter.op is not None:
+            remedy = "give the leaves it was computed from, or its .detach()"
             raise ValueError(
-                f"Parameters are leaves, but {parameter!r} is computed by {parameter.op.name!r}: "
-                "give the leaves it was computed from, or its .detach()."
+                f"Parameters are leaves, but {parameter!r} is computed by {parameter.op.name!r}: {remedy}."
             )
     if not leaves:
         raise ValueError("An optimizer needs at least one parameter, got an empty list.")
     return list(leaves.values())
-
-
-def _at_least_zero(what: str, number: Any) -> float:
-    if not is_number(number):
-        raise TypeError(f"The {what} is a number, got {number!r}.")
-    if not number >= 0:
-        raise ValueError(f"The {what} is at least 0, got {number}.")
-    return float(number)

@@ -18,8 +18,6 @@ VERSION: Final = 1
 
 AnyPath: TypeAlias = "str | os.PathLike[str]"
 
-NOT_FINITE: Final = ("inf", "-inf", "nan")
-
 
 def save(model: Module, path: AnyPath) -> None:
     """Write the model's architecture and parameters to a JSON file, all of it or nothing.
@@ -73,10 +71,8 @@ def _content(path: AnyPath) -> dict[str, Any]:
     if type(version) is not int or version < 1:
         raise ModelFileError(f"{path} is damaged: its version is {version!r}.")
     if version > VERSION:
-        raise ModelFileError(
-            f"{path} was written by a newer microgrannd (version {version} of the format, this one reads up to "
-            f"{VERSION}): upgrade with pip install -U microgrannd."
-        )
+        newer = f"a newer microgrannd (version {version} of the format, this one reads up to {VERSION})"
+        raise ModelFileError(f"{path} was written by {newer}: upgrade with pip install -U microgrannd.")
     for part in ("architecture", "parameters"):
         if not isinstance(content.get(part), dict):
             raise ModelFileError(f"{path} is damaged: it has no {part}.")
@@ -90,7 +86,7 @@ def _spelled(number: float) -> float | str:
 
 
 def _number(path: AnyPath, name: str, written: Any) -> float:
-    if type(written) not in (int, float) and not (isinstance(written, str) and written in NOT_FINITE):
+    if type(written) not in (int, float) and written not in ("inf", "-inf", "nan"):
         raise ModelFileError(f"{path} is damaged: {name} is {written!r}, which is not a number.")
     try:
         return float(written)
@@ -144,17 +140,13 @@ def _built(path: AnyPath, architecture: dict[str, Any], count: int) -> Module:
             remedy = "build the model and call load(path, into=model)"
             raise ModelFileError(f"{path} has the activation {activation!r}, which is not built in: {remedy}.")
     try:
-        return _model(kind, inputs, sizes, activations, expand)
+        if kind == "Neuron":
+            return Neuron(inputs, activations[0], init=0, expand=expand)
+        if kind == "Layer":
+            return Layer(inputs, sizes[0], activations[0], init=0, expand=expand)
+        model = MLP(inputs, sizes, init=0, expand=expand)
     except (ValueError, TypeError, IndexError) as error:
         raise ModelFileError(f"{path} is damaged: {error}") from None
-
-
-def _model(kind: str, inputs: int, sizes: list[int], activations: list[str], expand: bool) -> Module:
-    if kind == "Neuron":
-        return Neuron(inputs, activations[0], init=0, expand=expand)
-    if kind == "Layer":
-        return Layer(inputs, sizes[0], activations[0], init=0, expand=expand)
-    model = MLP(inputs, sizes, init=0, expand=expand)
     for layer, activation in zip(model.layers, activations, strict=True):
         for neuron in layer.neurons:
             neuron.activation = ACTIVATIONS[activation]

@@ -57,6 +57,5 @@ def fit(
         from microgrannd.compiler import for_training  # here, because eager training needs no compiler
 
         run = for_training(loss, batches, optimizer, epochs=epochs, insist=compiled is True)
-    if run is None:
-        run = ByBatch(BySample(loss), batches, optimizer)
+    run = run or ByBatch(BySample(loss), batches, optimizer)
     return train(run, batches, optimizer, epochs=epochs, schedule=schedule, callbacks=callbacks, progress=progress)

@@ -71,10 +71,6 @@ def slopes(y: Value, xs: Sequence[Value]) -> list[float]:
     """The derivatives of y with respect to each of the xs as numbers, bit for bit those of `backward()`.
 
     Nothing is written on the nodes, so any number of threads may differentiate graphs that share some.
-
-    >>> x = Value(3.0)
-    >>> slopes(x * x, [x]), x.grad
-    ([6.0], 0.0)
     """
     found = all_slopes(y)
     return [float(found.get(x, 0.0)) for x in xs]
@@ -102,21 +98,14 @@ def all_slopes(y: Value) -> dict[Value, float]:
 
 def _raise_at_anomaly(node: Value, slope: float) -> None:
     if not math.isfinite(slope):
-        raise AnomalyError(
-            f"In the backward pass of {node.op and node.op.name}({', '.join(map(repr, node.inputs))}) "
-            f"a gradient became {slope}."
-        )
+        call = f"{node.op and node.op.name}({', '.join(map(repr, node.inputs))})"
+        raise AnomalyError(f"In the backward pass of {call} a gradient became {slope}.")
 
 
 def tangents(ys: Sequence[Value], xs: Sequence[Value], directions: Sequence[Operand]) -> list[Value]:
     """How fast each of the ys changes when every x moves at the speed that `directions` gives it.
 
     This is forward mode: one pass from the xs to the ys with the same local gradients, as a graph.
-
-    >>> x, y = Value(3.0), Value(4.0)
-    >>> [speed] = tangents([x * y], [x, y], [1.0, 10.0])
-    >>> speed.data
-    34.0
     """
     products, speeds = _Products(plain=True), dict[Value, Operand]()
     given = dict(zip(xs, directions, strict=True))

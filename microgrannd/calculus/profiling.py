@@ -1,8 +1,9 @@
 """Where the time of a graph goes: `profile(y)` counts and times its nodes, by operation and by scope."""
 
-import time
-from collections import defaultdict
+import timeit
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
+from itertools import starmap
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from microgrannd.engine import Value, topological_order
@@ -122,13 +123,7 @@ def _share(operation: Operation, scope: str, nodes: list[Value], repeats: int) -
 
 def quickest(function: Callable[..., Any], arguments: list[tuple[float, ...]], repeats: int) -> float:
     """Seconds for all the calls, of several rounds the quickest: other programs only ever add to it."""
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        for given in arguments:
-            function(*given)
-        times.append(time.perf_counter() - start)
-    return min(times)
+    return min(timeit.repeat(lambda: deque(starmap(function, arguments), maxlen=0), number=1, repeat=repeats))
 
 
 def _cells(share: Share, every: Share) -> list[str]:

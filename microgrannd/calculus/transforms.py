@@ -8,9 +8,7 @@
 An argument is a number or numbers in lists, tuples, dicts and NumPy arrays; the derivative comes in the structure of
 the argument. `argnums` says which argument, or which ones as a tuple. Called with numbers the transforms give numbers;
 called with Values, or inside another transform, they give Values, so they may be nested in any way. Each call works on
-leaves of its own: nothing is written on the Values that the function closes over, and threads do not meet.
-
-`gradients` and `gradient_graph` do the same for a graph that exists already.
+leaves of its own, so threads do not meet. `gradients` and `gradient_graph` do the same for a graph that exists already.
 """
 
 from collections.abc import Callable, Sequence
@@ -141,22 +139,18 @@ class _Call:
     def vector(self, args: Sequence[Any], nest: Any) -> list[Value | float]:
         """The numbers of the last argument, which must be as many as there are in the nest."""
         vector = leaves(args[-1])
-        wanted = len(self.outputs if nest is self.result else self.variables)
-        if len(vector) != wanted:
-            which = "result" if nest is self.result else "argument"
-            raise ValueError(
-                f"The last argument is a vector with a number for each of the {wanted} in the {which} of "
-                f"{name_of(self.function)}; got {len(vector)}."
-            )
+        which, wanted = ("result", self.outputs) if nest is self.result else ("argument", self.variables)
+        if len(vector) != len(wanted):
+            numbers = f"a number for each of the {len(wanted)} in the {which} of {name_of(self.function)}"
+            raise ValueError(f"The last argument is a vector with {numbers}; got {len(vector)}.")
         self.is_graph = self.is_graph or _has_values(args[-1])
         return [x if isinstance(x, Value) else as_float(x) for x in vector]
 
     def only_output(self) -> Value:
         if isinstance(self.result, dict | list | tuple) or (is_array(self.result) and self.result.ndim):
-            raise TypeError(
-                f"A gradient is that of a single number, and {name_of(self.function)} returned "
-                f"{len(self.outputs)} number(s) in a {type(self.result).__name__}: jacobian differentiates each."
-            )
+            found = f"{len(self.outputs)} number(s) in a {type(self.result).__name__}"
+            returned = f"{name_of(self.function)} returned {found}: jacobian differentiates each"
+            raise TypeError(f"A gradient is that of a single number, and {returned}.")
         return self.outputs[0]
 
     def gradient(self, y: Value) -> Any:

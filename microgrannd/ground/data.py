@@ -97,11 +97,8 @@ class Stream:
 def stream_of(data: Any, epochs: int, *, batch_size: int | None, replace: bool, seed: int | None) -> Stream | None:
     if isinstance(data, Stream):
         return data
-    if (
-        isinstance(data, tuple | list | dict | str)
-        or hasattr(data, "shape")
-        or not isinstance(data, Iterable | Callable)
-    ):
+    in_columns = isinstance(data, tuple | list | dict | str) or hasattr(data, "shape")
+    if in_columns or not (callable(data) or isinstance(data, Iterable)):
         return None
     if batch_size is not None or replace or seed is not None:
         raise ValueError(

@@ -37,11 +37,7 @@ def mapped(function: Callable[[Any], Any], nest: Any) -> Any:
 
 
 def rebuilt(nest: Any, scalars: Iterator[Any]) -> Any:
-    """A nest of the same structure with the next scalar in place of each leaf.
-
-    >>> rebuilt([1, {"a": 2, "b": (3, 4)}], iter("wxyz"))
-    ['w', {'a': 'x', 'b': ('y', 'z')}]
-    """
+    """A nest of the same structure with the next scalar in place of each leaf."""
 
     def next_for(item: Any) -> Any:
         return _array(item.shape, [next(scalars) for _ in range(item.size)]) if is_array(item) else next(scalars)

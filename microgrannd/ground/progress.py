@@ -4,6 +4,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Final, TypeAlias
 
 Report: TypeAlias = Callable[[int, float], None]
@@ -17,12 +18,12 @@ def reporting(epochs: int, shown: bool) -> Iterator[Report]:
     if not shown:
         yield lambda done, loss: None
     elif not sys.stderr.isatty():
-        yield _plain_lines(epochs)
+        yield partial(_print_some, epochs)
     else:
         try:
             from tqdm import tqdm
         except ModuleNotFoundError:
-            yield _one_line(epochs)
+            yield partial(_redraw, epochs)
             print(file=sys.stderr)
         else:
             with tqdm(total=epochs, unit="epoch") as bar:
@@ -34,21 +35,15 @@ def reporting(epochs: int, shown: bool) -> Iterator[Report]:
                 yield advance
 
 
-def _plain_lines(epochs: int) -> Report:
-    def report(done: int, loss: float) -> None:
-        if done % max(1, epochs // LINES) == 0 or done == epochs:
-            print(_line(done, epochs, loss), file=sys.stderr, flush=True)
-
-    return report
+def _print_some(epochs: int, done: int, loss: float) -> None:
+    if done % max(1, epochs // LINES) == 0 or done == epochs:
+        print(_line(epochs, done, loss), file=sys.stderr, flush=True)
 
 
-def _one_line(epochs: int) -> Report:
-    def report(done: int, loss: float) -> None:
-        width = shutil.get_terminal_size().columns - 1
-        print("\r" + _line(done, epochs, loss)[:width].ljust(width), end="", file=sys.stderr, flush=True)
-
-    return report
+def _redraw(epochs: int, done: int, loss: float) -> None:
+    width = shutil.get_terminal_size().columns - 1
+    print("\r" + _line(epochs, done, loss)[:width].ljust(width), end="", file=sys.stderr, flush=True)
 
 
-def _line(done: int, epochs: int, loss: float) -> str:
+def _line(epochs: int, done: int, loss: float) -> str:
     return f"epoch {done:>{len(str(epochs))}}/{epochs}  loss {loss:.6g}"

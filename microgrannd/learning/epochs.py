@@ -196,9 +196,8 @@ class BySample:
         for i, sample in enumerate(zip(*map(plain_samples, batch), strict=True)):
             value = self.loss(*sample)
             if not isinstance(value, Value):
-                raise TypeError(
-                    f"The loss of a sample is a Value, got {value!r}: one number, computed from the parameters."
-                )
+                wanted = "one number, computed from the parameters"
+                raise TypeError(f"The loss of a sample is a Value, got {value!r}: {wanted}.")
             searched = i < 4 if early else not (i + 17 * self.batches) & 63
             if searched and (old := computed_before(value)):
                 raise GradientError(

@@ -12,6 +12,7 @@ from microgrannd.operations import Number, is_number
 
 Weights: TypeAlias = Callable[[random.Random, int, int], float]
 Initialisation: TypeAlias = "Number | tuple[Number, Number] | str | Weights"
+Draw: TypeAlias = Callable[[], float]
 Seed: TypeAlias = "int | random.Random | None"
 
 INITIALISATIONS: Final[dict[str, Callable[[int, int], float]]] = {
@@ -34,12 +35,10 @@ def within_layer(init: Initialisation, inputs: int, outputs: int) -> Initialisat
     return init
 
 
-def draws(
-    init: Initialisation, generator: random.Random, inputs: int
-) -> tuple[Callable[[], float], Callable[[], float]]:
+def draws(init: Initialisation, generator: random.Random, inputs: int) -> tuple[Draw, Draw]:
     """What draws a weight, and what draws a bias. A half-width of 0 draws nothing."""
 
-    def uniform(half_width: Number) -> Callable[[], float]:
+    def uniform(half_width: Number) -> Draw:
         return lambda: generator.uniform(-half_width, half_width) if half_width else 0.0
 
     if callable(init):

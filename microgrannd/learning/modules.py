@@ -68,7 +68,6 @@ class Module(metaclass=_Naming):
         return self.node_origin.scope
 
     def _parts(self) -> list[tuple[str, Any]]:
-        """All parameters and modules inside, with the names that lead there."""
         found: list[tuple[str, Any]] = []
         _find(self, "", set(), found)
         return found
