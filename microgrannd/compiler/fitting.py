@@ -105,10 +105,9 @@ def _compiled_run(
 
 @dataclass(eq=False)
 class Watched:
-    """A run by a program that is watched: where it is not what eager training is any more, training goes on eagerly.
+    """A run that goes on eagerly (or raises TracingError, if `insist`) where it is not what eager training is any more.
 
-    Or TracingError says why, where the user insists. A program without a function, such as one of a graph, has no eager
-    mode and is not watched.
+    A program without a function, such as one of a graph, has no eager mode and is not watched.
     """
 
     program: Program
@@ -236,15 +235,12 @@ class Watched:
 
 
 def difference(trace: Trace, loss: Callable[..., Any], sample: Sequence[Any], trained: Sequence[Value]) -> str | None:
-    """How the loss of a sample and its gradients differ from those of the trace, in words; None where they do not.
-
-    What was computed outside the loss from leaves that have been set since is old in eager mode, and says nothing.
-    """
+    """How the loss of a sample and its gradients differ from those of the trace, in words; None where they do not."""
     eager = loss(*sample)
     if not isinstance(eager, Value):
         raise TypeError(f"The loss of a sample is a Value, got {eager!r}: one number, computed from the parameters.")
     if computed_before(eager):
-        return None
+        return None  # what was computed from leaves that have been set since is old in eager mode, and says nothing
     parameters = [*trace.parameters, *set(trained).difference(trace.parameters)]
     numbers = [as_float(x) for argument in sample for x in leaves(argument)]
     given = list(map(Value, [*numbers, *map(number_of, parameters)]))

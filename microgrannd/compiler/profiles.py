@@ -42,10 +42,8 @@ class ProgramProfile(Breakdown[Part]):
 
     A program on arrays has `lines`: those of `matrix_source`, each run on its own by the array library, or by
     NumPy where `call` is one of native loops. Any other has `parts`: its instructions, counted by operation and
-    scope, forward and backward, and the time of each operation's Python function on the numbers that it gets.
-    Native code runs them all as one piece, in which no instruction has a time of its own, so there the parts
-    say how much work there is, and of which kind. `call` is the measured time of one run of what does run, by
-    `backend`; on arrays, of the array function.
+    scope, and the time of each operation's Python function on the numbers that it gets, even where native code
+    runs them as one piece. `call` is the measured time of one run by `backend`; on arrays, of the array function.
     """
 
     def __init__(self, backend: str, call: float, parts: Iterable[Part] = (), lines: Iterable[TimedLine] = ()) -> None:
@@ -107,10 +105,7 @@ def parts_of(tape: Tape, inputs: Sequence[float], parameters: Sequence[float], r
 
 
 def scopes(tape: Tape) -> list[str]:
-    """The scope of each instruction, as the names on the tape tell it.
-
-    The gradient of a node belongs where the node does, and what has no name of its own where it is used.
-    """
+    """Each instruction's scope: a gradient's is that of its node, and what has no name belongs where it is used."""
     scopes: dict[int, str] = {}
     variables, backward = range(tape.leaves, tape.leaves + len(tape.instructions)), tape.leaves + tape.forward
     for v in reversed(variables):
@@ -155,8 +150,7 @@ def _run(function: Callable[..., Any], *arguments: Any) -> None:
 def _finished(thing: Any) -> None:
     """Wait for a library that computes behind the program's back, as JAX does."""
     for part in thing if isinstance(thing, tuple) else (thing,):
-        if hasattr(part, "block_until_ready"):
-            part.block_until_ready()
+        getattr(part, "block_until_ready", int)()
 
 
 _HEADER: Final = ["forward", "backward", "in Python µs", "share"]

@@ -24,19 +24,15 @@ from microgrannd.nodes.refusing import tracing
 
 @dataclass(frozen=True)
 class Trace:
-    """What one run of the function showed: the forward tape, and how its numbers are arranged.
-
-    `names` and `shapes` are the arguments'. `parameters` are the Values that the function closes over, and `numbers`
-    those of all leaves then.
-    """
+    """What one run of the function showed: the forward tape, and how its numbers are arranged."""
 
     name: str
-    names: tuple[str, ...]
+    names: tuple[str, ...]  # of the arguments
     shapes: tuple[Shape, ...]
     result: Shape
     tape: Tape
-    parameters: tuple[Value, ...]
-    numbers: tuple[float, ...]
+    parameters: tuple[Value, ...]  # the Values that the function closes over
+    numbers: tuple[float, ...]  # of all leaves then
     refusals: Tape | None = None  # from the same inputs to numbers, one of which is not 0 where eager mode may raise
 
 
