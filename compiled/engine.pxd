@@ -11,7 +11,6 @@ cdef list opened
 
 cdef class Value:
     cdef object __weakref__
-    cdef public object _origin, _data, _x, _y
     cdef public Operation op
     cdef public Value _first, _second
     cdef public double _grad

@@ -2,14 +2,15 @@
 
 Cython is told three things that Python need not know. `Value` stands alone: each operator and method that it has
 from `Arithmetic` is written out in it, a line each, so that it is a call in C, and it hashes by a function of its
-own. The order of a graph is in the engine's file, where the C structure of a Value is known. And a graph is freed
-as `nodes/freeing.pyx` says. What is not found where it is expected is a LookupError that names it.
+own. The order of a graph is in the engine's file, where the C structure of a Value is known. And `nodes` has how a
+graph is freed, and how later rows become methods. What is not where it is expected is a LookupError that names it.
 """
 
 from __future__ import annotations
 
 import ast
 import inspect
+import re
 import shutil
 from importlib import import_module
 from pathlib import Path
@@ -34,9 +35,29 @@ def write(folder: Path) -> None:
     shutil.rmtree(package, ignore_errors=True)
     shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(TYPES, package, ignore=shutil.ignore_patterns("*.py", "__pycache__"), dirs_exist_ok=True)
-    types = _read(TYPES / "engine.pxd") + f"\ncdef Operation {', '.join(_rows().values())}\n"
+    (package / "operations.py").write_text(_without_overloads(_read(PACKAGE / "operations.py")), encoding="utf-8")
+    (package / "operations.pxd").write_text(_with_slots("operations", "Operation"), encoding="utf-8")
+    types = _with_slots("engine", "Value") + f"\ncdef Operation {', '.join(_rows().values())}\n"
     (package / "engine.pxd").write_text(types, encoding="utf-8")
     (package / "engine.py").write_text(_engine(), encoding="utf-8")
+
+
+def _with_slots(room: str, kind: str) -> str:
+    """The C types of a file, its class with the slots that have none there: those hold any object."""
+    text = _read(TYPES / f"{room}.pxd")
+    slots = getattr(import_module(f"microgrannd.{room}"), kind).__slots__
+    declared = "".join(f"    cdef public object {slot}\n" for slot in slots if not re.search(rf"\b{slot}\b", text))
+    return _replaced(text, f"cdef class {kind}:\n", f"cdef class {kind}:\n{declared}")
+
+
+def _without_overloads(text: str) -> str:
+    """A method's signatures for type checkers would take its place in a C class: their lines are left empty."""
+    lines = text.splitlines(keepends=True)
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef) and "overload" in map(ast.unparse, node.decorator_list):
+            for number in range(node.decorator_list[0].lineno, node.end_lineno + 1):
+                lines[number - 1] = "\n"
+    return "".join(lines)
 
 
 def _engine() -> str:
@@ -52,13 +73,12 @@ def _engine() -> str:
     methods = "".join(line for name, line in _methods().items() if name not in own)
     lines = text.splitlines(keepends=True)
     text = "".join([*lines[: value.end_lineno], HASH, methods, *lines[value.end_lineno :]])
-    return f"{text}{_order()}\n\nimport microgrannd.nodes.freeing\n"
+    return f"{text}{_order()}\n\nimport microgrannd.nodes.freeing, microgrannd.nodes.rows\n"
 
 
 def _order() -> str:
     """`nodes/order.py`, where a node is now a Value; the locals of a `def` are told in the file itself."""
-    text = _replaced(_read(PACKAGE / "nodes" / "order.py"), "from __future__ import annotations", "")
-    text = _replaced(text, "Node: TypeAlias = Any", "")
+    text = _replaced(_read(PACKAGE / "nodes" / "order.py"), "Node: TypeAlias = Any", "")
     types = "leaves=bint, order=list, seen=set, stack=list, node=Value, first=Value, second=Value, parents=tuple"
     return _replaced(text, "def topological_order(", f"@cython.locals({types})\ndef topological_order(")
 
@@ -122,4 +142,4 @@ def _method(arithmetic: Any, name: str, method: FunctionType) -> str:
         call = None
     if not isinstance(call, str) or ("*others" in call) != (others == ["*others"]):
         call = f"Arithmetic.{name}({', '.join(['self', *others])})"
-    return f"    def {name}({', '.join(['self', *others])}): return {call}\n"
+    return f"    def {name}({', '.join(['self', *others])}): {method.__doc__!r}; return {call}\n"

@@ -7,12 +7,11 @@
 >>> f"{z:.4f} {x.grad:.4f}"
 '3.0000 1.0000'
 
-The front door: every public name, and nothing else. The engine and the operations are here at once; the
-other rooms are entered when one of their names is first used, so that the import stays quick. Type checkers
-read `__init__.pyi`, which `python -m docs.build stubs` writes.
+The engine and the operations are here at once, the rest is loaded when one of its names is first used, so that the
+import stays quick. Type checkers read `__init__.pyi`, which `python -m docs.build stubs` writes.
 """
 
-# ruff: noqa: F401
+# ruff: noqa: F401, F403
 import builtins as _builtins
 import sys as _sys
 from importlib import import_module as _import_module
@@ -21,15 +20,7 @@ from types import ModuleType as _Module
 from microgrannd import operations
 from microgrannd.engine import Constant, Step, Value, topological_order, zero_grad
 from microgrannd.ground import modes
-from microgrannd.ground.errors import (
-    AnomalyError,
-    ExpressionError,
-    GradientError,
-    LayoutError,
-    MicrogranndError,
-    ModelFileError,
-    TracingError,
-)
+from microgrannd.ground.errors import *
 from microgrannd.ground.modes import detect_anomaly, no_grad, scope, source_lines
 from microgrannd.ground.moved import Moved as _Moved
 from microgrannd.ground.version import __version__
@@ -37,7 +28,7 @@ from microgrannd.nodes import explanations as _explanations
 from microgrannd.operations import TABLE, FusedOperation, Operation, softmax
 
 _sys.meta_path.append(_Moved())
-operations.explained = _explanations.explained
+operations.explained = _explanations.explanation_of
 _explanations.document_methods()
 
 # What is loaded when it is first used: each room with the names that it gives.

@@ -1,11 +1,10 @@
 """The engine: a `Value` is a number that remembers how it was made; `backward()` walks that memory.
 
 An operation on Values makes a node. It holds its result, the operation, its parents and the parents'
-numbers at that moment, nothing else: no closure, no reference to itself or to its children, so a graph
-that is dropped is freed at once. `backward()` goes through the nodes from the output to the leaves and
-adds upstream × local gradient to each parent's gradient; the local gradients come from the operations
-table. Operators and methods are in `nodes.arithmetic`, the order in `nodes.order`, what `no_grad`, tracing
-and `detect_anomaly` make of a node in `nodes.observing`.
+numbers at that moment: no closure, no reference to itself or to its children, so a graph that is dropped is
+freed at once. `backward()` goes through the nodes from the output to the leaves and adds upstream × local
+gradient to each parent's gradient; the local gradients come from the operations table. Operators and methods
+are in `nodes.arithmetic`, the order in `nodes.order`, what `no_grad` and the like make of it in `nodes.observing`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """How good a model is: `accuracy`, `ConfusionMatrix`, and the rules that turn its outputs into a class.
 
-A class is a whole number or a name. A row of scores or probabilities, or a one-hot label, stands for the
-class of its largest entry.
+A class is a whole number or a name; a row of scores or a one-hot label stands for that of its largest entry.
 """
 
 from __future__ import annotations

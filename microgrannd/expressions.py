@@ -1,8 +1,4 @@
-"""Expressions as text: `"(x + y) * z"` becomes a graph of Values.
-
-The text is parsed with `ast`, and nothing but numbers, names, arithmetic and calls of operations is
-understood. Nothing is ever evaluated as Python.
-"""
+"""Expressions as text: `"(x + y) * z"` becomes a graph of Values. Nothing is ever evaluated as Python."""
 
 import ast
 import re
@@ -51,17 +47,14 @@ class _Reader:
         self.leaves = {normalize("NFKC", name): Value(as_float(number), name) for name, number in inputs.items()}
 
     def value(self) -> Value:
-        tree = self._parsed()
         results: list[Operand] = []
-        stack: list[tuple[ast.expr, bool]] = [(tree, False)]
+        stack: list[tuple[ast.expr, bool]] = [(self._parsed(), False)]
         while stack:
             node, ready = stack.pop()
             operands = self._operands(node)
             if ready or not operands:
-                count = len(operands)
-                arguments = results[len(results) - count :]
-                del results[len(results) - count :]
-                results.append(self._computed(node, arguments))
+                first = len(results) - len(operands)
+                results[first:] = [self._computed(node, results[first:])]
             else:
                 stack.append((node, True))
                 stack.extend((operand, False) for operand in reversed(operands))
@@ -139,11 +132,7 @@ class _Reader:
             if not isinstance(operation, FusedOperation):
                 self._check_count(node, operation, len(arguments))
                 return operation(*arguments)
-            if operation.vectors > 1:
-                half = len(arguments) // 2
-                vectors = [arguments[:half], arguments[half : 2 * half], *arguments[2 * half :]]
-                return operation(*vectors)
-            return operation(arguments)
+            return operation(*operation.split(tuple(arguments)))  # type: ignore[no-any-return]
         except (TypeError, ValueError, ArithmeticError) as error:
             if isinstance(error, ExpressionError):
                 raise

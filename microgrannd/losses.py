@@ -1,8 +1,7 @@
 """Losses: how far predictions are from targets, as one number to make small.
 
-Predictions are Values or numbers, single or in a list; targets and labels likewise. Each loss is right at
-±1000 too, and at infinity where it has a limit. A label that is a plain number is checked; one that is a
-Value is taken as it is. `LOSSES` has them by name. This room may import the operations and the engine.
+Predictions are Values or numbers, single or in a list; targets and labels likewise. Each loss is right at ±1000 too,
+and at infinity where it has a limit. A label that is a plain number is checked. `LOSSES` has them by name.
 """
 
 from __future__ import annotations

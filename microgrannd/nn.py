@@ -1,14 +1,14 @@
 """Networks: `Neuron`, `Layer` and `MLP`. Your own are subclasses of `Module`, as these are.
 
-A neuron is one `dot` node and one activation node or, with `expand=True`, the tree of small multiplies
-and adds that the `dot` stands for. Its nodes carry its name, such as `layer1.neuron0`, as their scope.
+A neuron is one `dot` node and one activation node or, with `expand=True`, the tree of small multiplies and adds that
+the `dot` stands for. Its nodes carry its name, such as `layer1.neuron0`, as their scope.
 """
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from difflib import get_close_matches
 from typing import Any, Final, TypeAlias
 
@@ -68,14 +68,9 @@ class Neuron(Module):
     b: Value
 
     def __init__(
-        self,
-        inputs: int,
-        activation: Activation = "relu",
-        *,
-        seed: Seed = None,
-        init: Initialisation = 1.0,
-        expand: bool = False,
-    ) -> None:
+        self, inputs: int, activation: Activation = "relu",
+        *, seed: Seed = None, init: Initialisation = 1.0, expand: bool = False,
+    ) -> None:  # fmt: skip
         inputs = _size("inputs", inputs)
         weight, bias = draws(init, generator_of(seed), inputs)
         self.w = [Value(weight()) for _ in range(inputs)]
@@ -89,12 +84,9 @@ class Neuron(Module):
 
     def _compose(self, inputs: Sequence[Value]) -> Value:
         """The output by ordinary operations, whatever the inputs are and whatever modes are open."""
-        inside: AbstractContextManager[None] = modes.scope(self.scope) if self.scope else nullcontext()
-        with inside:
+        with modes.scope(self.scope) if self.scope else nullcontext():
             if self.expand:
-                z = self.b
-                for w, x in zip(self.w, inputs, strict=True):
-                    z = z + w * x
+                z = sum(map(operator.mul, self.w, inputs), self.b)
             else:
                 z = operations.dot(self.w, inputs, self.b)
             return self.activation(z) if self.activation else z
@@ -114,15 +106,9 @@ class Layer(Module):
     neurons: list[Neuron]
 
     def __init__(
-        self,
-        inputs: int,
-        outputs: int,
-        activation: Activation = "relu",
-        *,
-        seed: Seed = None,
-        init: Initialisation = 1.0,
-        expand: bool = False,
-    ) -> None:
+        self, inputs: int, outputs: int, activation: Activation = "relu",
+        *, seed: Seed = None, init: Initialisation = 1.0, expand: bool = False,
+    ) -> None:  # fmt: skip
         generator, outputs = generator_of(seed), _size("outputs", outputs)
         init = within_layer(init, _size("inputs", inputs), outputs)
         self.neurons = [Neuron(inputs, activation, seed=generator, init=init, expand=expand) for _ in range(outputs)]
@@ -154,16 +140,9 @@ class MLP(Module):
     layers: list[Layer]
 
     def __init__(
-        self,
-        inputs: int,
-        sizes: Sequence[int],
-        activation: Activation = "relu",
-        output: Activation = "linear",
-        *,
-        seed: Seed = None,
-        init: Initialisation = 1.0,
-        expand: bool = False,
-    ) -> None:
+        self, inputs: int, sizes: Sequence[int], activation: Activation = "relu", output: Activation = "linear",
+        *, seed: Seed = None, init: Initialisation = 1.0, expand: bool = False,
+    ) -> None:  # fmt: skip
         widths = [_size("inputs", inputs), *_sizes(sizes)]
         activations = [activation] * (len(widths) - 2) + [output]
         generator = generator_of(seed)
@@ -205,11 +184,7 @@ _PLAIN: Final = frozenset([Value, Constant])
 
 
 def _outputs(neurons: Sequence[Neuron], inputs: list[Value]) -> list[Value]:
-    """What the neurons make of the inputs: the same as by `Neuron._compose`, bit for bit.
-
-    This is where training spends its time, so it makes the nodes without the ways of a general operation
-    and takes the inputs' numbers once for all neurons.
-    """
+    """The same as by `Neuron._compose`, bit for bit, but faster: here training spends its time."""
     plain = not modes.opened and _PLAIN.issuperset(map(type, inputs))
     numbers = tuple(map(number_of, inputs)) if plain else ()
     outputs = []
@@ -225,17 +200,16 @@ def _outputs(neurons: Sequence[Neuron], inputs: list[Value]) -> list[Value]:
 
 
 def _activation(activation: Activation) -> Operation | Callable[[Value], Value] | None:
-    if isinstance(activation, str):
-        if activation not in ACTIVATIONS:
-            near = get_close_matches(activation, ACTIVATIONS) or ["relu", "tanh", "sigmoid"]
-            raise ValueError(
-                f"Unknown activation {activation!r}; it is 'linear' or an operation on one number, "
-                f"such as {', '.join(near)}."
-            )
-        return ACTIVATIONS[activation]
-    if not callable(activation):
+    if callable(activation):
+        return activation
+    if not isinstance(activation, str):
         raise TypeError(f"An activation is a name, an Operation or a function of a Value; got {activation!r}.")
-    return activation
+    if activation not in ACTIVATIONS:
+        near = ", ".join(get_close_matches(activation, ACTIVATIONS) or ["relu", "tanh", "sigmoid"])
+        raise ValueError(
+            f"Unknown activation {activation!r}; it is 'linear' or an operation on one number, such as {near}."
+        )
+    return ACTIVATIONS[activation]
 
 
 def _name(activation: Operation | Callable[[Value], Value] | None) -> str:

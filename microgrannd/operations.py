@@ -1,12 +1,9 @@
-"""The ground floor: what an operation is, and the calculus table, a row an operation.
+"""What an operation is, and the calculus table, a row an operation.
 
-A row is written once and serves everywhere: on floats (eager `backward()`), on Values (gradients as
-graphs), on NumPy arrays, and in the compiler, which sees only graphs. So its local gradients are plain
-arithmetic and other operations, never `math` and never `if`. Where a divisor may be zero a row says
-`div(a, b)`, for which 1/0 = inf, since `a / b` raises on floats; likewise `pow(a, b)` for `a ** b`.
-
-This file knows nothing of `Value`: an operation called with an argument that is no number hands itself
-and its arguments to that argument's `record` method, which makes the node.
+A row is written once and serves everywhere: on floats (eager `backward()`), on Values (gradients as graphs), on NumPy
+arrays, and in the compiler. So its local gradients are plain arithmetic and other operations, never `math` and never
+`if`. Where a divisor may be zero a row says `div(a, b)`, for which 1/0 = inf, since `a / b` raises on floats; likewise
+`pow(a, b)` for `a ** b`. This file knows nothing of `Value`: what is not a number records the operation itself.
 """
 
 from __future__ import annotations
@@ -31,8 +28,7 @@ if TYPE_CHECKING:
     class Recorder(Protocol):
         """What an operation may be called with besides numbers: it makes a node of its own kind."""
 
-        def record(self, operation: Operation, arguments: tuple[Any, ...], /) -> Any:
-            """The node of an operation on itself and others."""
+        def record(self, operation: Operation, arguments: tuple[Any, ...], /) -> Any: ...  # noqa: D102
 
     R = TypeVar("R", bound=Recorder)
 
@@ -87,20 +83,10 @@ class Operation:
     )
 
     def __init__(
-        self,
-        symbol: str,
-        forward: Callable[..., float],
-        local_gradients: Callable[..., tuple[Any, ...]],
-        about: str = "",
-        *,
-        form: Callable[..., Any] | None = None,
-        defaults: tuple[float | None, ...] = (),
-        numpy: str = "",
-        awkward: Sequence[Any] = (),
-        routes: bool = False,
-        finite: bool = False,
-        flag: bool = False,
-    ) -> None:
+        self, symbol: str, forward: Callable[..., float], local_gradients: Callable[..., tuple[Any, ...]], about: str = "",
+        *, form: Callable[..., Any] | None = None, defaults: tuple[float | None, ...] = (), numpy: str = "",
+        awkward: Sequence[Any] = (), routes: bool = False, finite: bool = False, flag: bool = False,
+    ) -> None:  # fmt: skip
         self.symbol = symbol
         self.name = symbol  # the table's own are renamed below: "*" is called mul
         self.forward = forward
@@ -188,16 +174,9 @@ class FusedOperation(Operation):
     __slots__ = ()
 
     def __init__(
-        self,
-        symbol: str,
-        forward: Callable[..., float],
-        local_gradients: Callable[..., tuple[Any, ...]],
-        about: str = "",
-        *,
-        form: Callable[..., Any] | None = None,
-        vectors: int = 1,
-        finite: bool = False,
-    ) -> None:
+        self, symbol: str, forward: Callable[..., float], local_gradients: Callable[..., tuple[Any, ...]], about: str = "",
+        *, form: Callable[..., Any] | None = None, vectors: int = 1, finite: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__(
             symbol,
             lambda *inputs: forward(*self.split(inputs)),
@@ -230,13 +209,14 @@ class FusedOperation(Operation):
     def __call__(self, *arguments: Any) -> Any: ...
     def __call__(self, *arguments: Any) -> Any:
         """A float for vectors of numbers, a node where any element is a Value."""
-        if not self.vectors <= len(arguments) <= self.vectors + (self.vectors > 1):
-            raise TypeError(f"{self.name} takes {self.vectors} list(s) of numbers, got {len(arguments)} argument(s).")
-        vectors = [self._elements(vector) for vector in arguments[: self.vectors]]
+        count = self.vectors
+        if not count <= len(arguments) <= count + (count > 1):
+            raise TypeError(f"{self.name} takes {count} list(s) of numbers, got {len(arguments)} argument(s).")
+        vectors = [self._elements(vector) for vector in arguments[:count]]
         if len({len(vector) for vector in vectors}) > 1:
             lengths = " and ".join(str(len(vector)) for vector in vectors)
             raise ValueError(f"{self.name} takes lists of one length, got {lengths}.")
-        return super().__call__(*[x for vector in vectors for x in vector], *arguments[self.vectors :])
+        return super().__call__(*[x for vector in vectors for x in vector], *arguments[count:])
 
     def _elements(self, vector: Any) -> list[Any]:
         try:
@@ -255,10 +235,7 @@ def is_number(thing: object) -> bool:
 
 
 def as_float(number: Any) -> float:
-    """The float nearest to a real number (int, bool, Fraction, Decimal, NumPy scalar).
-
-    Raises TypeError for what is no real number and OverflowError for an int beyond the floats.
-    """
+    """The nearest float. Raises TypeError for what is no real number, OverflowError for an int beyond the floats."""
     if not is_number(number):
         raise TypeError(f"A real number is needed, got {_shown(number)}{_remedy(number)}.")
     try:
@@ -447,18 +424,12 @@ floordiv = Operation("//", ieee.floordiv,           lambda x, y, out: (0, 0),
 share = Operation("share", ieee.share,              lambda x, y, out: (0, 0),
                 "the part that x has in maximum(x, y): 1 if x > y else 0.5 if x == y else 0",
                 form=lambda x, y: where(equal(x, y), 0.5, greater(x, y)), flag=True)
-less = Operation("<", ieee.less,                    lambda x, y, out: (0, 0),
-                "1 or 0, for true or false", numpy="less", flag=True)
-less_equal = Operation("<=", ieee.less_equal,       lambda x, y, out: (0, 0),
-                "1 or 0, for true or false", numpy="less_equal", flag=True)
-greater = Operation(">", ieee.greater,              lambda x, y, out: (0, 0),
-                "1 or 0, for true or false", numpy="greater", flag=True)
-greater_equal = Operation(">=", ieee.greater_equal, lambda x, y, out: (0, 0),
-                "1 or 0, for true or false", numpy="greater_equal", flag=True)
-equal = Operation("==", ieee.equal,                 lambda x, y, out: (0, 0),
-                "1 or 0, for true or false", numpy="equal", flag=True)
-not_equal = Operation("!=", ieee.not_equal,         lambda x, y, out: (0, 0),
-                "1 or 0, for true or false", numpy="not_equal", flag=True)
+less = Operation("<", ieee.less, lambda x, y, out: (0, 0), "1 or 0, for true or false", numpy="less", flag=True)
+less_equal = Operation("<=", ieee.less_equal, lambda x, y, out: (0, 0), "1 or 0, for true or false", numpy="less_equal", flag=True)
+greater = Operation(">", ieee.greater, lambda x, y, out: (0, 0), "1 or 0, for true or false", numpy="greater", flag=True)
+greater_equal = Operation(">=", ieee.greater_equal, lambda x, y, out: (0, 0), "1 or 0, for true or false", numpy="greater_equal", flag=True)
+equal = Operation("==", ieee.equal, lambda x, y, out: (0, 0), "1 or 0, for true or false", numpy="equal", flag=True)
+not_equal = Operation("!=", ieee.not_equal, lambda x, y, out: (0, 0), "1 or 0, for true or false", numpy="not_equal", flag=True)
 
 # Whole vectors: one node with many parents
 sum = FusedOperation("sum", builtins.sum,               lambda xs, out: (1,) * len(xs),
@@ -486,9 +457,23 @@ def softmax(xs: Iterable[Any]) -> list[Any]:
     return [div(e, total) for e in exponentials]
 
 
-TABLE: Final[dict[str, Operation]] = {
-    name: thing for name, thing in list(globals().items()) if isinstance(thing, Operation)
-}
+class Table(dict[str, Operation]):
+    """The rows by name. Who follows it is told of each row that comes, and of each that goes."""
+
+    followers: list[Callable[[Operation], None]] = []  # noqa: RUF012
+
+    def __setitem__(self, name: str, operation: Operation) -> None:
+        super().__setitem__(name, operation)
+        for follow in self.followers:
+            follow(operation)
+
+    def __delitem__(self, name: str) -> None:
+        operation = self.pop(name)
+        for follow in self.followers:
+            follow(operation)
+
+
+TABLE: Final = Table({name: thing for name, thing in list(globals().items()) if isinstance(thing, Operation)})
 _FLOAT_FUNCTIONS: Final = {**globals(), **{name: operation.forward for name, operation in TABLE.items()}}
 for _name, _operation in TABLE.items():
     _operation.name = _name
@@ -525,18 +510,13 @@ def register(operation: Operation, name: str = "") -> Operation:
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Operation:
-        """A row that was added."""
         if name in TABLE:
             return TABLE[name]
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def contributed(upstream: Any, local_gradient: Any, routes: bool) -> Any:
-    """What `+=` adds to a parent: their product, where a zero stops and, if the operation routes, a shut way too.
-
-    >>> contributed(0.0, math.inf, False), contributed(math.inf, 0.0, True), contributed(2.0, 3.0, False)
-    (0.0, 0.0, 6.0)
-    """
+    """What `+=` adds to a parent: their product, where a zero stops and, if the operation routes, a shut way too."""
     if type(upstream) is float and not hasattr(local_gradient, "shape"):
         return upstream * local_gradient if upstream and (local_gradient or not routes) else 0.0
     product = contribution(upstream, local_gradient)

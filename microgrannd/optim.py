@@ -1,8 +1,7 @@
 """Optimizers: how parameters follow their gradients. `SGD`, `Adam`, `AdamW`, defined as in PyTorch.
 
-`step()` changes each parameter's `data` by its `grad`; `zero_grad()` clears the gradients. The settings, such as
-`lr`, may be changed between steps. What a step does to one parameter is said once, in `update`: eager mode runs it on
-floats, and the compiler traces it.
+What a step does to one parameter is said once, in `update`: eager mode runs it on floats, and the compiler traces it.
+The settings, such as `lr`, may be changed between steps.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -14,12 +13,7 @@ from microgrannd import operations
 from microgrannd.engine import Constant, Value, number_of, zero_grad
 from microgrannd.operations import Number, is_number
 
-_AT_LEAST_ZERO: Final = {
-    "lr": "learning rate lr",
-    "momentum": "momentum",
-    "weight_decay": "weight decay",
-    "eps": "eps",
-}
+_AT_LEAST_ZERO: Final = {"lr": "learning rate lr", "momentum": "momentum", "weight_decay": "weight decay", "eps": "eps"}
 _grad_of: Callable[[Value], float] = attrgetter("grad")
 
 
@@ -103,11 +97,8 @@ class Optimizer:
 
     def state_dict(self) -> dict[str, Any]:
         """What a later run needs to go on in the same way, as plain numbers and lists."""
-        return {
-            "lr": self.lr,
-            "steps": self.steps,
-            "memory": {name: list(numbers) for name, numbers in self.memory.items()},
-        }
+        memory = {name: list(numbers) for name, numbers in self.memory.items()}
+        return {"lr": self.lr, "steps": self.steps, "memory": memory}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from where `state_dict()` was taken. Raises ValueError for the state of another kind of optimizer."""
@@ -120,10 +111,8 @@ class Optimizer:
         missing = [name for name in self.memory_names if name not in memory] if state["steps"] else []
         foreign = [name for name in memory if name not in self.known_memory()]
         if type(self).step is Optimizer.step and (missing or foreign):
-            raise ValueError(
-                f"This is no state of {type(self).__name__}, which remembers {_listed(self.memory_names)}: "
-                f"it has {_listed(list(memory))}."
-            )
+            needed, given = (" and ".join(names) or "nothing" for names in (self.memory_names, memory))
+            raise ValueError(f"This is no state of {type(self).__name__}, which remembers {needed}: it has {given}.")
         self.lr, self.steps, self.memory = state["lr"], state["steps"], memory
 
     def known_memory(self) -> Sequence[str]:
@@ -148,18 +137,11 @@ class SGD(Optimizer):
     """
 
     def __init__(
-        self,
-        parameters: Iterable[Value],
-        lr: Number = 1e-3,
-        momentum: Number = 0.0,
-        dampening: Number = 0.0,
-        weight_decay: Number = 0.0,
-        nesterov: bool = False,
-    ) -> None:
-        self.momentum = momentum
-        self.dampening = dampening
-        self.weight_decay = weight_decay
-        self.nesterov = nesterov
+        self, parameters: Iterable[Value], lr: Number = 1e-3, momentum: Number = 0.0, dampening: Number = 0.0,
+        weight_decay: Number = 0.0, nesterov: bool = False,
+    ) -> None:  # fmt: skip
+        self.momentum, self.dampening = momentum, dampening
+        self.weight_decay, self.nesterov = weight_decay, nesterov
         if nesterov and (momentum == 0 or dampening != 0):
             raise ValueError("Nesterov's way needs a momentum above 0 and no dampening.")
         super().__init__(parameters, lr)
@@ -194,18 +176,12 @@ class Adam(Optimizer):
     memory_names = ("mean", "square")
 
     def __init__(
-        self,
-        parameters: Iterable[Value],
-        lr: Number = 1e-3,
-        betas: tuple[Number, Number] = (0.9, 0.999),
-        eps: Number = 1e-8,
-        weight_decay: Number = 0.0,
-    ) -> None:
+        self, parameters: Iterable[Value], lr: Number = 1e-3, betas: tuple[Number, Number] = (0.9, 0.999),
+        eps: Number = 1e-8, weight_decay: Number = 0.0,
+    ) -> None:  # fmt: skip
         if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
             raise ValueError(f"betas are two numbers from 0 to below 1, got {betas}.")
-        self.betas = betas
-        self.eps = eps
-        self.weight_decay = weight_decay
+        self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
         super().__init__(parameters, lr)
 
     def update(self, settings: Any, gradient: Any, parameter: Any, *memory: Any) -> Any:
@@ -228,13 +204,9 @@ class AdamW(Adam):
     """Adam with the weight decay apart from the gradient: first p ← (1 − lr · weight_decay) · p."""
 
     def __init__(
-        self,
-        parameters: Iterable[Value],
-        lr: Number = 1e-3,
-        betas: tuple[Number, Number] = (0.9, 0.999),
-        eps: Number = 1e-8,
-        weight_decay: Number = 0.01,
-    ) -> None:
+        self, parameters: Iterable[Value], lr: Number = 1e-3, betas: tuple[Number, Number] = (0.9, 0.999),
+        eps: Number = 1e-8, weight_decay: Number = 0.01,
+    ) -> None:  # fmt: skip
         super().__init__(parameters, lr, betas, eps, weight_decay)
 
     def update(self, settings: Any, gradient: Any, parameter: Any, *memory: Any) -> Any:
@@ -243,7 +215,6 @@ class AdamW(Adam):
 
 
 def _leaves(parameters: Iterable[Value]) -> list[Value]:
-    """The parameters, checked, each once."""
     if isinstance(parameters, Value) or not hasattr(parameters, "__iter__"):
         raise TypeError(f"An optimizer takes a list of parameters, such as model.parameters(); got {parameters!r}.")
     leaves = {id(parameter): parameter for parameter in parameters}
@@ -266,7 +237,3 @@ def _at_least_zero(what: str, number: Any) -> float:
     if not number >= 0:
         raise ValueError(f"The {what} is at least 0, got {number}.")
     return float(number)
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join(names) or "nothing"

@@ -1,8 +1,4 @@
-"""Models on disk: `save` and `load`, as JSON that a person can read and that keeps every bit.
-
-A file has a format name, a version, the architecture and the parameters by name. It is written whole or
-not at all.
-"""
+"""Models on disk: `save` and `load`, as JSON that a person can read and that keeps every bit."""
 
 from __future__ import annotations
 
@@ -20,7 +16,6 @@ from microgrannd.nn import ACTIVATIONS, MLP, Layer, Neuron
 FORMAT: Final = "microgrannd model"
 VERSION: Final = 1
 
-Architecture: TypeAlias = dict[str, Any]
 AnyPath: TypeAlias = "str | os.PathLike[str]"
 
 NOT_FINITE: Final = ("inf", "-inf", "nan")
@@ -68,7 +63,6 @@ def load(path: AnyPath, into: Module | None = None) -> Any:
 
 
 def _content(path: AnyPath) -> dict[str, Any]:
-    """The file's content, checked, its parameters as floats."""
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
@@ -114,22 +108,14 @@ def _difference(parameters: Mapping[str, Any], numbers: Mapping[str, Any]) -> st
     return "; ".join(some("the file lacks", missing) + some("the model has no", unknown))
 
 
-def _architecture(model: Module) -> Architecture:
-    layers = {
-        Neuron: lambda neuron: [[neuron]],
-        Layer: lambda layer: [layer.neurons],
-        MLP: lambda network: [layer.neurons for layer in network.layers],
-    }.get(type(model))
+def _architecture(model: Module) -> dict[str, Any]:
     name = type(model).__name__
-    if layers is None:
+    if type(model) not in (Neuron, Layer, MLP):
         return {"class": name}
-    neurons = layers(model)  # type: ignore[no-untyped-call]
-    return {
-        "class": name,
-        "inputs": len(neurons[0][0].w),
-        "layers": [{"neurons": len(layer), "activation": _activation_name(layer)} for layer in neurons],
-        "expand": neurons[0][0].expand,
-    }
+    rows: Any = [model] if not isinstance(model, MLP) else model.layers
+    neurons = [row.neurons if isinstance(row, Layer) else [row] for row in rows]
+    layers = [{"neurons": len(layer), "activation": _activation_name(layer)} for layer in neurons]
+    return {"class": name, "inputs": len(neurons[0][0].w), "layers": layers, "expand": neurons[0][0].expand}
 
 
 def _activation_name(neurons: list[Neuron]) -> str:
@@ -140,7 +126,7 @@ def _activation_name(neurons: list[Neuron]) -> str:
     return next((name for name, function in ACTIVATIONS.items() if function is activation), custom)
 
 
-def _built(path: AnyPath, architecture: Architecture, count: int) -> Module:
+def _built(path: AnyPath, architecture: dict[str, Any], count: int) -> Module:
     kind = architecture.get("class")
     if kind not in ("Neuron", "Layer", "MLP"):
         raise ModelFileError(f"{path} holds a {kind}, a class of your own: build one and call load(path, into=it).")
@@ -155,10 +141,8 @@ def _built(path: AnyPath, architecture: Architecture, count: int) -> Module:
         raise ModelFileError(f"{path} is damaged: it has {count} parameters where {expected} are expected.")
     for activation in activations:
         if not isinstance(activation, str) or activation not in ACTIVATIONS:
-            raise ModelFileError(
-                f"{path} has the activation {activation!r}, which is not built in: build the model and call "
-                "load(path, into=model)."
-            )
+            remedy = "build the model and call load(path, into=model)"
+            raise ModelFileError(f"{path} has the activation {activation!r}, which is not built in: {remedy}.")
     try:
         return _model(kind, inputs, sizes, activations, expand)
     except (ValueError, TypeError, IndexError) as error:

@@ -8,15 +8,10 @@ from microgrannd.ground.modes import no_grad
 
 
 def decision_boundary(
-    decide: Callable[[list[float]], float],
-    x: Sequence[Sequence[float]],
-    y: Sequence[int],
-    *,
-    path: str | PathLike[str] | None = None,
-    names: Sequence[str] = ("x0", "x1"),
-    classes: Sequence[str] = ("class 0", "class 1"),
-    resolution: int = 80,
-) -> Any:
+    decide: Callable[[list[float]], float], x: Sequence[Sequence[float]], y: Sequence[int],
+    *, path: str | PathLike[str] | None = None, names: Sequence[str] = ("x0", "x1"),
+    classes: Sequence[str] = ("class 0", "class 1"), resolution: int = 80,
+) -> Any:  # fmt: skip
     """The plane of two inputs in the colours of `decide`, with the samples on it, as a matplotlib figure.
 
     `decide` takes two inputs and returns a number; the boundary is where it crosses one half. Classes also

@@ -1,9 +1,4 @@
-"""Training: `fit` takes a loss, data and an optimizer, and gives the `History` of what happened.
-
-The loss is that of one sample. Where it is not compiled, each sample's graph is built, run backward with its
-share of the mean, and dropped before the next, so memory holds one sample's graph, however many samples there
-are.
-"""
+"""Training: `fit` takes a loss, data and an optimizer, and gives the `History` of what happened."""
 
 from collections.abc import Callable, Iterable
 
@@ -17,19 +12,11 @@ __all__ = ["ConfusionMatrix", "History", "accuracy", "argmax", "fit", "one_hot",
 
 
 def fit(
-    loss: Callable[..., Value],
-    data: Data,
-    optimizer: Optimizer,
-    *,
-    epochs: int = 100,
-    batch_size: int | None = None,
-    replace: bool = False,
-    seed: int | None = None,
-    schedule: Callable[[int], float] | None = None,
-    callbacks: Iterable[Callback] = (),
-    progress: bool = False,
+    loss: Callable[..., Value], data: Data, optimizer: Optimizer, *, epochs: int = 100,
+    batch_size: int | None = None, replace: bool = False, seed: int | None = None,
+    schedule: Callable[[int], float] | None = None, callbacks: Iterable[Callback] = (), progress: bool = False,
     compiled: bool | str = "auto",
-) -> History:
+) -> History:  # fmt: skip
     """Lower the mean of `loss` over the data, one step of the optimizer for each batch.
 
     `loss(x, y, ...)` takes one sample and gives a Value. `data` is a tuple with an array or list for each of
@@ -38,14 +25,12 @@ def fit(
     the last perhaps smaller; with `replace` each batch is drawn anew from all samples, with repetition.
     `seed` makes the order repeatable.
 
-    For data that is not in arrays, pass an iterable of batches: each batch is such a tuple. The iterable is not
-    a list or tuple, or it is given by a function, such as a generator function or `lambda: batches`. Each pass
-    is an epoch. One batch is in memory at a time. An iterator that cannot begin anew is for a
-    single epoch.
+    For data that is not in arrays, pass an iterable of batches: each batch is such a tuple. The iterable is not a list
+    or tuple, or it is given by a function, such as a generator function or `lambda: batches`. Each pass is an epoch.
+    One batch is in memory at a time. An iterator that cannot begin anew is for a single epoch.
 
-    `schedule(epoch)`, counted from 0, gives the learning rate. Each of the `callbacks` is called with the
-    epoch and the history after an epoch; one that returns True ends the training. Ctrl-C ends it too, and
-    what was learned stays.
+    `schedule(epoch)`, counted from 0, gives the learning rate. Each of the `callbacks` is called with the epoch and the
+    history after an epoch; one that returns True ends the training. Ctrl-C ends it too, and what was learned stays.
 
     With `compiled="auto"` the loss is compiled where that pays and changes nothing but the time it takes. What
     it looks at besides its arguments is watched, and some samples are computed eagerly beside the program: where

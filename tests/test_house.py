@@ -102,3 +102,74 @@ def test_the_benchmarks_import_each_other_in_no_circle():
         list(TopologicalSorter(graph).static_order())
     except CycleError as error:
         pytest.fail(f"the benchmarks import each other in a circle: {' ← '.join(error.args[1])}")
+
+
+# Python's own names that begin with an underscore.
+OF_PYTHON = {"_getframe", "_fields", "_make", "_replace", "_asdict", "_fields_", "_", "_clear_type_cache"}
+
+
+def is_private(name):
+    return name.startswith("_") and not name.startswith("__") and name not in OF_PYTHON
+
+
+def private_names_made(tree):
+    """The private names that a file defines: functions, classes, attributes that it sets, slots."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.id if isinstance(node, ast.Name) else node.attr
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value  # a slot, a key of __getstate__
+
+
+def private_names_used(tree):
+    """The private attributes and imports that a file asks for."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and is_private(node.attr):
+            yield node.attr
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("microgrannd"):
+            yield from (alias.name for alias in node.names if is_private(alias.name))
+
+
+def test_a_private_name_is_used_in_its_folder_alone():
+    made = {}
+    for module, tree in files():
+        made.setdefault(module.rpartition(".")[0], set()).update(private_names_made(tree))
+    made["nodes"] |= made[""]  # what is said of nodes in general knows how they are laid out
+    for module, tree in files():
+        strange = set(private_names_used(tree)) - made[module.rpartition(".")[0]]
+        assert not strange, f"{module} reaches into another room for {', '.join(sorted(strange))}"
+
+
+# One thing under one name: an operation's forward function, its form on vectors, the public function of that name;
+# and the programs, which `run` and `train`.
+ALIKE = {"run", "train", "sigmoid", "softplus", "step"}
+
+
+def test_one_name_is_for_one_thing():
+    """No two classes have one name, nor two public functions of different rooms."""
+    places = {}
+    for module, tree in files():
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef) or (isinstance(node, ast.FunctionDef) and not is_private(node.name)):
+                places.setdefault(node.name, []).append(module)
+    twice = {name: found for name, found in places.items() if len(found) > 1 and not name.startswith("__")}
+    assert not twice.keys() - ALIKE, twice
+
+
+def test_a_folder_has_about_ten_files_and_the_front_door_few_entries():
+    for folder in {path.parent for path in PACKAGE.rglob("*.py")} - {PACKAGE}:
+        count = len([path for path in folder.glob("*.py") if path.name != "__init__.py"])
+        assert count <= 11, f"{folder.relative_to(PACKAGE)} has {count} files"
+    entries = [path.name for path in PACKAGE.iterdir() if path.name != "__pycache__" and path.suffix != ".so"]
+    assert len(entries) <= 24, sorted(entries)
+
+
+def test_each_folder_says_what_it_is_for():
+    for path in PACKAGE.rglob("__init__.py"):
+        assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), path
+
+
+def test_the_engine_is_read_in_one_sitting():
+    assert len((PACKAGE / "engine.py").read_text(encoding="utf-8").splitlines()) <= 380

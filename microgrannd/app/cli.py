@@ -1,7 +1,6 @@
-"""The `microgrannd` program: `iris` trains the 2-2-1 network, `draw` and `step` show an expression.
+"""The `microgrannd` program: results go to standard output, progress and errors to standard error.
 
-Each subcommand is a function of the parsed arguments. Results go to standard output, progress and errors
-to standard error; an error is one line, and the exit status 2.
+An error is one line, and the exit status 2.
 """
 
 from __future__ import annotations
@@ -24,7 +23,6 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the program and return its exit status."""
     parsed = _parser().parse_args(arguments)
     try:
         parsed.run(parsed)
@@ -45,9 +43,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="microgrannd", description="A scalar autodiff engine: train, draw and step through backpropagation."
     )
-    parser.add_argument("--version", action="version", version=f"microgrannd {__version__} ({_build()})")
+    build = "pure Python" if engine.__file__.endswith(".py") else "compiled"
+    parser.add_argument("--version", action="version", version=f"microgrannd {__version__} ({build})")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_add_iris, _add_draw, _add_step, _add_source, _add_mnist, _add_predict):
+    for add in (_add_iris, _add_draw_step_and_source, _add_mnist_and_predict):
         add(commands)
     return parser
 
@@ -70,7 +69,7 @@ def _add_iris(commands: Commands) -> None:
     iris.set_defaults(run=_program("iris_program", "run"))
 
 
-def _add_draw(commands: Commands) -> None:
+def _add_draw_step_and_source(commands: Commands) -> None:
     draw = commands.add_parser("draw", help="draw an expression's graph as SVG", description=_draw.__doc__)
     _add_expression(draw, "circuit.svg")
     draw.add_argument("--backward", action="store_true", help="draw the backward pass beside it")
@@ -79,14 +78,10 @@ def _add_draw(commands: Commands) -> None:
     draw.add_argument("--depth", type=int, metavar="N", help="fold the scopes below this depth")
     draw.set_defaults(run=_draw)
 
-
-def _add_step(commands: Commands) -> None:
     step = commands.add_parser("step", help="step through backpropagation in a page", description=_step.__doc__)
     _add_expression(step, "steps.html")
     step.set_defaults(run=_step)
 
-
-def _add_source(commands: Commands) -> None:
     source = commands.add_parser("source", help="print an expression's compiled program", description=_source.__doc__)
     _add_inputs(source)
     form = source.add_mutually_exclusive_group()
@@ -95,7 +90,7 @@ def _add_source(commands: Commands) -> None:
     source.set_defaults(run=_source)
 
 
-def _add_mnist(commands: Commands) -> None:
+def _add_mnist_and_predict(commands: Commands) -> None:
     mnist = commands.add_parser(
         "mnist",
         help="train a network on MNIST's handwritten digits",
@@ -113,8 +108,6 @@ def _add_mnist(commands: Commands) -> None:
     mnist.add_argument("--quiet", action="store_true", help="print the result only")
     mnist.set_defaults(run=_program("mnist_program", "run"))
 
-
-def _add_predict(commands: Commands) -> None:
     predict = commands.add_parser(
         "predict",
         help="recognise the digit in an image",
@@ -123,11 +116,6 @@ def _add_predict(commands: Commands) -> None:
     predict.add_argument("model", type=Path, help="a model that `microgrannd mnist --save` wrote")
     predict.add_argument("image", type=Path, help="a PNG of one digit, dark on light or light on dark")
     predict.set_defaults(run=_program("mnist_program", "predict"))
-
-
-def _build() -> str:
-    """Whether the engine runs as Python or was compiled by setup.py."""
-    return "pure Python" if engine.__file__.endswith(".py") else "compiled"
 
 
 def _add_inputs(command: argparse.ArgumentParser) -> None:
@@ -188,12 +176,8 @@ def _source(arguments: argparse.Namespace) -> None:
 def _evaluated(arguments: argparse.Namespace) -> Value:
     from microgrannd.expressions import evaluate
 
-    return evaluate(arguments.expression, _numbers(arguments.inputs))
-
-
-def _numbers(assignments: Sequence[str]) -> dict[str, float]:
     numbers = {}
-    for assignment in assignments:
+    for assignment in arguments.inputs:
         name, equals, text = assignment.partition("=")
         try:
             numbers[name.strip()] = float(text)
@@ -201,11 +185,10 @@ def _numbers(assignments: Sequence[str]) -> dict[str, float]:
             equals = ""
         if not equals or not name.strip().isidentifier():
             raise ValueError(f"Inputs are written NAME=NUMBER, such as x=-2; got {assignment!r}.")
-    return numbers
+    return evaluate(arguments.expression, numbers)
 
 
 def _values_and_gradients(y: Value) -> str:
-    """Each node with its number and its gradient, in the order of computation; constants are left out."""
     from microgrannd.nodes.notation import Formula, formula
 
     texts: dict[Value, Formula] = {}

@@ -1,7 +1,4 @@
-"""Reading a small image: PNG files as rows of grey bytes, with the standard library alone.
-
-MNIST has bright ink on a dark background, so an image whose border is bright is inverted.
-"""
+"""PNG files as rows of grey bytes, with the standard library alone; an image whose border is bright is inverted."""
 
 import os
 import struct
@@ -14,17 +11,12 @@ CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by PNG's colour type: grey, 
 
 
 class Gray(NamedTuple):
-    """An image: its width and the grey bytes of its rows, 0 for black."""
-
     width: int
     rows: list[list[int]]
 
 
 def read_gray(path: str | os.PathLike[str]) -> Gray:
-    """A PNG file as grey bytes; transparent pixels count as black.
-
-    Raises ValueError for a file that is not PNG, or is interlaced or has 16 bits per colour.
-    """
+    """A PNG file as grey bytes; transparent pixels count as black. Raises ValueError for what it cannot read."""
     with open(path, "rb") as file:
         content = file.read()
     if content[:8] != SIGNATURE:
@@ -38,19 +30,16 @@ def read_gray(path: str | os.PathLike[str]) -> Gray:
 
 
 def squared(image: Gray, side: int) -> list[int]:
-    """The pixels of the image as `side` × `side` grey bytes, row by row: each the rounded mean of a block."""
+    """The image as `side` × `side` grey bytes, each the rounded mean of a block, with bright ink as in MNIST."""
     height = len(image.rows)
     if image.width != height or height % side:
         raise ValueError(
             f"The image is {image.width} × {height} pixels; a square of {side} × {side}, or of a multiple, is needed."
         )
     block = height // side
-    area = block * block
-    pixels = []
-    for r in range(0, height, block):
-        for c in range(0, height, block):
-            total = sum(sum(row[c : c + block]) for row in image.rows[r : r + block])
-            pixels.append((total + area // 2) // area)
+    starts, area = range(0, height, block), block * block
+    totals = [sum(sum(row[c : c + block]) for row in image.rows[r : r + block]) for r in starts for c in starts]
+    pixels = [(total + area // 2) // area for total in totals]
     border = pixels[:side] + pixels[-side:] + pixels[::side] + pixels[side - 1 :: side]
     return [255 - pixel for pixel in pixels] if sum(border) > 127 * len(border) else pixels
 
@@ -70,13 +59,14 @@ def _decoded(content: bytes) -> Gray:
     data = zlib.decompress(chunks[b"IDAT"])
     if len(data) < height * (stride + 1):
         raise IndexError("its rows are incomplete")
-    lines = _unfiltered(data, height, stride, max(1, channels * depth // 8))
-    palette = chunks.get(b"PLTE", b"")
+    palette, largest, shifts = chunks.get(b"PLTE", b""), 2**depth - 1, range(8 - depth, -1, -depth)
     rows = []
-    for line in lines:
-        values = _unpacked(line, depth)[: width * channels]
-        if colour != 3 and depth < 8:
-            values = [value * 255 // (2**depth - 1) for value in values]
+    for line in _unfiltered(data, height, stride, max(1, channels * depth // 8)):
+        values: Sequence[int] = line
+        if depth < 8:
+            values = [byte >> shift & largest for byte in line for shift in shifts][: width * channels]
+        if depth < 8 and colour != 3:
+            values = [value * 255 // largest for value in values]
         rows.append([_grey(values[i : i + channels], colour, palette) for i in range(0, width * channels, channels)])
     return Gray(width, rows)
 
@@ -102,13 +92,6 @@ def _predicted(kind: int, left: int, above: int, corner: int) -> int:
         guess = left + above - corner
         return min((left, above, corner), key=lambda x: abs(guess - x))
     return (0, left, above, (left + above) // 2)[kind]
-
-
-def _unpacked(line: Sequence[int], depth: int) -> list[int]:
-    """The numbers of `depth` bits in the bytes."""
-    if depth == 8:
-        return list(line)
-    return [byte >> shift & (2**depth - 1) for byte in line for shift in range(8 - depth, -1, -depth)]
 
 
 def _grey(values: Sequence[int], colour: int, palette: bytes) -> int:

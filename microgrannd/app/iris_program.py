@@ -1,8 +1,6 @@
 """The main job: train a 2-2-1 network on Fisher's iris data, and show what it learned.
 
-The network, the data and the numbers are those of the worked examples K-05 to K-08 and K-16: sigmoid
-hidden units, linear outputs, half squared error averaged over 70 rows, full-batch gradient descent, first
-weights uniform in ±0.00005 and biases zero.
+The network, the data and the numbers are those of the worked examples K-05 to K-08 and K-16.
 """
 
 import time
@@ -29,7 +27,6 @@ EPOCHS, ONE_HOT_EPOCHS, FIRST_WEIGHTS = 1000, 4000, 0.00005
 
 
 def run(arguments: Namespace) -> None:
-    """Train, print, write the files. `arguments` are those of `microgrannd iris`."""
     data = iris(path=arguments.data)
     outputs = 2 if arguments.one_hot else 1
     model = MLP(2, [arguments.hidden, outputs], activation="sigmoid", seed=arguments.seed, init=FIRST_WEIGHTS)
@@ -44,8 +41,8 @@ def run(arguments: Namespace) -> None:
     if epochs < 0:
         raise ValueError(f"--epochs is at least 0, got {epochs}.")
     _check_writable(arguments.out)
-    title = f"iris: a 2-{arguments.hidden}-{outputs} network, {model.parameter_count} parameters, {epochs} epochs"
-    print(heading(title))
+    shape = f"2-{arguments.hidden}-{outputs}"
+    print(heading(f"iris: a {shape} network, {model.parameter_count} parameters, {epochs} epochs"))
     print(f"before  {_on_test_rows(model, data, classify)}")
     start = time.perf_counter()
     history = fit(loss, (data.train.x, targets), optimizer, epochs=epochs, progress=not arguments.quiet)
@@ -68,7 +65,6 @@ def _on_test_rows(model: MLP, data: Iris, classify: Callable[[Any], int]) -> Con
 def _files(
     folder: Path, model: MLP, data: Iris, loss: Callable[..., Value], targets: Sequence[Any], history: History
 ) -> list[str]:
-    """Write the model, the graph of one sample's loss, its steps and the plots; a line for each."""
     zero_grad(model.parameters())
     sample = loss([Value(x, name) for x, name in zip(data.train.x[0], ("x0", "x1"), strict=True)], targets[0])
     sample.label = "loss"

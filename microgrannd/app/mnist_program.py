@@ -1,8 +1,6 @@
-"""Training on MNIST's handwritten digits, and recognising one: `microgrannd mnist` and `microgrannd predict`.
+"""`microgrannd mnist` and `microgrannd predict`: scalar neurons, in which the compiler finds the matrix program.
 
-Both networks are built of scalar neurons and a scalar loss, as the iris network is. The compiler finds the
-matrix program in them; nothing here multiplies matrices. `book` is from Kneusel's Math for Deep Learning,
-chapter 10, `saito` from Saito's Deep Learning from Scratch, chapter 5.
+`book` is from Kneusel's Math for Deep Learning, chapter 10, `saito` from Saito's Deep Learning from Scratch, chapter 5.
 """
 
 import random
@@ -28,8 +26,6 @@ BRIGHTEST: Final = 255
 
 
 class Recipe(NamedTuple):
-    """A network and how it is trained: `replace` draws each minibatch anew from all images."""
-
     sizes: tuple[int, ...]
     activation: str
     output: str
@@ -38,27 +34,20 @@ class Recipe(NamedTuple):
     batch_size: int
     minibatches: int
     rate: float
-    replace: bool
+    replace: bool  # whether each minibatch is drawn anew from all images
+
+
+def _narrow(generator: random.Random, inputs: int, outputs: int) -> float:
+    return generator.gauss(0.0, 0.01)
 
 
 RECIPES: Final = {
     "book": Recipe((196, 100, 50, 10), "sigmoid", "sigmoid", (0.5, 0.5), half_squared_error, 64, 40_000, 1.0, False),
-    "saito": Recipe(
-        (784, 50, 10),
-        "relu",
-        "linear",
-        lambda generator, inputs, outputs: generator.gauss(0.0, 0.01),
-        softmax_cross_entropy,
-        100,
-        10_000,
-        0.1,
-        True,
-    ),
+    "saito": Recipe((784, 50, 10), "relu", "linear", _narrow, softmax_cross_entropy, 100, 10_000, 0.1, True),
 }
 
 
 def run(arguments: Namespace) -> None:
-    """Train, print, save. `arguments` are those of `microgrannd mnist`."""
     recipe = RECIPES[arguments.network]
     data = mnist(arguments.data, small=recipe.sizes[0] == 14 * 14)
     model = network(recipe, arguments.seed)
@@ -84,22 +73,15 @@ def run(arguments: Namespace) -> None:
 
 
 def network(recipe: Recipe, seed: int | None) -> MLP:
-    """The untrained network of a recipe."""
     inputs, *sizes = recipe.sizes
     return MLP(inputs, sizes, recipe.activation, recipe.output, seed=seed, init=recipe.init)
 
 
 def train(
-    model: MLP,
-    recipe: Recipe,
-    digits: Digits,
-    minibatches: int,
-    rate: float,
-    *,
-    seed: int | None = None,
-    progress: bool = False,
-) -> list[float]:
-    """Train on `minibatches` minibatches and return the mean loss of each epoch; the last may be a partial one."""
+    model: MLP, recipe: Recipe, digits: Digits, minibatches: int, rate: float,
+    *, seed: int | None = None, progress: bool = False,
+) -> list[float]:  # fmt: skip
+    """The mean loss of each epoch; the last may be a partial one."""
     import numpy
 
     def loss(x: Sequence[Value], y: Sequence[Value]) -> Value:
@@ -116,27 +98,23 @@ def train(
     if rest and not history.interrupted:
         options["seed"] = None if seed is None else seed + 1  # so that the first epoch's draws do not come again
         generator = random.Random(options["seed"])
-        count = rest * recipe.batch_size
         draw = generator.choices if recipe.replace else generator.sample
-        some = draw(range(len(targets)), k=min(count, len(targets)))
+        some = draw(range(len(targets)), k=min(rest * recipe.batch_size, len(targets)))
         options["replace"] = False
         losses += program.fit((digits.x[some], targets[some]), optimizer, epochs=1, **options).losses
     return losses
 
 
 def confusion(model: MLP, data: Mnist) -> ConfusionMatrix:
-    """How the trained network classifies the test images."""
     return ConfusionMatrix(data.test.y.tolist(), classes_of(model)(data.test.x), range(CLASSES))
 
 
 def classes_of(model: MLP) -> Callable[[Any], list[int]]:
-    """A function from rows of bytes to their classes."""
     program: Program = compile(lambda x: model([pixel / BRIGHTEST for pixel in x]))
     return lambda images: program(images).argmax(axis=1).tolist()
 
 
 def predict(arguments: Namespace) -> None:
-    """Recognise the digit in an image. `arguments` are those of `microgrannd predict`."""
     model = load(arguments.model)
     inputs = len(model.layers[0].neurons[0].w) if isinstance(model, MLP) else 0
     side = {196: 14, 784: 28}.get(inputs, 0)

@@ -1,8 +1,7 @@
 """The passes over a graph: backward as a graph, backward in numbers, and forward.
 
-`gradients` runs the operations' own local gradients on Values instead of floats, so the result is a
-graph like any other: to draw, to compile, to differentiate again. There is no second set of rules. This
-room may import `engine`, `operations`, `modes` and `errors`.
+A graph of gradients is the operations' own local gradients run on Values instead of floats: to draw, to compile, to
+differentiate again. There is no second set of rules.
 """
 
 import math
@@ -46,7 +45,7 @@ def final_gradients(y: Value, xs: Sequence[Value]) -> list[Value]:
     >>> [passed((w * x).relu(), [w])[0].op.symbol for passed in (gradients, final_gradients)]
     ['×', '*']
     """
-    found = _backward_pass(y, xs, 1.0, final=True)
+    found = _backward_pass(y, xs, 1.0, plain=True)
     return [_as_value(found.get(x, 0.0)) for x in xs]
 
 
@@ -64,9 +63,8 @@ def gradient_graph(y: Value, xs: Sequence[Value] | None = None, upstream: Value 
     """
     if xs is None:
         xs = [node for node in topological_order(y) if node.op is None and not isinstance(node, Constant)]
-    return {
-        node: _as_value(slope) for node, slope in _backward_pass(y, xs, upstream, final=True).items() if node is not y
-    }
+    found = _backward_pass(y, xs, upstream, plain=True)
+    return {node: _as_value(slope) for node, slope in found.items() if node is not y}
 
 
 def slopes(y: Value, xs: Sequence[Value]) -> list[float]:
@@ -120,37 +118,35 @@ def tangents(ys: Sequence[Value], xs: Sequence[Value], directions: Sequence[Oper
     >>> speed.data
     34.0
     """
-    order = topological_order(*ys)
-    finite = dict[Value, bool]()
-    speeds: dict[Value, Operand] = {}
+    products, speeds = _Products(plain=True), dict[Value, Operand]()
     given = dict(zip(xs, directions, strict=True))
-    for node in order:
-        finite[node] = _is_finite_by_parents(node, node.parents, finite)
+    for node in topological_order(*ys):
+        products.learn(node, node.parents)
         if node in given:
             speeds[node] = given[node]
         elif node.op is not None and not speeds.keys().isdisjoint(node.parents):
             for parent, local in zip(node.parents, _local_gradients(node, given), strict=True):
                 if parent in speeds:
-                    _add(speeds, node, _contribution(speeds[parent], local, node.op.routes, finite), finite)
+                    products.add(speeds, node, products.contribution(node, speeds[parent], local))
     return [_as_value(speeds.get(y, 0.0)) for y in ys]
 
 
 def _backward_pass(
-    y: Value, xs: Sequence[Value], upstream: Value | Number, final: bool = False
+    y: Value, xs: Sequence[Value], upstream: Value | Number, plain: bool = False
 ) -> dict[Value, Operand]:
     """The derivative of y for each node on a path from y to the xs, in the order of the backward pass."""
     for thing in (y, *xs):
         if not isinstance(thing, Value):
             raise TypeError(f"gradients(y, xs) differentiates a Value by Values, got {thing!r}.")
     order = topological_order(y)
-    targets, on_path, finite = set(xs), set[Value](), dict[Value, bool]()
+    targets, on_path, products = set(xs), set[Value](), _Products(plain)
     for node in order:
         parents = node.parents
         if node in targets or not on_path.isdisjoint(parents):
             on_path.add(node)
-        finite[node] = _is_finite_by_parents(node, parents, finite)
+        products.learn(node, parents)
 
-    forward, gated = set(order), set[Value]()
+    forward = set(order)
     found: dict[Value, Operand] = {y: upstream if isinstance(upstream, Value) else as_float(upstream)}
     for node in reversed(order):
         if node not in on_path or node not in found:
@@ -160,21 +156,82 @@ def _backward_pass(
             slope.label = f"d_{node.label}"
         if node.op is None:
             continue
-        gate = not final and (node.op.routes or node in gated)
+        if not plain and (node.op.routes or node in products.routed):
+            products.routed.update((node, *node.parents))
         for parent, local in zip(node.parents, _local_gradients(node, targets), strict=True):
             if parent in on_path:
-                _add(found, parent, _contribution(slope, local, node.op.routes, finite, gate, final), finite)
+                products.add(found, parent, products.contribution(node, slope, local))
                 if modes.opened and modes.current.detecting:
-                    _raise_at_anomaly(node, _number(found[parent]))
-                if gate:
-                    gated.add(parent)
+                    total = found[parent]
+                    _raise_at_anomaly(node, number_of(total) if isinstance(total, Value) else total)
     return found
 
 
-def _add(totals: dict[Value, Operand], node: Value, part: Operand, finite: dict[Value, bool]) -> None:
-    total = totals[node] = totals[node] + part if node in totals else part
-    if isinstance(total, Value):
-        finite[total] = _is_finite(total, finite)
+class _Products:
+    """Upstream × local gradient as `backward()` has it, from what is finite for certain, wherever the leaves are.
+
+    A plain `*` does where what zero may meet is finite, since the product is zero then; elsewhere it takes
+    `contribution`, and below an operation that routes too, unless `plain` says that nobody differentiates again.
+    """
+
+    def __init__(self, plain: bool) -> None:
+        self.plain = plain
+        self.routed = set[Value]()  # nodes that route, or are below one that does
+        self.finite = dict[Value, bool]()
+
+    def add(self, totals: dict[Value, Operand], node: Value, part: Operand) -> None:
+        total = totals[node] = totals[node] + part if node in totals else part
+        if isinstance(total, Value):
+            self._is_finite(total)  # known from now on
+
+    def contribution(self, node: Value, upstream: Operand, local: Operand) -> Operand:
+        """An upstream of zero stops; where the node routes, a local gradient of zero blocks.
+
+        Ones and zeros are not multiplied in, but for the zero of a user's own `0 * x` where products are plain, as in a
+        program, whose next input may be infinite.
+        """
+        above = None if isinstance(upstream, Value) else upstream
+        factor = None if isinstance(local, Value) else local
+        routes = node.op is not None and node.op.routes
+        if factor == 1:
+            return upstream
+        if above == 1:
+            return local
+        if above == 0:
+            return 0.0
+        if factor == 0 and (routes or (self._is_finite(upstream) and not (self.plain and above is None))):
+            return 0.0
+        if factor == -1:
+            return -upstream
+        if above == -1:
+            return -local
+        stops = above is None and not self._is_finite(local)
+        blocks = routes and factor is None and not self._is_finite(upstream)
+        if stops and blocks:
+            return ops.where(local, ops.contribution(upstream, local), 0.0)
+        if blocks:
+            return ops.contribution(local, upstream)
+        if stops or (node in self.routed and above is None and factor is None):
+            return ops.contribution(upstream, local)
+        return upstream * local
+
+    def _is_finite(self, thing: Operand) -> bool:
+        if not isinstance(thing, Value):
+            return math.isfinite(thing)
+        if thing not in self.finite:
+            for parent in (parents := thing.parents):  # of a rule's own node; those of the graph are known
+                if parent not in self.finite:
+                    self._is_finite(parent)
+            self.learn(thing, parents)
+        return self.finite[thing]
+
+    def learn(self, node: Value, parents: tuple[Value, ...]) -> None:
+        """Whether a node is finite: by its number, its operation and its parents, which are known."""
+        operation, finite = node.op, self.finite
+        finite[node] = (operation is not None and operation.flag) or (
+            math.isfinite(number_of(node))
+            and (operation is None or (operation.finite and all(map(finite.__getitem__, parents))))
+        )
 
 
 def _local_gradients(node: Value, variables: Container[Value]) -> tuple[Operand, ...]:
@@ -208,70 +265,6 @@ def computed_before(y: Value) -> tuple[Value, Value] | None:
         if parent := _set_since(node):
             return node, parent[0]
     return None
-
-
-def _contribution(
-    upstream: Operand, local: Operand, routes: bool, finite: dict[Value, bool], gate: bool = False, final: bool = False
-) -> Operand:
-    """Upstream × local gradient as `backward()` has it: an upstream of zero stops, a route of zero blocks.
-
-    Ones and zeros are not multiplied in, but for the zero of a user's own `0 * x` in a program, whose next
-    input may be infinite. A plain `*` does where what zero may meet is finite for certain, since the product
-    is zero then; elsewhere, and always below a gate, it takes `contribution`.
-    """
-    if _is_number(local, 1):
-        return upstream
-    if _is_number(upstream, 1):
-        return local
-    if _is_number(upstream, 0):
-        return 0.0
-    if _is_number(local, 0) and (
-        routes or (_is_finite(upstream, finite) and not (final and isinstance(upstream, Value)))
-    ):
-        return 0.0
-    if _is_number(local, -1):
-        return -upstream
-    if _is_number(upstream, -1):
-        return -local
-    stops = isinstance(upstream, Value) and not _is_finite(local, finite)
-    blocks = routes and isinstance(local, Value) and not _is_finite(upstream, finite)
-    if stops and blocks:
-        return ops.where(local, ops.contribution(upstream, local), 0.0)
-    if blocks:
-        return ops.contribution(local, upstream)
-    if stops or (gate and isinstance(upstream, Value) and isinstance(local, Value)):
-        return ops.contribution(upstream, local)
-    return upstream * local
-
-
-def _is_number(factor: Operand, number: int) -> bool:
-    return not isinstance(factor, Value) and factor == number
-
-
-def _is_finite(thing: Operand, known: dict[Value, bool]) -> bool:
-    """Whether it is a finite number, here and wherever the leaves are."""
-    if not isinstance(thing, Value):
-        return math.isfinite(thing)
-    if thing in known:
-        return known[thing]
-    parents = thing.parents
-    for parent in parents:  # of a rule's own node; those of the graph are known
-        if parent not in known:
-            known[parent] = _is_finite(parent, known)
-    return _is_finite_by_parents(thing, parents, known)
-
-
-def _is_finite_by_parents(node: Value, parents: tuple[Value, ...], known: dict[Value, bool]) -> bool:
-    operation = node.op
-    if operation is not None and operation.flag:
-        return True
-    if not math.isfinite(number_of(node)):
-        return False
-    return operation is None or (operation.finite and all(map(known.__getitem__, parents)))
-
-
-def _number(thing: Operand) -> float:
-    return number_of(thing) if isinstance(thing, Value) else thing
 
 
 def _as_value(number: Operand) -> Value:

@@ -5,11 +5,10 @@
     >>> round(slope(2.0), 6)
     -2.614574
 
-An argument is a number or numbers in lists, tuples, dicts and NumPy arrays; the derivative comes in the
-structure of the argument. `argnums` says which argument, or which ones as a tuple. Called with numbers
-the transforms give numbers; called with Values, or inside another transform, they give Values, so they
-may be nested in any way. Each call works on leaves of its own: nothing is written on the Values that the
-function closes over, and threads do not meet.
+An argument is a number or numbers in lists, tuples, dicts and NumPy arrays; the derivative comes in the structure of
+the argument. `argnums` says which argument, or which ones as a tuple. Called with numbers the transforms give numbers;
+called with Values, or inside another transform, they give Values, so they may be nested in any way. Each call works on
+leaves of its own: nothing is written on the Values that the function closes over, and threads do not meet.
 
 `gradients` and `gradient_graph` do the same for a graph that exists already.
 """
@@ -41,13 +40,7 @@ def grad(f: Function, argnums: Argnums = 0) -> Function:
     >>> grad(grad(lambda x: x**3))(2.0)
     12.0
     """
-    both = value_and_grad(f, argnums)
-
-    @wraps(f)
-    def gradient(*args: Any, **kwargs: Any) -> Any:
-        return both(*args, **kwargs)[1]
-
-    return gradient
+    return _derivative(f, argnums, lambda call: call.gradient(call.only_output()))
 
 
 def value_and_grad(f: Function, argnums: Argnums = 0) -> Function:
@@ -57,13 +50,11 @@ def value_and_grad(f: Function, argnums: Argnums = 0) -> Function:
     (10.0, [5.0, 2.0])
     """
 
-    @wraps(f)
-    def value_and_gradient(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        call = _Call(f, argnums, args, kwargs)
+    def value_and_gradient(call: _Call) -> tuple[Any, Any]:
         y = call.only_output()
         return call.plain([y])[0], call.gradient(y)
 
-    return value_and_gradient
+    return _derivative(f, argnums, value_and_gradient)
 
 
 def jacobian(f: Function, argnums: Argnums = 0) -> Function:
@@ -73,12 +64,7 @@ def jacobian(f: Function, argnums: Argnums = 0) -> Function:
     [[5.0, 2.0], [1.0, 1.0]]
     """
 
-    @wraps(f)
-    def derivative(*args: Any, **kwargs: Any) -> Any:
-        call = _Call(f, argnums, args, kwargs)
-        return rebuilt(call.result, iter([call.gradient(y) for y in call.outputs]))
-
-    return derivative
+    return _derivative(f, argnums, lambda call: rebuilt(call.result, iter([call.gradient(y) for y in call.outputs])))
 
 
 def hessian(f: Function, argnums: Argnums = 0) -> Function:
@@ -149,7 +135,6 @@ class _Call:
         self.is_graph = modes.current.trace is not None or _has_values([*args, kwargs]) or self._meets_another()
 
     def _meets_another(self) -> bool:
-        """Whether the result depends on the variables of a transform around this one."""
         ours = set(self.variables)
         return any(isinstance(node, Variable) and node not in ours for node in topological_order(*self.outputs))
 
@@ -175,13 +160,21 @@ class _Call:
         return self.outputs[0]
 
     def gradient(self, y: Value) -> Any:
-        """The derivative of y in the structure of the argument, as numbers or as Values."""
+        """In the structure of the argument, as numbers or as Values."""
         found = gradients(y, self.variables) if self.is_graph else slopes(y, self.variables)
         return rebuilt(self.argument, iter(found))
 
     def plain(self, values: Sequence[Value]) -> Sequence[Any]:
         """The Values as they are where a graph is wanted, else their numbers."""
         return values if self.is_graph else [value.data for value in values]
+
+
+def _derivative(f: Function, argnums: Argnums, of_call: Callable[[_Call], Any]) -> Function:
+    @wraps(f)
+    def derivative(*args: Any, **kwargs: Any) -> Any:
+        return of_call(_Call(f, argnums, args, kwargs))
+
+    return derivative
 
 
 def _variable(x: Any, f: Function) -> Value:
@@ -204,7 +197,6 @@ def _output(y: Any, f: Function) -> Value:
 
 
 def _chosen(args: Sequence[Any], argnums: Argnums, f: Function) -> Any:
-    """The arguments that argnums stands for: one, or a tuple of them."""
     try:
         return tuple(args[i] for i in argnums) if isinstance(argnums, tuple) else args[argnums]
     except IndexError:

@@ -6,10 +6,7 @@ from microgrannd.engine import Value
 
 
 class Variable(Value):
-    """A leaf in the place of an argument.
-
-    A copy of it is itself, as a copy of a number is that number: `copy.deepcopy` of an argument cuts no gradient.
-    """
+    """A leaf in the place of an argument. A copy of it is itself: copying an argument cuts no gradient."""
 
     __slots__ = ()
 

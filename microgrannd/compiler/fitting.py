@@ -6,6 +6,7 @@ sample is computed eagerly beside the program.
 
 from __future__ import annotations
 
+import functools
 import math
 import random
 import time
@@ -22,12 +23,12 @@ from microgrannd.compiler.plan import Plan
 from microgrannd.compiler.program import Program, compile
 from microgrannd.compiler.refusals import refuse_samples
 from microgrannd.compiler.streaming import Streaming
-from microgrannd.compiler.tape.trace import Trace
+from microgrannd.compiler.tape.trace import Trace, trace
 from microgrannd.compiler.tape.update import Places, Update, places_of, update_of
 from microgrannd.engine import Value, number_of
 from microgrannd.ground import modes
 from microgrannd.ground.errors import TracingError
-from microgrannd.ground.nests import is_array, leaves
+from microgrannd.ground.nests import builder, is_array, leaves
 from microgrannd.learning.epochs import Batches, ByBatch, BySample, Run, sample_at
 from microgrannd.learning.reached import Reached
 from microgrannd.operations import as_float
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 _WORTHWHILE: Final = 2000  # samples to go through; for fewer eager mode is done before LLVM is loaded
 _LONGEST_PYTHON: Final = 20_000  # instructions that Python compiles within about a second
-_COMPARED: Final = 16  # samples before a training, unless they take long
+_COMPARED: Final = 8  # samples before a training, unless they take long
 _SHARE: Final = 0.01  # of a training's time that is spent on comparing samples
 _FREE: Final = 0.05  # seconds of comparing after the first callbacks and schedules, whatever they are of the time
 
@@ -86,12 +87,14 @@ def _compiled_run(
     given = samples(ends(columns))
     first, last = ([column[i] for column in given.columns] for i in (0, 1))
     plan = program.runtime.plan(given.shapes, first)
-    reached = Reached(loss)
-    again = compile(loss).runtime.plan(given.shapes, last)
-    if changed := reached.changed():
-        raise TracingError(f"The loss changes what it looks at: {changed}.")
-    same = insist or set(plan.trace.parameters) == set(again.trace.parameters)
-    if plan.trace.tape != again.trace.tape or not same:
+    reached = program.runtime.reached[given.shapes]
+    again = trace(
+        loss, [builder(shape)(last, start) for shape, start in zip(plan.trace.shapes, plan.starts, strict=False)]
+    )
+    if drawn := before.drawn():
+        raise TracingError(f"The loss draws random numbers from {drawn}.")
+    same = insist or set(plan.trace.parameters) == set(again.parameters)
+    if plan.trace.tape != again.tape or not same:
         raise TracingError("The loss did not do the same when it was traced for another sample.")
     backend = program.runtime.backend(plan, "parameters")
     if not insist and backend == "python" and len(plan.tape("parameters").instructions) > _LONGEST_PYTHON:
@@ -122,12 +125,12 @@ class Watched:
     update: Update | None = None
     places: Places | None = None
     eager: bool = False
-    seconds: float = 0.0  # of training
+    started: bool = False
+    seconds: float = 0.0  # of training, but for the first epochs, before which machine code is made
     comparing: float = 0.0  # seconds
 
     def __post_init__(self) -> None:
-        self.chance = random.Random(0)
-        size = sum(len(operands) for _, operands in self.plan.trace.tape.instructions)
+        size = len(self.plan.trace.parameters) + len(self.plan.trace.tape.instructions)
         self.cost = 1e-4 + 2e-6 * size  # seconds for a sample, until that has been measured
 
     def load(self) -> None:
@@ -142,7 +145,9 @@ class Watched:
         assert self.inner
         start = time.perf_counter()
         losses = self.inner.run(epochs, size, order)
-        self.seconds += time.perf_counter() - start
+        if self.started:
+            self.seconds += time.perf_counter() - start
+        self.started = True
         self.remaining -= epochs
         if self.loss and not self.eager and self._is_due():
             self.inner.write_back()
@@ -160,7 +165,12 @@ class Watched:
             self.inner.write_back()
 
     def epochs_in(self, seconds: float) -> int:
-        return self._chosen().epochs_in(seconds)
+        return self.inner.epochs_in(seconds) if self.inner else 0
+
+    @functools.cached_property
+    def chance(self) -> random.Random:
+        """Which samples are compared: a generator of its own, so that nobody else's numbers change."""
+        return random.Random(0)
 
     def compare(self, columns: Sequence[Any], most: int = _COMPARED) -> None:
         """Raise TracingError where the program differs from eager mode, for the first, the last or another sample."""

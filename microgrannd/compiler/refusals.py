@@ -15,15 +15,16 @@ Function = Callable[..., Any] | None  # None of a program that has lost it
 
 
 def refuse_samples(trace: Trace, function: Function, columns: Sequence[Any]) -> None:
-    """Raise what the function raises in eager mode for any of the samples, a column for each argument."""
-    if trace.refusals is not None and columns:
-        used = {x for _, operands in trace.refusals.instructions for x in operands if isinstance(x, int)}
+    """Raise what the function raises in eager mode for any of the samples; Python's own arithmetic counts."""
+    if trace.doubts is not None and columns:
+        used = {x for _, operands in trace.doubts.instructions for x in operands if isinstance(x, int)}
         numbers = dict(_numbers(trace, columns, used))
-        for i in _suspects(trace.refusals, numbers, len(columns[0])):
+        for i in _suspects(trace.doubts, numbers, len(columns[0])):
             _call(function, sample_at(columns, i))
 
 
 def refuse_batch(trace: Trace, function: Function, batch: Batch) -> None:
+    """The same for a batch that has been taken apart; but a program's own arithmetic gives infinities and NaN."""
     if trace.refusals is not None:
         for i in _suspects(trace.refusals, dict(enumerate(batch.columns)), batch.length):
             numbers = [float(column[i]) for column in batch.columns]
@@ -50,11 +51,15 @@ def _suspects(refusals: Tape, needed: dict[int, Any], count: int) -> Iterator[in
         return
     import numpy
 
-    values: list[Any] = [numpy.asarray(needed.get(i, 0.0), dtype=float) for i in range(len(refusals.inputs))]
+    found = numpy.zeros(count, dtype=bool)
+    given = range(len(refusals.inputs))
+    values: list[Any] = [numpy.asarray(needed[i], dtype=float) if i in needed else 0.0 for i in given]
     for operation, operands in refusals.instructions:
         arguments = tuple([values[x] if isinstance(x, int) else x for x in operands])
-        values.append(operation(*operation.split(arguments)))
-    found = numpy.zeros(count, dtype=bool)
+        if operation.vectors:
+            arguments = tuple(numpy.broadcast_arrays(*arguments, found)[:-1])
+        with numpy.errstate(all="ignore"):
+            values.append(operation(*operation.split(arguments)))
     for x in refusals.outputs:
         found |= numpy.asarray(values[x] if isinstance(x, int) else x) != 0
     yield from numpy.flatnonzero(found).tolist()

@@ -1,7 +1,4 @@
-"""Fisher's iris flowers (1936): two species told apart by their sepals.
-
-The file that comes with the package is Fisher's table as corrected, the one in R and scikit-learn.
-"""
+"""Fisher's iris flowers (1936), from the corrected table, the one in R and scikit-learn."""
 
 import csv
 import math
@@ -53,10 +50,9 @@ def iris(columns: Sequence[str] = ("sepal_length", "sepal_width"), path: str | P
         flowers = [numbers for numbers, row in zip(scaled, rows, strict=True) if row["species"] == species]
         if len(flowers) <= TRAINING_ROWS:
             raise ValueError(f"{name} has {len(flowers)} rows of {species}; more than {TRAINING_ROWS} are needed.")
-        for i, flower in enumerate(flowers):
-            samples = train if i < TRAINING_ROWS else test
-            samples.x.append(flower)
-            samples.y.append(label)
+        for samples, some in ((train, flowers[:TRAINING_ROWS]), (test, flowers[TRAINING_ROWS:])):
+            samples.x.extend(some)
+            samples.y.extend([label] * len(some))
     return Iris(train, test, tuple(columns), mean, std)
 
 

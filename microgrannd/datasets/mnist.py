@@ -1,7 +1,6 @@
 """MNIST, the handwritten digits of LeCun and Cortes: 60,000 to train on and 10,000 to test with.
 
-The four original files are read from a folder, or downloaded once and kept in a cache. Each is checked
-against its known checksum before it is used, so that a damaged file is named and never read.
+Each of the four original files is checked against its known checksum before it is used.
 """
 
 import gzip
@@ -77,7 +76,8 @@ def mnist(folder: str | Path | None = None, *, small: bool = False, download: bo
     arrays = []
     for file in FILES:
         content = _content(where, file, fetched=download and named is None)
-        array = numpy.frombuffer(content, dtype=numpy.uint8, offset=_header_size(content))
+        header = 4 + 4 * content[3]  # the fourth byte is the number of dimensions
+        array = numpy.frombuffer(content, dtype=numpy.uint8, offset=header)
         arrays.append(array.reshape(-1, SIDE * SIDE) if "images" in file.name else array)
     if small:
         arrays = [shrunk(array) if array.ndim == 2 else array for array in arrays]
@@ -107,38 +107,29 @@ def cache() -> Path:
 
 
 def _content(folder: Path, file: File, *, fetched: bool) -> bytes:
-    """A file's content, unpacked and checked."""
-    unpacked, packed = folder / file.name, folder / f"{file.name}.gz"
-    if unpacked.is_file():
-        content = unpacked.read_bytes()
-        _check(unpacked, hashlib.md5(content, usedforsecurity=False).hexdigest(), file.content_md5)
-        return content
-    if not packed.is_file():
-        if not fetched:
+    path = folder / file.name
+    if path.is_file():
+        content = path.read_bytes()
+    else:
+        path = folder / f"{file.name}.gz"
+        if not path.is_file() and not fetched:
             raise FileNotFoundError(
-                f"There is no {packed.name} in {folder}: it is one of MNIST's four files; "
+                f"There is no {path.name} in {folder}: it is one of MNIST's four files; "
                 f"name the folder that has them, or the environment variable {FOLDER_VARIABLE}."
             )
-        fetch(packed, file)
-    try:
-        content = gzip.decompress(packed.read_bytes())
-    except (OSError, EOFError) as error:
-        raise ValueError(f"{packed} is damaged: {error}. Delete it, and it is downloaded again.") from None
-    _check(packed, hashlib.md5(content, usedforsecurity=False).hexdigest(), file.content_md5)
-    return content
-
-
-def _check(path: Path, found: str, expected: str) -> None:
-    if found != expected:
+        if not path.is_file():
+            fetch(path, file)
+        try:
+            content = gzip.decompress(path.read_bytes())
+        except (OSError, EOFError) as error:
+            raise ValueError(f"{path} is damaged: {error}. Delete it, and it is downloaded again.") from None
+    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    if found != file.content_md5:
         raise ValueError(
-            f"{path} is damaged or not MNIST's: its content has the MD5 checksum {found}, not {expected}. "
+            f"{path} is damaged or not MNIST's: its content has the MD5 checksum {found}, not {file.content_md5}. "
             "Delete it, and it is downloaded again."
         )
-
-
-def _header_size(content: bytes) -> int:
-    """How many bytes come before the numbers of an IDX file."""
-    return 4 + 4 * content[3]  # the fourth byte is the number of dimensions
+    return content
 
 
 def fetch(path: Path, file: File, mirrors: Sequence[str] = MIRRORS) -> None:
@@ -195,10 +186,8 @@ def _reporting(name: str, size: int) -> Iterator[Callable[[int], None]]:
         return
 
     def report(have: int) -> None:
-        done = 30 * have // size
-        print(
-            f"\r{name} [{'#' * done:<30}] {have / 1e6:.1f} of {size / 1e6:.1f} MB", end="", file=sys.stderr, flush=True
-        )
+        bar = "#" * (30 * have // size)
+        print(f"\r{name} [{bar:<30}] {have / 1e6:.1f} of {size / 1e6:.1f} MB", end="", file=sys.stderr, flush=True)
 
     try:
         yield report

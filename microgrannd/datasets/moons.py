@@ -31,5 +31,4 @@ def moons(n: int = 100, noise: float = 0.1, seed: int | None = 0) -> Samples:
 
 
 def _angles(count: int) -> list[float]:
-    """Evenly spaced from 0 to π."""
     return [math.pi * i / max(1, count - 1) for i in range(count)]

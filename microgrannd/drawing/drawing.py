@@ -28,18 +28,10 @@ FOLDS: Final = ("auto", "none", "all")
 
 def draw(
     y: Value | Sequence[Value],
-    *,
-    backward: bool = False,
-    layout: str = "layered",
-    values: bool = True,
-    gradients: bool = True,
-    rules: bool = False,
-    rankdir: str = "LR",
-    depth: int | None = None,
-    fold: str = "auto",
-    precision: int = 4,
-    highlight: Iterable[Value] = (),
-) -> Drawing:
+    *, backward: bool = False, layout: str = "layered", values: bool = True, gradients: bool = True,
+    rules: bool = False, rankdir: str = "LR", depth: int | None = None, fold: str = "auto",
+    precision: int = 4, highlight: Iterable[Value] = (),
+) -> Drawing:  # fmt: skip
     """The graph under a Value, or under several, drawn; it shows itself in a notebook.
 
     - `backward=True` draws the backward pass beside the forward one: the graph of the gradients.
@@ -61,20 +53,16 @@ def draw(
     """
     _check("layout", layout, LAYOUTS)
     _check("rankdir", rankdir, DIRECTIONS)
-    detail = Detail(values, gradients, rules, precision, frozenset(highlight))
-    return Drawing(_picture(_roots(y), detail, backward, fold, depth), rankdir, layout)
-
-
-def _picture(roots: list[Value], detail: Detail, backward: bool, fold: str, depth: int | None) -> Picture:
+    detail, roots = Detail(values, gradients, rules, precision, frozenset(highlight)), _roots(y)
     _check("fold", fold, FOLDS)
-    _check_number("precision", detail.precision, 1)
+    _check_number("precision", precision, 1)
     if depth is not None:
         _check_number("depth", depth, 0)
     if not backward:
-        return folded(roots, detail, fold=fold, depth=depth) or picture(roots, detail)
+        return Drawing(folded(roots, detail, fold=fold, depth=depth) or picture(roots, detail), rankdir, layout)
     if len(roots) > 1:
         raise ValueError(f"backward=True draws the backward pass of one Value, got {len(roots)}.")
-    return backward_picture(roots[0], detail, fold=fold, depth=depth)
+    return Drawing(backward_picture(roots[0], detail, fold=fold, depth=depth), rankdir, layout)
 
 
 class Drawing:
@@ -143,18 +131,16 @@ class Drawing:
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """An image, which shows in untrusted notebooks too; in sanitised exports and terminals, the tree.
 
-        nbconvert's sanitiser turns the image into text and takes `style` and `hidden` away: then a class of
-        the export's own style sheet hides that text, and the tree appears.
+        nbconvert's sanitiser takes `style` and `hidden` away, so that its own class hides the image's text.
         """
         data = b64encode(self.svg.encode("utf-8", "replace")).decode("ascii")
-        image = (
-            f'<img alt="{escaped(self.picture.title)}" style="max-width: none" src="data:image/svg+xml;base64,{data}">'
-        )
+        title, text = escaped(self.picture.title), str(self)
         html = (
-            f'<div class="jp-FileSize-hidden collapse" style="display: block; overflow-x: auto">{image}</div>'
-            f"<pre hidden>{escape(str(self))}</pre>"
+            '<div class="jp-FileSize-hidden collapse" style="display: block; overflow-x: auto">'
+            f'<img alt="{title}" style="max-width: none" src="data:image/svg+xml;base64,{data}"></div>'
+            f"<pre hidden>{escape(text)}</pre>"
         )
-        return {"text/html": html, "text/plain": str(self)}
+        return {"text/html": html, "text/plain": text}
 
 
 def _roots(y: object) -> list[Value]:

@@ -1,7 +1,4 @@
-"""Data to train on: aligned columns, or a stream of batches of which one at a time is in memory.
-
-Arrays of other libraries, such as tensors, become NumPy arrays.
-"""
+"""Data to train on: aligned columns, or a stream of batches of which one at a time is in memory."""
 
 import operator
 import sys
@@ -15,20 +12,25 @@ Data: TypeAlias = "Sequence[Column] | Iterable[Sequence[Column]] | Callable[[], 
 
 
 def columns_of(data: Any, what: str = "The data") -> tuple[list[Column], int]:
-    """The data's columns, checked, and the number of samples."""
     if not isinstance(data, tuple | list) or not all(hasattr(column, "__len__") for column in data):
+        kind = type(data).__name__
+        if isinstance(data, tuple | list):
+            item = next(type(column).__name__ for column in data if not hasattr(column, "__len__"))
+            kind = f"a {kind} with a {item} in it"
         raise TypeError(
-            f"{what} is a tuple with an array or list for each argument of the loss, such as (X, Y); "
-            f"got {_shown(data)}."
+            f"{what} is a tuple with an array or list for each argument of the loss, such as (X, Y); got {kind}."
         )
     lengths = [len(column) for column in data]
     if len(set(lengths)) != 1 or not lengths[0]:
         raise ValueError(f"{what} has arrays of one length, at least 1; got lengths {lengths}.")
-    return [_as_numpy(column) for column in data], lengths[0]
+    if any(hasattr(column, "__array__") for column in data):
+        import numpy
+
+        return [numpy.asarray(column) if hasattr(column, "__array__") else column for column in data], lengths[0]
+    return list(data), lengths[0]
 
 
 def batch_size_of(batch_size: int | None, count: int) -> int:
-    """The number of samples in a batch, checked; None means all."""
     if batch_size is None:
         return count
     size = operator.index(batch_size)
@@ -38,13 +40,7 @@ def batch_size_of(batch_size: int | None, count: int) -> int:
 
 
 def plain_samples(column: Column) -> Any:
-    """The samples of a column as the loss gets them in eager mode: numbers as Python's, in which bytes do not wrap.
-
-    Rows of an array are arrays of int64 or float64.
-
-    >>> plain_samples([True, 0.5])
-    [True, 0.5]
-    """
+    """The samples of a column as the loss gets them in eager mode: numbers as Python's, in which bytes do not wrap."""
     if hasattr(column, "dtype"):
         return column.tolist() if column.ndim == 1 else _widened(column)
     numpy = sys.modules.get("numpy")
@@ -57,10 +53,7 @@ def plain_samples(column: Column) -> Any:
 
 
 class Stream:
-    """Batches that come one after another, anew for each epoch; `begin` starts an epoch.
-
-    A batch is released before the next one is made.
-    """
+    """Batches that come one after another, anew for each epoch; each is released before the next is made."""
 
     def __init__(self, begin: Callable[[], Iterator[Any]]) -> None:
         self._begin = begin
@@ -102,12 +95,13 @@ class Stream:
 
 
 def stream_of(data: Any, epochs: int, *, batch_size: int | None, replace: bool, seed: int | None) -> Stream | None:
-    """The data as a stream; None if it is columns, or nothing that can be trained on."""
     if isinstance(data, Stream):
         return data
-    if isinstance(data, tuple | list | dict | str) or hasattr(data, "shape"):
-        return None
-    if not callable(data) and not isinstance(data, Iterable):
+    if (
+        isinstance(data, tuple | list | dict | str)
+        or hasattr(data, "shape")
+        or not isinstance(data, Iterable | Callable)
+    ):
         return None
     if batch_size is not None or replace or seed is not None:
         raise ValueError(
@@ -140,18 +134,3 @@ def _widened(array: Any) -> Any:
     kind = array.dtype.kind
     wide = {"b": "int64", "i": "int64", "u": "int64" if array.dtype.itemsize < 8 else "float64", "f": "float64"}
     return array.astype(wide[kind], copy=False) if kind in wide else array
-
-
-def _as_numpy(column: Column) -> Column:
-    if not hasattr(column, "__array__"):
-        return column
-    import numpy
-
-    return numpy.asarray(column)
-
-
-def _shown(data: Any) -> str:
-    kind = type(data).__name__
-    if not isinstance(data, tuple | list):
-        return kind
-    return f"a {kind} with a {next(type(column).__name__ for column in data if not hasattr(column, '__len__'))} in it"

@@ -1,8 +1,4 @@
-"""What can go wrong, by name.
-
-Each error derives from `MicrogranndError`, to catch all of them, and from the built-in error that
-fits, so that code which knows nothing of this package still catches the right thing.
-"""
+"""What can go wrong, by name; each error is also the built-in error that fits, for code that knows no more."""
 
 
 class MicrogranndError(Exception):
@@ -35,7 +31,6 @@ class ExpressionError(MicrogranndError, ValueError):
     def __init__(self, message: str, expression: str, column: int) -> None:
         column = min(column, len(expression))
         first = max(0, column - 60)
-        shown = expression[first : first + 76]
-        super().__init__(f"{message}\n  {shown}\n  {' ' * (column - first)}^")
+        super().__init__(f"{message}\n  {expression[first : first + 76]}\n  {' ' * (column - first)}^")
         self.expression = expression
         self.column = column

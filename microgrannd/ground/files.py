@@ -7,13 +7,7 @@ from pathlib import Path
 
 
 def write_whole(path: str | os.PathLike[str], content: str | bytes) -> None:
-    """Write beside the destination, then rename: a reader sees the old file or the new one, never half of it.
-
-    >>> folder = tempfile.mkdtemp()
-    >>> write_whole(Path(folder, "y.svg"), "<svg/>")
-    >>> Path(folder, "y.svg").read_text(), len(os.listdir(folder))
-    ('<svg/>', 1)
-    """
+    """Write beside the destination, then rename: a reader sees the old file or the new one, never half of it."""
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"There is no folder {path.parent} to write {path.name} in; make it first.")

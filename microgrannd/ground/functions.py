@@ -5,7 +5,6 @@ from typing import Any
 
 
 def name_of(function: Callable[..., Any]) -> str:
-    """The name by which messages call it."""
     return getattr(function, "__name__", None) or repr(function)
 
 

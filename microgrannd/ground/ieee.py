@@ -1,8 +1,7 @@
-"""Float functions that follow IEEE 754 where Python's own raise an exception.
+"""Float functions that follow IEEE 754 where Python's own raise an exception, as C, NumPy and PyTorch do.
 
-`math.log(0)` is a ValueError, `math.exp(1000)` an OverflowError, `1 / 0` a ZeroDivisionError; here they
-are `-inf`, `inf` and `inf`, as in C, NumPy and PyTorch. The stable forms of `sigmoid`, `softplus` and
-`logsumexp` live here too. This file imports nothing of the package.
+`math.log(0)` is a ValueError, `math.exp(1000)` an OverflowError, `1 / 0` a ZeroDivisionError; here they are `-inf`,
+`inf` and `inf`.
 """
 
 import math
@@ -14,22 +13,12 @@ from typing import Final
 SQRT_HALF: Final = math.sqrt(0.5)
 
 
-def _or_inf(function: Callable[[float], float]) -> Callable[[float], float]:
+def _guarded(function: Callable[[float], float], error: type[Exception], otherwise: float) -> Callable[[float], float]:
     def forward(x: float) -> float:
         try:
             return function(x)
-        except OverflowError:
-            return inf
-
-    return forward
-
-
-def _or_nan(function: Callable[[float], float]) -> Callable[[float], float]:
-    def forward(x: float) -> float:
-        try:
-            return function(x)
-        except ValueError:
-            return nan
+        except error:
+            return otherwise
 
     return forward
 
@@ -41,19 +30,17 @@ def _logarithm(function: Callable[[float], float], pole: float = 0.0) -> Callabl
     return forward
 
 
-exp = _or_inf(math.exp)
-exp2 = _or_inf(math.exp2)
-expm1 = _or_inf(math.expm1)
-cosh = _or_inf(math.cosh)
-
-sin = _or_nan(math.sin)
-cos = _or_nan(math.cos)
-tan = _or_nan(math.tan)
-asin = _or_nan(math.asin)
-acos = _or_nan(math.acos)
-acosh = _or_nan(math.acosh)
-sqrt = _or_nan(math.sqrt)
-
+exp = _guarded(math.exp, OverflowError, inf)
+exp2 = _guarded(math.exp2, OverflowError, inf)
+expm1 = _guarded(math.expm1, OverflowError, inf)
+cosh = _guarded(math.cosh, OverflowError, inf)
+sin = _guarded(math.sin, ValueError, nan)
+cos = _guarded(math.cos, ValueError, nan)
+tan = _guarded(math.tan, ValueError, nan)
+asin = _guarded(math.asin, ValueError, nan)
+acos = _guarded(math.acos, ValueError, nan)
+acosh = _guarded(math.acosh, ValueError, nan)
+sqrt = _guarded(math.sqrt, ValueError, nan)
 log = _logarithm(math.log)
 log2 = _logarithm(math.log2)
 log10 = _logarithm(math.log10)

@@ -107,7 +107,6 @@ _python = os.path.dirname(os.__file__) + os.sep
 
 
 def now() -> Modes:
-    """What holds here and now."""
     marks, modes = _open_here.get()
     for mark in marks:
         block = mark()
@@ -124,13 +123,11 @@ def now() -> Modes:
 
 
 class _Current:
-    """What `now()` gives, asked for by name: `modes.current.recording`."""
-
     def __getattr__(self, name: str) -> Any:
         return getattr(now(), name)
 
 
-current = _Current()
+current = _Current()  # what `now()` gives, asked for by name: `modes.current.recording`
 
 
 def _with(modes: Modes, settings: dict[str, Any]) -> Modes:
@@ -209,9 +206,8 @@ def source_lines() -> Block:
 def tracing() -> Iterator[list[Any]]:
     """Every node made inside is kept in the list that this gives, in the order of making.
 
-    Asking a Value for its number meanwhile (`x.data`, `if x > 0`, `float(x)`, `x in {1}`, `f"{x}"`) raises
-    TracingError: the compiler traces a function once and runs it on other numbers. The error is raised again
-    at the end, so that an `except Exception` inside does not hide it. Comparisons become operations.
+    Asking a Value for its number meanwhile raises TracingError, and again at the end, so that an `except Exception`
+    inside does not hide it. Comparisons become operations.
     """
     nodes: list[Any] = []
     refused: list[Exception] = []
@@ -224,10 +220,8 @@ def tracing() -> Iterator[list[Any]]:
 
 
 def origin(modes: Modes) -> Origin | None:
-    """Where the node that is being made comes from, as far as the open modes want it known."""
-    if not (modes.scope or modes.locating):
-        return None
-    return Origin(modes.scope, user_line() if modes.locating else "")
+    wanted = modes.scope or modes.locating
+    return Origin(modes.scope, user_line() if modes.locating else "") if wanted else None
 
 
 def called_by_us(*doors: str) -> bool:

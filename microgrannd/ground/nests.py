@@ -1,22 +1,15 @@
-"""Nests: numbers in lists, tuples, dicts and NumPy arrays, taken apart and put together again.
-
-A namedtuple stays what it is, and so does the shape of an array. A `Shape` says which containers the scalars of a
-nest stand in; the compiler handles arguments of equal shapes by one program.
-"""
+"""Nests: numbers in lists, tuples, dicts and NumPy arrays, taken apart and put together again."""
 
 import sys
 from collections.abc import Callable, Iterator
+from itertools import accumulate, product
 from typing import Any, Final, NamedTuple
 
 _CONTAINERS: Final = (list, tuple, dict)
 
 
 def items(nest: Any) -> list[Any]:
-    """What the lists, tuples and dicts of a nest hold, in order; an array is one item.
-
-    >>> items([1, {"a": 2, "b": (3, 4)}])
-    [1, 2, 3, 4]
-    """
+    """What the lists, tuples and dicts of a nest hold, in order; an array is one item."""
     if not isinstance(nest, _CONTAINERS):
         return [nest]
     found: list[Any] = []
@@ -34,11 +27,7 @@ def leaves(nest: Any) -> list[Any]:
 
 
 def mapped(function: Callable[[Any], Any], nest: Any) -> Any:
-    """The nest with the function of each item in the item's place.
-
-    >>> mapped(lambda x: -x, [1, {"a": 2, "b": (3, 4)}])
-    [-1, {'a': -2, 'b': (-3, -4)}]
-    """
+    """The nest with the function of each item in the item's place."""
     if isinstance(nest, dict):
         return {key: mapped(function, part) for key, part in nest.items()}
     if isinstance(nest, list | tuple):
@@ -73,8 +62,6 @@ def paths(nest: Any, root: str) -> Iterator[str]:
         for i, part in enumerate(nest):
             yield from paths(part, f"{root}[{i}]")
     elif is_array(nest):
-        from itertools import product
-
         for index in product(*map(range, nest.shape)):
             yield f"{root}[{', '.join(map(str, index))}]" if index else root
     else:
@@ -123,7 +110,6 @@ class Shape(NamedTuple):
 
     @property
     def size(self) -> int:
-        """How many scalars there are in it."""
         return 1 if self.kind is None else sum(part.size for part in self.parts)
 
     def __str__(self) -> str:
@@ -142,11 +128,7 @@ SCALAR = Shape(None)
 
 
 def shape_of(nest: Any, of_item: Callable[[Any], Shape] | None = None) -> Shape:
-    """The shape of a nest, in which an item is a scalar unless `of_item` says otherwise.
-
-    >>> print(shape_of([1.0, (2.0, 3.0)]))
-    list of (a number, tuple of 2 (a number))
-    """
+    """The shape of a nest, in which an item is a scalar unless `of_item` says otherwise."""
     if not isinstance(nest, _CONTAINERS):
         return of_item(nest) if of_item else SCALAR
     if isinstance(nest, dict):
@@ -156,21 +138,14 @@ def shape_of(nest: Any, of_item: Callable[[Any], Shape] | None = None) -> Shape:
 
 
 def builder(shape: Shape) -> Callable[[Any, int], Any]:
-    """A function `build(flat, start)` that makes a nest of this shape of the scalars from `start` on.
-
-    >>> builder(shape_of([0, (0, 0)]))([1.0, 2.0, 3.0, 4.0], 1)
-    [2.0, (3.0, 4.0)]
-    """
+    """A function `build(flat, start)` that makes a nest of this shape of the scalars from `start` on."""
     if shape.kind is None:
         return lambda flat, start: flat[start]
     if shape.kind in (list, tuple) and all(part.kind is None for part in shape.parts):
         size, kind = len(shape.parts), shape.kind
         return lambda flat, start: kind(flat[start : start + size])
-    builders = [builder(part) for part in shape.parts]
-    starts = [0]
-    for part in shape.parts:
-        starts.append(starts[-1] + part.size)
-    placed = list(zip(builders, starts, strict=False))
+    starts = accumulate((part.size for part in shape.parts), initial=0)
+    placed = [(builder(part), start) for part, start in zip(shape.parts, starts, strict=False)]
     if shape.kind is dict:
         keys = shape.keys
         return lambda flat, start: {

@@ -13,11 +13,7 @@ LINES: Final = 10  # in a whole training, outside a terminal
 
 @contextmanager
 def reporting(epochs: int, shown: bool) -> Iterator[Report]:
-    """A function to call after each epoch with the number of epochs done and the last loss.
-
-    >>> with reporting(2, shown=False) as report:
-    ...     report(1, 0.5)
-    """
+    """A function to call after each epoch with the number of epochs done and the last loss."""
     if not shown:
         yield lambda done, loss: None
     elif not sys.stderr.isatty():
@@ -39,19 +35,16 @@ def reporting(epochs: int, shown: bool) -> Iterator[Report]:
 
 
 def _plain_lines(epochs: int) -> Report:
-    every = max(1, epochs // LINES)
-
     def report(done: int, loss: float) -> None:
-        if done % every == 0 or done == epochs:
+        if done % max(1, epochs // LINES) == 0 or done == epochs:
             print(_line(done, epochs, loss), file=sys.stderr, flush=True)
 
     return report
 
 
 def _one_line(epochs: int) -> Report:
-    width = shutil.get_terminal_size().columns - 1
-
     def report(done: int, loss: float) -> None:
+        width = shutil.get_terminal_size().columns - 1
         print("\r" + _line(done, epochs, loss)[:width].ljust(width), end="", file=sys.stderr, flush=True)
 
     return report

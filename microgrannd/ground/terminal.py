@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 
 
 def heading(text: str) -> str:
-    """The text, bold where the terminal shows it."""
     styled = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     return f"\033[1m{text}\033[0m" if styled else text
 

@@ -1,8 +1,4 @@
-"""Gates: operations as objects with `forward` and `backward`, and graphs of gates wired by hand.
-
-This is backpropagation as the textbooks build it before they have an engine. The local gradients come
-from the operations table.
-"""
+"""Gates: operations as objects with `forward` and `backward`, and graphs of gates wired by hand."""
 
 import sys
 from contextlib import AbstractContextManager, nullcontext

@@ -1,9 +1,7 @@
 """Backpropagation as the textbooks write it: layers with a forward and a backward, and lists of layers.
 
-There is no graph of Values here. A layer's `forward` keeps what its `backward` needs, which takes the
-gradient of the output and returns that of the input. The matrices are as the books have them, samples in
-rows: y = xW + b. Inputs are lists or NumPy arrays, one sample or a batch; a layer switches to arrays with
-the first array that it meets.
+A layer's `forward` keeps what its `backward` needs. Samples are rows: y = xW + b. Inputs are lists or NumPy arrays,
+one sample or a batch; a layer switches to arrays with the first array that it meets.
 """
 
 import random
@@ -163,11 +161,8 @@ class SoftmaxWithLoss:
             if not _is_batch(a):
                 [self.y], [self.t] = self.y, self.t
         # -ln y as ln Σ exp a - a, which is right also where y is 0.
-        losses = (
-            operations.logsumexp(row) - operations.dot(row, target)
-            for row, target in zip(rows, _rows(self.t), strict=True)
-        )
-        return float(operations.sum(losses) / len(rows))
+        pairs = zip(rows, _rows(self.t), strict=True)
+        return float(operations.sum(operations.logsumexp(row) - operations.dot(row, t) for row, t in pairs) / len(rows))
 
     def backward(self, upstream: float = 1.0) -> Matrix:
         """The gradient of the scores."""

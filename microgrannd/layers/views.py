@@ -12,16 +12,13 @@ from microgrannd.operations import Operation
 
 @dataclass(frozen=True)
 class LayerPass:
-    """One layer's numbers, a list with an entry for each neuron.
+    """One layer's numbers, a list with an entry for each neuron."""
 
-    `z` weighted inputs, `a` activations, `slope` σ'(z), `delta` the errors δ = ∂C/∂z, `a_gradient` ∂C/∂a.
-    """
-
-    z: list[float]
-    a: list[float]
-    slope: list[float]
-    a_gradient: list[float]
-    delta: list[float]
+    z: list[float]  # weighted inputs
+    a: list[float]  # activations
+    slope: list[float]  # σ'(z)
+    a_gradient: list[float]  # ∂C/∂a
+    delta: list[float]  # the errors δ = ∂C/∂z
 
 
 class LayerView(list[LayerPass]):
@@ -65,7 +62,7 @@ def layer_view(model: Any, loss: Value, sample: int = 0) -> LayerView:
             LayerPass(
                 [z.data for z, _ in pairs],
                 [a.data for _, a in pairs],
-                [_slope(z, a) for z, a in pairs],
+                [1.0 if a is z else all_slopes(a).get(z, 0.0) for z, a in pairs],
                 [slopes.get(a, 0.0) for _, a in pairs],
                 [slopes.get(z, 0.0) for z, _ in pairs],
             )
@@ -99,7 +96,3 @@ def _weighted_inputs(neuron: Any, children: dict[Value, list[Value]]) -> Iterato
             for _ in neuron.w[1:]:
                 node = next(child for child in children[node] if child.op is operations.add)
             yield node
-
-
-def _slope(z: Value, a: Value) -> float:
-    return 1.0 if a is z else all_slopes(a).get(z, 0.0)

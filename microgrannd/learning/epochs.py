@@ -50,9 +50,8 @@ class History:
         if not self.losses:
             return "no epochs"
         last = len(self) - 1
-        shown = sorted({round(i * last / max(1, rows - 1)) for i in range(rows)} | {last})
         lines = [f"{'epoch':>5} {'loss':>12} {'lr':>12} {'seconds':>12}"]
-        for i in shown:
+        for i in sorted({round(i * last / max(1, rows - 1)) for i in range(rows)} | {last}):
             elapsed = sum(self.seconds[: i + 1])
             lines.append(f"{i + 1:>5} {self.losses[i]:>12.6g} {self.rates[i]:>12.6g} {elapsed:>12.3g}")
         return "\n".join(lines)
@@ -74,25 +73,19 @@ class History:
     def __repr__(self) -> str:
         if not self.losses:
             return "History(no epochs)"
-        end = ", interrupted" if self.interrupted else ""
-        return (
-            f"History({len(self)} epochs, loss {self.losses[0]:.6g} → {self.losses[-1]:.6g}, "
-            f"{sum(self.seconds):.3g} s{end})"
-        )
+        losses, seconds = f"loss {self.losses[0]:.6g} → {self.losses[-1]:.6g}", f"{sum(self.seconds):.3g} s"
+        return f"History({len(self)} epochs, {losses}, {seconds}{', interrupted' if self.interrupted else ''})"
 
 
 class Batches:
-    """The data of a training, checked: columns and how batches are drawn from them, or a stream that has its own.
-
-    `count` is the number of samples and `size` that of a batch, both 0 for a stream.
-    """
+    """The data of a training, checked: columns and how batches are drawn from them, or a stream that has its own."""
 
     def __init__(
         self, data: Data, epochs: int, *, batch_size: int | None = None, replace: bool = False, seed: int | None = None
     ) -> None:
         self.source = data
         self.stream = stream_of(data, epochs, batch_size=batch_size, replace=replace, seed=seed)
-        self.columns, self.count = ([], 0) if self.stream else columns_of(data)
+        self.columns, self.count = ([], 0) if self.stream else columns_of(data)  # a stream has no count and no size
         if epochs < 0:
             raise ValueError(f"epochs is at least 0, got {epochs}.")
         self.size = 0 if self.stream else batch_size_of(batch_size, self.count)
@@ -112,20 +105,15 @@ class Batches:
         return draw(range(self.count), k=self.count)  # type: ignore[no-any-return]
 
     def epoch(self, order: Sequence[int] | None) -> Iterator[Sequence[Column]]:
-        """The batches of an epoch through the samples in this order."""
-        return iter(self.stream) if self.stream else self._drawn(order)
-
-    def _drawn(self, order: Sequence[int] | None) -> Iterator[Sequence[Column]]:
+        if self.stream:
+            return iter(self.stream)
         if order is None:
-            yield self.columns
-            return
-        for start in range(0, self.count, self.size):
-            chosen = order[start : start + self.size]
-            yield [rows_at(column, chosen) for column in self.columns]
+            return iter([self.columns])
+        chunks = (order[start : start + self.size] for start in range(0, self.count, self.size))
+        return ([rows_at(column, chosen) for column in self.columns] for chosen in chunks)
 
 
 def rows_at(column: Column, chosen: Sequence[int]) -> Column:
-    """Some samples of a column."""
     return column[list(chosen)] if hasattr(column, "shape") else [column[i] for i in chosen]
 
 
@@ -159,17 +147,15 @@ class ByBatch:
         self.optimizer = optimizer
 
     def load(self) -> None:
-        """Nothing to do, since everything is where it belongs."""
+        pass  # everything is where it belongs
 
     def write_back(self) -> None:
-        """Nothing to do."""
+        pass
 
     def epochs_in(self, seconds: float) -> int:
-        """One at a time, so that Ctrl-C keeps the epochs before it."""
-        return 0
+        return 0  # so that Ctrl-C keeps the epochs before it
 
     def run(self, epochs: int, size: int, order: Sequence[int] | None) -> list[float]:
-        """A step for each batch; the mean loss of all samples of an epoch, as they were met."""
         return [self._epoch(order) for _ in range(epochs)]
 
     def _epoch(self, order: Sequence[int] | None) -> float:
@@ -187,7 +173,6 @@ class ByBatch:
         return total / count
 
     def step(self, batch: Sequence[Column]) -> float:
-        """A step of the optimizer on one batch; its mean loss."""
         self.optimizer.zero_grad()
         loss = self.backward(*batch)
         self.optimizer.step()
@@ -197,8 +182,7 @@ class ByBatch:
 class BySample:
     """The `backward` of eager mode: each sample's graph is built, run backward with its share of the mean, and dropped.
 
-    Now and then a graph is searched for what was computed outside the loss from leaves that have been set since: its
-    numbers are old, and its gradients would be of no use.
+    Now and then a graph is searched for what was computed outside the loss from leaves that have been set since.
     """
 
     def __init__(self, loss: Callable[..., Value]) -> None:
@@ -206,17 +190,17 @@ class BySample:
         self.batches = 0
 
     def __call__(self, *batch: Column) -> float:
-        """The mean loss of a batch; adds the mean gradient to every parameter's own."""
         share, total = 1 / len(batch[0]), 0.0
         self.batches += 1
-        searched = 4 if 1 < self.batches < 6 else 1  # of 64 samples
-        for i, sample in enumerate(zip(*map(plain_samples, batch), strict=True), 17 * self.batches):
+        early = 1 < self.batches < 6
+        for i, sample in enumerate(zip(*map(plain_samples, batch), strict=True)):
             value = self.loss(*sample)
             if not isinstance(value, Value):
                 raise TypeError(
                     f"The loss of a sample is a Value, got {value!r}: one number, computed from the parameters."
                 )
-            if i & 63 < searched and (old := computed_before(value)):
+            searched = i < 4 if early else not (i + 17 * self.batches) & 63
+            if searched and (old := computed_before(value)):
                 raise GradientError(
                     f"{old[0]!r} was computed from {old[1]!r}, which has been set since: the loss would go on with the "
                     "old number. Compute it within the loss."
@@ -227,22 +211,17 @@ class BySample:
 
 
 def train(
-    run: Run,
-    batches: Batches,
-    optimizer: Optimizer,
-    *,
-    epochs: int,
-    schedule: Callable[[int], float] | None = None,
-    callbacks: Iterable[Callback] = (),
-    progress: bool = False,
-) -> History:
+    run: Run, batches: Batches, optimizer: Optimizer, *, epochs: int,
+    schedule: Callable[[int], float] | None = None, callbacks: Iterable[Callback] = (), progress: bool = False,
+) -> History:  # fmt: skip
     """Run the epochs: as many at a time as nobody wants to look into, but no more than fit between two looks at Ctrl-C.
 
     A schedule and callbacks may look at everything and change it, so the run writes back before them and loads after.
     """
     history, callbacks = History(), list(callbacks)
     looked_into = bool(schedule or callbacks)
-    at_once = 0 if looked_into or progress or batches.shuffled else run.epochs_in(_GLANCE)
+    one_by_one = looked_into or progress or batches.shuffled
+    at_once = 0
     ahead = False  # whether the run has come further than what it was loaded with
     with reporting(epochs, progress) as report:
         try:
@@ -252,8 +231,9 @@ def train(
                     optimizer.lr = schedule(epoch)
                 if looked_into or not epoch:
                     run.load()
-                turns = min(at_once, epochs - epoch) or 1
-                order = batches.order()
+                if not epoch and not one_by_one:
+                    at_once = run.epochs_in(_GLANCE)
+                turns, order = min(at_once, epochs - epoch) or 1, batches.order()
                 ahead = True
                 losses = run.run(turns, batches.size, order)
                 if looked_into:
@@ -266,8 +246,7 @@ def train(
                 if at_once:
                     at_once = at_once * 2 if elapsed < _GLANCE else max(1, at_once // 2)
                 report(len(history), losses[-1])
-                answers = [callback(epoch, history) for callback in callbacks]
-                if any(answer is True for answer in answers):
+                if True in [callback(epoch, history) is True for callback in callbacks]:
                     break
         except KeyboardInterrupt:
             history.interrupted = True

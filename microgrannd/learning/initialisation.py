@@ -21,14 +21,12 @@ INITIALISATIONS: Final[dict[str, Callable[[int, int], float]]] = {
 
 
 def generator_of(seed: Seed) -> random.Random:
-    """What numbers are drawn from."""
     if seed is None:
         return cast(random.Random, random)  # the module is a generator too, the one that all share
     return cast(random.Random, seed) if hasattr(seed, "uniform") else random.Random(operator.index(seed))
 
 
 def within_layer(init: Initialisation, inputs: int, outputs: int) -> Initialisation:
-    """The same for one neuron, which does not know how many there are beside it."""
     if isinstance(init, str):
         return _half_width(init, inputs, outputs)
     if callable(init):

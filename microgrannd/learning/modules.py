@@ -48,7 +48,7 @@ class Module(metaclass=_Naming):
         `layer1`, `neuron.w[2]` is `w2`.
         """
         found: dict[int, tuple[str, Value]] = {}
-        for name, part in _parts(self):
+        for name, part in self._parts():
             if isinstance(part, Value):
                 found.setdefault(id(part), (name, part))
         return list(found.values())
@@ -67,22 +67,21 @@ class Module(metaclass=_Naming):
         """The module's place in the outermost module that holds it: `layer1.neuron0`."""
         return self.node_origin.scope
 
+    def _parts(self) -> list[tuple[str, Any]]:
+        """All parameters and modules inside, with the names that lead there."""
+        found: list[tuple[str, Any]] = []
+        _find(self, "", set(), found)
+        return found
+
     def _place(self, scope: str) -> None:
         self.node_origin = modes.Origin(scope, "")
-        for name, part in _parts(self):
+        for name, part in self._parts():
             path = f"{scope}.{name}" if scope else name
             if isinstance(part, Module):
                 part.node_origin = modes.Origin(path, "")
             else:
                 within, _, last = path.rpartition(".")
                 part.named(within, part.label or last)
-
-
-def _parts(module: Module) -> list[tuple[str, Any]]:
-    """All parameters and modules inside, with the names that lead there."""
-    found: list[tuple[str, Any]] = []
-    _find(module, "", set(), found)
-    return found
 
 
 def _find(thing: Any, path: str, seen: set[int], found: list[tuple[str, Any]]) -> None:

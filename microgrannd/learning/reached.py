@@ -1,7 +1,7 @@
 """What a function looks at besides its arguments: the plain state that it reaches, and whether that has changed.
 
-It reaches closures, globals, defaults and the attributes that its code names, and so do the functions that it calls;
-but not those of this package, of the standard library or of what is installed.
+That is closures, globals, defaults and attributes that its code names, and those of the functions that it calls; but
+not of this package, of the standard library or of what is installed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import random
 import sys
 import sysconfig
 import types
-from collections.abc import Iterable, Iterator, Mapping, MutableSequence, Set
+from collections.abc import Iterator, Mapping, MutableSequence, Set
 from dataclasses import dataclass
 from numbers import Number
 from operator import is_
@@ -42,7 +42,6 @@ class _Place:
     owner: Any
 
     def read(self) -> Any:
-        """A list of the items, or a dict."""
         owner = self.owner
         if is_array(owner):
             step = 1 if owner.size <= _LARGE else owner.size // _LARGE
@@ -54,7 +53,6 @@ class _Place:
         return list(owner)
 
     def write(self, before: Any) -> None:
-        """Put the items back."""
         if is_array(self.owner):
             if self.owner.size <= _LARGE:
                 self.owner.flat[:] = before
@@ -65,7 +63,6 @@ class _Place:
             self.owner.update(before)
 
     def name(self, key: Any) -> str:
-        """How an item is called."""
         return f"{self.path}[{key!r}]"
 
 
@@ -105,8 +102,6 @@ class _Attributes(_Names):
 
 
 class _Generator(_Place):
-    """A generator of random numbers."""
-
     def read(self) -> Any:
         get = getattr(self.owner, "getstate", None) or getattr(self.owner, "get_state", None)
         return get() if get else self.owner.bit_generator.state
@@ -120,11 +115,7 @@ class _Generator(_Place):
 
 
 class Reached:
-    """The plain state that functions reach, as it is when this is made.
-
-    The numbers of `apart_from` do not count. `iterators` are those that are reached: they cannot be looked into without
-    moving them on.
-    """
+    """The plain state that functions reach, as it is when this is made, but for the numbers of `apart_from`."""
 
     def __init__(self, *functions: Any, apart_from: Any = None) -> None:
         self.names: set[str] = set()
@@ -132,7 +123,7 @@ class Reached:
         known = -1
         while known < len(self.names):  # a function may name attributes of what was found before it
             known = len(self.names)
-            self.iterators: list[str] = []
+            self.iterators: list[str] = []  # which cannot be looked into without moving them on
             self.meets_values = False  # or an optimizer, which has them
             self.generators: list[tuple[_Place, Any]] = []
             self.places: list[tuple[_Place, Any]] = []
@@ -140,30 +131,29 @@ class Reached:
             self._walk([*roots, *[("the loss", function) for function in functions]])
 
     def drawn(self) -> str | None:
-        """A generator from which random numbers have been drawn since, by name."""
-        for place, before in self.generators:
-            if pickle.dumps(before) != pickle.dumps(place.read()):
-                return place.path
-        return None
+        drawn = (place.path for place, before in self.generators if pickle.dumps(before) != pickle.dumps(place.read()))
+        return next(drawn, None)
 
     def shares(self, other: Reached) -> bool:
         """Whether both reach a place, so that one may change what the other looks at."""
-        keys = {(id(place.owner), key) for place, before in other.places for key in _keys(before)}
-        return any((id(place.owner), key) in keys for place, before in self.places for key in _keys(before))
+        return not self._keys().isdisjoint(other._keys())
+
+    def _keys(self) -> set[tuple[int, Any]]:
+        named = [(id(place.owner), before) for place, before in self.places if isinstance(before, dict)]
+        return {(owner, key) for owner, before in named for key in before}
 
     def changed(self) -> str | None:
         """What has changed since, in words; None where nothing has."""
-        for place, before in self.places:
-            now = place.read()
-            if not _same(before, now):
-                return _in_words(place, before, now)
-        return None
+        return next((_in_words(*change) for change in self._changes()), None)
 
     def restore(self) -> None:
-        """Put everything back to what it was."""
-        changed = [(place, before) for place, before in self.places if not _same(before, place.read())]
-        for place, before in (*self.generators, *changed):
+        for place, before, *_ in [*self.generators, *self._changes()]:
             place.write(before)
+
+    def _changes(self) -> Iterator[tuple[_Place, Any, Any]]:
+        """Each place that is another now, what was in it, and what is."""
+        now = ((place, before, place.read()) for place, before in self.places)
+        return (change for change in now if not _same(*change[1:]))
 
     def _walk(self, waiting: list[tuple[str, Any]]) -> None:
         seen: dict[int, Any] = {}
@@ -259,7 +249,6 @@ def _is_generator(thing: Any) -> bool:
 
 @functools.cache
 def _is_foreign(module: str, file: str = "") -> bool:
-    """Whether a module is this package's own, the standard library's or installed."""
     root = module.partition(".")[0]
     if root == "microgrannd" or root in sys.stdlib_module_names:
         return root != "__main__"
@@ -276,10 +265,6 @@ def _names(code: types.CodeType) -> Iterator[str]:
             yield constant
 
 
-def _keys(before: Any) -> Iterable[Any]:
-    return before if isinstance(before, dict) else ()
-
-
 def _same(before: Any, now: Any) -> bool:
     if isinstance(before, dict):
         if before.keys() != now.keys():
@@ -294,7 +279,6 @@ def _equal(x: Any, y: Any) -> bool:
 
 
 def _in_words(place: _Place, before: Any, now: Any) -> str:
-    """What differs first."""
     x, y = (found if isinstance(found, dict) else dict(enumerate(found)) for found in (before, now))
     key = next(key for key in (*x, *y) if key not in x or key not in y or not _equal(x[key], y[key]))
     was, is_now = (_shown(found[key]) if key in found else "not there" for found in (x, y))

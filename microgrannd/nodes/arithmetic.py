@@ -7,7 +7,6 @@ A class inherits them and says in `record` what an operation on its objects is. 
 import operator
 from collections.abc import Callable
 from math import inf
-from types import MethodType
 from typing import Any, Final, Self
 
 from microgrannd import operations as ops
@@ -80,14 +79,6 @@ class Arithmetic:
         """NumPy's name for `clamp`."""
         return ops.clamp(self, low, high)
 
-    def __getattr__(self, name: str) -> Any:
-        # A row that was added to the table later: it is found here and not in the class.
-        if not name.startswith("_"):
-            for operation in TABLE.values():
-                if name in (operation.name, operation.numpy) and not operation.vectors:
-                    return MethodType(method(operation), self)
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
-
 
 def method(operation: Operation) -> Callable[..., Any]:
     """A row as a method of its first input."""
@@ -115,8 +106,25 @@ for _name, _row in OPERATORS.items():
     _add_operators(_name, _row)
 for _name, _row in COMPARED.items():
     _add_comparison(_name, _row)
-# A method for each row on numbers, by our names and by NumPy's, so that np.exp(array_of_values) works.
-for _row in TABLE.values():
-    if not _row.vectors and not _row.flag:
-        for _name in {_row.name, _row.numpy} - {""}:
-            setattr(Arithmetic, _name, method(_row))
+
+
+def follow(operation: Operation) -> None:
+    """Give Arithmetic a row's methods, by our name and by NumPy's; or take them, if the table has it no more.
+
+    A `__getattr__` would find the rows that come later, too, but makes every attribute of every Value slow.
+    """
+    for name in {operation.name, operation.numpy} - {""}:
+        if TABLE.get(operation.name) is not operation:
+            if _added.pop(name, None) is operation:
+                delattr(Arithmetic, name)
+        elif not operation.vectors and not hasattr(Arithmetic, name):
+            _added[name] = operation
+            setattr(Arithmetic, name, method(operation))
+
+
+_added: dict[str, Operation] = {}
+# So that np.exp(array_of_values) works. Comparisons have their operators.
+for _operation in TABLE.values():
+    if not _operation.flag:
+        follow(_operation)
+TABLE.followers.append(follow)

@@ -1,7 +1,7 @@
 """What `help` says of an operation: everything that its row says, in words.
 
 >>> from microgrannd.operations import leaky_relu
->>> print(explained(leaky_relu))
+>>> print(explanation_of(leaky_relu))
 leaky_relu(x, slope=0.01): a relu with a slope left of 0, x if x > 0 else slope * x.
 <BLANKLINE>
 The derivative by x is where(x > 0, 1, slope).
@@ -19,7 +19,7 @@ from microgrannd.nodes.arithmetic import Arithmetic
 from microgrannd.operations import TABLE, Operation, contributed
 
 
-def explained(operation: Operation) -> str:
+def explanation_of(operation: Operation) -> str:
     given = zip_longest(operation.inputs, operation.defaults)
     inputs = ", ".join(name if default is None else f"{name}={default:g}" for name, default in given)
     told = operation.about.replace(": ", ", ", 1) or "an operation of your own"
@@ -64,4 +64,4 @@ def document_methods() -> None:
     """Let `help(Value.tanh)` say what `help(tanh)` says."""
     for operation in TABLE.values():
         for name in {operation.name, operation.numpy} & vars(Arithmetic).keys():
-            vars(Arithmetic)[name].__doc__ = explained(operation)
+            vars(Arithmetic)[name].__doc__ = explanation_of(operation)

@@ -69,7 +69,7 @@ _traces = 0
 
 
 @contextmanager
-def tracing(kind: type) -> Iterator[list[Any]]:
+def tracing_user_code(kind: type) -> Iterator[list[Any]]:
     """`modes.tracing` of a user's function. Values, which are of this `kind`, are hashed with care meanwhile."""
     global _traces
     with _hashing:

@@ -395,7 +395,7 @@ def test_a_name_that_cannot_be_is_refused(name, why):
 
 
 def test_a_missing_attribute_is_python_s_own_error():
-    with pytest.raises(AttributeError, match="'Value' object has no attribute 'tnah'"):
+    with pytest.raises(AttributeError, match=r"Value' object has no attribute 'tnah'"):
         Value(1.0).tnah  # noqa: B018
     assert not hasattr(Value(1.0), "__array__")
 

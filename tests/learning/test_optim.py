@@ -241,3 +241,49 @@ def test_an_optimizer_of_ones_own_is_a_step():
 
 def test_it_shows_what_it_is():
     assert repr(Adam(MLP(2, [2, 1]).parameters(), lr=0.01)) == "Adam(9 parameters, lr=0.01)"
+
+
+def test_a_setting_that_an_optimizer_does_not_have_cannot_be_set():
+    optimizer = SGD([Value(1.0)], lr=0.1)
+    with pytest.raises(AttributeError, match=r"SGD has no learning_rate; .* lr, momentum, .*lr is the learning rate"):
+        optimizer.learning_rate = 0.5
+    with pytest.raises(ValueError, match="momentum is at least 0, got -1"):
+        optimizer.momentum = -1
+    assert (optimizer.lr, optimizer.momentum) == (0.1, 0.0)
+
+
+def test_a_step_that_fails_changes_nothing():
+    class Choosy(Optimizer):
+        memory_names = ("kept",)
+
+        def update(self, settings, gradient, parameter, kept):
+            if gradient < 0:
+                raise ValueError("no")
+            return parameter - settings.lr * gradient, kept + 1
+
+    p, q = Value(1.0), Value(2.0)
+    optimizer = Choosy([p, q], lr=0.5)
+    p.grad, q.grad = 1.0, -1.0
+    with pytest.raises(ValueError, match="no"):
+        optimizer.step()
+    assert (p.data, q.data, optimizer.steps, optimizer.memory["kept"]) == (1.0, 2.0, 0, [0.0, 0.0])
+
+
+def test_adam_without_eps_takes_a_parameter_without_a_gradient_as_torch_does():
+    used, unused = Value(1.0), Value(1.0)
+    optimizer = Adam([used, unused], lr=0.1, eps=0.0)
+    used.grad = 2.0
+    optimizer.step()
+    assert agrees(used.data, 0.9, TOLERANCE)
+    assert math.isnan(unused.data)
+
+
+@pytest.mark.parametrize(("kind", "other"), [(Adam, SGD), (SGD, Adam)])
+def test_a_state_of_another_optimizer_is_refused(kind, other):
+    p = Value(1.0)
+    first = other([p], lr=0.1, **({"momentum": 0.9} if other is SGD else {}))
+    follow(first, p, [1.0])
+    second = kind([p], lr=0.1, **({"momentum": 0.9} if kind is SGD else {}))
+    with pytest.raises(ValueError, match=f"This is no state of {kind.__name__}, which remembers .*: it has"):
+        second.load_state_dict(first.state_dict())
+    assert second.memory == {}

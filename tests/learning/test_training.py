@@ -403,3 +403,27 @@ def test_three_classes_by_softmax_and_adam_in_minibatches():
     optimizer = Adam(model.parameters(), lr=0.1)
     fit(lambda a, k: softmax_cross_entropy(model(a), k), (x, y), optimizer, epochs=30, batch_size=8, seed=0)
     assert accuracy(y, [model(a) for a in x]) == 1.0
+
+
+def test_a_value_computed_outside_the_loss_from_a_parameter_is_refused_once_the_parameter_has_moved():
+    log_scale, w = Value(0.0, "log_scale"), Value(1.0)
+    scale = mg.exp(log_scale)
+    loss = lambda x: (scale * x * w - 3 * x) ** 2  # noqa: E731
+    with pytest.raises(mg.GradientError, match=r"was computed from .*log_scale.*, which has been set since"):
+        fit(loss, ([0.5, 1.0],), SGD([log_scale, w], lr=0.05), epochs=3, compiled=False)
+    fixed = mg.exp(Value(0.0))  # nobody changes what it was computed from
+    fit(lambda x: (fixed * x * w - 3 * x) ** 2, ([0.5, 1.0],), SGD([w], lr=0.5), epochs=100, compiled=False)
+    assert agrees(w.data, 3.0, 1e-9)
+
+
+def test_bytes_and_short_numbers_reach_the_loss_as_pythons_and_as_wide_rows():
+    numpy = pytest.importorskip("numpy")
+    seen = []
+
+    def loss(x, y):
+        seen.append((x.dtype.name, type(y)))
+        return Value(1.0) * y
+
+    fit(loss, (numpy.ones((1, 2), "uint8"), numpy.ones(1, "uint8")), SGD([Value(0.0)], lr=0.1), epochs=1)
+    fit(loss, (numpy.ones((1, 2), "float16"), numpy.ones(1, "float32")), SGD([Value(0.0)], lr=0.1), epochs=1)
+    assert seen == [("int64", int), ("float64", float)]

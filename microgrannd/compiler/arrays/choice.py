@@ -1,7 +1,4 @@
-"""Whether a program runs on arrays, and what it runs and trains with then.
-
-NumPy is imported only when it does.
-"""
+"""Whether a program runs on arrays, and what it runs and trains with then."""
 
 from __future__ import annotations
 
@@ -22,7 +19,6 @@ _WIDE: Final = 50  # operands for each step of the longest way through: for fewe
 
 
 def suits_arrays(tape: Tape, backend: str) -> bool:
-    """Whether a tape is so large and so wide that array code is the way to run it, and NumPy is installed."""
     size = sum(len(instruction.operands) for instruction in tape.instructions)
     if size < _LARGE[backend] or find_spec("numpy") is None:
         return False
@@ -36,7 +32,6 @@ def array_kernel(
     plan: Plan, wanted: Wanted, backend: str, float32: bool = False, threads: int = 1, cache: Path | None = None,
     *, guarded: bool = False,
 ) -> ArrayKernel:  # fmt: skip
-    """A plan's kernel on an array library or, for "native", in loops."""
     from microgrannd.compiler.arrays.kernel import ArrayKernel
 
     if wanted != "values" and plan.trace.result.kind is not None:

@@ -1,9 +1,4 @@
-"""Running array code: the matrix program on NumPy, JAX or PyTorch.
-
-`MatrixFunction` is one function over arrays, compiled from its printed text; `ArrayKernel` is a backend made of
-two of them, one that keeps the samples apart and one that sums over them. Large batches go through in
-chunks, so that memory stays bounded.
-"""
+"""Running array code: the matrix program on NumPy, JAX, PyTorch or loops, in chunks that keep memory bounded."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -29,11 +24,7 @@ NATIVE_CHUNK: Final = 1 << 18  # for loops, which are fastest where these stay n
 
 
 class MatrixFunction:
-    """One tape as a function of arrays.
-
-    It takes the parameters as one flat array, in the order of `layout`, and the arguments as arrays with a row for
-    each sample.
-    """
+    """One tape as a function of the parameters, in the order of `layout`, and of arrays with a row for each sample."""
 
     def __init__(
         self,
@@ -75,11 +66,9 @@ class MatrixFunction:
 
 
 class ArrayKernel:
-    """A backend: a tape's outputs by array code.
+    """A backend: a trace's outputs, and gradients by `leaves` if there are any, by array code.
 
-    It is made of a trace and what is wanted: the gradients by `leaves`, none for the values alone.
-    `guarded` gradients hold for infinite numbers too. The backend "native" runs chunks in `threads` threads, and
-    keeps machine code in `cache`.
+    `guarded` gradients hold for infinite numbers too; `threads` and `cache` are for the backend "native".
     """
 
     def __init__(
@@ -105,7 +94,6 @@ class ArrayKernel:
         self.steps: dict[int, Any] = {}  # what training has compiled, by the optimizer's steps
 
     def matrix_function(self, *, over_batch: bool) -> MatrixFunction:
-        """The program that sums over the batch, or the one that keeps the samples apart."""
         return self.compiled(over_batch=over_batch)[0]
 
     def one(self, inputs: Sequence[float], parameters: Sequence[float]) -> Sequence[float]:
@@ -155,12 +143,10 @@ class ArrayKernel:
         return outputs
 
     def arguments(self, columns: Sequence[Any], parameters: Any, count: int, *, over_batch: bool) -> list[Any]:
-        """What the function is called with after the namespace, for the first chunk of these samples."""
         matrices = self.matrix_function(over_batch=over_batch)
         return [*self._flat(matrices, parameters), *self._rows(columns, self._chunks(matrices, count)[0])]
 
     def _flat(self, matrices: MatrixFunction, parameters: Any) -> list[Any]:
-        """The parameters as the one array that the code takes; none where there are none."""
         if not matrices.has_parameters:
             return []
         return [self.library.array(np.asarray(parameters, dtype=float)[matrices.layout])]
@@ -179,7 +165,6 @@ class ArrayKernel:
         return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
     def compiled(self, *, over_batch: bool) -> tuple[MatrixFunction, Any]:
-        """The program for one of the two, and its function on the library's arrays."""
         if over_batch not in self._functions:
             with without_collection():
                 options = self.name, self.tape, self.inputs, self.leaves, self.labels
@@ -189,7 +174,6 @@ class ArrayKernel:
 
 
 def _each(operation: Operation, *arrays: Any) -> Any:
-    """An operation of the user's own, called by Python."""
     return operation(*operation.split(arrays))
 
 
@@ -205,10 +189,7 @@ def _labelled(tape: Tape) -> Tape:
 
 
 def _unguarded(tape: Tape) -> Tape:
-    """The backward pass with products for contributions: where zero meets infinity, a NaN gets into the gradients.
-
-    Whoever finds one runs the guarded program, in which an upstream of zero wins.
-    """
+    """Contributions as plain products: 0 · ∞ gives a NaN then, and whoever finds one runs the guarded program."""
 
     def plain(instruction: Instruction) -> Instruction:
         operation, operands = instruction

@@ -1,7 +1,4 @@
-"""Array libraries: NumPy, JAX and PyTorch, as the printed array code sees them.
-
-The code calls functions of a namespace `xp`. What a library's namespace lacks of NumPy's is made up for here.
-"""
+"""Array libraries as the namespace `xp` that printed array code calls, with what one lacks of NumPy's made up for."""
 
 from __future__ import annotations
 
@@ -41,7 +38,6 @@ class Library(NamedTuple):
 
 
 def library(name: str, *, float32: bool = False) -> Library:
-    """The library of that name; its floats have 64 bits unless 32 are asked for."""
     if name not in LIBRARIES:
         raise ValueError(f"An array library is one of {', '.join(LIBRARIES)}; got {name!r}.")
     return {"numpy": _numpy, "jax": _jax, "torch": _torch}[name](float32)
@@ -132,7 +128,6 @@ def _torch(float32: bool) -> Library:
         return torch.tensor(np.asarray(thing), dtype=dtype)
 
     def tensors(function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function for tensors and numbers."""
         return lambda *xs: function(*[x if torch.is_tensor(x) else torch.tensor(x, dtype=dtype) for x in xs])
 
     xp = SimpleNamespace(**{name: getattr(torch, name) for name in dir(torch) if not name.startswith("_")})
@@ -158,8 +153,6 @@ def _torch(float32: bool) -> Library:
 
 
 class Known:
-    """The operations that array code is written in, and those that a namespace has by NumPy's name."""
-
     def __init__(self, names: Iterable[str]) -> None:
         self.names = frozenset(names)
 

@@ -1,11 +1,7 @@
-"""Training on arrays: minibatches through a matrix program, with the parameters in one flat array.
+"""Training on arrays: minibatches through a matrix program, with the parameters in one flat array of the library."""
 
-The parameters and the optimizer's memory are arrays of the library that runs the program, and the optimizer's step is
-taken there too.
-"""
-
-from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,11 +18,7 @@ from microgrannd.operations import TABLE, mul, sub
 
 
 class ArrayTraining:
-    """One training under way, of the parameters of a trace.
-
-    `kernel(guarded)` gives the program, with or without the guards that infinite numbers need. `state` are
-    the parameters and the optimizer's memory, `gradients` those of the last batch, summed over it.
-    """
+    """`state` are the parameters and the optimizer's memory, `gradients` those of the last batch, summed over it."""
 
     def __init__(self, kernel: Callable[[bool], ArrayKernel], trace: Trace, update: Update, places: Places) -> None:
         self.kernel = kernel
@@ -40,17 +32,14 @@ class ArrayTraining:
         self.take([])
 
     def load(self) -> None:
-        """Go on from the parameters and from the optimizer's settings and memory as they stand."""
         self.settings = settings_of(self.optimizer)
         self._set([list(map(number_of, self.parameters)), *self.places.memory(self.update.memory)])
 
     def take(self, columns: Sequence[Any]) -> None:
-        """Train on these data from now on; arrays are read batch by batch."""
         self.count = len(columns[0]) if columns else 0
         self.arrays = rows_of(columns, self.shapes) if columns else []
 
     def run(self, epochs: int, size: int, order: Sequence[int] | None) -> list[float]:
-        """Train for some epochs on batches of `size`, the samples in this order; the mean losses."""
         steps_before, start = self.optimizer.steps, self.state
         if self.batch.in_place:
             self.before[:] = self.state[0]
@@ -65,20 +54,24 @@ class ArrayTraining:
         return losses
 
     def epochs_in(self, seconds: float) -> int:
-        """A conservative estimate of how many epochs fit in `seconds`."""
         work = self.count * (self.rolled.width + 1) + len(self.parameters)
         return max(1, int(seconds / (work * 1e-8)))
 
     def write_back(self) -> None:
-        """Put the parameters, their last gradients and the optimizer's memory where they belong."""
-        numbers, *memory = [self._ordered(self.library.numbers(column)).tolist() for column in self.state]
+        self.places.write(self.update.memory, map(self._ordered, self._arrays()))
+
+    def _arrays(self) -> Iterator[Any]:
+        """The parameters, their last gradients and the optimizer's memory, one after the other."""
+        numbers, *memory = self.state
+        yield self.library.numbers(numbers)
         gradient = np.zeros(len(self.parameters))
         for part, found in zip(self.batch.parts, self.gradients, strict=False):  # there are none before the first
             gradient[part.target] = self.library.numbers(found)
-        self.places.write(numbers, self._ordered(gradient / self.last).tolist(), self.update.memory, memory)
+        gradient /= self.last
+        yield gradient
+        yield from map(self.library.numbers, memory)
 
     def _enter(self, *, guarded: bool) -> None:
-        """Go on with the program that has the guards, or with the one without."""
         kernel = self.kernel(guarded)
         self.guarded = guarded
         self.library = kernel.library
@@ -90,12 +83,10 @@ class ArrayTraining:
         self.chunk = max(1, CHUNK // max(1, self.rolled.width))
 
     def _set(self, columns: Sequence[Any]) -> None:
-        """Begin with these numbers, which are in the order of the parameters."""
         self.state = [self.library.array(np.array(column, dtype=float)[self.rolled.layout]) for column in columns]
         self.before = self.library.xp.copy(self.state[0])
 
     def _ordered(self, column: Any) -> Any:
-        """The numbers of a flat array in the order of the parameters."""
         ordered = np.empty(len(self.parameters))
         ordered[self.rolled.layout] = column
         return ordered
@@ -112,7 +103,6 @@ class ArrayTraining:
             return (total + float(last)) / self.count
 
     def _step(self, arrays: Sequence[Any], count: int) -> Any:
-        """The summed loss of a batch, with a step of the optimizer after it."""
         self.optimizer.steps += 1
         self.last = count
         shared = self.update.shared.run((1 / count, float(self.optimizer.steps), *self.settings))
@@ -147,16 +137,19 @@ def array_training(
     kernel: Callable[[bool], ArrayKernel], trace: Trace, update: Update, places: Places
 ) -> ArrayTraining | None:
     """A training on arrays; None where the library cannot take the optimizer's steps."""
-    operations = {operation for operation, _ in _step_on_arrays(update).instructions}
-    return ArrayTraining(kernel, trace, update, places) if operations <= _ON_ARRAYS else None
+    library = kernel(False).library
+    step = expanded(update.each, library.known)
+    return ArrayTraining(kernel, trace, update, places) if _names(step) <= _functions(library).keys() else None
 
 
-def _step_on_arrays(update: Update) -> Tape:
-    """What is done to each parameter in the operations that array libraries have, as far as it can be so spelled."""
-    return expanded(update.each, _ON_ARRAYS)
+def _names(tape: Tape) -> set[str]:
+    return {operation.name for operation, _ in tape.instructions}
 
 
-_ON_ARRAYS: Final = frozenset(row for row in TABLE.values() if row.numpy)
+def _functions(library: Library) -> dict[str, Any]:
+    """The operations that the library has, as functions of its arrays."""
+    rows = {name: row.numpy for name, row in TABLE.items() if row.numpy and hasattr(library.xp, row.numpy)}
+    return {name: getattr(library.xp, numpys) for name, numpys in rows.items()}
 
 
 class _Batch:
@@ -173,9 +166,8 @@ class _Batch:
         if fixed := [i for i in rolled.fixed if i]:
             numbers = library.array([rolled.fixed[i] for i in fixed])
             self.parts.append(_Part(rolled.slots[np.array(fixed) - 1], -1, None, numbers))
-        each, names = _step_on_arrays(update), library.known.names
-        functions = {name: getattr(library.xp, row.numpy) for name, row in TABLE.items() if row.numpy in names}
-        self.formula = python_source("step", each, "A step.", [len(each.outputs)]).compiled(functions)
+        each = expanded(update.each, library.known)
+        self.formula = python_source("step", each, "A step.", [len(each.outputs)]).compiled(_functions(library))
         order = np.argsort(np.concatenate([np.arange(rolled.layout.size)[part.target] for part in self.parts]))
         self.order = None if (np.diff(order) == 1).all() else library.positions(order)
         plain = [operation for operation, _ in each.instructions] == [mul, sub] and not update.memory
@@ -185,7 +177,6 @@ class _Batch:
         self.all = library.compiled(self._all)
 
     def _add(self, result: int, outputs: Any) -> None:
-        """Note which outputs a result has, of which the first of all is the loss."""
         others = np.flatnonzero(outputs)
         if len(others) < len(outputs):
             self.loss = (result, int(np.flatnonzero(outputs == 0)[0]))
@@ -198,7 +189,6 @@ class _Batch:
         self.parts.append(_Part(slice(start, end) if regular else slots, result, chosen))
 
     def _backward(self, xp: Any, parameters: Any, *given: Any) -> tuple[Any, list[Any]]:
-        """The loss and its gradients in parts, summed over the samples."""
         results = [result.reshape(-1) for result in self.function(xp, parameters, *given)]
         count = given[0].shape[0] if self.rolled.has_inputs else given[0]
         result, place = self.loss
@@ -210,7 +200,6 @@ class _Batch:
         return loss, gradients
 
     def _step(self, xp: Any, state: list[Any], gradients: Sequence[Any], shared: Sequence[Any]) -> list[Any]:
-        """The parameters and the memory after a step."""
         if self.in_place:
             [rate] = shared
             for part, gradient in zip(self.parts, gradients, strict=True):

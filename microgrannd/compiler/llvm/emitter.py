@@ -1,8 +1,4 @@
-"""Writing LLVM's assembly, on single numbers or on vectors of eight: the arithmetic that LLVM has itself.
-
-An emitter collects the lines of one function. Its methods take and give operands as text. What LLVM has no
-instruction for is in `vector_math`, or is called from the C library, lane by lane.
-"""
+"""Writing LLVM's assembly: an emitter collects a function's lines, on single numbers or on vectors of eight."""
 
 import struct
 from collections.abc import Iterable
@@ -17,8 +13,6 @@ LIBRARY: Final = {  # functions of the C library, and how many arguments they ha
 
 
 class Emitter:
-    """The lines of a function whose numbers are `double`, or vectors of `lanes` of them."""
-
     def __init__(self, lanes: int = 1) -> None:
         self.lanes = lanes
         self.number = _of(lanes, "double")
@@ -30,23 +24,19 @@ class Emitter:
         self.count = 0
 
     def line(self, text: str) -> str:
-        """Add an instruction; the name of its result."""
         self.count += 1
         name = f"%r{self.count}"
         self.lines.append(f"  {name} = {text}")
         return name
 
     def do(self, text: str) -> None:
-        """Add an instruction without a result."""
         self.lines.append(f"  {text}")
 
     def constant(self, x: float) -> str:
-        """A number in all lanes."""
         bits = f"0x{struct.unpack('<Q', struct.pack('<d', x))[0]:016X}"
         return bits if self.lanes == 1 else f"splat (double {bits})"
 
     def whole(self, n: int) -> str:
-        """An integer in all lanes."""
         return str(n) if self.lanes == 1 else f"splat (i64 {n})"
 
     def add(self, x: str, y: str) -> str:
@@ -69,7 +59,6 @@ class Emitter:
         return self.intrinsic("fma", x, y, z)
 
     def intrinsic(self, name: str, *operands: str) -> str:
-        """LLVM's own function of numbers: fabs, sqrt, floor, ceil, fma, copysign."""
         suffix = "f64" if self.lanes == 1 else f"v{self.lanes}f64"
         kinds = ", ".join([self.number] * len(operands))
         self.declared.add(f"declare {self.number} @llvm.{name}.{suffix}({kinds})")
@@ -77,7 +66,6 @@ class Emitter:
         return self.line(f"call {self.number} @llvm.{name}.{suffix}({given})")
 
     def library(self, name: str, *operands: str) -> str:
-        """A function of the C library, for each lane."""
         self.declared.add(f"declare double @{name}({', '.join(['double'] * len(operands))})")
         if self.lanes == 1:
             return self.line(f"call double @{name}({', '.join(f'double {x}' for x in operands)})")
@@ -111,7 +99,6 @@ class Emitter:
         return self.line(f"or {self.flag} {a}, {b}")
 
     def select(self, flag: str, x: str, y: str) -> str:
-        """x where the flag holds, else y."""
         return self.line(f"select {self.flag} {flag}, {self.number} {x}, {self.number} {y}")
 
     def one_if(self, flag: str) -> str:
@@ -130,7 +117,6 @@ class Emitter:
         return self.line(f"bitcast {self.integer} {n} to {self.number}")
 
     def on_integers(self, name: str, n: str, m: str) -> str:
-        """An instruction on integers: add, sub, and, shl, ashr, lshr."""
         return self.line(f"{name} {self.integer} {n}, {m}")
 
     def load(self, pointer: str) -> str:
@@ -143,7 +129,6 @@ class Emitter:
         return self.line(f"getelementptr {kind}, ptr {pointer}, i64 {index}")
 
     def spread(self, x: str, kind: str = "double") -> str:
-        """A single number, or an integer with `kind` i64, in all lanes."""
         if self.lanes == 1:
             return x
         vector = _of(self.lanes, kind)

@@ -14,7 +14,6 @@ LOCK: Final = threading.RLock()  # LLVM's global state is not for two threads at
 
 @functools.cache
 def available() -> bool:
-    """Whether llvmlite and NumPy are installed."""
     from importlib.util import find_spec
 
     return find_spec("llvmlite") is not None and find_spec("numpy") is not None
@@ -22,7 +21,6 @@ def available() -> bool:
 
 @functools.cache
 def llvm() -> Any:
-    """llvmlite's binding, ready to compile for this processor."""
     try:
         import numpy  # noqa: F401
         from llvmlite import binding
@@ -35,13 +33,10 @@ def llvm() -> Any:
 
 @functools.cache
 def processor() -> tuple[str, str]:
-    """This processor's name and its features, in LLVM's terms."""
     return llvm().get_host_cpu_name(), llvm().get_host_cpu_features().flatten()
 
 
 class MachineCode:
-    """A compiled module: its functions by name, alive as long as this object is."""
-
     def __init__(self, source: str, level: int = 3, cache: Path | None = None) -> None:
         with LOCK:
             module = llvm().parse_assembly(source)

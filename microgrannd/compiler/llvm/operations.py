@@ -1,7 +1,4 @@
-"""The operations that native code has itself, in LLVM's assembly; every other it gets in its row's form.
-
-They are instructions, functions of the C library, and a few that are shorter or better written out.
-"""
+"""The operations that native code has itself, in LLVM's assembly; every other it gets in its row's form."""
 
 import math
 from collections.abc import Callable, Collection, Sequence
@@ -24,8 +21,6 @@ _WIDEST: Final = 64
 
 
 class Functions:
-    """The operations for one module; those that are long on vectors are functions that it calls."""
-
     def __init__(self, name: str) -> None:
         self.name = name
         self.declared: set[str] = set()
@@ -58,7 +53,6 @@ class Functions:
 
 
 def known(lanes: int) -> Collection[Operation]:
-    """The operations that need no form, on single numbers or on vectors."""
     return NATIVE if lanes == 1 else NATIVE.keys() | ON_VECTORS.keys()
 
 

@@ -1,8 +1,6 @@
 """exp, log, tanh, sigmoid, sin, cos and their kin on vectors: arithmetic without branches, within 2 ulp.
 
-Each function reduces its argument to a small interval exactly or nearly so, takes a polynomial there and
-puts the parts together. The coefficients of log, sin and cos are those of fdlibm (Sun Microsystems, 1993),
-those of tanh Cephes' (Moshier), and those of exp are 1/k!.
+The coefficients of log, erf, sin and cos are fdlibm's (Sun Microsystems, 1993), those of tanh Cephes' (Moshier).
 """
 
 import math
@@ -81,7 +79,6 @@ def exp(e: Emitter, x: str) -> str:
 
 
 def log(e: Emitter, x: str) -> str:
-    """The natural logarithm; -inf at 0, NaN below."""
     small = e.compare("olt", x, e.constant(2.0**-1022))
     normal = e.select(small, e.mul(x, e.constant(2.0**54)), x)
     # x = 2**k · m with m from √½ to √2: the exponent is read off after a shift by the bits of √½
@@ -202,12 +199,10 @@ def _error(e: Emitter, x: str) -> tuple[tuple[str, str], str, str]:
 
 
 def sin(e: Emitter, x: str) -> str:
-    """The sine, for |x| up to `SINE_LIMIT`."""
     return _circular(e, x, quarter=0)
 
 
 def cos(e: Emitter, x: str) -> str:
-    """The cosine, for |x| up to `SINE_LIMIT`."""
     return _circular(e, x, quarter=1)
 
 
@@ -236,7 +231,6 @@ def _circular(e: Emitter, x: str, quarter: int) -> str:
 
 
 def _nearest(e: Emitter, x: str) -> tuple[str, str]:
-    """The nearest whole number, as a number and as an integer."""
     shifted = e.add(x, e.constant(_MAGIC))
     magic_bits = 0x4338000000000000
     return e.sub(shifted, e.constant(_MAGIC)), e.on_integers("sub", e.bits(shifted), e.whole(magic_bits))

@@ -1,8 +1,7 @@
 """Views: how code takes scalars out of arrays, and how the parameters lie in their flat array.
 
-A part of the parameters that some line needs is a view with a name of its own. Once all are known, the
-parameters are laid out so that each view is one contiguous piece where that is possible; what overlaps is
-a strided view or a gather. It needs NumPy.
+The parts of the parameters that lines need are laid out contiguously where possible; what overlaps is a strided view
+or a gather.
 """
 
 from collections.abc import Sequence
@@ -25,24 +24,18 @@ class GroupArray(NamedTuple):
 
 
 def whole(group: int) -> Expression:
-    """All of a group."""
     return Expression(f"group {group}", of=GroupArray(group))
 
 
 @dataclass
 class ParameterView:
-    """A part of the parameters: the positions that it has, and the code that takes it."""
-
     positions: Any
     text: Expression
     name: str = ""
 
 
 class ArrayViews:
-    """What the products ask about the groups' arrays, and the views and tables of numbers that this brings about.
-
-    `flat` is the group of the parameters, `used` the views that were asked for since it was last cleared.
-    """
+    """The views and tables of numbers that products ask for; `flat` is the group of the parameters."""
 
     def __init__(self, groups: Sequence[Group], flat: int | None) -> None:
         self.groups = groups
@@ -55,7 +48,6 @@ class ArrayViews:
         self._counts = {"i": 0, "c": 0}
 
     def varies(self, source: Any) -> bool:
-        """Whether the group has one array for each sample."""
         return bool(self.groups[source].per_sample)
 
     def vector(self, source: Any, positions: Any) -> Expression:
@@ -63,7 +55,6 @@ class ArrayViews:
         return self.row(source, positions[:1] if (positions == positions[0]).all() else positions)
 
     def row(self, source: Any, positions: Any) -> Expression:
-        """Scalars of a group at a list of positions, as many as there are positions."""
         if source == self.flat:
             return self._view(positions)
         group, axes = self.groups[source], ":, " if self.varies(source) else ""
@@ -71,7 +62,6 @@ class ArrayViews:
         return text or indexed(whole(source), axes, self.constant(positions))
 
     def matrix(self, source: Any, positions: Any) -> Expression:
-        """Scalars of a group at a matrix of positions."""
         if len(positions) > 1 and (positions == positions[0]).all():
             positions = positions[:1]
         group, axes = self.groups[source], ":, " if self.varies(source) else ""
@@ -88,7 +78,6 @@ class ArrayViews:
         return self.numbers(positions) if source is None else self.vector(source, positions)
 
     def flag(self, source: Any, positions: Any) -> Expression | None:
-        """Where all of a group are asked for and it is a comparison: its code for true or false."""
         if source is None or len(self.groups[source].parts) != 1:
             return None
         [(size, part)] = self.groups[source].parts
@@ -97,7 +86,6 @@ class ArrayViews:
         return arrays.flag(part.operation, [self.operand(*operand) for operand in part.operands])
 
     def constant(self, numbers: Any) -> Expression:
-        """A table of numbers, by name."""
         key = (numbers.dtype.kind, numbers.shape, numbers.tobytes())
         name = self._constant_names.get(key)
         if name is None:
@@ -115,7 +103,6 @@ class ArrayViews:
         return self.constant(numbers)
 
     def _matrix_view(self, positions: Any) -> Expression:
-        """A matrix of parameters; where its transpose is there already, that one's."""
         transpose = self._view_names.get((positions.T.shape, positions.T.tobytes()))
         if transpose is not None:
             self.used.append(transpose)
@@ -132,10 +119,7 @@ class ArrayViews:
         return Expression(name, of=name)
 
     def layout(self) -> Any:
-        """Lay the parameters so that the views are contiguous where they can be, and write down the views.
-
-        It gives, for each place in the flat array, which parameter stands there.
-        """
+        """Lay the parameters so that most views are contiguous; for each place, which parameter stands there."""
         if self.flat is None:
             return np.empty(0, dtype=int)
         size = self.groups[self.flat].size
@@ -149,7 +133,6 @@ class ArrayViews:
         return layout
 
     def _view_text(self, positions: Any, size: int) -> Expression:
-        """The code that takes parameters out of the flat array."""
         flat, text = whole(self.flat or 0), None
         if positions.ndim == 1:
             text = sliced(flat, size, positions, "")

@@ -1,10 +1,7 @@
 """Groups: nodes of one level that compute the same way on the same arrays become one array.
 
-Leaves come in arrays from outside: each argument is one, and all parameters together are one. Level by
-level, nodes with the same operation on operands in the same groups form a group; for sums of products the
-products' groups count, not how many there are of each. A group is ordered by where its operands stand, so
-that regular structure shows in their positions. Sums of other lengths are parts of the same group, each computed
-separately.
+For sums of products the products' groups count, not how many there are of each. A group is ordered by where its
+operands stand, so that regular structure shows in their positions.
 """
 
 from __future__ import annotations
@@ -48,18 +45,13 @@ class SumPart(NamedTuple):
 
 
 class ApplyPart(NamedTuple):
-    """One operation on operands: each a group with positions, or None with an array of constants."""
-
     operation: Operation
     operands: tuple[tuple[int | None, Any], ...]
 
 
 @dataclass
 class Group:
-    """One array. `members` are its variables in order and `parts` the sizes and ways of computing it.
-
-    `per_sample` tells whether there is one for each sample. `final` ones are outputs that nothing else reads.
-    """
+    """One array: its variables in order, and its parts; `final` ones are outputs that nothing else reads."""
 
     members: list[int]
     per_sample: bool
@@ -73,17 +65,12 @@ class Group:
 
 
 class Grouping(NamedTuple):
-    """All groups, the blocks of leaves first, and for each variable its group and its place there."""
-
     groups: list[Group]
     places: dict[int, tuple[int, int]]
 
 
 def grouped(terms: Terms, blocks: Sequence[LeafBlock], *, final: bool = False) -> Grouping:
-    """The groups of the nodes above these leaves.
-
-    With `final`, the outputs after the first that nothing else reads are in groups of their own.
-    """
+    """The groups of the nodes above these leaves; with `final`, outputs that nothing reads are in their own."""
     return _Grouper(terms, blocks, final).grouping()
 
 
@@ -130,10 +117,7 @@ class _Grouper:
                     self.derivative_by.setdefault(derivative, (g, i))
 
     def _sorted(self, members: list[int], columns: list[Any], final: bool) -> Any:
-        """The order by the operands' positions, if there is no better.
-
-        Outputs that nothing reads have the order of the outputs, derivatives that of what they are by.
-        """
+        """The outputs' order for what nothing reads; what derivatives are by gives theirs, else the operands do."""
         if final:
             return np.argsort([self.order[v] for v in members], kind="stable")
         by = [self.derivative_by.get(v, (-1, 0)) for v in members]
@@ -194,7 +178,6 @@ class _Grouper:
         return members, SumPart(tuple(families), constants if constants.any() else None)
 
     def _tables(self, level: list[int]) -> list[_Table]:
-        """All products of these sums by the groups of their factors."""
         owners: dict[int, list[int]] = {}
         products: dict[int, list[Term]] = {}
         for i, v in enumerate(level):
@@ -223,11 +206,7 @@ class _Grouper:
 
 
 def _sided(codes: Any) -> Any:
-    """Pairs from one group, ordered so that each scalar is always on one side, where the pairs allow that.
-
-    A product of two matrices that are parts of one array shows then: which factor comes first in it does not
-    depend on where the two happen to stand.
-    """
+    """Pairs from one group, each scalar always on one side where possible: a product of two parts shows then."""
     alike = np.flatnonzero(codes[:, 0] >> _BITS == codes[:, 1] >> _BITS)
     pairs = codes[alike].tolist()
     if not pairs or any(x == y for x, y in pairs):

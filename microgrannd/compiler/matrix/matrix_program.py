@@ -1,9 +1,7 @@
 """Array statements: what each group of scalars is, as lines of code that know their shapes.
 
-`matrix_program` turns a tape into lines over whole arrays. It knows patterns of positions, nothing of what
-the program is for. Arrays have the samples along their first axis; the parameters come as one flat array,
-of which the lines take views. With `over_batch` the outputs after the first are summed over the samples, so
-that a sum of outer products is a matrix product. It needs NumPy.
+Arrays have the samples along their first axis; the parameters come as one flat array. With `over_batch` the outputs
+after the first are summed over the samples, so that a sum of outer products is a matrix product.
 """
 
 from collections.abc import Sequence
@@ -57,7 +55,6 @@ class Piece:
 
     @property
     def multiplies_matrices(self) -> bool:
-        """Whether it is made by a matrix product, which needs no array of what is summed over."""
         return multiplies_matrices(self.text)
 
 
@@ -65,9 +62,7 @@ class Piece:
 class MatrixProgram:
     """The lines by group, the views of the parameters, the outputs in pieces, and tables of numbers.
 
-    `blocks` are the arrays that come from outside and `layout` tells which parameter stands where in the flat
-    one; `fixed` are outputs that are numbers, `functions` operations of the user's own and `labelled` the groups
-    of labelled variables. `counts_samples` says whether a line needs to know how many samples there are.
+    `layout` tells which parameter stands where in the flat array, `fixed` are outputs that are numbers.
     """
 
     tape: Tape
@@ -99,7 +94,6 @@ def live(program: MatrixProgram) -> dict[int, Line]:
 
 
 def uses(lines: dict[int, Line], pieces: list[Piece]) -> dict[int, int]:
-    """How often each line's array is meant."""
     counts = dict.fromkeys(lines, 0)
     for text in (*[line.text for line in lines.values()], *[piece.text for piece in pieces]):
         for g in _meant(text):
@@ -109,7 +103,6 @@ def uses(lines: dict[int, Line], pieces: list[Piece]) -> dict[int, int]:
 
 
 def _meant(text: Expression) -> list[int]:
-    """The groups whose arrays an expression reads, as often as it does."""
     return [part.of.group for part in text.parts() if isinstance(part.of, GroupArray)]
 
 
@@ -193,7 +186,6 @@ class _Statements:
         return outputs, fixed
 
     def _labelled(self) -> dict[str, int]:
-        """By label: the group of the variable that has it."""
         return {label: self.places[v][0] for v, labels in self.terms.labels.items() for label in labels}
 
     def _final_piece(self, g: int, group: Group) -> Piece:

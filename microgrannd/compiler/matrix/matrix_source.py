@@ -1,9 +1,7 @@
-"""Matrix source: the array lines as a function that a person could have written.
+"""Matrix source: the array lines as a function that a person could have written, and the very text that runs.
 
-It is plain array code over a namespace `xp` (NumPy's, or another library's with the same functions) and the
-very text that runs. Names tell what was found: `W` a matrix of parameters, `z` what it makes of its
-inputs, `a` a function of that, `d_` the derivative by what follows. A comment that the lines are the
-equations of backpropagation is printed where they are.
+Names tell what was found: `W` a matrix of parameters, `z` what it makes of its inputs, `a` a function of that, `d_`
+the derivative by what follows.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,11 +39,7 @@ class MatrixSource(NamedTuple):
 def matrix_source(
     name: str, program: MatrixProgram, leaves: Sequence[int], labels: Mapping[int, str] | None = None
 ) -> MatrixSource:
-    """The function.
-
-    `leaves` are those whose gradients the outputs after the first are, `labels` what the variables were
-    called before they were numbered.
-    """
+    """The outputs after the first are gradients by `leaves`; `labels` names variables by their numbers."""
     return _ArrayFunction(name, program, leaves, labels or {}).source()
 
 
@@ -97,7 +91,6 @@ class _ArrayFunction:
         return MatrixSource(self.name, text, self._shapes(), program.pieces, program.constants)
 
     def _arguments(self) -> list[str]:
-        """The parameters, then the inputs or, where there are none, the number of samples."""
         blocks = list(enumerate(self.program.blocks))
         parameters = [self.names[g] for g, block in blocks if not block.per_sample]
         inputs = [self.names[g] for g, block in blocks if block.per_sample]
@@ -129,7 +122,6 @@ class _ArrayFunction:
             self.views[view] = self._fresh(plain) if plain else self._counted("w")
 
     def _function_of(self, g: int) -> str:
-        """The number of z where the group is a function of that z."""
         parts = self.program.groups[g].parts
         line = self.lines[g]
         if not line.forward or len(parts) != 1 or not isinstance(parts[0][1], ApplyPart):
@@ -143,7 +135,6 @@ class _ArrayFunction:
         return of[1:] if whole and of[:1] == "z" and of[1:].isdigit() else ""
 
     def _derivative_of(self, g: int) -> str:
-        """The name of the group whose derivatives these are, one for each."""
         program, found = self.program, set()
         for v in program.groups[g].members:
             of = [label[2:] for label in program.terms.labels.get(v, ()) if label.startswith("d_")]
@@ -173,14 +164,12 @@ class _ArrayFunction:
         return self.identifiers.identifier(name)
 
     def _counted(self, letter: str) -> str:
-        """The letter with the next number."""
         while True:
             number = self.counts[letter] = self.counts.get(letter, 0) + 1
             if f"{letter}{number}" not in self.identifiers.taken:
                 return self._fresh(f"{letter}{number}")
 
     def _row(self, g: int) -> list[tuple[str, str]]:
-        """The group's line; none where it is written in place."""
         line = self.lines[g]
         code = line.text.text(named=self.named)
         has_name = self.names[g][:1] == "z" or g == self.value
@@ -207,7 +196,6 @@ class _ArrayFunction:
         return f"return {', '.join(parts)}{',' if len(parts) == 1 else ''}"
 
     def _head(self) -> list[tuple[str, str]]:
-        """The docstring, the views of the parameters that are used, and how many samples there are."""
         texts = [*[line.text for line in self.lines.values()], *[piece.text for piece in self.program.pieces]]
         used = {part.of for text in texts for part in text.parts()}
         rows = [(f'"""{self._docstring()}"""', "")]
@@ -227,7 +215,6 @@ class _ArrayFunction:
         return f"{self.name} of {', '.join(given)}." if given else f"{self.name}."
 
     def _shapes(self) -> dict[str, str]:
-        """By name: the shape of each array, and its first and last scalar."""
         given = [*self.program.tape.inputs, *self.program.tape.parameters]
 
         def shown(v: int) -> str:

@@ -1,10 +1,8 @@
 """Sums of products of arrays as matrix products, wherever the positions allow it.
 
-A family is, for each scalar n, the sum over k of a product of factors at positions [n, k]. Factors whose
-rows repeat in the same way are one bundle of distinct rows. One bundle is summed along its rows. Two
-bundles that meet each other's rows all over a grid are a matrix product: a matrix times a common vector, an
-outer product, a convolution's patches times its kernels. Anything else is gathered, multiplied and summed.
-It needs NumPy.
+Factors of a family whose rows repeat in the same way are one bundle of distinct rows. One bundle is summed along its
+rows. Two that meet each other's rows all over a grid are a matrix product: a matrix times a common vector, an outer
+product, a convolution's patches times its kernels. Anything else is gathered, multiplied and summed.
 """
 
 from collections.abc import Callable
@@ -27,8 +25,6 @@ from microgrannd.printing.printer import Expression, called
 
 
 class Factor(NamedTuple):
-    """Scalars of a source at the positions [n, k]."""
-
     source: Any
     positions: Any
 
@@ -63,8 +59,6 @@ def factors_of(family: Family) -> tuple[float, list[Factor]]:
 
 
 class _Numbers:
-    """A table of coefficients; equal rows of it count as one."""
-
     def __init__(self, table: Any) -> None:
         self.table = table
 
@@ -81,7 +75,6 @@ def per_sample(arrays: ArrayViews, factors: list[Factor]) -> FamilyCode:
 
 
 def over_batch(arrays: ArrayViews, factors: list[Factor], count: Callable[[], Expression]) -> FamilyCode:
-    """The family summed over the samples; `count` gives the code for how many there are."""
     if not any(_varies(arrays, factor) for factor in factors):
         return FamilyCode(product([count(), per_sample(arrays, factors).text]), False)
     bundles = _bundles(arrays, factors)
@@ -141,10 +134,7 @@ def _distinct_rows(factor: Factor) -> tuple[Any, Any]:
 
 
 def _grid(x: Bundle, y: Bundle) -> tuple[Bundle, Bundle, Any] | None:
-    """The bundles in the order in which their grid is that of the scalars, or with the place of each scalar in it.
-
-    None where they do not meet, or so rarely that most of the grid would be wasted.
-    """
+    """The bundles in the order of their grid, and other places of scalars in it; None where most would be wasted."""
     size, count = x.rows * y.rows, len(x.which)
     place = x.which * y.rows + y.which
     if size > 4 * count or (size != count and min(x.rows, y.rows) == 1):
@@ -198,18 +188,15 @@ def _plain(arrays: ArrayViews, bundle: Bundle) -> Expression:
 
 
 def _read(arrays: ArrayViews, take: Callable[[Any, Any], Expression], source: Any, positions: Any) -> Expression:
-    """A source at some positions, taken as `take` does; coefficients as a table of numbers."""
     return arrays.constant(source.table.ravel()[positions]) if isinstance(source, _Numbers) else take(source, positions)
 
 
 def _vector(arrays: ArrayViews, factor: Factor, column: int | None) -> Expression:
-    """A column of the factor's positions or, for None, its only row."""
     positions = factor.positions[0] if column is None else factor.positions[:, column]
     return _read(arrays, arrays.vector, factor.source, positions)
 
 
 def _row(arrays: ArrayViews, factor: Factor) -> Expression:
-    """The factor's only row."""
     return _read(arrays, arrays.row, factor.source, factor.positions[0])
 
 

@@ -1,7 +1,4 @@
-"""Recognition: whether lines of array code are the four equations of backpropagation.
-
-It looks at the expressions that were found, and nothing depends on it but a comment.
-"""
+"""Recognition: whether lines of array code are the four equations of backpropagation, for a comment only."""
 
 from collections.abc import Mapping
 
@@ -22,7 +19,6 @@ def equations(lines: Mapping[str, Expression]) -> list[str]:
 
 
 def _holds(lines: Mapping[str, Expression], k: int, last: int) -> bool:
-    """Whether z of that number is an affine function, and its derivatives those of the textbook."""
     z, delta = lines.get(f"z{k}"), lines.get(f"d_z{k}")
     product = z.holes[0][0] if z and z.holes else None
     source = product.holes[0][0] if product and product.holes else None

@@ -1,8 +1,6 @@
-"""Selections: which scalars of an array, as the plainest code that takes them.
+"""Selections: scalars of an array at a list or a matrix of positions, as the plainest code that takes them.
 
-The positions are a list, or a matrix with a row for each scalar that is computed. Regular positions become
-the whole array, a slice or a strided view; any others a gather by an array of positions. A single position
-stands for all of an axis: arrays are broadcast. It needs NumPy.
+Regular positions become the whole array, a slice or a strided view; any others a gather by an array of positions.
 """
 
 from __future__ import annotations
@@ -30,7 +28,6 @@ class AffinePattern(NamedTuple):
 
 
 def affine(positions: Any) -> AffinePattern | None:
-    """The regular pattern of a matrix of positions; None where there is none."""
     rows, columns = positions.shape
     start = int(positions[0, 0])
     down = int(positions[1, 0]) - start if rows > 1 else 0

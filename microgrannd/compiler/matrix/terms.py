@@ -1,9 +1,7 @@
 """Sums of products: a tape in the normal form in which equal structure is easy to see.
 
-Sums, differences, products and `dot`s that are used in one place only flatten into one n-ary sum of
-products, whatever order and association the code wrote them in; equal terms are counted together and equal
-nodes shared. All other operations stay as they are. Additions are reordered, so results agree with the tape's
-to rounding, not bit for bit.
+Arithmetic that is used in one place only flattens into one n-ary sum of products; equal terms are counted together
+and equal nodes shared. Additions are reordered, so results agree with the tape's to rounding, not bit for bit.
 """
 
 import math
@@ -29,8 +27,6 @@ class Sum(NamedTuple):
 
 
 class Apply(NamedTuple):
-    """Any other operation on variables and constants."""
-
     operation: Operation
     operands: tuple[Operand, ...]
 
@@ -97,7 +93,6 @@ class _Flattener:
         return Terms(tape.leaves, self.nodes, outputs, labels)
 
     def _form(self, operation: Operation, operands: tuple[Operand, ...]) -> _Form | None:
-        """A sum, product or other arithmetic of its operands as a form; None for any other operation."""
         if operation is ops.mul:
             return self._product(1.0, operands)
         if operation is ops.add or operation is ops.sum:
@@ -219,7 +214,6 @@ def _is_power(operation: Operation, operands: Sequence[Operand], exponent: float
 
 
 def _collected(terms: list[Term]) -> tuple[Term, ...]:
-    """The terms in order, those of the same factors added up."""
     if len(terms) == 1:
         [(coefficient, factors)] = terms
         return ((coefficient, tuple(sorted(factors))),)

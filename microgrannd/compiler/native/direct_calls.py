@@ -1,9 +1,7 @@
-"""A kernel as a function that Python calls directly: the floats are read and made in native code.
+"""A kernel as a function that Python calls directly: ctypes takes longer to pass numbers than the numbers take.
 
-ctypes takes longer to pass five numbers than the numbers take. Here LLVM's code speaks Python's C interface:
-it takes floats, and lists and tuples of them, out of the arguments, runs the kernel and builds the result.
-For anything else it hands the arguments to an ordinary Python function. It relies on how CPython lays out its
-objects, which is probed first; elsewhere there is no fast call.
+Native code takes floats out of the arguments and builds the result in Python's C interface; anything else it hands to
+an ordinary function. It relies on CPython's layout of objects, which is probed first.
 """
 
 import ctypes
@@ -54,10 +52,9 @@ def fast_function(
     parameters: Sequence[Value],
     otherwise: Callable[..., Any],
 ) -> tuple[Callable[..., Any], MachineCode] | None:
-    """A function of arguments of these shapes that gives `otherwise(*arguments)`, only sooner.
+    """`otherwise` for arguments of these shapes, only sooner, and the code to be kept; None where there can be none.
 
-    `result` is the shape of the values; None stands for a value and the gradients by the arguments. The
-    machine code has to be kept as long as the function is in use. None where there can be no such function.
+    `result` is the shape of the values; None stands for a value and the gradients by the arguments.
     """
     layout = _layout()
     plain = all(_is_plain(shape) for shape in (*shapes, *([result] if result else [])))
@@ -86,8 +83,6 @@ _DECLARED: Final = frozenset(
 
 
 class _Caller:
-    """Writes the function `call(self, arguments, count)`."""
-
     def __init__(self, tape: Tape, layout: ObjectLayout) -> None:
         self.tape = tape
         self.layout = layout
@@ -133,7 +128,6 @@ class _Caller:
         self.lines.append(f"  store double {number}, ptr {self._at(pointer, offset)}, align 8")
 
     def _unless(self, holds: str) -> None:
-        """Go to the ordinary function unless the comparison holds."""
         flag = self._new(holds)
         self.lines += [f"  br i1 {flag}, label %l{self.count}, label %otherwise", f"l{self.count}:"]
 
@@ -174,7 +168,6 @@ def _is_plain(shape: Shape) -> bool:
 
 @functools.cache
 def _layout() -> ObjectLayout | None:
-    """CPython's layout, as far as it is the one that is known; None where it is not."""
     if sys.implementation.name != "cpython" or sysconfig.get_config_var("Py_GIL_DISABLED") or ctypes.sizeof(
         ctypes.c_void_p
     ) != 8:  # fmt: skip

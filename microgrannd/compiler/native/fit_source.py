@@ -1,7 +1,4 @@
-"""LLVM's assembly for training: epochs of batches, with a step of the optimizer after each, in one call.
-
-It is made of kernels: `total` sums the loss and its gradients over a batch, `prepare` and `step` are the optimizer's.
-"""
+"""LLVM's assembly for training: epochs of batches, with a step of the optimizer after each, in one call."""
 
 from typing import Final
 
@@ -11,11 +8,7 @@ from microgrannd.compiler.tape.update import Update
 
 
 def fit_source(tape: Tape, update: Update) -> str:
-    """The assembly of `fit`.
-
-    It goes `epochs` times through the samples before `count`, in batches of `size`, and writes each epoch's
-    mean loss into `losses`. `width` is the number of parameters, rounded up to whole vectors.
-    """
+    """The assembly of `fit`; its `width` is the number of parameters, rounded up to whole vectors."""
     return module(
         kernel(tape, "total"),
         kernel(update.shared, "one", "prepare"),

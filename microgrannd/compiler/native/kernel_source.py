@@ -1,8 +1,7 @@
 """LLVM's assembly for a tape: a kernel for one sample, for each of a batch, and for their sum.
 
-The batch kernels take eight samples at a time, a lane each. The last block of a batch is moved back so
-that it stays inside, and its lanes that were counted already are masked. Long tapes are cut into
-functions that pass their variables on in memory, so that compiling takes time in proportion to length.
+Batches go eight samples at a time; the last block is moved back to stay inside, its lanes counted already masked.
+Long tapes are cut into functions, so that compiling takes time in proportion to length.
 """
 
 from collections.abc import Callable
@@ -34,14 +33,11 @@ def kernel_source(tape: Tape, kind: Kind) -> str:
 
 
 class Assembly(NamedTuple):
-    """A part of a module: what it declares, and its functions."""
-
     declared: frozenset[str]
     functions: tuple[str, ...]
 
 
 def kernel(tape: Tape, kind: Kind, name: str = "") -> Assembly:
-    """One kernel, called as its kind unless it has a name of its own."""
     tape = narrowed(expanded(tape, known(1 if kind == "one" else LANES)))
     return _KernelWriter(tape, kind, name or kind).assembly()
 
@@ -75,7 +71,6 @@ class _KernelWriter:
                 self.outputs_of.setdefault(x, []).append(k)
 
     def assembly(self) -> Assembly:
-        """The functions, the kernel itself the last."""
         main = self._one() if self.kind == "one" else self._batch()
         declared = self.declared | self.operations.declared
         return Assembly(frozenset(declared), (*self.operations.written.values(), *self.functions, main))
@@ -121,7 +116,6 @@ class _KernelWriter:
         return self._function(f"define void @{self.name}({arguments})", e)
 
     def _access(self, e: Emitter) -> tuple[Callable[[int], str], Callable[[int, str], None]]:
-        """How the kernel reads an input and what it does with an output."""
         inputs, count = len(self.tape.inputs), len(self.tape.outputs)
         columns = [e.line(f"load ptr, ptr {e.element('%columns', j, 'ptr')}") for j in range(inputs)]
         if self.kind == "total":
@@ -149,7 +143,6 @@ class _KernelWriter:
         return read_apart, write_apart
 
     def _mask(self, e: Emitter) -> None:
-        """The lanes whose samples are from `i` to before `end`."""
         lanes = e.line(f"add {e.integer} {e.spread('%s', 'i64')}, {e.multiples(1)}")
         fresh = e.line(f"icmp sge {e.integer} {lanes}, {e.spread('%i', 'i64')}")
         inside = e.line(f"icmp slt {e.integer} {lanes}, {e.spread('%end', 'i64')}")
@@ -207,7 +200,6 @@ class _KernelWriter:
     def _section(
         self, e: Emitter, start: int, stop: int, local: dict[int, str], keep: Callable[[int, str], None]
     ) -> None:
-        """Instructions in a row, in basic blocks; parameters are read anew in each, rather than kept at hand."""
         inputs, leaves = len(self.tape.inputs), self.tape.leaves
         passing: dict[int, str] = {}
 
@@ -271,7 +263,6 @@ class _KernelWriter:
             e.lines.append(f"{label}:")
 
     def _sections(self) -> list[tuple[int, int]]:
-        """The instructions of each section: from the first to before the last."""
         bounds, size = [0], 0
         for k, (_, operands) in enumerate(self.tape.instructions):
             if size > SECTION:
@@ -281,7 +272,6 @@ class _KernelWriter:
         return list(zip(bounds, [*bounds[1:], len(self.tape.instructions)], strict=True))
 
     def _kept(self, e: Emitter, v: int) -> str:
-        """An input or a result that was kept in memory."""
         slot = v - len(self.tape.parameters) if v >= self.tape.leaves else v
         return e.load(e.element("%tape", slot, e.number))
 

@@ -17,8 +17,6 @@ _PART: Final = 2_000_000  # instructions on samples in one part, about a millise
 
 
 class NativeKernel:
-    """The kernels of one tape, each compiled when it is first run."""
-
     def __init__(self, tape: Tape, threads: int = 1, cache: Path | None = None) -> None:
         llvm()  # which says what to install
         self.tape = tape
@@ -62,10 +60,7 @@ class NativeKernel:
         return parts[0] if len(parts) == 1 else [sum(column) for column in zip(*parts, strict=True)]
 
     def _in_parts(self, count: int, run: Callable[[int, int], Any]) -> list[Any]:
-        """The results of running on parts of the samples, in threads where there are many.
-
-        The parts do not depend on the number of threads, and so neither do the sums.
-        """
+        """Run on parts of the samples, which depend on no number of threads, so that neither do the sums."""
         size = _PART // (len(self.tape.instructions) + 1) // LANES * LANES + LANES
         if count <= 2 * size:
             return [run(0, count)]
@@ -94,7 +89,6 @@ _SIGNATURES: Final[dict[Kind, Any]] = {
 
 @functools.cache
 def in_threads(threads: int) -> ThreadPoolExecutor:
-    """The one pool of `threads` threads."""
     return ThreadPoolExecutor(threads, thread_name_prefix="microgrannd")
 
 

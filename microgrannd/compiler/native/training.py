@@ -22,8 +22,6 @@ _FIT: Final = ctypes.CFUNCTYPE(None, *[_POINTER] * 8, *[ctypes.c_int64] * 6)
 
 
 class NativeFit:
-    """The training loop of one plan and one optimizer's update, compiled when it is first run."""
-
     def __init__(self, plan: Plan, update: Update, cache: Path | None = None) -> None:
         self.plan = plan
         self.update = update
@@ -31,13 +29,11 @@ class NativeFit:
 
     @functools.cached_property
     def code(self) -> MachineCode:
-        """The machine code, to be kept while its function is used."""
         tape = self.plan.tape("parameters", guarded=True)
         return MachineCode(fit_source(tape, self.update), optimisation(work(tape)), self.cache)
 
     @functools.cached_property
     def function(self) -> Any:
-        """The native function."""
         return _FIT(self.code.address("fit"))
 
 
@@ -61,7 +57,6 @@ class Training:
         self.take([])
 
     def load(self) -> None:
-        """Go on from the parameters and from the optimizer's settings and memory as they stand."""
         size = len(self.parameters)
         self.settings = settings_of(self.optimizer)
         self.numbers[:size] = list(map(number_of, self.parameters))
@@ -69,14 +64,12 @@ class Training:
             column[:size] = kept
 
     def take(self, columns: Sequence[Any]) -> None:
-        """Train on these data from now on. Few are made columns of floats at once, many part by part."""
         self.count = len(columns[0]) if columns else 0
         self.rows = rows_of(columns, self.shapes) if columns else []
         self.part = max(1, PART // max(1, sum(shape.size for shape in self.shapes)))
         self.columns = self._columns(slice(None)) if self.count <= self.part else None
 
     def run(self, epochs: int, size: int, order: Sequence[int] | None) -> list[float]:
-        """Train for some epochs on batches of `size`, the samples in this order; the mean losses."""
         import numpy
 
         self.last = self.count - (self.count - 1) // size * size
@@ -87,19 +80,15 @@ class Training:
         return self._run(columns, self.count, epochs, size)
 
     def epochs_in(self, seconds: float) -> int:
-        """A conservative estimate of how many epochs fit in `seconds`."""
         work = self.count * (len(self.native.plan.tape("parameters", guarded=True).instructions) + 1)
         return max(1, int(seconds / (work * 4e-10)))
 
     def write_back(self) -> None:
-        """Put the parameters, their last gradients and the optimizer's memory where they belong."""
         size = len(self.parameters)
-        gradients = self.sums[1 : 1 + size] / self.last
-        memory = [column[:size].tolist() for column in self.memory]
-        self.places.write(self.numbers[:size].tolist(), gradients.tolist(), self.update.memory, memory)
+        arrays = [self.numbers, self.sums[1:] / self.last, *self.memory]
+        self.places.write(self.update.memory, iter([array[:size] for array in arrays]))
 
     def _in_parts(self, size: int, samples: Any) -> float:
-        """The mean loss of an epoch through data of which a part at a time is made columns."""
         total, part = 0.0, max(size, self.part // size * size)
         for start in range(0, self.count, part):
             which = slice(start, start + part) if samples is None else samples[start : start + part]
@@ -109,7 +98,6 @@ class Training:
         return total / self.count
 
     def _columns(self, which: Any) -> list[Any]:
-        """Samples as a column of floats for each scalar."""
         import numpy
 
         return [column for rows in self.rows for column in numpy.ascontiguousarray(chosen(rows, which).T, dtype=float)]

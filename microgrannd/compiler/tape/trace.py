@@ -19,7 +19,7 @@ from microgrannd.ground.errors import TracingError
 from microgrannd.ground.functions import argument_names
 from microgrannd.ground.nests import SCALAR, Shape, builder, leaf_names, shape_of
 from microgrannd.ground.nests import leaves as scalars_of
-from microgrannd.nodes.refusing import tracing
+from microgrannd.nodes.refusing import tracing_user_code
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,10 @@ class Trace:
     tape: Tape
     parameters: tuple[Value, ...]  # the Values that the function closes over
     numbers: tuple[float, ...]  # of all leaves then
-    refusals: Tape | None = None  # from the same inputs to numbers, one of which is not 0 where eager mode may raise
+    # From the same inputs to numbers, one of which is not 0 where the function has noted that it raises for plain
+    # numbers; and also where Python's own arithmetic does.
+    refusals: Tape | None = None
+    doubts: Tape | None = None
 
 
 def trace(function: Callable[..., Any], arguments: Sequence[Any]) -> Trace:
@@ -53,12 +56,13 @@ def trace(function: Callable[..., Any], arguments: Sequence[Any]) -> Trace:
         leaves = [Variable(x, label) for x, label in zip(scalars_of(argument), leaf_names(name, shape), strict=True)]
         nests.append(builder(shape)(leaves, 0))
         inputs += leaves
-    with tracing(Value) as nodes:
+    with tracing_user_code(Value) as nodes:
         result = function(*nests)
         noted = modes.current.refusals
     outputs = [_checked_output(x) for x in scalars_of(result)]
     found = _trace(_function_name(function), names, shapes, shape_of(result), inputs, outputs, nodes)
-    return replace(found, refusals=_refusals(inputs, nodes, noted))
+    refusals, doubts = _refusals(inputs, nodes, noted)
+    return replace(found, refusals=refusals, doubts=doubts)
 
 
 def trace_graph(output: Value, inputs: Sequence[Value]) -> Trace:
@@ -161,24 +165,25 @@ def _trace(
     return Trace(name, names, shapes, result, tape, tuple(parameters), numbers)
 
 
-def _refusals(inputs: list[Value], traced: list[Value], noted: Sequence[Any]) -> Tape | None:
-    """Where a loss has noted that it would raise, and where Python's own arithmetic does: of the inputs alone."""
+def _refusals(inputs: list[Value], traced: list[Value], noted: Sequence[Any]) -> list[Tape | None]:
+    """The `refusals` and `doubts` of a trace; what depends on parameters is a Value in eager mode, and not refused."""
     doubtful = [node for node in traced if node.op in _PARTIAL and not _is_safe(node)]
     if not noted and not doubtful:
-        return None
+        return [None, None]
     of_data = set(inputs)
     for node in traced:
         if all(parent in of_data or parent.is_constant for parent in node.parents):
             of_data.add(node)
     flags: list[Value | float] = [flag for flag in noted if isinstance(flag, Value) and flag in of_data]
+    doubts = list(flags)
     with modes.recording():
         for node in doubtful:
             if node in of_data:
                 difference = node - node  # 0 for every finite number
                 flag = operations.not_equal(difference, 0.0)
                 traced = [*traced, difference, flag]
-                flags.append(flag)
-    return _trace("refusals", (), (), SCALAR, inputs, flags, traced).tape if flags else None
+                doubts.append(flag)
+    return [_trace("", (), (), SCALAR, inputs, found, traced).tape if found else None for found in (flags, doubts)]
 
 
 # For some numbers Python's own arithmetic raises, where that of Values gives infinity or NaN.

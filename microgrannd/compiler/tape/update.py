@@ -1,6 +1,7 @@
 """An optimizer's `update`, traced: what it does once in a step, and what it does to each parameter."""
 
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -49,7 +50,7 @@ def update_of(optimizer: Optimizer) -> Update | None:
     zero = tuple([(name, _each(x, lambda number: number == 0)) for name, x in settings.items()])
     key = (kind.update, tuple(optimizer.memory_names), zero, tuple(rest.items()))
     known = _traced.setdefault(kind, {})
-    if key not in known or known[key][1].changed():
+    if key not in known or (kind.__module__ != Optimizer.__module__ and known[key][1].changed()):
         known[key] = _traced_once(optimizer, settings), Reached(kind.update, kind, apart_from=kind)
     return known[key][0]
 
@@ -66,21 +67,23 @@ class Places(NamedTuple):
         columns = [self.optimizer.memory_of(name) for name in names]
         return [[column[i] for i in self.positions] for column in columns]
 
-    def write(
-        self, numbers: Sequence[float], gradients: Sequence[float], names: Sequence[str], memory: Sequence[list[float]]
-    ) -> None:
-        for parameter, number, gradient in zip(self.parameters, numbers, gradients, strict=True):
+    def write(self, names: Sequence[str], arrays: Iterator[Any]) -> None:
+        """Put the parameters' numbers, gradients and memory where they belong; each array is asked for when due."""
+        for parameter, number in zip(self.parameters, next(arrays).tolist(), strict=True):
             parameter.data = number
+        for parameter, gradient in zip(self.parameters, next(arrays).tolist(), strict=True):
             parameter.grad = gradient
-        for name, column in zip(names, memory, strict=True):
+        for name, column in zip(names, arrays, strict=True):
             kept = self.optimizer.memory_of(name)
-            for position, number in zip(self.positions, column, strict=True):
+            for position, number in zip(self.positions, column.tolist(), strict=True):
                 kept[position] = number
         zero_grad(self.others)  # no sample reaches them
 
 
 def places_of(parameters: Sequence[Value], optimizer: Optimizer, update: Update) -> Places | None:
     """None unless the optimizer has all of the parameters, and no others that its steps move without a gradient."""
+    if len(parameters) == len(optimizer.parameters) and all(map(operator.is_, parameters, optimizer.parameters)):
+        return Places(parameters, optimizer, range(len(parameters)), ())
     position = {parameter: i for i, parameter in enumerate(optimizer.parameters)}
     found = [position.pop(parameter, -1) for parameter in parameters]
     if -1 in found:
@@ -104,17 +107,15 @@ def settings_of(optimizer: Optimizer) -> list[float]:
 
 def _settings(optimizer: Optimizer) -> dict[str, Any]:
     """Its numbers and tuples of numbers, and those of its class, by name."""
-    kinds = [vars(kind) for kind in reversed(type(optimizer).__mro__)]
-    found = {name: x for names in (*kinds, vars(optimizer)) for name, x in names.items() if name != "steps"}
-    return {
-        name: x
-        for name, x in found.items()
-        if _is_setting(x) or (isinstance(x, tuple) and x and all(map(_is_setting, x)))
-    }
+    kinds = reversed(type(optimizer).__mro__) if type(optimizer).__module__ != Optimizer.__module__ else ()
+    found = {name: x for kind in kinds for name, x in vars(kind).items()} | vars(optimizer)
+    return {name: x for name, x in found.items() if _is_setting(x) and name not in _OWN}
 
 
 def _is_setting(thing: Any) -> bool:
-    return is_number(thing) and not isinstance(thing, bool)
+    if isinstance(thing, tuple):
+        return bool(thing) and all(map(_is_setting, thing))
+    return type(thing) is float or (is_number(thing) and not isinstance(thing, bool))
 
 
 def _each(setting: Any, function: Any) -> Any:

@@ -1,9 +1,4 @@
-"""Where everything goes: a layered layout in pure Python, the same to the last digit everywhere.
-
-Four steps, after Sugiyama: every node gets a rank, so that edges are short (`ranks`); within each rank
-the nodes get an order, so that few edges cross (`ordering`); every node takes the best place that this
-order allows (`placement`); and every edge gets a path between its ranks' columns, never through a node.
-The layout knows only numbers: how many nodes, how large, which edges.
+"""Where everything goes: a layered layout after Sugiyama, the same to the last digit everywhere.
 
 Here `along` is the direction in which the ranks follow each other and `across` that within a rank.
 """
@@ -29,9 +24,7 @@ Ends = tuple[int, int]
 class Geometry:
     """The size and centre of each node and, for each edge, the points that its curve goes through.
 
-    A path alternates between a curve and a straight line: from its first point to its second a curve,
-    from there to the third a straight line across the column of a rank, and so on; it ends with a curve.
-    All coordinates lie within `width` and `height`.
+    A path alternates between curves and straight lines across the column of a rank; it begins and ends with a curve.
     """
 
     sizes: Sequence[Size]
@@ -48,21 +41,14 @@ class Geometry:
 
 
 def layered(
-    sizes: Sequence[Size],
-    edges: Sequence[Ends],
-    *,
-    ranks: Sequence[int] | None = None,
-    lanes: Sequence[int] | None = None,
-    rankdir: str = "LR",
-    beside: Sequence[Ends] = (),
-    tags: Sequence[Size | None] = (),
-) -> Geometry:
+    sizes: Sequence[Size], edges: Sequence[Ends],
+    *, ranks: Sequence[int] | None = None, lanes: Sequence[int] | None = None,
+    rankdir: str = "LR", beside: Sequence[Ends] = (), tags: Sequence[Size | None] = (),
+) -> Geometry:  # fmt: skip
     """Where nodes of these sizes (width, height) and edges (source, target) go; parents are numbered first.
 
-    `ranks` overrules the shortest ones; an edge may then run backwards, but not within a rank. Nodes of a
-    lower lane stay on their own side of those in a higher one, and a pair in `beside` is drawn together as
-    if by an edge. `rankdir` is the direction from the leaves to the output: LR, RL, TB or BT. `tags` are
-    the sizes of what is written on the edges.
+    `ranks` overrules the shortest ones; an edge may then run backwards, but not within a rank. A pair in `beside` is
+    drawn together as if by an edge. `tags` are the sizes of what is written on the edges.
     """
     if any(tags):
         return _with_tags(sizes, edges, tags, rankdir)
@@ -97,8 +83,6 @@ def _with_tags(sizes: Sequence[Size], edges: Sequence[Ends], tags: Sequence[Size
 
 
 class _Coordinates:
-    """From ranks and the order within them to points."""
-
     def __init__(self, layers: Layers, sizes: Sequence[Size], rankdir: str) -> None:
         self.layers, self.sizes, self.rankdir = layers, sizes, rankdir
         self.horizontal, self.reversed = rankdir in ("LR", "RL"), rankdir in ("RL", "BT")
@@ -106,7 +90,11 @@ class _Coordinates:
         breadths = self.breadths = [size[1] if self.horizontal else size[0] for size in sizes]  # across
         across = self.across = Placement(layers, breadths).across()
         self.starts, self.ends = self._columns()
-        self.middle = self._middles()
+        # In the middle of its column, or, for a leaf, at the end: near its consumer.
+        self.middle = [
+            (self.starts[rank] + self.ends[rank]) / 2 if before else self.ends[rank] - length / 2
+            for rank, before, length in zip(layers.rank, layers.up, self.lengths, strict=False)
+        ]
         half = [breadth / 2 for breadth in breadths] + [0.0] * (len(across) - len(breadths))
         self.least = min((y - h for y, h in zip(across, half, strict=True)), default=0.0)
         self.extent = self.ends[-1] if self.ends else 0.0
@@ -125,13 +113,10 @@ class _Coordinates:
         starts, ends, at = list[float](), list[float](), 0.0
         # With two lanes a rank has a column for each: they may stand closer.
         gap = BETWEEN_RANKS * (0.55 if any(self.layers.lane) else 1.0)
+        across, down = self.across, self.layers.down
         for layer in self.layers.layers:
-            length = steepest = 0.0
-            for vertex in layer:
-                if vertex < self.layers.nodes:
-                    length = max(length, self.lengths[vertex])
-                for below in self.layers.down[vertex]:
-                    steepest = max(steepest, abs(self.across[vertex] - self.across[below]))
+            length = max([0.0, *(self.lengths[node] for node in layer if node < self.layers.nodes)])
+            steepest = max([0.0, *(abs(across[vertex] - across[below]) for vertex in layer for below in down[vertex])])
             starts.append(at)
             ends.append(at + length)
             at += length + gap + min(110.0, max(0.0, steepest - 120.0) / 9)
@@ -174,13 +159,6 @@ class _Coordinates:
         path += [point(near[last], back), end, end]
         return path
 
-    def _middles(self) -> list[float]:
-        """Where each node is along: in the middle of its column, leaves at the end, near their consumer."""
-        return [
-            (self.starts[rank] + self.ends[rank]) / 2 if before else self.ends[rank] - length / 2
-            for rank, before, length in zip(self.layers.rank, self.layers.up, self.lengths, strict=False)
-        ]
-
     def _point(self, along: float, across: float) -> Point:
         along = round(self.extent - along if self.reversed else along, 1)
         across = round(across - self.least, 1)
@@ -188,5 +166,4 @@ class _Coordinates:
 
 
 def _spread(count: int) -> list[float]:
-    """`count` places from -½ to ½; a single one in the middle."""
     return [i / (count - 1) - 0.5 for i in range(count)] if count > 1 else [0.0]

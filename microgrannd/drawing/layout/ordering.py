@@ -1,9 +1,4 @@
-"""The order within each rank, so that few edges cross.
-
-Edges longer than one rank get bends, one in each rank between, shared by all edges that leave one node.
-Then sweeps sort each rank by its neighbours in the one before, and swaps of two that stand side by side
-undo what crossings they can; the best order seen is kept.
-"""
+"""The order within each rank, so that few edges cross: sweeps sort each rank by its neighbours, swaps refine it."""
 
 import math
 from bisect import bisect_right, insort
@@ -59,11 +54,8 @@ class Layers:
 
     def _first_order(self) -> list[int]:
         """Nodes by their number, which for a tree crosses nothing; bends beside their source."""
-        source = list(range(self.nodes)) + [0] * (len(self.rank) - self.nodes)
-        for node, bends in self.bends.items():
-            for bend in bends.values():
-                source[bend] = node
-        return sorted(range(len(self.rank)), key=lambda vertex: (self.lane[vertex], source[vertex], vertex))
+        source = {bend: node for node, bends in self.bends.items() for bend in bends.values()}
+        return sorted(range(len(self.rank)), key=lambda vertex: (self.lane[vertex], source.get(vertex, vertex), vertex))
 
     def _number(self) -> None:
         for layer in self.layers:
@@ -93,14 +85,10 @@ class Layers:
         neighbours = self.up if forth else self.down
         position, lane = self.position, self.lane
         for layer in self.layers if forth else reversed(self.layers):
-            keys = {}
-            slots = []
+            keys, slots = {}, []
             for i, vertex in enumerate(layer):
                 if beside := neighbours[vertex]:
-                    total = 0
-                    for neighbour in beside:
-                        total += position[neighbour]
-                    keys[vertex] = (lane[vertex], total / len(beside), i)
+                    keys[vertex] = (lane[vertex], sum([position[other] for other in beside]) / len(beside), i)
                     slots.append(i)
             for i, vertex in zip(slots, sorted(keys, key=keys.__getitem__), strict=True):
                 layer[i] = vertex  # those without neighbours keep their slots
@@ -108,7 +96,6 @@ class Layers:
                 position[vertex] = i
 
     def _swap(self, rounds: int) -> None:
-        """Swap two that stand side by side wherever that undoes more crossings than it makes."""
         active = [rank for rank, layer in enumerate(self.layers) if len(layer) > 1]
         for _ in range(rounds):
             changed = {rank for rank in active if self._swap_in(self.layers[rank])}
@@ -141,9 +128,7 @@ class Layers:
         return swapped
 
     def crossings(self) -> int:
-        """How many pairs of edges cross between neighbouring ranks."""
-        total = 0
-        position = self.position
+        total, position = 0, self.position
         for layer in self.layers[:-1]:
             passed: list[int] = []
             for vertex in layer:

@@ -4,6 +4,7 @@ Floats are added one by one, never with `sum`, whose rounding depends on the ver
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 from microgrannd.drawing.layout.ordering import Layers
@@ -13,8 +14,6 @@ BETWEEN_BENDS: Final = 9.0
 
 
 class Placement:
-    """The coordinate across of each node and bend, for nodes of these breadths."""
-
     def __init__(self, layers: Layers, breadths: Sequence[float]) -> None:
         self.layers = layers
         count = len(layers.rank)
@@ -23,11 +22,9 @@ class Placement:
         # How far each vertex is from the first of its rank, when packed.
         self.offsets: list[list[float]] = []
         for layer in layers.layers:
-            at = 0.0
-            offsets = []
-            for before, vertex in zip([None, *layer], layer, strict=False):
-                if before is not None:
-                    at += self.half[before] + self.half[vertex] + self._gap(before, vertex)
+            at, offsets = 0.0, [0.0] * bool(layer)
+            for before, vertex in pairwise(layer):
+                at += self.half[before] + self.half[vertex] + self._gap(before, vertex)
                 offsets.append(at)
             self.offsets.append(offsets)
             for vertex, offset in zip(layer, offsets, strict=True):
@@ -45,16 +42,11 @@ class Placement:
         both = [a + b for a, b in zip(up, down, strict=True)]
         forth = range(len(self.layers.layers))
         rounds = 4 if len(self.y) < 1500 else 2
-        for _ in range(rounds):
+        for before, after in [(up, down)] * rounds + [(both, both)] * rounds:
             for rank in forth:
-                self._settle(rank, up, both)
+                self._settle(rank, before, both)
             for rank in reversed(forth):
-                self._settle(rank, down, both)
-        for _ in range(rounds):
-            for rank in forth:
-                self._settle(rank, both, both)
-            for rank in reversed(forth):
-                self._settle(rank, both, both)
+                self._settle(rank, after, both)
         return self.y
 
     def _settle(self, rank: int, neighbours: list[list[int]], otherwise: list[list[int]]) -> None:

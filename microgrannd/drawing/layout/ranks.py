@@ -1,11 +1,7 @@
-"""Ranks: which nodes stand side by side, so that edges are short.
+"""Ranks: which nodes stand side by side, so that edges are short, by network simplex (Gansner and others, 1993).
 
-Every edge leads to a higher rank, and the sum of the edges' lengths is as small as a bounded effort
-makes it. This is the network simplex method of Gansner, Koutsofios, North and Vo (1993), which gives
-drawings the fewest bends and, more than anything else does, few crossings. Moving a set of nodes by one
-rank changes the total length by the edges that lead in less those that lead out, so the gain of a move
-is the sum of `pull` over the set, and the sets worth moving are the subtrees of a tree of edges of
-length one.
+Moving a set of nodes by one rank gains the sum of `pull` over it: the edges that lead in less those that lead out.
+The sets worth moving are the subtrees of a tree of edges of length one.
 """
 
 from collections.abc import Sequence
@@ -64,10 +60,7 @@ class _Tightening:
                         self.tree[target].append(source)
 
     def _improve(self) -> bool | None:
-        """Move the subtrees that gain most, as many as do not concern each other; whether any has moved.
-
-        None if none would gain.
-        """
+        """Whether a subtree that gains has moved, of as many as do not concern each other; None where none gains."""
         order, at, parent = self._walk()
         gain, size = self.pull[:], [1] * len(order)
         candidates = []
@@ -135,7 +128,6 @@ class _Tightening:
         return found
 
     def _hang(self, top: int, above: int, inside: int, outside: int) -> None:
-        """Take a subtree from its parent and hang it where it was stopped."""
         if above >= 0:
             self.tree[top].remove(above)
             self.tree[above].remove(top)

@@ -1,10 +1,7 @@
 """The backward pass as a picture: the graph of the gradients, joined to the forward graph it serves.
 
-As in the figure of the TensorFlow white paper (Abadi and others, 2016): above, the forward graph, from
-left to right; below, from right to left, the nodes that compute the gradients, each in the column of the
-forward node that it serves; and between them the forward values that the backward pass uses, as crossing
-edges. What is drawn is the graph that `gradient_graph` gives, node for node; only a gradient that is
-passed on unchanged has a box without an operation.
+As in the figure of the TensorFlow white paper (Abadi and others, 2016): the forward graph above, from left to right;
+below, from right to left, the gradients, each in the column of its forward node; the values they use cross between.
 """
 
 from collections.abc import Mapping
@@ -31,17 +28,13 @@ def backward_picture(y: Value, detail: Detail = USUAL, *, fold: str = "auto", de
     seed = Value(1.0)
     gradients = {y: seed, **gradient_graph(y, upstream=seed)}
     order = topological_order(y, *gradients.values())
-    if fold == "all" or (fold == "auto" and (depth is not None or len(order) > 2 * WHOLE)):
-        drawn = _folded(y, gradients, order, detail, depth)
-        if drawn:
-            return drawn
-    return _Joined(y, gradients, detail).picture()
+    fold_it = fold == "all" or (fold == "auto" and (depth is not None or len(order) > 2 * WHOLE))
+    return (_folded(y, gradients, order, detail, depth) if fold_it else None) or _Joined(y, gradients, detail).picture()
 
 
 def _folded(
     y: Value, gradients: Mapping[Value, Value], order: list[Value], detail: Detail, depth: int | None
 ) -> Picture | None:
-    """Both passes in boxes; None where there is nothing to fold."""
     of_leaves = {gradient: leaf for leaf, gradient in gradients.items() if leaf.op is None and gradient.op is not None}
     forward = set(topological_order(y))
     names = {value: "" for value in order if value not in forward}
@@ -63,20 +56,20 @@ class _Joined:
         self.y, self.gradients, self.detail = y, gradients, detail
         self.forward = picture([y], detail)
         self.position = {value: i for i, value in enumerate(self.forward.values)}
-        self.nodes = list(self.forward.nodes)
-        self.edges = list(self.forward.edges)
+        self.nodes, self.edges = list(self.forward.nodes), list(self.forward.edges)
         self.box = dict(self.position)  # Value -> box
         self.gradient_of: dict[Value, int] = {}  # forward node -> the box of its gradient
         self.order = [value for value in topological_order(*gradients.values()) if value not in self.position]
         for value, node in zip(self.forward.values, self.nodes, strict=True):
-            if node.kind == "operation":
-                node.label = self._name(value)
+            node.label = self._name(value) if node.kind == "operation" else node.label
         self._add_gradients()
-        self._add_what_they_need()
+        for k, value in enumerate(self.order):
+            if value not in self.box and not value.is_constant:
+                self.box[value] = len(self.nodes)
+                self.nodes.append(self._gradient_box(value, f"b{k}"))
         self._connect()
 
     def picture(self) -> Picture:
-        """All of it, the gradients in the lane below, each in the column after its forward node's."""
         forward = len(self.forward.nodes)
         leaves = [(value, box) for value, box in self.gradient_of.items() if value.op is None]
         description = (
@@ -85,16 +78,10 @@ class _Joined:
             "that it uses are dashed edges. "
             + ", ".join(f"{self.nodes[box].label} = {numeral(self.gradients[leaf].data)}" for leaf, box in leaves[:12])
         )
-        return Picture(
-            self.nodes,
-            self.edges,
-            _title(self.y),
-            description,
-            self.forward.values,
-            ranks=self._ranks(),
-            lanes=[int(i >= forward) for i in range(len(self.nodes))],
-            beside=sorted((self.position[value], box) for value, box in self.gradient_of.items()),
-        )
+        lanes = [int(i >= forward) for i in range(len(self.nodes))]
+        beside = sorted((self.position[value], box) for value, box in self.gradient_of.items())
+        title, values = _title(self.y), self.forward.values
+        return Picture(self.nodes, self.edges, title, description, values, self._ranks(), lanes, beside)
 
     def _name(self, value: Value) -> str:
         """The label; else v and the position in the graph, so that its gradient can be named."""
@@ -112,12 +99,6 @@ class _Joined:
                 self.box[gradient] = box
             self.nodes.append(node)
 
-    def _add_what_they_need(self) -> None:
-        for k, value in enumerate(self.order):
-            if value not in self.box and not value.is_constant:
-                self.box[value] = len(self.nodes)
-                self.nodes.append(self._gradient_box(value, f"b{k}"))
-
     def _gradient_box(self, value: Value, name: str) -> Box:
         return replace(box_of(value, -1, self.detail), id=name, kind="gradient", label="")
 
@@ -127,7 +108,8 @@ class _Joined:
                 target = self.box[value]
                 for k, parent in enumerate(value.parents):
                     if parent.is_constant:
-                        self._note_constant(target, parent)
+                        node = self.nodes[target]
+                        node.notes = (*node.notes, f"with {numeral(parent.data, self.detail.precision)}")
                     else:
                         self._edge(self.box[parent], target, k)
         passed_on = self._passed_on()
@@ -146,11 +128,6 @@ class _Joined:
                     consumers.setdefault(parent, consumer)
         return consumers
 
-    def _note_constant(self, target: int, constant: Value) -> None:
-        """A plain number in the backward pass is written in the box that uses it."""
-        node = self.nodes[target]
-        node.notes = (*node.notes, f"with {numeral(constant.data, self.detail.precision)}")
-
     def _edge(self, source: int, target: int, k: int) -> None:
         kind = "gradient" if source >= len(self.forward.nodes) else "used"
         self.edges.append(Edge(f"e{self.nodes[target].id}-{k}", source, target, kind=kind))
@@ -161,14 +138,14 @@ class _Joined:
         column = list(range(count))
         for value, box in self.gradient_of.items():
             column[box] = self.position[value]
-        ahead = [
-            (column[e.target], column[e.source]) if e.kind == "gradient" else (column[e.source], column[e.target])
-            for e in self.edges
-            if e.kind != "used"
-        ]
         sorter: TopologicalSorter[int] = TopologicalSorter(dict.fromkeys(range(count), ()))
-        for source, target in ahead:
-            sorter.add(target, source)
+        ahead = []
+        for edge in self.edges:
+            if edge.kind != "used":
+                ends = (edge.target, edge.source) if edge.kind == "gradient" else (edge.source, edge.target)
+                source, target = (column[end] for end in ends)
+                ahead.append((source, target))
+                sorter.add(target, source)
         place = {node: k for k, node in enumerate(sorter.static_order())}
         ranks = tight_ranks(count, [(place[source], place[target]) for source, target in ahead])
         return [2 * ranks[place[column[i]]] + (i >= forward) for i in range(count)]

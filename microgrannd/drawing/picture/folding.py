@@ -1,8 +1,4 @@
-"""Large graphs, folded: a few dozen boxes that stand for thousands of nodes, or for a million.
-
-A box says how many nodes it stands for, of what kind, and how large their gradients are; the caption
-says what was folded and how to unfold it. `grouping` decides which nodes go together.
-"""
+"""Large graphs, folded: a few dozen boxes that stand for thousands of nodes, or for a million."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,37 +7,21 @@ from heapq import heappop, heappush
 from itertools import takewhile
 
 from microgrannd.drawing.layout.ranks import representative
+from microgrannd.drawing.picture import picture
 from microgrannd.drawing.picture.grouping import WHOLE, Folding, IndexedGraph, finest_readable, without_cycles
 from microgrannd.drawing.picture.lettering import numeral, shortened
-from microgrannd.drawing.picture.picture import (
-    USUAL,
-    Box,
-    Detail,
-    Edge,
-    Picture,
-    Strength,
-    box_of,
-    gate_text,
-    kind_of,
-    plural,
-    title_and_description,
-)
+from microgrannd.drawing.picture.picture import USUAL, Box, Detail, Edge, Picture, Strength
 from microgrannd.engine import Value, topological_order
 from microgrannd.operations import Operation
 
 
 def folded(
-    roots: Sequence[Value],
-    detail: Detail = USUAL,
-    *,
-    fold: str = "auto",
-    depth: int | None = None,
-    backward: Mapping[Value, str] | None = None,
-) -> Picture | None:
+    roots: Sequence[Value], detail: Detail = USUAL,
+    *, fold: str = "auto", depth: int | None = None, backward: Mapping[Value, str] | None = None,
+) -> Picture | None:  # fmt: skip
     """The picture in boxes; None where the graph is to be drawn whole: it is small, or `fold` says so.
 
-    `backward` are the nodes of a backward pass, each with the name of the gradient that it is, if it is one;
-    they do not share boxes with the others.
+    `backward` are the nodes of a backward pass, each with the name of its gradient; they have boxes of their own.
 
     >>> from microgrannd import scope
     >>> with scope("square"):
@@ -72,7 +52,8 @@ class _Fold:
         for i, group in enumerate(self.groups):
             self.members.setdefault(group, []).append(i)
         self.gradients = {group: self._total_and_largest(nodes) for group, nodes in self.members.items()}
-        self.edges = self._edges_between_groups()
+        ends = ((self.groups[p], self.groups[i]) for i, parents in enumerate(graph.parents) for p in parents)
+        self.edges = Counter((source, target) for source, target in ends if source != target)
         self.copies = {} if folding.names else self._copies()  # parts of a graph are no copies
 
     def picture(self) -> Picture:
@@ -86,21 +67,12 @@ class _Fold:
         ]
         edges.sort(key=lambda edge: (edge.target, edge.source))
         roots = [self.graph.order[root] for root in self.graph.roots]
-        title, description = title_and_description(roots, self.graph.order, self.detail.gradients)
+        title, description = picture.title_and_description(roots, self.graph.order, self.detail.gradients)
         caption = (
-            f"{len(self.graph.order):,} nodes in {plural(len(nodes), 'box', 'boxes')}: {self.folding.how}. "
+            f"{len(self.graph.order):,} nodes in {picture.plural(len(nodes), 'box', 'boxes')}: {self.folding.how}. "
             f'To unfold: {self.folding.unfold}; fold="none" draws every node.'
         )
         return Picture(nodes, edges, title, f"{description} {caption}", self.graph.order, caption=caption)
-
-    def _edges_between_groups(self) -> Counter[tuple[int, int]]:
-        groups = self.groups
-        return Counter(
-            (groups[parent], groups[i])
-            for i, parents in enumerate(self.graph.parents)
-            for parent in parents
-            if groups[parent] != groups[i]
-        )
 
     def _order(self) -> list[int]:
         """The groups, each after those that it is computed from; where there is a choice, the earliest first."""
@@ -137,11 +109,10 @@ class _Fold:
                 if groups[parent] == groups[i] and order[parent].op is not None:
                     one, other = representative(i, part), representative(parent, part)
                     part[max(one, other)] = min(one, other)
-        contents: dict[int, dict[int, dict[str, int]]] = {}
+        contents: dict[int, dict[int, Counter[str]]] = {}
         for i, value in enumerate(order):
             if value.op is not None:
-                counts = contents.setdefault(groups[i], {}).setdefault(representative(i, part), {})
-                counts[value.op.name] = counts.get(value.op.name, 0) + 1
+                contents.setdefault(groups[i], {}).setdefault(representative(i, part), Counter())[value.op.name] += 1
         of_group = {group: list(parts.values()) for group, parts in contents.items()}
         return {group: len(parts) for group, parts in of_group.items() if all(counts == parts[0] for counts in parts)}
 
@@ -149,16 +120,16 @@ class _Fold:
         nodes, order = self.members[group], self.graph.order
         last = nodes[-1]
         if len(nodes) == 1:
-            box = box_of(order[last], last, self.detail)
+            box = picture.box_of(order[last], last, self.detail)
         else:
-            operations = Counter(value.op for value in map(order.__getitem__, nodes) if value.op is not None)
+            operations = Counter(op for i in nodes if (op := order[i].op) is not None)
             notes = self._notes(group, operations)
             name = self.folding.names.get(group) or self._common_scope(nodes)
             [*only] = operations
             box = Box(
                 id=f"f{last}",
                 kind="fold",
-                gate=gate_text(only[0]) if len(only) == 1 else "",
+                gate=picture.gate_text(only[0]) if len(only) == 1 else "",
                 label=shortened(name),
                 title="; ".join(filter(None, (name, *notes))),
                 notes=notes,
@@ -177,19 +148,17 @@ class _Fold:
         return ".".join(level[0] for level in takewhile(lambda level: len(set(level)) == 1, levels))
 
     def _notes(self, group: int, operations: Counter[Operation]) -> tuple[str, ...]:
-        """How many nodes, of what kind, some of their names, and how large their gradients are."""
         nodes = self.members[group]
         constants = sum(self.graph.is_constant[i] for i in nodes)
         leaves = len(nodes) - constants - operations.total()
         kinds = sorted((-count, op.name) for op, count in operations.items())
         counts = [f"{-count:,} {name}" for count, name in kinds[:4]] + (["…"] if len(kinds) > 4 else [])
-        counts += [plural(leaves, "leaf", "leaves")] if leaves else []
-        counts += [plural(constants, "constant")] if constants else []
+        counts += [picture.plural(leaves, "leaf", "leaves")] if leaves else []
+        counts += [picture.plural(constants, "constant")] if constants else []
         notes = [f"{len(nodes):,} nodes", ", ".join(counts)] if operations else [", ".join(counts)]
         if self.copies.get(group, 1) > 1:
             notes[0] = f"×{self.copies[group]:,} · {notes[0]}"
-        names = self._names(nodes)
-        if names:
+        if names := self._names(nodes):
             more = ", …" if len(names) == 3 and len(nodes) > 3 else ""
             notes.append(shortened(", ".join(names) + more, 36))
         if self.detail.gradients and len(nodes) > constants:
@@ -202,7 +171,7 @@ class _Fold:
         """The first three names: the different labels of leaves, and the gradients."""
         names: list[str] = []
         for value in map(self.graph.order.__getitem__, nodes):
-            label = value.label if kind_of(value) == "leaf" and value.label not in names else ""
+            label = value.label if picture.kind_of(value) == "leaf" and value.label not in names else ""
             names += filter(None, (label, self.graph.backward.get(value)))
             if len(names) > 2:
                 break

@@ -1,12 +1,11 @@
-"""Which nodes of a large graph go together in one box.
+"""Which nodes of a large graph go together in one box: those of a scope, else those computed alike, else bands.
 
-By scope, where there are scopes, as finely as the picture stays readable; else by structure, nodes that
-are computed in the same way; else in bands from the leaves to the output. Nothing here is recursive, so
-the graph may be as deep as it likes.
+Nothing here is recursive, so the graph may be as deep as it likes.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 from microgrannd.engine import Value
@@ -18,8 +17,6 @@ BANDS: Final = 12
 
 
 class Folding(NamedTuple):
-    """The group of each node, how they were found, how to unfold them, and the names of some."""
-
     groups: list[int]
     how: str
     unfold: str = 'with mg.scope("name") parts of a graph get boxes of their own'
@@ -27,8 +24,6 @@ class Folding(NamedTuple):
 
 
 class IndexedGraph:
-    """A graph whose nodes are numbered: the parents of each by position, and how often each is used."""
-
     def __init__(self, order: list[Value], roots: Sequence[Value], backward: Mapping[Value, str]) -> None:
         self.order = order
         position = {value: i for i, value in enumerate(order)}
@@ -69,10 +64,7 @@ def finest_readable(graph: IndexedGraph, fold: str, depth: int | None) -> Foldin
 
 
 def without_cycles(graph: IndexedGraph, groups: list[int]) -> list[int]:
-    """Groups that depend on each other, as a cell that is used again and again does, become one.
-
-    Kosaraju's strongly connected components: a walk along the edges, then one against them from those finished last.
-    """
+    """Groups that depend on each other, as a cell used again and again does, become one (Kosaraju's components)."""
     parents: dict[int, dict[int, None]] = {group: {} for group in groups}
     children: dict[int, dict[int, None]] = {group: {} for group in groups}
     for i, sources in enumerate(graph.parents):
@@ -101,10 +93,8 @@ def without_cycles(graph: IndexedGraph, groups: list[int]) -> list[int]:
 
 
 def _is_readable(graph: IndexedGraph, groups: list[int], boxes: int, edges: int) -> bool:
-    if len(set(groups)) > boxes:
-        return False
-    between = {(groups[parent], groups[i]) for i, parents in enumerate(graph.parents) for parent in parents}
-    return len(between) <= edges
+    between = ((groups[parent], groups[i]) for i, parents in enumerate(graph.parents) for parent in parents)
+    return len(set(groups)) <= boxes and len(set(between)) <= edges
 
 
 def _boxed(graph: IndexedGraph, depth: int) -> dict[str, str]:
@@ -115,14 +105,11 @@ def _boxed(graph: IndexedGraph, depth: int) -> dict[str, str]:
 def _by_scope(graph: IndexedGraph, depth: int) -> list[int]:
     """Nodes in at least `depth` levels of scopes are with the others of the same scope; the rest are alone."""
     boxed, first = _boxed(graph, depth), dict[str, int]()
-    groups = [
-        first.setdefault(boxed[scope], i) if scope and scope in boxed else i for i, scope in enumerate(graph.scopes)
-    ]
-    return _with_constants(graph, groups)
+    boxes = [boxed.get(scope) if scope else None for scope in graph.scopes]
+    return _with_constants(graph, [i if box is None else first.setdefault(box, i) for i, box in enumerate(boxes)])
 
 
 def _with_constants(graph: IndexedGraph, groups: list[int]) -> list[int]:
-    """Constants go with what uses them, where that is a group."""
     size = Counter(groups)
     for i, constant in enumerate(graph.is_constant):
         consumer = graph.consumer[i]
@@ -143,9 +130,7 @@ def _alike(graph: IndexedGraph) -> list[int]:
             continue
         chains = [operands.pop(parent, []) or [kind[parent]] for parent in graph.parents[i]]
         chain = max(chains, key=len)  # the longest grows: a long chain is not copied at each of its nodes
-        for other in chains:
-            if other is not chain:
-                chain.extend(other)
+        chain += [operand for other in chains if other is not chain for operand in other]
         goes_on[i] = (
             graph.uses[i] == 1
             and graph.order[graph.consumer[i]].op is value.op
@@ -189,13 +174,9 @@ def _in_bands(graph: IndexedGraph) -> Folding:
     for i in range(len(rank) - 1, -1, -1):
         if not graph.parents[i] and graph.uses[i]:
             rank[i] = max(rank[graph.consumer[i]] - 1, 0)
-    count = [0] * (max(rank) + 1)
-    for r in rank:
-        count[r] += 1
-    band, before = [], 0
-    for nodes in count:
-        band.append(min(BANDS - 1, before * BANDS // len(rank)))
-        before += nodes
+    count = Counter(rank)
+    before = accumulate((count[r] for r in range(max(rank) + 1)), initial=0)
+    band = [min(BANDS - 1, nodes * BANDS // len(rank)) for nodes in before]
     heads: dict[int, int] = {}
     alone = {root for root in graph.roots if not graph.uses[root]}
     alone = alone if len(alone) <= BANDS else set()

@@ -1,7 +1,6 @@
 """Numbers and labels as a picture shows them, and how much room they take.
 
-Widths are estimates for common fonts, a little generous, so that the same graph gives the same picture
-on every machine, whatever fonts it has.
+Widths are generous estimates for common fonts: the same picture on every machine, whatever fonts it has.
 """
 
 import math
@@ -35,7 +34,6 @@ def numeral(x: float, precision: int = 4) -> str:
 
 
 def printable(text: str) -> str:
-    """The text with the characters that XML forbids replaced, and on one line."""
     if text.isascii() and text.isprintable():
         return text
     return " ".join(_FORBIDDEN.sub("\ufffd", text).split())
@@ -61,7 +59,6 @@ def shortened(text: str, longest: int = LONGEST) -> str:
 
 
 def width(text: str) -> float:
-    """About how wide a text is at the size of the labels."""
     total = 0.0
     for character in text:
         if character in _NARROW:

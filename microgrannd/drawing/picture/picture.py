@@ -1,8 +1,6 @@
-"""What is drawn: a `Picture` of boxes and edges, made from the graph under some Values.
+"""What is drawn: a `Picture` of boxes and edges, made from the graph under some Values, without coordinates.
 
-A picture knows nothing of coordinates. Its boxes are in topological order, parents first. A box's id is
-its position in the graph (`n12`), an edge's the position of its target and which parent it comes from
-(`e12-0`), so that the same graph gives the same picture.
+A box's id is its position in the graph (`n12`), an edge's that of its target and which parent it comes from (`e12-0`).
 """
 
 from __future__ import annotations
@@ -26,8 +24,6 @@ GATES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """How much of each node is shown."""
-
     values: bool = True
     gradients: bool = True
     rules: bool = False  # the local gradients, written on the edges
@@ -44,10 +40,8 @@ USUAL: Final = Detail()
 
 @dataclass(slots=True)
 class Box:
-    """A node as drawn: `kind` is "leaf", "constant", "operation", "fold" or "gradient"; empty texts are left out."""
-
     id: str
-    kind: str
+    kind: str  # "leaf", "constant", "operation", "fold" or "gradient"
     gate: str = ""
     label: str = ""
     value: str = ""
@@ -62,10 +56,8 @@ class Box:
 
 @dataclass(slots=True)
 class Edge:
-    """From a parent to a node; `source` and `target` are positions in `Picture.nodes`."""
-
     id: str
-    source: int
+    source: int  # the parent's position in `Picture.nodes`
     target: int
     rule: str = ""  # the local gradient, as formula and number
     strength: float = 0.0
@@ -76,8 +68,6 @@ class Edge:
 
 @dataclass(slots=True)
 class Picture:
-    """Boxes, edges, and a description in words of what they show."""
-
     nodes: list[Box]
     edges: list[Edge]
     title: str
@@ -149,7 +139,6 @@ class Strength:
 
 
 def gate_text(operation: Operation) -> str:
-    """What is written on an operation's gate: `×` for `*`."""
     return shortened(GATES.get(operation.symbol, operation.symbol), 16)
 
 
@@ -158,7 +147,6 @@ def kind_of(value: Value) -> str:
 
 
 def title_and_description(roots: Sequence[Value], order: Sequence[Value], gradients: bool) -> tuple[str, str]:
-    """The graph in words, for those who do not see it."""
     operations = Counter(value.op.name for value in order if value.op is not None)
     leaves = [value for value in order if kind_of(value) == "leaf"]
     named = [leaf for leaf in leaves[:8] if leaf.label]
@@ -178,12 +166,10 @@ def title_and_description(roots: Sequence[Value], order: Sequence[Value], gradie
 
 
 def plural(count: int, one: str, many: str = "") -> str:
-    """`1 leaf`, `2,000 leaves`."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def box_of(value: Value, i: int, detail: Detail) -> Box:
-    """The box of one Value, whose position in the graph is i."""
     kind = kind_of(value)
     return Box(
         id=f"n{i}",
@@ -207,19 +193,15 @@ def _title(value: Value, gradients: bool) -> str:
 
 
 def _spelled(value: Value) -> str:
-    """How the value was computed, in its parents' labels or numbers: `q = x + y`."""
     if value.op is None:
         return value.label or numeral(value.data)
     names = [parent.label or numeral(x) for parent, x in zip(value.parents[:9], value.inputs, strict=False)]
-    if len(value.parents) > 8:
-        text = f"{value.op.name}({', '.join(names[:8])}, … {len(value.parents) - 8} more)"
-    else:
-        text = str(notation.formula(value.op, *names))
+    cut = f"{value.op.name}({', '.join(names[:8])}, … {len(value.parents) - 8} more)"
+    text = cut if len(value.parents) > 8 else str(notation.formula(value.op, *names))
     return f"{value.label} = {text}" if value.label else text
 
 
 def _local_gradients_in_words(value: Value, precision: int) -> tuple[str, ...]:
-    """The local gradients in the parents' labels, or in their numbers where they have none."""
     assert value.op is not None
     names = []
     for parent, x in zip(value.parents, value.inputs, strict=True):

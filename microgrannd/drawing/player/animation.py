@@ -1,8 +1,4 @@
-"""A recording as one SVG that plays by itself, with CSS alone, for places where no script runs.
-
-Whatever comes and goes does so by the keyframes of one endless animation as long as the recording.
-Readers who prefer reduced motion see its end.
-"""
+"""A recording as one SVG that plays by itself, by CSS keyframes alone, for places where no script runs."""
 
 from __future__ import annotations
 
@@ -40,16 +36,12 @@ def animated(recording: Recording, picture: Picture, geometry: Geometry) -> str:
     clock = _Clock(len(events) + 3)
     still = _with_numbers(svg.svg_text(picture, geometry), recording, picture, clock)
     across, down = max(geometry.width + 2 * svg.MARGIN, NARROWEST), geometry.height + 2 * svg.MARGIN + 44
-    marks = ""
-    if not clock.stopped:
-        for i, event in enumerate(events):
-            marks += _mark(event, picture, geometry, clock.during(i + 1, i + 2))
+    shown = [] if clock.stopped else enumerate(events, 1)
+    marks = "".join([_mark(event, picture, geometry, clock.during(i, i + 1)) for i, event in shown])
     captions = [(0, f"{len(events)} steps"), *((i + 1, recording.line(event)) for i, event in enumerate(events))]
+    place = f'x="20" y="{down - 20:.0f}"'
     caption = clock.one_after_another(
-        captions,
-        lambda text, when: (
-            f'<text class="caption{when}" x="20" y="{down - 20:.0f}">{escaped(shortened(text, 80))}</text>'
-        ),
+        captions, lambda text, when: f'<text class="caption{when}" {place}>{escaped(shortened(text, 80))}</text>'
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="microgrannd" width="{across:.0f}" height="{down:.0f}" '
@@ -105,25 +97,19 @@ class _Clock:
         return "".join(written(text, self.during(start, end)) for (start, text), end in zip(texts, ends, strict=True))
 
     def rules(self) -> str:
-        """The keyframes. `step-end` holds each until the next, so that nothing fades."""
         lines = []
         for start, end in sorted(self._spans):
             name, last = f"during-{start}-{end}", end >= self.length
-            frames = f"0%{{opacity:0}}{self._at(start)}{{opacity:1}}" + (
-                "" if last else f"{self._at(end)}{{opacity:0}}"
-            )
+            frames = f"0%{{opacity:0}}{100 * start / self.length:.3f}%{{opacity:1}}"
+            frames += "" if last else f"{100 * end / self.length:.3f}%{{opacity:0}}"
             lines.append(
                 f".{name}{{opacity:{int(last)};animation:{name} {self.length * SECONDS:.1f}s step-end infinite}}"
                 f"@keyframes {name}{{{frames}100%{{opacity:{int(last)}}}}}"
             )
         return "\n".join(lines)
 
-    def _at(self, moment: int) -> str:
-        return f"{100 * moment / self.length:.3f}%"
-
 
 def _mark(event: object, picture: Picture, geometry: Geometry, when: str) -> str:
-    """A frame around the node where the event happens and, backward, along the edge that it uses."""
     match event:
         case Added(node=node, position=position, parent=parent):
             edge = next(i for i, edge in enumerate(picture.edges) if edge.id == f"e{node}-{position}")

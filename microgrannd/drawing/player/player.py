@@ -1,8 +1,6 @@
 """`step` and the `Player` it gives: backpropagation as a page that plays, forward and in reverse.
 
-The page is one HTML file without a network: our SVG, plain JavaScript, and the recorded numbers as JSON.
-Its content security policy allows its own script and styles, by their hashes, and nothing else; labels
-reach the page as escaped text or inside the JSON, and the script writes them as text only.
+The page's content security policy allows its own script and styles, by their hashes, and nothing else.
 """
 
 from __future__ import annotations
@@ -37,14 +35,10 @@ SCRIPTS: Final = ("page", "numbers", "paths", "graph", "panel", "motion", "selec
 
 
 def step(
-    y: Value | Callable[..., Any],
-    upstream: Number = 1.0,
-    *,
-    data: Sequence[Any] | None = None,
-    loss: str | Callable[..., Value] | None = None,
-    optimizer: Optimizer | None = None,
-    steps: int = 5,
-) -> Player:
+    y: Value | Callable[..., Any], upstream: Number = 1.0,
+    *, data: Sequence[Any] | None = None, loss: str | Callable[..., Value] | None = None,
+    optimizer: Optimizer | None = None, steps: int = 5,
+) -> Player:  # fmt: skip
     """Run backward from `y` and play it: forward, node by node, then backward, one `+=` at a time.
 
     It is a backward pass like any other: afterwards the gradients are what `y.backward(upstream)` would
@@ -115,10 +109,8 @@ class Player:
     def _repr_html_(self) -> str:
         """The page in a sandboxed frame; where a sanitiser drops frames, the animated picture or the text.
 
-        Each fallback is hidden by an attribute that a sanitiser removes. JupyterLab's, for untrusted
-        notebooks, drops `<iframe>` and `popover`, so the image appears. nbconvert's shows the tags it does
-        not allow, frame and image, as text: there `style` goes, so that the class of its own style sheet
-        that hides takes effect, and `hidden` goes, so that the steps appear as text.
+        JupyterLab's, for untrusted notebooks, drops `<iframe>` and `popover`, so the image appears. nbconvert's shows
+        both as text and drops `style` and `hidden`, so its own class hides that text and the steps appear.
         """
         title = escaped(self.recording.title)
         image = b64encode(animated(self.recording, self._picture, self._geometry).encode()).decode()
@@ -145,23 +137,16 @@ class Player:
 
     def _data(self) -> dict[str, Any]:
         nodes = [node._asdict() for node in self.recording.nodes]
-        passes = [
-            {
-                "values": run.values,
-                "gradients": run.gradients,
-                "events": [(type(event).__name__.lower(), *event) for event in run.events],
-                "remarks": [remark._asdict() for remark in run.remarks],
-            }
-            for run in self.recording.passes
-        ]
+        passes: list[dict[str, Any]] = []
+        for run in self.recording.passes:
+            events = [(type(event).__name__.lower(), *event) for event in run.events]
+            remarks = [remark._asdict() for remark in run.remarks]
+            passes.append({"values": run.values, "gradients": run.gradients, "events": events, "remarks": remarks})
         return {"title": self.recording.title, "nodes": nodes, "passes": passes}
 
 
 def _json(data: Any) -> str:
-    """JSON that may stand in a `<script>`: no character of it means anything to HTML.
-
-    Numbers come back exactly; JSON has no NaN and no infinities, so they are the strings "nan", "inf", "-inf".
-    """
+    """JSON that may stand in a `<script>`; NaN and the infinities are the strings "nan", "inf" and "-inf"."""
     numbers = (repr(x) if isinstance(x, float) and not math.isfinite(x) else x for x in leaves(data))
     text = json.dumps(rebuilt(data, numbers), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return re.sub("[<>&\u2028\u2029]", lambda match: f"\\u{ord(match[0]):04x}", text)

@@ -1,10 +1,6 @@
-"""What the player points out, because there is something to learn from it.
+"""What the player points out, because there is something to learn from it."""
 
-A gradient that was there before the backward pass; a sigmoid so far out that hardly any gradient passes;
-a ReLU that is off; the place where the first NaN or infinity came from.
-"""
-
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from math import isfinite
 from typing import Final, NamedTuple
 
@@ -16,17 +12,14 @@ SATURATED: Final = {operations.sigmoid: 0.01, operations.tanh: 0.04}  # below th
 
 
 class Remark(NamedTuple):
-    """Something to notice at an event, given by its number (-1: before all)."""
-
-    event: int
+    event: int  # the number of the event at which to notice it; -1: before all
     kind: str
     node: int
     text: str
 
 
-def on_start(order: Sequence[Value], values: Sequence[float | None]) -> list[Remark]:
+def on_start(order: Sequence[Value], values: Sequence[float | None]) -> Iterator[Remark]:
     """Leaves that were set anew after nodes were computed from them, and leaves that are not finite."""
-    remarks = []
     for i, (node, seen) in enumerate(zip(order, values, strict=True)):
         if node.op is not None or seen is None:
             continue
@@ -35,10 +28,9 @@ def on_start(order: Sequence[Value], values: Sequence[float | None]) -> list[Rem
                 f"{_called(node)} has been set to {numeral(node.data)} after nodes were computed from it. "
                 f"The pass goes by the number that they have seen, {numeral(seen)}."
             )
-            remarks.append(Remark(-1, "changed", i, text))
+            yield Remark(-1, "changed", i, text)
         elif not isfinite(seen):
-            remarks.append(Remark(-1, "origin", i, f"{_called(node)} is {numeral(seen)} from the start."))
-    return remarks
+            yield Remark(-1, "origin", i, f"{_called(node)} is {numeral(seen)} from the start.")
 
 
 def on_forward(node: Value, i: int, event: int) -> Iterator[Remark]:
@@ -61,48 +53,33 @@ def on_forward(node: Value, i: int, event: int) -> Iterator[Remark]:
         yield Remark(event, "dead", i, text)
     if not isfinite(node.data) and all(map(isfinite, node.inputs)):
         inputs = ", ".join(map(numeral, node.inputs[:6])) + (", …" if len(node.inputs) > 6 else "")
-        text = f"Here {_a(node.data)} arises: {name}({inputs}) = {numeral(node.data)}."
-        text += " What is computed from it may follow."
+        what = "a NaN" if node.data != node.data else "an infinity"
+        text = f"Here {what} arises: {name}({inputs}) = {numeral(node.data)}. What is computed from it may follow."
         yield Remark(event, "origin", i, text)
 
 
 def on_backward(
-    order: Sequence[Value],
-    position: Mapping[Value, int],
-    held: Sequence[float | None],
-    steps: Sequence[Step],
-    first: int,
-) -> list[Remark]:
-    """Leaves that held a gradient already, and the first contribution that is not finite.
-
-    `held` are the leaves' gradients from before, `first` is the number of the event that begins the pass.
-    """
-    remarks = []
+    order: Sequence[Value], held: Sequence[float | None], steps: Sequence[Step], first: int
+) -> Iterator[Remark]:
+    """Leaves that `held` a gradient before, and the first contribution that is not finite; `first` is an event."""
     for i, gradient in enumerate(held):
         if gradient and not order[i].is_constant:
             text = (
                 f"{_called(order[i])} already holds a gradient, {numeral(gradient)}, from an earlier backward(). "
                 "This pass adds to it. If that is not meant, zero_grad() was forgotten."
             )
-            remarks.append(Remark(first, "stale", i, text))
+            yield Remark(first, "stale", i, text)
     for k, step in enumerate(steps):
         # Nobody asks for a constant's gradient, and that of an exponent is often NaN.
         if not (isfinite(step.contribution) and isfinite(step.after)) and not step.parent.is_constant:
-            cause = (
-                f"upstream {numeral(step.upstream)} × local gradient {numeral(step.local_gradient)}"
-                if not isfinite(step.contribution)
-                else f"{numeral(step.before)} + {numeral(step.contribution)}"
-            )
-            amount = step.after if isfinite(step.contribution) else step.contribution
-            text = f"The first gradient that is not finite: {cause} = {numeral(amount)}."
-            remarks.append(Remark(first + 1 + k, "origin", position[step.parent], text))
-            break
-    return remarks
+            cause = f"{numeral(step.before)} + {numeral(step.contribution)} = {numeral(step.after)}"
+            if not isfinite(step.contribution):
+                factors = f"upstream {numeral(step.upstream)} × local gradient {numeral(step.local_gradient)}"
+                cause = f"{factors} = {numeral(step.contribution)}"
+            parent = next(i for i, node in enumerate(order) if node is step.parent)
+            yield Remark(first + 1 + k, "origin", parent, f"The first gradient that is not finite: {cause}.")
+            return
 
 
 def _called(node: Value) -> str:
     return shortened(node.label, 80) if node.label else "An input"
-
-
-def _a(x: float) -> str:
-    return "a NaN" if x != x else "an infinity"

@@ -14,11 +14,7 @@ FIGURE_SPACE: Final = "\u2007"  # as wide as a digit, and kept at the end of a t
 
 
 def stage(recording: Recording, order: Sequence[Value]) -> tuple[Picture, Geometry]:
-    """The picture of the graph, and where everything is in it.
-
-    Nodes without a label have the name that the player uses for them. The numbers are those of the end,
-    with spaces after them, so that they take as much room as the longest.
-    """
+    """The picture of the graph, and where everything is in it; nodes without a label have the player's name."""
     drawn = picture([order[-1]], Detail(gradients=False))
     shown = [run.shown() for run in recording.passes]
     for i, (box, node) in enumerate(zip(drawn.nodes, recording.nodes, strict=True)):
@@ -32,5 +28,4 @@ def stage(recording: Recording, order: Sequence[Value]) -> tuple[Picture, Geomet
 
 
 def _with_room(texts: list[str]) -> str:
-    """The last of the texts, as long as the longest."""
     return texts[-1].ljust(max(map(len, texts)), FIGURE_SPACE) if texts else "0"

@@ -16,12 +16,9 @@ MOST_EVENTS: Final = 30_000  # in all steps together: some three megabytes
 
 
 def record_training(
-    model: Value | Callable[..., Any],
-    data: Sequence[Any],
-    loss: str | Callable[..., Value] | None,
-    optimizer: Optimizer | None,
-    steps: int,
-) -> tuple[Recording, list[Value]]:
+    model: Value | Callable[..., Any], data: Sequence[Any], loss: str | Callable[..., Value] | None,
+    optimizer: Optimizer | None, steps: int,
+) -> tuple[Recording, list[Value]]:  # fmt: skip
     """The recording and the nodes of its graph; the model is trained by `steps` steps on all of the data.
 
     Raises ValueError, before anything is changed, for more than can be played.
@@ -35,25 +32,28 @@ def record_training(
     if isinstance(model, Value):
         raise TypeError("With data= a model is trained: give the model, or the loss of a sample, not a Value.")
     if not isinstance(optimizer, Optimizer):
-        raise TypeError(
-            "With data= a model is trained: give an optimizer=, such as SGD(model.parameters(), lr=0.1); "
-            f"got {optimizer!r}."
-        )
+        wanted = "give an optimizer=, such as SGD(model.parameters(), lr=0.1)"
+        raise TypeError(f"With data= a model is trained: {wanted}; got {optimizer!r}.")
     if steps < 1:
         raise ValueError(f"The training has at least 1 step, got {steps}.")
-    samples, loss_of = _samples(data), _loss_of_sample(model, loss)
+    columns, _ = columns_of(data)
+    samples = list(zip(*[column.tolist() if is_array(column) else column for column in columns], strict=True))
+    loss_of = _loss_of_sample(model, loss)
     first = order = playable_order(_mean([loss_of(*sample) for sample in samples]))
     _check_length(order, steps)
     recording = Recording(f"Training: {title(order)}", described(order), [_step(order, optimizer)])
     for _ in range(steps - 1):
         order = playable_order(_mean([loss_of(*sample) for sample in samples]))
-        _check_same_graph(order, first)
+        if _structure(order) != _structure(first):
+            raise ValueError(
+                "The graph of this step is not that of the first, so they cannot be played on one picture: the network "
+                "computes something else when its weights change. Step through a single loss instead."
+            )
         recording.passes.append(_step(order, optimizer))
     return recording, first
 
 
 def _step(order: Sequence[Value], optimizer: Optimizer) -> Pass:
-    """A step of the training, recorded: the pass, then the update, parameter by parameter, in the graph's order."""
     optimizer.zero_grad()
     recorded = recorded_pass(order)
     trained = set(optimizer.parameters)
@@ -73,12 +73,6 @@ def _loss_of_sample(model: Callable[..., Any], loss: str | Callable[..., Value] 
     return lambda *sample: function(model(*sample[:-1]), sample[-1])
 
 
-def _samples(data: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """The rows of the columns, as plain numbers and lists."""
-    columns, _ = columns_of(data)
-    return list(zip(*[column.tolist() if is_array(column) else column for column in columns], strict=True))
-
-
 def _mean(values: Sequence[Value]) -> Value:
     mean = values[0] if len(values) == 1 else operations.mean(values)
     if isinstance(mean, Value) and not mean.label and mean.op is not None:
@@ -92,14 +86,6 @@ def _check_length(order: Sequence[Value], steps: int) -> None:
         raise ValueError(
             f"{steps} steps of this training are about {events * steps:,} events, and the player shows up to "
             f"{MOST_EVENTS:,}. Record fewer steps, or train on fewer samples."
-        )
-
-
-def _check_same_graph(order: Sequence[Value], first: Sequence[Value]) -> None:
-    if _structure(order) != _structure(first):
-        raise ValueError(
-            "The graph of this step is not that of the first, so they cannot be played on one picture: "
-            "the network computes something else when its weights change. Step through a single loss instead."
         )
 
 

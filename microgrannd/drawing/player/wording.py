@@ -1,7 +1,4 @@
-"""The nodes of a graph in words: what each is called, how it is computed, and what its local gradients are.
-
-All of it comes from the operations' own rows, run on names or on written numbers.
-"""
+"""The nodes of a graph in words, from the operations' own rows, run on names or on written numbers."""
 
 import re
 from collections import Counter
@@ -76,8 +73,7 @@ def title(order: Sequence[Value]) -> str:
     for i, node in enumerate(order):
         operands = [texts[parent] for parent in node.parents]
         expression = _formula(node, operands) if node.op is not None else _name(node, i, [])
-        inner = i < len(order) - 1
-        if inner and (node.label or len(str(expression)) > LONGEST_TITLE):
+        if i < len(order) - 1 and (node.label or len(str(expression)) > LONGEST_TITLE):
             expression = Formula(shortened(node.label, LONGEST_LABEL) or f"v{i}")
         texts[node] = expression
     output = order[-1]
@@ -154,5 +150,4 @@ def _local_gradients(node: Value, operands: Sequence[Formula], out: Formula) -> 
 
 
 def _written(formula: Formula) -> str:
-    """The formula as text, its minus signs as wide as its plus signs."""
     return _MINUS.sub("−", printable(str(formula)))

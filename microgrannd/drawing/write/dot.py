@@ -34,10 +34,7 @@ def dot_text(picture: Picture, rankdir: str) -> str:
 
 
 def render(text: str, kind: str) -> bytes:
-    """The `.dot` text laid out by Graphviz: svg, png, pdf.
-
-    Raises LayoutError where Graphviz is not installed or cannot lay the graph out.
-    """
+    """The `.dot` text laid out by Graphviz: svg, png, pdf. Raises LayoutError where it is missing or fails."""
     try:
         import graphviz
     except ModuleNotFoundError:

@@ -1,18 +1,4 @@
-"""A picture and a layout, written as SVG.
-
-What a program that animates it may rely on:
-
-- `<g id="n12" class="node operation">` is a node: `leaf`, `constant`, `operation`, `fold` or `gradient`,
-  with `output` and `highlight` where they apply. In it are `.box`, `.gate`, and, where they are shown,
-  `text.label`, `text.value`, `text.gradient` (`∇ −4`) and `rect.strength` under it, which is the longer,
-  the larger the gradient.
-- `<path id="e12-0" class="edge">` is the edge from parent 0 of node 12, drawn from parent to node.
-- Everything hangs under `<svg class="microgrannd">`, to which all style rules are confined.
-
-Each colour has one meaning and never carries it alone: leaves are pills, constants dotted, outputs have
-a double border, gradients the sign ∇, edges through which nothing flows back are dotted. The picture
-brings its own background, light or dark as the reader's system is.
-"""
+"""A picture and a layout, written as SVG; the README lists the ids and classes that a program may rely on."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -32,15 +18,14 @@ LINE: Final = 480.0  # of a caption, unless the picture is broader
 
 
 def size(node: Box) -> Size:
-    """The width and height of a node as drawn."""
-    rows = max(_rows(node), 0 if node.gate else 1)
+    rows = bool(node.label or node.value) + bool(node.gradient) + len(node.notes)
+    rows = max(rows, 0 if node.gate else 1)
     across = _gate_width(node) + (2 * _inset(node) + _text_width(node) if rows else 0.0)
     down = 24.0 if node.kind == "constant" else 13.0 + ROW * max(rows, 1)
     return round(max(across, 28.0), 1), down
 
 
 def geometry_of(picture: Picture, rankdir: str = "LR") -> Geometry:
-    """Where our own layout puts everything."""
     return layered(
         [size(node) for node in picture.nodes],
         [(edge.source, edge.target) for edge in picture.edges],
@@ -81,7 +66,6 @@ def svg_text(picture: Picture, geometry: Geometry) -> str:
 
 @cache
 def stylesheet() -> str:
-    """The style rules, which a page that embeds the picture may follow with its own."""
     return files("microgrannd.drawing.write").joinpath("style.css").read_text("utf-8")
 
 
@@ -98,12 +82,10 @@ def curve(path: Sequence[Point], horizontal: bool = True) -> str:
             continue
         if i % 2 or (y == to_y if horizontal else x == to_x):
             parts.append(f"L{to_x:.7g} {to_y:.7g}")
-        elif horizontal:
-            middle = _plain((x + to_x) / 2)
-            parts.append(f"C{middle} {y:.7g} {middle} {to_y:.7g} {to_x:.7g} {to_y:.7g}")
         else:
-            middle = _plain((y + to_y) / 2)
-            parts.append(f"C{x:.7g} {middle} {to_x:.7g} {middle} {to_x:.7g} {to_y:.7g}")
+            bend, back = ((x + to_x) / 2, (x + to_x) / 2) if horizontal else (x, to_x)
+            rise, fall = (y, to_y) if horizontal else ((y + to_y) / 2, (y + to_y) / 2)
+            parts.append(f"C{bend:.7g} {rise:.7g} {back:.7g} {fall:.7g} {to_x:.7g} {to_y:.7g}")
         x, y = to_x, to_y
     return "".join(parts)
 
@@ -160,7 +142,6 @@ def _outline(node: Box, across: float, down: float) -> str:
 
 
 def _texts(node: Box, across: float) -> str:
-    """The rows of text, and beneath them how strong the gradient is."""
     gate, inset = _gate_width(node), _inset(node)
     x, y = gate + inset, 16.0 if node.kind == "constant" else 18.5
     parts = []
@@ -186,7 +167,6 @@ def _text(kind: str, x: float, y: float, markup: str) -> str:
 
 
 def _gate(node: Box, across: float, down: float) -> str:
-    """The dark end of an operation's box, round on the left, or all round if there is nothing beside it."""
     if not node.gate:
         return ""
     right, bottom = _plain(_gate_width(node)), _plain(down)
@@ -197,9 +177,8 @@ def _gate(node: Box, across: float, down: float) -> str:
     else:
         left = f"H7A7 7 0 0 0 0 7V{_plain(down - 7)}A7 7 0 0 0 7 {bottom}H{right}z"
         shape = f'<path class="gate" d="M{right} 0{left}"/>'
-    short = len(node.gate) <= 2
-    x, baseline = _plain(_gate_width(node) / 2), _plain(down / 2 + (5.5 if short else 4))
-    classes = "symbol short" if short else "symbol"
+    classes, lower = ("symbol short", 5.5) if len(node.gate) <= 2 else ("symbol", 4)
+    x, baseline = _plain(_gate_width(node) / 2), _plain(down / 2 + lower)
     return f'{shape}<text class="{classes}" x="{x}" y="{baseline}">{escaped(node.gate)}</text>'
 
 
@@ -216,10 +195,6 @@ def _gate_width(node: Box) -> float:
 
 def _inset(node: Box) -> float:
     return 13.0 if node.kind == "leaf" else 10.0
-
-
-def _rows(node: Box) -> int:
-    return bool(node.label or node.value) + bool(node.gradient) + len(node.notes)
 
 
 def _text_width(node: Box) -> float:
@@ -242,5 +217,4 @@ def _wrapped(text: str, room: float) -> list[str]:
 
 
 def _plain(x: float) -> str:
-    """A coordinate, without a trailing zero."""
     return f"{x:.7g}"

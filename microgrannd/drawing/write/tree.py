@@ -1,4 +1,4 @@
-"""A picture as text: a tree that hangs from the outputs, for terminals and where no image is shown."""
+"""A picture as text: a tree that hangs from the outputs; what is shared is spelled out once."""
 
 from typing import Final
 
@@ -9,7 +9,6 @@ DEEP: Final = 24
 
 
 def tree(picture: Picture) -> str:
-    """Each output and under it what it was computed from; what is shared is spelled out once."""
     parents: list[list[int]] = [[] for _ in picture.nodes]
     used = [False] * len(picture.nodes)
     for edge in picture.edges:

@@ -1,8 +1,4 @@
-"""Writing loops in LLVM's assembly, over numbers in memory, eight at a time.
-
-A loop keeps its index and what it carries from one iteration to the next in registers. Where fewer than eight
-numbers are left, a mask says which lanes count.
-"""
+"""Writing loops in LLVM's assembly, over numbers in memory, eight at a time, a mask saying which lanes count."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,8 +8,6 @@ from microgrannd.compiler.llvm.emitter import LANES, Emitter
 
 @dataclass(frozen=True)
 class Loop:
-    """A loop that is being written: its index, and what it carries from one iteration to the next."""
-
     name: str
     index: str
     carried: tuple[str, ...]
@@ -25,8 +19,6 @@ class Loop:
 
 
 class LoopEmitter(Emitter):
-    """An emitter of vectors that knows in which basic block it writes."""
-
     def __init__(self) -> None:
         super().__init__(LANES)
         self.block = "entry"
@@ -47,7 +39,6 @@ class LoopEmitter(Emitter):
         return loop
 
     def end(self, loop: Loop, carried: Sequence[str] = ()) -> tuple[str, ...]:
-        """End the loop with what it carries on; after it the carried values have their last names."""
         after = self.line(f"add i64 {loop.index}, {loop.step}")
         self.do(f"br label %{loop.name}")
         phis = [f"  {loop.index} = phi i64 [ 0, %{loop.before} ], [ {after}, %{self.block} ]"]
@@ -68,39 +59,33 @@ class LoopEmitter(Emitter):
         return self.element(pointer, index if stride in (1, "1") else self.line(f"mul i64 {index}, {stride}"))
 
     def mask(self, left: str) -> str:
-        """The lanes before `left`."""
         return self.line(f"icmp slt {self.integer} {self.multiples(1)}, {self.spread(left, 'i64')}")
 
     def load_where(self, mask: str, pointer: str, kind: str = "double") -> str:
-        """The numbers at a pointer, zero in the other lanes."""
-        vector, name = f"<{LANES} x {kind}>", f"@llvm.masked.load.v{LANES}{'f64' if kind == 'double' else kind}.p0"
-        self.declared.add(f"declare {vector} {name}(ptr, i32, {self.flag}, {vector})")
-        return self.line(f"call {vector} {name}(ptr {pointer}, i32 8, {self.flag} {mask}, {vector} zeroinitializer)")
+        vector, name = f"<{LANES} x {kind}>", f"load.v{LANES}{'f64' if kind == 'double' else kind}.p0"
+        return self.line(self._masked(name, vector, mask, ("ptr", pointer), zeros=vector))
 
     def store_where(self, mask: str, x: str, pointer: str) -> None:
-        name = f"@llvm.masked.store.v{LANES}f64.p0"
-        self.declared.add(f"declare void {name}({self.number}, ptr, i32, {self.flag})")
-        self.do(f"call void {name}({self.number} {x}, ptr {pointer}, i32 8, {self.flag} {mask})")
+        self.do(self._masked(f"store.v{LANES}f64.p0", "void", mask, (self.number, x), ("ptr", pointer)))
 
     def gather_where(self, mask: str, pointer: str, offsets: str) -> str:
-        """The numbers at these offsets from a pointer, zero in the other lanes."""
-        pointers = f"<{LANES} x ptr>"
-        name = f"@llvm.masked.gather.v{LANES}f64.v{LANES}p0"
-        self.declared.add(f"declare {self.number} {name}({pointers}, i32, {self.flag}, {self.number})")
-        each = self.line(f"getelementptr double, ptr {pointer}, {self.integer} {offsets}")
-        rest = f"i32 8, {self.flag} {mask}, {self.number} zeroinitializer"
-        return self.line(f"call {self.number} {name}({pointers} {each}, {rest})")
+        pointers = self._pointers(pointer, offsets)
+        return self.line(self._masked(f"gather.v{LANES}f64.v{LANES}p0", self.number, mask, pointers, zeros=self.number))
 
     def scatter_where(self, mask: str, x: str, pointer: str, offsets: str) -> None:
-        """Store the numbers of some lanes at these offsets from a pointer."""
-        pointers = f"<{LANES} x ptr>"
-        name = f"@llvm.masked.scatter.v{LANES}f64.v{LANES}p0"
-        self.declared.add(f"declare void {name}({self.number}, {pointers}, i32, {self.flag})")
-        each = self.line(f"getelementptr double, ptr {pointer}, {self.integer} {offsets}")
-        self.do(f"call void {name}({self.number} {x}, {pointers} {each}, i32 8, {self.flag} {mask})")
+        pointers = self._pointers(pointer, offsets)
+        self.do(self._masked(f"scatter.v{LANES}f64.v{LANES}p0", "void", mask, (self.number, x), pointers))
+
+    def _pointers(self, pointer: str, offsets: str) -> tuple[str, str]:
+        return f"<{LANES} x ptr>", self.line(f"getelementptr double, ptr {pointer}, {self.integer} {offsets}")
+
+    def _masked(self, name: str, result: str, mask: str, *operands: tuple[str, str], zeros: str = "") -> str:
+        """A call of a masked function, for numbers aligned to eight bytes; what is read is zero in the other lanes."""
+        given = [*operands, ("i32", "8"), (self.flag, mask), *([(zeros, "zeroinitializer")] if zeros else [])]
+        self.declared.add(f"declare {result} @llvm.masked.{name}({', '.join(kind for kind, _ in given)})")
+        return f"call {result} @llvm.masked.{name}({', '.join(f'{kind} {x}' for kind, x in given)})"
 
     def spread_from(self, pointer: str) -> str:
-        """The one number at a pointer in all lanes."""
         return self.spread(self.line(f"load double, ptr {pointer}, align 8"))
 
     def function(self, head: str) -> str:

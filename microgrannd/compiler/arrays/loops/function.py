@@ -1,8 +1,4 @@
-"""Loops: array code in native code of its own.
-
-The code is run once on symbolic arrays; what they recorded becomes loops, which LLVM compiles. There is one
-module with the product of matrices for all programs. It needs NumPy and llvmlite.
-"""
+"""Loops: array code is run once on symbolic arrays, and what they recorded becomes loops that LLVM compiles."""
 
 import ctypes
 import functools
@@ -28,7 +24,6 @@ from microgrannd.ground.nests import items, mapped
 
 
 def loops_library(cache: Path | None = None) -> Library:
-    """Loops in the place of an array library; machine code is kept in the directory `cache` if there is one."""
     namespace: Any = Namespace()
     erf, erfc = (functools.partial(applied, operation) for operation in (ops.erf, ops.erfc))
     return Library(
@@ -121,7 +116,6 @@ class LoopFunction:
 
 
 def _has_samples(x: Any) -> bool:
-    """Whether it says how many samples there are."""
     return isinstance(x, int) or (isinstance(x, np.ndarray) and x.ndim > 1)
 
 

@@ -1,8 +1,4 @@
-"""Loops that fill an array in memory: over its axes, eight numbers at a time along the last.
-
-There are as few loops as the layout in memory of what is read and written allows. Operations between arrays in
-memory are computed in the same iteration, sums and maxima along the way.
-"""
+"""Loops that fill an array in memory: over its axes, as few as the layout allows, eight numbers at a time."""
 
 import math
 from collections.abc import Sequence
@@ -18,8 +14,6 @@ from microgrannd.compiler.llvm.operations import NATIVE, Functions
 
 
 class Memory:
-    """Where arrays are: pointers to them, and tables of positions that come with the program."""
-
     def __init__(self, e: LoopEmitter) -> None:
         self.e = e
         self.pointers: dict[Array, str] = {}
@@ -51,15 +45,11 @@ class Access:
     table_strides: list[int] | None = None
 
     def step(self, axis: int) -> tuple[int, int]:
-        """How far it is to the next along an axis, and in the table."""
         return self.strides[axis], self.table_strides[axis] if self.table_strides else 0
 
 
 class LoopNest:
-    """A nest of loops that fills a target with what is computed over the axes of `over`.
-
-    `shape` is the target's; with a reduction, it is what that leaves of `over`.
-    """
+    """Fills a target of `shape` with what is computed over the axes of `over`, less the one of a reduction."""
 
     def __init__(
         self, memory: Memory, functions: Functions, target: View, shape: Sizes, what: Array, over: Sizes,
@@ -79,7 +69,6 @@ class LoopNest:
         self.operation = ops.sum if reduction is None else reduction.operation
 
     def write(self) -> None:
-        """Write the loops, the last axis but for the reduced one the innermost."""
         last = len(self.sizes) - 1
         loops = [self._enter(axis) for axis in range(last) if axis != self.reduced]
         if self.reduced == last:
@@ -100,7 +89,6 @@ class LoopNest:
         return loop
 
     def _reduce_along(self) -> None:
-        """Reduce the last axis, lane by lane and then over the lanes."""
         e, axis = self.e, len(self.sizes) - 1
         size = self.memory.size(self.sizes[axis])
         loop = e.begin(size, LANES, carried=[(e.number, e.constant(_START[self.operation]))])
@@ -111,7 +99,6 @@ class LoopNest:
         e.do(f"store double {_over_lanes(e, self.operation, total)}, ptr {self.goal.pointer}, align 8")
 
     def _reduce_across(self, mask: str) -> str:
-        """Reduce another axis, for eight neighbours along the last."""
         e, axis = self.e, self.reduced
         assert axis is not None
         loop = e.begin(self.memory.size(self.sizes[axis]), carried=[(e.number, e.constant(_START[self.operation]))])
@@ -139,7 +126,6 @@ class LoopNest:
         return Access(self.memory.at(view), strides, self.memory.table(view.offsets), table_strides)
 
     def _value(self, axis: int, mask: str) -> str:
-        """Eight numbers, computed from those that are read."""
         values = {x: self._loaded(r, axis, mask) for x, r in zip(self.leaves, self.readings, strict=True)}
         return self._computed(self.what, values)
 
@@ -157,7 +143,6 @@ class LoopNest:
         return values[x]
 
     def _loaded(self, access: Access, axis: int, mask: str) -> str:
-        """Eight numbers along an axis."""
         e, (stride, in_table) = self.e, access.step(axis)
         if in_table:
             if in_table != 1:
@@ -173,7 +158,6 @@ class LoopNest:
         return e.load_where(mask, pointer) if stride == 1 else e.gather_where(mask, pointer, e.multiples(stride))
 
     def _store(self, axis: int, mask: str, x: str) -> None:
-        """Store eight numbers along an axis."""
         e, goal = self.e, self.goal
         if goal.table:
             e.scatter_where(mask, x, goal.pointer, e.load_where(mask, goal.table, "i64"))
@@ -191,7 +175,6 @@ def _combined(e: LoopEmitter, operation: ops.Operation, x: str, y: str) -> str:
 
 
 def _over_lanes(e: LoopEmitter, operation: ops.Operation, x: str) -> str:
-    """The lanes of a vector in one number."""
     if operation is ops.sum:
         return e.summed(x)
     size = LANES
@@ -204,7 +187,6 @@ def _over_lanes(e: LoopEmitter, operation: ops.Operation, x: str) -> str:
 
 
 def _leaves(what: Array) -> list[Array]:
-    """The arrays in memory and the views that are read."""
     leaves, waiting = [], [what]
     while waiting:
         x = waiting.pop()
@@ -222,7 +204,6 @@ def aligned(strides: Sequence[int], shape: Sequence[int], length: int) -> list[i
 
 
 def _goal_strides(strides: Sequence[int], shape: Sizes, over: Sizes, reduce: Reduce | None) -> list[int]:
-    """The target's strides along the axes of what fills it."""
     if reduce is None or len(shape) == len(over):
         return aligned(strides, shape, len(over))
     own = aligned(strides, shape, len(shape))

@@ -17,8 +17,6 @@ class MissingLoopsError(NotImplementedError, AttributeError):
 
 
 class Namespace:
-    """Functions of symbolic arrays, in place of a library's."""
-
     nan = math.nan
     inf = math.inf
 
@@ -44,7 +42,6 @@ class Namespace:
 
     @staticmethod
     def copy(x: Any) -> Any:
-        """A copy of numbers that are known."""
         return np.array(x)
 
     @staticmethod

@@ -1,8 +1,4 @@
-"""Which arrays of a recording are materialised, that is put in memory, and where.
-
-What nothing needs is left out; what is needed twice is computed once. The results lie one after the other in one
-array, and what comes in between in a workspace, parts of which are used again.
-"""
+"""Which arrays of a recording are put in memory, and where: results in one array, all else in a reused workspace."""
 
 import math
 from collections import Counter
@@ -24,15 +20,11 @@ class Extent(NamedTuple):
 
 
 class Result(NamedTuple):
-    """A result: where it begins in the array of all results, and its shape."""
-
     start: Extent
     shape: Sizes
 
 
 class LoopPlan(NamedTuple):
-    """What is computed, in order; the results, each with its number; where each array in the workspace begins."""
-
     needed: list[Array]
     numbers: dict[Array, int]
     results: list[Result]
@@ -42,7 +34,6 @@ class LoopPlan(NamedTuple):
 
 
 def loop_plan(recording: ArrayRecording, results: Sequence[Array]) -> LoopPlan:
-    """The plan for these results and for what is written over arguments."""
     numbers = _numbered(results)
     written = [x for _, x in recording.writes]
     needed = _needed(recording.arrays, [*numbers, *written, *[place.source for place, _ in recording.writes]])
@@ -61,7 +52,6 @@ def _numbered(results: Sequence[Array]) -> dict[Array, int]:
 
 
 def _needed(arrays: Sequence[Array], results: Iterable[Array]) -> list[Array]:
-    """What the results are made of, in order; what is needed twice is materialised."""
     counts = Counter(results)
     for x in reversed(arrays):
         if x in counts:
@@ -72,7 +62,6 @@ def _needed(arrays: Sequence[Array], results: Iterable[Array]) -> list[Array]:
 
 
 def _in_a_row(arrays: Iterable[Array]) -> tuple[list[Result], Extent]:
-    """The arrays one after the other, those without an axis of samples first."""
     ends = [0, 0]
     starts = []
     for x in arrays:
@@ -95,10 +84,7 @@ def _offset(fixed: int, varies: bool, start: int) -> Extent:
 def _placed(
     needed: Sequence[Array], results: Container[Array], written: Iterable[Array]
 ) -> tuple[dict[Array, Extent], Extent]:
-    """Where in the workspace each array begins, and how long that is.
-
-    A part is used again once nothing that comes later reads what is there; what is `written` is read last of all.
-    """
+    """Where in the workspace each array begins, and how long that is; `written` is read last of all."""
     computed = [x for x in needed if x.materialised and not isinstance(x.definition, Argument | Table)]
     last: dict[Array, int] = {}
     for i, x in enumerate(computed):

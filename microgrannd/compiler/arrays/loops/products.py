@@ -1,9 +1,7 @@
-"""LLVM's assembly for the product of two matrices and for the transpose of one.
+"""LLVM's assembly for the product of two matrices and for the transpose of one, of any sizes.
 
-`product` adds up in registers a block of the result at a time: a few rows of one factor, number by number,
-times eight or more neighbours in the rows of the other (Goto and van de Geijn, "Anatomy of high-performance
-matrix multiplication", 2008). `transpose` copies a matrix with its rows as columns, eight by eight. Both take any
-sizes, so that one module serves all programs.
+`product` adds up a block of the result at a time in registers (Goto and van de Geijn, "Anatomy of high-performance
+matrix multiplication", 2008); `transpose` copies eight by eight.
 """
 
 from typing import Final

@@ -1,8 +1,4 @@
-"""LLVM's assembly for recorded array code: for each array in memory the loops that compute it.
-
-Matrix products and transposes call shared kernels. How long compiling takes depends on how many lines the
-code has, not on sizes.
-"""
+"""LLVM's assembly for recorded array code; how long compiling takes depends on its lines, not on sizes."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -33,10 +29,9 @@ _ARGUMENTS: Final = (
 
 
 class LoopSource(NamedTuple):
-    """The assembly of `run(given, tables, results, work, product, transpose, n)`.
+    """The assembly of `run(given, tables, results, work, product, transpose, n)`, n being the number of samples.
 
-    `given` and `tables` are arrays of pointers to the arguments and to the known numbers in `known`, `results`
-    and `work` arrays of these lengths; n is how many samples there are.
+    `tables` are the numbers in `known`; `results` and `work` are rows of these lengths.
     """
 
     text: str
@@ -47,7 +42,6 @@ class LoopSource(NamedTuple):
 
 
 def loop_source(recording: ArrayRecording, results: Sequence[Array]) -> LoopSource:
-    """The assembly that computes the results and then overwrites arguments, as it was recorded."""
     writer = _LoopWriter()
     plan = loop_plan(recording, results)
     for x in [x for x in plan.needed if x.materialised]:
@@ -74,14 +68,12 @@ class _LoopWriter:
         return "\n\n".join([*declared, *self.functions.written.values(), main]) + "\n"
 
     def place(self, x: Array, row: str, start: Extent) -> None:
-        """Note where in a row of numbers an array begins."""
         offset: int | str = start.fixed
         if start.per_sample:
             offset = self.e.line(f"add i64 {start.fixed}, {self.e.line(f'mul i64 %n, {start.per_sample}')}")
         self.memory.pointers[x] = self.e.element(row, offset)
 
     def make(self, x: Array) -> None:
-        """Write what computes an array where it is to be."""
         definition, target = x.definition, View(x, 0, row_major(x.sizes))
         if isinstance(definition, Argument):
             self.memory.pointers[x] = self.memory.pointer("%given", definition.index)
@@ -147,7 +139,6 @@ class _LoopWriter:
     def _over(
         self, sizes: Sequence[int], views: Sequence[View], strides: Sequence[Sequence[int]]
     ) -> tuple[list[Loop], list[str]]:
-        """Loops over some axes, and where the views are in them."""
         pointers = [self.memory.at(view) for view in views]
         loops = []
         for axis, size in enumerate(sizes):

@@ -20,7 +20,6 @@ def row_major(shape: Sizes) -> tuple[int, ...]:
 
 
 def common_shape(shapes: Sequence[Sizes]) -> Sizes:
-    """The shape to which arrays of these shapes are broadcast."""
     length = max(map(len, shapes))
     full = [(1,) * (length - len(shape)) + shape for shape in shapes]
     common = []
@@ -33,7 +32,6 @@ def common_shape(shapes: Sequence[Sizes]) -> Sizes:
 
 
 def slice_bounds(key: slice, size: int) -> tuple[int, int, int]:
-    """The first position, how many there are, and the step."""
     positions = range(size)[key]
     return positions.start, len(positions), positions.step
 

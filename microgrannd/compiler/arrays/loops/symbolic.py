@@ -1,7 +1,5 @@
-"""Symbolic arrays: array code is run once on arrays that only record what is asked of them.
+"""Symbolic arrays: array code is run once on arrays that record their definitions, in an order to compute them in.
 
-What they record is arrays by their definition, in an order in which they can be computed. An array is a view of
-another, an operation element by element, a sum or a maximum along an axis, a product of matrices, or parts joined.
 Sizes are known but for that of the samples' axis, which is known only when the code runs.
 """
 
@@ -24,8 +22,6 @@ LONGEST_CHAIN: Final = 24  # operations computed in one go; a longer chain is ma
 
 @dataclass(frozen=True)
 class Argument:
-    """An argument of the program, row by row in memory."""
-
     index: int
 
 
@@ -46,10 +42,7 @@ class Count:
 
 @dataclass(frozen=True)
 class View:
-    """Numbers of an array in memory: start + Σ index · stride or, with `offsets`, more by that table's entry.
-
-    The table is a row of whole numbers and has strides of its own.
-    """
+    """Numbers in memory: start + Σ index · stride or, with `offsets`, more by an entry of that table."""
 
     source: Array
     start: int
@@ -60,16 +53,12 @@ class View:
 
 @dataclass(frozen=True)
 class Elementwise:
-    """An operation, element by element; the operands are broadcast to a common shape."""
-
     operation: Operation
     operands: tuple[Array, ...]
 
 
 @dataclass(frozen=True)
 class Reduce:
-    """The sum or the maximum along one axis."""
-
     operation: Operation
     operand: Array
     axis: int
@@ -86,8 +75,6 @@ class Product:
 
 @dataclass(frozen=True)
 class Join:
-    """Arrays one after the other along an axis."""
-
     parts: tuple[Array, ...]
     axis: int
 
@@ -96,8 +83,6 @@ Definition: TypeAlias = Argument | Table | Fill | Count | View | Elementwise | R
 
 
 class ArrayRecording:
-    """The arrays that were asked for, in order, and what overwrites arguments once all results are there."""
-
     def __init__(self) -> None:
         self.arrays: list[Array] = []
         self.writes: list[tuple[View, Array]] = []
@@ -107,7 +92,6 @@ class ArrayRecording:
         return self.arrays[-1]
 
     def of(self, thing: Any) -> Array:
-        """An array itself, or one of numbers that are known."""
         if isinstance(thing, Array):
             return thing
         if isinstance(thing, np.ndarray) and thing.ndim:
@@ -154,7 +138,6 @@ class Array(Arithmetic):
         return self.recording.array(tuple(self.sizes[k] for k in order), View(view.source, view.start, strides))
 
     def copied(self) -> Array:
-        """The array, row by row in memory."""
         copy = self.recording.array(self.sizes, Elementwise(ops.stop_gradient, (self,)))
         copy.materialised = True
         return copy
@@ -229,7 +212,6 @@ class Array(Arithmetic):
 
 
 def _keys(key: Any, axes: int) -> list[Any]:
-    """An index, spelled out for each of the axes."""
     keys = list(key) if isinstance(key, tuple) else [key]
     missing = axes - sum(k is not None and k is not Ellipsis for k in keys)
     at = next((i for i, k in enumerate(keys) if k is Ellipsis), len(keys))
@@ -237,7 +219,6 @@ def _keys(key: Any, axes: int) -> list[Any]:
 
 
 def operands_of(x: Array) -> tuple[Array, ...]:
-    """The arrays that one is defined by."""
     match x.definition:
         case View(source=source):
             return (source,)
@@ -281,7 +262,6 @@ def _part_by_part(operation: Operation, operands: Sequence[Array], joined: Array
 
 
 def _part(x: Array, k: int, sizes: list[int], start: int) -> Array:
-    """The part of an array that goes with part k of the joined one; a number goes with each."""
     if not x.sizes:
         return x
     same = isinstance(x.definition, Join) and _sizes_of_parts(x) == sizes
@@ -310,7 +290,6 @@ def reduced(operation: Operation, x: Array, axis: int, keepdims: bool) -> Array:
 
 
 def readable(x: Array) -> Array:
-    """The array as a plain view."""
     view = x.view()
     return x.recording.array(x.sizes, view)
 
