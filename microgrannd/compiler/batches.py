@@ -198,7 +198,6 @@ def _sample_shape(item: Any) -> Shape:
 
 
 def _columns(item: Any, count: int) -> list[Column]:
-    """An array's columns; of a number the one that repeats it."""
     import numpy
 
     if not _has_samples(item):

@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from types import CodeType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from microgrannd.calculus.profiling import Breakdown, quickest
 from microgrannd.compiler.arrays.libraries import library as array_library
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 
 class Part(NamedTuple):
-    """What the instructions of one operation in one scope are, or of one of the two; seconds for all of them."""
-
     operation: str
     scope: str
     forward: int = 0
@@ -63,8 +61,9 @@ class ProgramProfile(Breakdown[Part]):
         return f"ProgramProfile({size}, backend={self.backend!r})"
 
     def __str__(self) -> str:
-        whole = f"one call ({self.backend}): {self.call * 1e6:,.1f} µs"
-        return f"{_lines_table(self.lines) if self.lines else self.tables(_HEADER, _cells)}\n\n{whole}"
+        header = ["forward", "backward", "in Python µs", "share"]
+        tables = _lines_table(self.lines) if self.lines else self.tables(header, _cells)
+        return f"{tables}\n\none call ({self.backend}): {self.call * 1e6:,.1f} µs"
 
 
 def profile_of_lines(
@@ -151,9 +150,6 @@ def _finished(thing: Any) -> None:
     """Wait for a library that computes behind the program's back, as JAX does."""
     for part in thing if isinstance(thing, tuple) else (thing,):
         getattr(part, "block_until_ready", int)()
-
-
-_HEADER: Final = ["forward", "backward", "in Python µs", "share"]
 
 
 def _cells(part: Part, every: Part) -> list[str]:

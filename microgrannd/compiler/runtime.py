@@ -77,7 +77,6 @@ class Runtime:
         return plan, numbers
 
     def plan(self, shapes: tuple[Shape, ...], numbers: Sequence[float]) -> Plan:
-        """The plan for arguments of these shapes; a new one is traced with these numbers."""
         if plan := self.plans.get(shapes):
             return plan
         if self.function is None:

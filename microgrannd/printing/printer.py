@@ -86,7 +86,6 @@ def prefix(symbol: str) -> Pattern:
 
 
 def chain(symbol: str, precedence: int, operands: Sequence[Expression]) -> Expression:
-    """Operands from left to right with an operator between them; a single one is itself."""
     if len(operands) == 1:
         return operands[0]
     holes = zip(operands, [precedence] + [precedence + 1] * (len(operands) - 1), strict=True)

@@ -213,10 +213,7 @@ def _operand(value: Value, places: dict[Value, int]) -> Operand:
 
 def _label(node: Value) -> str:
     """Its own, or made of its scope: `layer0.neuron1.tanh`."""
-    if node.label or not node.scope:
-        return node.label
-    assert node.op is not None
-    return f"{node.scope}.{node.op.name}"
+    return f"{node.scope}.{node.op.name}" if node.op and node.scope and not node.label else node.label
 
 
 def _input_names(inputs: Sequence[Value]) -> tuple[str, ...]:
@@ -224,8 +221,7 @@ def _input_names(inputs: Sequence[Value]) -> tuple[str, ...]:
 
 
 def _parameter_names(parameters: Sequence[Value]) -> list[str]:
-    """Their labels, with the scope where two have the same."""
-    counts = Counter(x.label for x in parameters)
+    counts = Counter(x.label for x in parameters)  # of two with the same label each has its scope before it
     names = [f"{x.scope}.{x.label}" if x.scope and x.label and counts[x.label] > 1 else x.label for x in parameters]
     return [name or f"p{i}" for i, name in enumerate(names)]
 
