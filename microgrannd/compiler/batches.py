@@ -134,15 +134,11 @@ def in_parts(columns: Sequence[Any]) -> Iterator[Sequence[Any]]:
 
 
 def space_for(shapes: Sequence[Shape], as_arrays: Sequence[bool], length: int) -> tuple[list[Any], list[Column]]:
-    """Space for results of these shapes: a nest of arrays for each, and all their columns in order.
-
-    All lie in one block, which is allocated faster than many, and are long enough for eight samples, as native code
-    needs it. A nest that has the form of lists becomes one array where asked for.
-    """
+    """Space for results of these shapes: a nest of arrays for each (one array, where asked for), and all columns."""
     import numpy
 
-    rows = max(length, 8)
-    block = numpy.empty(rows * sum(shape.size for shape in shapes))
+    rows = max(length, 8)  # native code writes eight samples at once
+    block = numpy.empty(rows * sum(shape.size for shape in shapes))  # one is allocated faster than many
     nests, columns, start = [], [], 0
     for shape, as_array in zip(shapes, as_arrays, strict=True):
         part = block[start : start + rows * shape.size]
@@ -202,7 +198,6 @@ def _sample_shape(item: Any) -> Shape:
 
 
 def _columns(item: Any, count: int) -> list[Column]:
-    """An array's columns; of a number the one that repeats it."""
     import numpy
 
     if not _has_samples(item):

@@ -12,6 +12,7 @@ import random
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from microgrannd.calculus.passes import computed_before, slopes
@@ -46,11 +47,7 @@ _FREE: Final = 0.05  # seconds of comparing after the first callbacks and schedu
 def for_training(
     loss: Callable[..., Any], batches: Batches, optimizer: Optimizer, *, epochs: int, insist: bool
 ) -> Run | None:
-    """A run by a program for a loss that is worth compiling; None for another one, which eager training is for.
-
-    That is one that looks at a number, draws random numbers, or changes what it looks at. With `insist` the error is
-    raised that says why it cannot be compiled.
-    """
+    """A run by a program; None for a loss that cannot be compiled, or is not worth it unless `insist`ing."""
     if isinstance(loss, Program):
         return training(loss, batches, optimizer, epochs)
     if not insist and not batches.stream and epochs * batches.count < _WORTHWHILE:
@@ -75,9 +72,8 @@ def training(program: Program, batches: Batches, optimizer: Optimizer, epochs: i
     plan = program.runtime.plan(first.shapes, first.first())
     if program.function is not None:
         refuse_samples(plan.trace, program.function, batches.columns)
-    return Watched(
-        program, plan, batches, optimizer, program.function, program.runtime.reached.get(first.shapes), epochs
-    )
+    reached = program.runtime.reached.get(first.shapes)
+    return Watched(program, plan, batches, optimizer, program.function, reached, epochs)
 
 
 def _compiled_run(
@@ -110,37 +106,34 @@ def _compiled_run(
     return run
 
 
+@dataclass(eq=False)
 class Watched:
-    """A run by a program that is watched: where it is not what eager training is any more, training goes on eagerly.
+    """A run that goes on eagerly (or raises TracingError, if `insist`) where it is not what eager training is any more.
 
-    Or TracingError says why, where the user insists. A program without a function, such as one of a graph, has no eager
-    mode and is not watched.
+    A program without a function, such as one of a graph, has no eager mode and is not watched.
     """
 
-    def __init__(
-        self, program: Program, plan: Plan, batches: Batches, optimizer: Optimizer, loss: Callable[..., Any] | None,
-        reached: Reached | None, epochs: int, *, insist: bool = True,
-    ) -> None:  # fmt: skip
-        self.program = program
-        self.plan = plan
-        self.batches = batches
-        self.optimizer = optimizer
-        self.loss = loss
-        self.reached = reached
-        self.remaining = epochs
-        self.insist = insist
-        self.inner: Run | None = None
-        self.update: Update | None = None
-        self.places: Places | None = None
-        self.eager = False
-        self.started = False
-        self.seconds = 0.0  # of training, but for the first epochs, before which machine code is made
-        self.comparing = 0.0  # seconds
-        size = len(plan.trace.parameters) + len(plan.trace.tape.instructions)
+    program: Program
+    plan: Plan
+    batches: Batches
+    optimizer: Optimizer
+    loss: Callable[..., Any] | None
+    reached: Reached | None
+    remaining: int  # epochs
+    insist: bool = True
+    inner: Run | None = None
+    update: Update | None = None
+    places: Places | None = None
+    eager: bool = False
+    started: bool = False
+    seconds: float = 0.0  # of training, but for the first epochs, before which machine code is made
+    comparing: float = 0.0  # seconds
+
+    def __post_init__(self) -> None:
+        size = len(self.plan.trace.parameters) + len(self.plan.trace.tape.instructions)
         self.cost = 1e-4 + 2e-6 * size  # seconds for a sample, until that has been measured
 
     def load(self) -> None:
-        """Go on from everything as it stands, also from another loss than was compiled."""
         if self.loss and not self.check() and self.inner and (self.comparing < _FREE or self._is_due()):
             self._look()
         if not self.eager:
@@ -149,7 +142,6 @@ class Watched:
         self.inner.load()
 
     def run(self, epochs: int, size: int, order: Sequence[int] | None) -> list[float]:
-        """Train for some epochs, and compare a sample when it is time; the mean losses."""
         assert self.inner
         start = time.perf_counter()
         losses = self.inner.run(epochs, size, order)
@@ -169,12 +161,10 @@ class Watched:
         return self.eager
 
     def write_back(self) -> None:
-        """Put the parameters, their last gradients and the optimizer's memory where they belong."""
         if self.inner:
             self.inner.write_back()
 
     def epochs_in(self, seconds: float) -> int:
-        """A conservative estimate of how many epochs fit in `seconds`."""
         return self.inner.epochs_in(seconds) if self.inner else 0
 
     @functools.cached_property
@@ -195,8 +185,7 @@ class Watched:
             self.cost = time.perf_counter() - start
 
     def _is_due(self) -> bool:
-        share = _SHARE if self.remaining > 0 else 2 * _SHARE
-        return self.comparing + self.cost < share * self.seconds
+        return self.comparing + self.cost < _SHARE * (1 if self.remaining > 0 else 2) * self.seconds
 
     def _look(self) -> None:
         """Compare a sample at random, unless there is none at hand."""
@@ -257,22 +246,19 @@ class Watched:
         with runtime.lock:
             if key not in runtime.fits:
                 native = runtime.backend(self.plan, "parameters") == "native"
-                own = unsupported(update.shared) or unsupported(update.each)
+                own = any(map(unsupported, update[:2]))
                 fit = NativeFit(self.plan, update, runtime.options.cache)
                 runtime.fits[key] = fit if native and not own else None
             return runtime.fits[key]  # type: ignore[no-any-return]
 
 
 def difference(trace: Trace, loss: Callable[..., Any], sample: Sequence[Any], trained: Sequence[Value]) -> str | None:
-    """How the loss of a sample and its gradients differ from those of the trace, in words; None where they do not.
-
-    What was computed outside the loss from leaves that have been set since is old in eager mode, and says nothing.
-    """
+    """How the loss of a sample and its gradients differ from those of the trace, in words; None where they do not."""
     eager = loss(*sample)
     if not isinstance(eager, Value):
         raise TypeError(f"The loss of a sample is a Value, got {eager!r}: one number, computed from the parameters.")
     if computed_before(eager):
-        return None
+        return None  # what was computed from leaves that have been set since is old in eager mode, and says nothing
     parameters = [*trace.parameters, *set(trained).difference(trace.parameters)]
     numbers = [as_float(x) for argument in sample for x in leaves(argument)]
     given = list(map(Value, [*numbers, *map(number_of, parameters)]))

@@ -67,7 +67,7 @@ class Plan:
         if wanted in ("values", "curvature"):
             text = "value" if wanted == "values" else "second derivatives"
             return python_source(name, tape, f"The {text} of {name}.", [len(tape.outputs)])
-        by = {"inputs": "inputs", "parameters": "parameters", "all": "inputs and parameters"}[wanted]
+        by = "inputs and parameters" if wanted == "all" else wanted
         text = f"The value of {name} and its derivatives by the {by}."
         return python_source(name, tape, text, [1, len(of)], of)
 

@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from types import CodeType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from microgrannd.calculus.profiling import Breakdown, quickest
 from microgrannd.compiler.arrays.libraries import library as array_library
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 
 class Part(NamedTuple):
-    """What the instructions of one operation in one scope are, or of one of the two; seconds for all of them."""
-
     operation: str
     scope: str
     forward: int = 0
@@ -42,10 +40,8 @@ class ProgramProfile(Breakdown[Part]):
 
     A program on arrays has `lines`: those of `matrix_source`, each run on its own by the array library, or by
     NumPy where `call` is one of native loops. Any other has `parts`: its instructions, counted by operation and
-    scope, forward and backward, and the time of each operation's Python function on the numbers that it gets.
-    Native code runs them all as one piece, in which no instruction has a time of its own, so there the parts
-    say how much work there is, and of which kind. `call` is the measured time of one run of what does run, by
-    `backend`; on arrays, of the array function.
+    scope, and the time of each operation's Python function on the numbers that it gets, even where native code
+    runs them as one piece. `call` is the measured time of one run by `backend`; on arrays, of the array function.
     """
 
     def __init__(self, backend: str, call: float, parts: Iterable[Part] = (), lines: Iterable[TimedLine] = ()) -> None:
@@ -65,8 +61,9 @@ class ProgramProfile(Breakdown[Part]):
         return f"ProgramProfile({size}, backend={self.backend!r})"
 
     def __str__(self) -> str:
-        whole = f"one call ({self.backend}): {self.call * 1e6:,.1f} µs"
-        return f"{_lines_table(self.lines) if self.lines else self.tables(_HEADER, _cells)}\n\n{whole}"
+        header = ["forward", "backward", "in Python µs", "share"]
+        tables = _lines_table(self.lines) if self.lines else self.tables(header, _cells)
+        return f"{tables}\n\none call ({self.backend}): {self.call * 1e6:,.1f} µs"
 
 
 def profile_of_lines(
@@ -107,10 +104,7 @@ def parts_of(tape: Tape, inputs: Sequence[float], parameters: Sequence[float], r
 
 
 def scopes(tape: Tape) -> list[str]:
-    """The scope of each instruction, as the names on the tape tell it.
-
-    The gradient of a node belongs where the node does, and what has no name of its own where it is used.
-    """
+    """Each instruction's scope: a gradient's is that of its node, and what has no name belongs where it is used."""
     scopes: dict[int, str] = {}
     variables, backward = range(tape.leaves, tape.leaves + len(tape.instructions)), tape.leaves + tape.forward
     for v in reversed(variables):
@@ -155,11 +149,7 @@ def _run(function: Callable[..., Any], *arguments: Any) -> None:
 def _finished(thing: Any) -> None:
     """Wait for a library that computes behind the program's back, as JAX does."""
     for part in thing if isinstance(thing, tuple) else (thing,):
-        if hasattr(part, "block_until_ready"):
-            part.block_until_ready()
-
-
-_HEADER: Final = ["forward", "backward", "in Python µs", "share"]
+        getattr(part, "block_until_ready", int)()
 
 
 def _cells(part: Part, every: Part) -> list[str]:

@@ -14,12 +14,10 @@ Function = Callable[..., Any] | None  # None of a program that has lost it
 
 
 def refuse_samples(trace: Trace, function: Function, columns: Sequence[Any]) -> None:
-    """Raise what the function raises in eager mode for any of the samples, a column for each argument.
-
-    Python's own arithmetic counts, such as a division by zero.
-    """
+    """Raise what the function raises in eager mode for any of the samples; Python's own arithmetic counts."""
     if trace.doubts is not None and columns:
-        numbers = dict(_numbers(trace, columns, _used(trace.doubts)))
+        used = {x for _, operands in trace.doubts.instructions for x in operands if isinstance(x, int)}
+        numbers = dict(_numbers(trace, columns, used))
         for i in _suspects(trace.doubts, numbers, len(columns[0])):
             _call(function, sample_at(columns, i))
 
@@ -29,14 +27,11 @@ def refuse_batch(trace: Trace, function: Function, batch: Batch) -> None:
     if trace.refusals is not None:
         for i in _suspects(trace.refusals, dict(enumerate(batch.columns)), batch.length):
             numbers = [float(column[i]) for column in batch.columns]
-            starts = starts_of(trace.shapes)
-            _call(
-                function, [builder(shape)(numbers, start) for shape, start in zip(trace.shapes, starts, strict=False)]
-            )
+            starts = zip(trace.shapes, starts_of(trace.shapes), strict=False)
+            _call(function, [builder(shape)(numbers, start) for shape, start in starts])
 
 
 def refuse_sample(trace: Trace, function: Function, numbers: Sequence[float], sample: Sequence[Any]) -> None:
-    """The same for one sample and its numbers."""
     if trace.refusals is not None and any(trace.refusals.run(numbers)):
         _call(function, sample)
 
@@ -47,15 +42,10 @@ def _call(function: Function, sample: Sequence[Any]) -> None:
     function(*sample)
 
 
-def _used(refusals: Tape) -> set[int]:
-    return {x for _, operands in refusals.instructions for x in operands if isinstance(x, int)}
-
-
 def _suspects(refusals: Tape, needed: dict[int, Any], count: int) -> Iterator[int]:
     """The samples for which one of the outputs is not 0."""
     if "numpy" not in sys.modules:
-        zero = [0.0] * count
-        rows = zip(*[needed.get(i, zero) for i in range(len(refusals.inputs))], strict=True)
+        rows = zip(*[needed.get(i, [0.0] * count) for i in range(len(refusals.inputs))], strict=True)
         yield from (i for i, row in enumerate(rows) if any(refusals.run([float(x) for x in row])))
         return
     import numpy

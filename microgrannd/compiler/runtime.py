@@ -78,7 +78,6 @@ class Runtime:
         return plan, numbers
 
     def plan(self, shapes: tuple[Shape, ...], numbers: Sequence[float]) -> Plan:
-        """The plan for arguments of these shapes; a new one is traced with these numbers."""
         if plan := self.plans.get(shapes):
             return plan
         if self.function is None:
@@ -165,10 +164,7 @@ class Runtime:
         return "numpy" if self.options.backend == "auto" and suits_arrays(tape, "numpy") else ""
 
     def direct(self, plan: Plan, wanted: Wanted, otherwise: Callable[..., Any]) -> Callable[..., Any] | None:
-        """A native function that Python calls directly for one sample of a plan, where there can be one.
-
-        It hands `otherwise` what it cannot take. A program has one for all its plans, which is given once.
-        """
+        """Given once: a native function that Python calls directly, which hands `otherwise` what it cannot take."""
         if (id(plan), wanted) in self._offered or plan.trace.refusals is not None:
             return None
         with self.lock:

@@ -29,6 +29,5 @@ def in_words(node: Any) -> str:
 
 
 def place_in_words(node: Any) -> str:
-    """Where a node was made, for messages: its scope and its line, as far as they are known."""
     where = f" in {node.scope}" if node.scope else ""
     return where + (f", made at {node.line}" if node.line else "")

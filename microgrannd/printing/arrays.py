@@ -21,7 +21,6 @@ def _number(x: float) -> Expression:
 
 
 def _contribution(upstream: Expression, local: Expression) -> Expression:
-    """A product in which an upstream of zero wins."""
     return Expression("xp.where({} == 0, 0.0, {})", ATOM, ((upstream, SUM), (times(upstream, local), ANY)))
 
 

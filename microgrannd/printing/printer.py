@@ -86,7 +86,6 @@ def prefix(symbol: str) -> Pattern:
 
 
 def chain(symbol: str, precedence: int, operands: Sequence[Expression]) -> Expression:
-    """Operands from left to right with an operator between them; a single one is itself."""
     if len(operands) == 1:
         return operands[0]
     holes = zip(operands, [precedence] + [precedence + 1] * (len(operands) - 1), strict=True)
@@ -111,15 +110,12 @@ COMPARISONS: Final = {
 
 @dataclass(frozen=True)
 class Dialect:
-    """A language: how numbers are written, the patterns of operations, and how any other operation is called.
-
-    A template may give None for operands that it is not for. `comments` are what a comment begins and ends with.
-    """
+    """A language: how numbers are written, the patterns of operations, and how any other operation is called."""
 
     number: Callable[[float], Expression]
-    templates: Mapping[Operation, Callable[..., Expression | None]]
+    templates: Mapping[Operation, Callable[..., Expression | None]]  # None for operands that one is not for
     call: Callable[[str, Operation, Sequence[Expression]], Expression]
-    comments: tuple[str, str] = ("# ", "")
+    comments: tuple[str, str] = ("# ", "")  # what one begins and ends with
 
     def expression(self, operation: Operation, operands: Sequence[Expression], name: str = "") -> Expression:
         """The operation written out; a function is called by `name`, or by the operation's own."""

@@ -42,8 +42,6 @@ WORDS: Final = Dialect(
 
 
 class Formula(Arithmetic):
-    """A piece of text that takes part in arithmetic; operators and operations write it down."""
-
     __slots__ = ("precedence", "text")
 
     def __init__(self, text: str, precedence: int = ATOM) -> None:

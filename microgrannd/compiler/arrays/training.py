@@ -9,6 +9,7 @@ from microgrannd.compiler.arrays.kernel import CHUNK, ArrayKernel, MatrixFunctio
 from microgrannd.compiler.arrays.libraries import Library
 from microgrannd.compiler.batches import chosen, rows_of
 from microgrannd.compiler.tape.expand import expanded
+from microgrannd.compiler.tape.tape import Tape
 from microgrannd.compiler.tape.trace import Trace
 from microgrannd.compiler.tape.update import Places, Update, settings_of
 from microgrannd.compiler.text.python_source import python_source

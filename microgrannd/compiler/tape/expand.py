@@ -21,7 +21,6 @@ def expanded(tape: Tape, known: Container[Operation]) -> Tape:
     v1 = x + x
     outputs v1
     """
-
     if all(operation in known for operation, _ in tape.instructions):
         return tape
 

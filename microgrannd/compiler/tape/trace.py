@@ -24,19 +24,15 @@ from microgrannd.nodes.refusing import tracing_user_code
 
 @dataclass(frozen=True)
 class Trace:
-    """What one run of the function showed: the forward tape, and how its numbers are arranged.
-
-    `names` and `shapes` are the arguments'. `parameters` are the Values that the function closes over, and `numbers`
-    those of all leaves then.
-    """
+    """What one run of the function showed: the forward tape, and how its numbers are arranged."""
 
     name: str
-    names: tuple[str, ...]
+    names: tuple[str, ...]  # of the arguments
     shapes: tuple[Shape, ...]
     result: Shape
     tape: Tape
-    parameters: tuple[Value, ...]
-    numbers: tuple[float, ...]
+    parameters: tuple[Value, ...]  # the Values that the function closes over
+    numbers: tuple[float, ...]  # of all leaves then
     # From the same inputs to numbers, one of which is not 0 where the function has noted that it raises for plain
     # numbers; and also where Python's own arithmetic does.
     refusals: Tape | None = None
@@ -217,10 +213,7 @@ def _operand(value: Value, places: dict[Value, int]) -> Operand:
 
 def _label(node: Value) -> str:
     """Its own, or made of its scope: `layer0.neuron1.tanh`."""
-    if node.label or not node.scope:
-        return node.label
-    assert node.op is not None
-    return f"{node.scope}.{node.op.name}"
+    return f"{node.scope}.{node.op.name}" if node.op and node.scope and not node.label else node.label
 
 
 def _input_names(inputs: Sequence[Value]) -> tuple[str, ...]:
@@ -228,8 +221,7 @@ def _input_names(inputs: Sequence[Value]) -> tuple[str, ...]:
 
 
 def _parameter_names(parameters: Sequence[Value]) -> list[str]:
-    """Their labels, with the scope where two have the same."""
-    counts = Counter(x.label for x in parameters)
+    counts = Counter(x.label for x in parameters)  # of two with the same label each has its scope before it
     names = [f"{x.scope}.{x.label}" if x.scope and x.label and counts[x.label] > 1 else x.label for x in parameters]
     return [name or f"p{i}" for i, name in enumerate(names)]
 

@@ -16,15 +16,11 @@ from microgrannd.optim import Optimizer
 
 
 class Update(NamedTuple):
-    """An optimizer's `update` in two tapes.
+    """An optimizer's `update` in two tapes."""
 
-    `shared` goes from the share 1 / batch size, the count of the step and the settings to a few numbers that all
-    parameters share; `each` goes from a summed gradient, a parameter and its `memory`, with those numbers as the
-    tape's parameters, to the parameter and the memory after the step.
-    """
-
+    # From 1 / batch size, the count of the step and the settings to a few numbers, which are the other's parameters.
     shared: Tape
-    each: Tape
+    each: Tape  # from a summed gradient, a parameter and its memory to the parameter and the memory after the step
     memory: tuple[str, ...]
 
 
@@ -42,10 +38,7 @@ _traced: WeakKeyDictionary[type, dict[Any, tuple[Update | None, Reached]]] = Wea
 
 
 def update_of(optimizer: Optimizer) -> Update | None:
-    """The update as the optimizer's settings stand; None where only the optimizer itself can take its step.
-
-    That is one with a `step` or `zero_grad` of its own, or with an `update` that cannot be traced.
-    """
+    """The update as the optimizer's settings stand; None where only the optimizer itself can take its step."""
     kind, state = type(optimizer), vars(optimizer)
     for name in ("step", "zero_grad", "memory_of"):
         if getattr(kind, name) is not getattr(Optimizer, name) or name in state:
@@ -71,7 +64,6 @@ class Places(NamedTuple):
     others: Sequence[Value]
 
     def memory(self, names: Sequence[str]) -> list[list[float]]:
-        """What the optimizer remembers of the parameters."""
         columns = [self.optimizer.memory_of(name) for name in names]
         return [[column[i] for i in self.positions] for column in columns]
 
@@ -174,7 +166,7 @@ def _is_shared(writer: Rewriter, x: Operand) -> bool:
     if isinstance(x, float) or x < writer.leaves:
         return isinstance(x, float) or x >= len(writer.tape.inputs)
     definition = writer.definition(x)
-    return definition is not None and not any(not _is_shared(writer, operand) for operand in definition.operands)
+    return definition is not None and all(_is_shared(writer, operand) for operand in definition.operands)
 
 
 def _factors_together(writer: Rewriter, operation: Operation, operands: tuple[Operand, ...]) -> Instruction | None:
@@ -193,10 +185,7 @@ def _factors_together(writer: Rewriter, operation: Operation, operands: tuple[Op
 
 
 def _parted(tape: Tape, order: Sequence[int], count: int) -> tuple[Tape, Tape]:
-    """What depends on the tape's parameters alone, and the rest.
-
-    The parameters are inputs of the first, in these places of `count`; what the rest reads of it are the rest's.
-    """
+    """What depends on the tape's parameters alone, which are its inputs in these places of `count`; and the rest."""
     inputs, leaves = len(tape.inputs), tape.leaves
     place = dict(zip(range(inputs, leaves), order, strict=True))
     once: list[Instruction] = []

@@ -9,7 +9,6 @@ from microgrannd.ground import ieee
 
 
 def definitions(names: Iterable[str]) -> list[str]:
-    """The statements of `ieee` that define these names, and those that they need in turn."""
     statements, chosen, waiting = _ieee_statements(), set(), list(names)
     while waiting:
         if (name := waiting.pop()) in statements and name not in chosen:

@@ -182,7 +182,6 @@ class _PythonFunction:
         return ", ".join(parts)
 
     def _header(self) -> str:
-        """The imports and definitions that the function uses, copied from the package."""
         imported = sorted(name for name in self.needed if name in ops.TABLE and home(ops.TABLE[name]) is math)
         text = "\n\n".join(definitions(self.needed - set(imported)))
         imported += [name for name in ("inf", "nan") if re.search(rf"\b{name}\b", text) or name in self.needed]
