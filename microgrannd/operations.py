@@ -214,8 +214,9 @@ def is_number(thing: object) -> bool:
     """Whether it is a real number: int, bool, float, Fraction, Decimal or a NumPy scalar."""
     if isinstance(thing, (float, int, Real)):  # asked in this order: Real alone is slow
         return True
-    decimal = sys.modules.get("decimal")  # whoever has a Decimal has imported it
-    return decimal is not None and isinstance(thing, decimal.Decimal)
+    # Whoever has a Decimal or a bool of NumPy's has imported them; Real does not know either.
+    decimal, numpy = sys.modules.get("decimal"), sys.modules.get("numpy")
+    return bool(decimal and isinstance(thing, decimal.Decimal)) or bool(numpy and isinstance(thing, numpy.bool_))
 
 
 def as_float(number: Any) -> float:

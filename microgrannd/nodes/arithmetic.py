@@ -12,23 +12,11 @@ from typing import Any, Self
 
 from microgrannd import operations as ops
 from microgrannd.nodes.refusing import no_number
-from microgrannd.operations import (
-    TABLE,
-    Operation,
-    add,
-    div,
-    equal,
-    floordiv,
-    greater,
-    greater_equal,
-    less,
-    less_equal,
-    mod,
-    mul,
-    neg,
-    not_equal,
-    sub,
-)
+from microgrannd.operations import TABLE, Operation, add, div, floordiv, mod, mul, neg, sub
+
+# By name, because a module that has a `__getattr__`, as that of the operations, is not quick to be read.
+less, less_equal, greater, greater_equal = ops.less, ops.less_equal, ops.greater, ops.greater_equal
+equal, not_equal = ops.equal, ops.not_equal
 
 
 class Arithmetic:

@@ -9,7 +9,6 @@ from microgrannd.compiler.arrays.kernel import CHUNK, ArrayKernel, MatrixFunctio
 from microgrannd.compiler.arrays.libraries import Library
 from microgrannd.compiler.batches import chosen, rows_of
 from microgrannd.compiler.tape.expand import expanded
-from microgrannd.compiler.tape.tape import Tape
 from microgrannd.compiler.tape.trace import Trace
 from microgrannd.compiler.tape.update import Places, Update, settings_of
 from microgrannd.compiler.text.python_source import python_source
@@ -138,12 +137,8 @@ def array_training(
 ) -> ArrayTraining | None:
     """A training on arrays; None where the library cannot take the optimizer's steps."""
     library = kernel(False).library
-    step = expanded(update.each, library.known)
-    return ArrayTraining(kernel, trace, update, places) if _names(step) <= _functions(library).keys() else None
-
-
-def _names(tape: Tape) -> set[str]:
-    return {operation.name for operation, _ in tape.instructions}
+    names = {operation.name for operation, _ in expanded(update.each, library.known).instructions}
+    return ArrayTraining(kernel, trace, update, places) if names <= _functions(library).keys() else None
 
 
 def _functions(library: Library) -> dict[str, Any]:

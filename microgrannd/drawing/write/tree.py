@@ -26,7 +26,9 @@ def tree(picture: Picture) -> str:
         if below and len(indent) >= 3 * DEEP:
             lines.append(f"{first}{_line(picture.nodes[node])} …")
             continue
-        lines.append(first + (f"{_name(picture.nodes[node])}, as above" if again else _line(picture.nodes[node])))
+        box = picture.nodes[node]
+        name = box.label or " ".join(filter(None, (box.gate, box.value))) or box.id
+        lines.append(first + (f"{name}, as above" if again else _line(box)))
         for k in range(len(below) - 1, -1, -1):
             last = k == len(below) - 1
             stack.append((below[k], indent + ("└─ " if last else "├─ "), indent + ("   " if last else "│  ")))
@@ -38,7 +40,3 @@ def tree(picture: Picture) -> str:
 def _line(node: Box) -> str:
     words = " ".join(filter(None, (node.gate, node.label, node.value, " · ".join(node.notes))))
     return f"{words} (∇ {node.gradient})" if node.gradient else words
-
-
-def _name(node: Box) -> str:
-    return node.label or " ".join(filter(None, (node.gate, node.value))) or node.id
