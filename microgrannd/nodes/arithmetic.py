@@ -12,23 +12,7 @@ from typing import Any, Self
 
 from microgrannd import operations as ops
 from microgrannd.nodes.refusing import no_number
-from microgrannd.operations import (
-    TABLE,
-    Operation,
-    add,
-    div,
-    equal,
-    floordiv,
-    greater,
-    greater_equal,
-    less,
-    less_equal,
-    mod,
-    mul,
-    neg,
-    not_equal,
-    sub,
-)
+from microgrannd.operations import TABLE, Operation, add, div, equal, greater, less, less_equal, mul, neg, sub
 
 
 class Arithmetic:
@@ -73,16 +57,16 @@ class Arithmetic:
         return self._reflected(div, other)
 
     def __floordiv__(self, other: Any) -> Self:
-        return self._binary(floordiv, other)
+        return self._binary(ops.floordiv, other)
 
     def __rfloordiv__(self, other: Any) -> Self:
-        return self._reflected(floordiv, other)
+        return self._reflected(ops.floordiv, other)
 
     def __mod__(self, other: Any) -> Self:
-        return self._binary(mod, other)
+        return self._binary(ops.mod, other)
 
     def __rmod__(self, other: Any) -> Self:
-        return self._reflected(mod, other)
+        return self._reflected(ops.mod, other)
 
     def __pow__(self, other: Any) -> Self:
         return self._binary(ops.pow, other)
@@ -128,7 +112,7 @@ class Arithmetic:
         return self._compared(equal, operator.eq, other)
 
     def __ne__(self, other: object) -> Any:
-        return self._compared(not_equal, operator.ne, other)
+        return self._compared(ops.not_equal, operator.ne, other)
 
     def __lt__(self, other: Any) -> Any:
         return self._compared(less, operator.lt, other)
@@ -140,7 +124,7 @@ class Arithmetic:
         return self._compared(greater, operator.gt, other)
 
     def __ge__(self, other: Any) -> Any:
-        return self._compared(greater_equal, operator.ge, other)
+        return self._compared(ops.greater_equal, operator.ge, other)
 
     def clip(self, low: Any = -inf, high: Any = inf) -> Self:
         """NumPy's name for `clamp`."""
