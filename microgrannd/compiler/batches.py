@@ -33,7 +33,6 @@ def holds_array(argument: Any) -> bool:
 
 
 def whole_shape(argument: Any) -> Shape:
-    """The shape of an argument in which arrays count as nested lists."""
     return shape_of(argument, lambda item: nested(item.shape) if is_array(item) else SCALAR)
 
 
@@ -155,7 +154,6 @@ def space_for(shapes: Sequence[Shape], as_arrays: Sequence[bool], length: int) -
 
 @functools.cache
 def dimensions(shape: Shape) -> tuple[int, ...] | None:
-    """The lengths of regularly nested lists or tuples; None for another shape."""
     if shape.kind is None:
         return ()
     inner = {dimensions(part) for part in shape.parts}

@@ -147,7 +147,6 @@ def _run(function: Callable[..., Any], *arguments: Any) -> None:
 
 
 def _finished(thing: Any) -> None:
-    """Wait for a library that computes behind the program's back, as JAX does."""
     for part in thing if isinstance(thing, tuple) else (thing,):
         getattr(part, "block_until_ready", int)()
 

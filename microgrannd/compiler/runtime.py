@@ -116,7 +116,6 @@ class Runtime:
             return self._kernels[key]
 
     def array_kernel(self, plan: Plan, wanted: Wanted, *, guarded: bool = False) -> Any:
-        """The kernel of a plan that runs on arrays, or the one with guards that is run after a NaN."""
         kernel = self.kernel(plan, wanted)
         if isinstance(kernel, CheckedKernel):
             return kernel.guarded() if guarded else kernel.plain
@@ -134,7 +133,6 @@ class Runtime:
         return CheckedKernel(make(), cache(partial(make, guarded=True)))
 
     def backend(self, plan: Plan, wanted: Wanted) -> str:
-        """What runs a plan: arrays where asked for or suitable, native code where it can be had, or Python."""
         if library := self.array_backend(plan):
             return library
         if self.options.backend == "python" or (self.options.backend == "auto" and not native_available()):

@@ -12,11 +12,7 @@ from typing import Any, Self
 
 from microgrannd import operations as ops
 from microgrannd.nodes.refusing import no_number
-from microgrannd.operations import TABLE, Operation, add, div, floordiv, mod, mul, neg, sub
-
-# By name, because a module that has a `__getattr__`, as that of the operations, is not quick to be read.
-less, less_equal, greater, greater_equal = ops.less, ops.less_equal, ops.greater, ops.greater_equal
-equal, not_equal = ops.equal, ops.not_equal
+from microgrannd.operations import TABLE, Operation, add, div, equal, greater, less, less_equal, mul, neg, sub
 
 
 class Arithmetic:
@@ -61,16 +57,16 @@ class Arithmetic:
         return self._reflected(div, other)
 
     def __floordiv__(self, other: Any) -> Self:
-        return self._binary(floordiv, other)
+        return self._binary(ops.floordiv, other)
 
     def __rfloordiv__(self, other: Any) -> Self:
-        return self._reflected(floordiv, other)
+        return self._reflected(ops.floordiv, other)
 
     def __mod__(self, other: Any) -> Self:
-        return self._binary(mod, other)
+        return self._binary(ops.mod, other)
 
     def __rmod__(self, other: Any) -> Self:
-        return self._reflected(mod, other)
+        return self._reflected(ops.mod, other)
 
     def __pow__(self, other: Any) -> Self:
         return self._binary(ops.pow, other)
@@ -116,7 +112,7 @@ class Arithmetic:
         return self._compared(equal, operator.eq, other)
 
     def __ne__(self, other: object) -> Any:
-        return self._compared(not_equal, operator.ne, other)
+        return self._compared(ops.not_equal, operator.ne, other)
 
     def __lt__(self, other: Any) -> Any:
         return self._compared(less, operator.lt, other)
@@ -128,7 +124,7 @@ class Arithmetic:
         return self._compared(greater, operator.gt, other)
 
     def __ge__(self, other: Any) -> Any:
-        return self._compared(greater_equal, operator.ge, other)
+        return self._compared(ops.greater_equal, operator.ge, other)
 
     def clip(self, low: Any = -inf, high: Any = inf) -> Self:
         """NumPy's name for `clamp`."""

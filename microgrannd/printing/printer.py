@@ -118,7 +118,6 @@ class Dialect:
     comments: tuple[str, str] = ("# ", "")  # what one begins and ends with
 
     def expression(self, operation: Operation, operands: Sequence[Expression], name: str = "") -> Expression:
-        """The operation written out; a function is called by `name`, or by the operation's own."""
         template = self.templates.get(operation)
         written = template(*operands) if template else None
         return written or self.call(name or operation.name, operation, operands)

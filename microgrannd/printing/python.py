@@ -47,7 +47,6 @@ def home(operation: Operation) -> ModuleType | None:
 
 
 def _quotient(x: Expression, y: Expression) -> Expression | None:
-    """Division by a number that is not zero, which cannot fail."""
     return over(x, y) if isinstance(y.of, float) and y.of else None
 
 

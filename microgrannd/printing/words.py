@@ -56,7 +56,6 @@ class Formula(Arithmetic):
 
 
 def formula(operation: Operation, *inputs: Any) -> Formula:
-    """An operation written out: `formula(mul, "a", "b")` is `a * b`, `formula(tanh, "z")` is `tanh(z)`."""
     written = WORDS.expression(operation, [_operand(x) for x in inputs])
     return Formula(written.text(), written.precedence)
 

@@ -212,7 +212,6 @@ def _operand(value: Value, places: dict[Value, int]) -> Operand:
 
 
 def _label(node: Value) -> str:
-    """Its own, or made of its scope: `layer0.neuron1.tanh`."""
     return f"{node.scope}.{node.op.name}" if node.op and node.scope and not node.label else node.label
 
 

@@ -112,7 +112,6 @@ class _PythonFunction:
         return lines
 
     def _single_consumers(self) -> dict[int, int]:
-        """For each variable that is read once, by an instruction: which one."""
         found = {}
         for k, (operation, operands) in enumerate(self.tape.instructions):
             for x in operands:
@@ -135,7 +134,6 @@ class _PythonFunction:
         return number
 
     def _function(self, operation: Operation) -> str:
-        """The name by which it is called. One that Python has nowhere is given to the function."""
         if home(operation):
             self.needed.add(operation.name)
             return operation.name
