@@ -1,7 +1,4 @@
-"""`microgrannd mnist` and `microgrannd predict`: scalar neurons, in which the compiler finds the matrix program.
-
-`book` is from Kneusel's Math for Deep Learning, chapter 10, `saito` from Saito's Deep Learning from Scratch, chapter 5.
-"""
+"""`microgrannd mnist` and `microgrannd predict`, with the networks of Kneusel (chapter 10) and Saito (chapter 5)."""
 
 import random
 import time

@@ -120,13 +120,16 @@ def _content(folder: Path, file: File, *, fetched: bool) -> bytes:
             content = gzip.decompress(path.read_bytes())
         except (OSError, EOFError) as error:
             raise ValueError(f"{path} is damaged: {error}. Delete it, and it is downloaded again.") from None
-    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    if found != file.content_md5:
+    _check(path, hashlib.md5(content, usedforsecurity=False).hexdigest(), file.content_md5)
+    return content
+
+
+def _check(path: Path, found: str, expected: str) -> None:
+    if found != expected:
         raise ValueError(
-            f"{path} is damaged or not MNIST's: its content has the MD5 checksum {found}, not {file.content_md5}. "
+            f"{path} is damaged or not MNIST's: its content has the MD5 checksum {found}, not {expected}. "
             "Delete it, and it is downloaded again."
         )
-    return content
 
 
 def fetch(path: Path, file: File, mirrors: Sequence[str] = MIRRORS) -> None:
