@@ -64,3 +64,20 @@ def test_a_script_for_micrograd_needs_another_import_only():  # X-01
     g.backward()
     assert (f"{g.data:.4f}", f"{a.grad:.4f}", f"{b.grad:.4f}") == ("24.7041", "138.8338", "645.5773")
     assert len(MLP(3, [4, 4, 1]).parameters()) == 41
+
+
+def test_all_that_needs_no_numpy_runs_where_there_is_none():
+    code = """
+import sys
+sys.modules["numpy"] = sys.modules["llvmlite"] = None
+import microgrannd as mg
+model = mg.nn.MLP(2, [2, 1], activation="sigmoid", seed=0)
+loss = lambda x, y: mg.losses.half_squared_error(model(x), y)
+data = [[0.1, 0.2], [0.3, 0.4]] * 20, [0, 1] * 20
+history = mg.fit(loss, data, mg.optim.Adam(model.parameters(), lr=0.1), epochs=100, batch_size=8)
+program = mg.compile(loss, backend="python").trace([0.1, 0.2], 1.0)
+program.profile([0.1, 0.2], 1.0)
+mg.draw(loss([0.1, 0.2], 1.0)), mg.step(loss([0.1, 0.2], 1.0)), mg.check_gradients(mg.tanh, 0.5)
+print(history.losses[-1] < history.losses[0], "def" in program.python_source)
+"""
+    assert in_a_fresh_interpreter(code) == "True True"

@@ -10,7 +10,6 @@ from types import CodeType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from microgrannd.calculus.profiling import Breakdown, quickest
-from microgrannd.compiler.arrays.libraries import library as array_library
 from microgrannd.compiler.batches import Batch
 from microgrannd.compiler.plan import Plan
 from microgrannd.compiler.tape.tape import Tape
@@ -82,6 +81,8 @@ def profile_on_arrays(plan: Plan, kernel: ArrayKernel, backend: str, given: Batc
         given_once = [(whole, kernel.library.xp, *arguments)]
         _run(*given_once[0])
         seconds = quickest(_run, given_once, repeats)
+    from microgrannd.compiler.arrays.libraries import library as array_library  # which needs NumPy
+
     library = array_library("numpy") if backend == "native" else kernel.library  # loops have no lines to stop at
     with library.mode():
         lines = lines_of(matrices.function(library), matrices.source.code, [library.xp, *arguments], repeats)
