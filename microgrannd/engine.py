@@ -15,14 +15,13 @@ from itertools import chain
 from operator import attrgetter, mul
 from typing import Any, TypeAlias
 
-from microgrannd import operations
 from microgrannd.ground import modes
 from microgrannd.ground.modes import opened
 from microgrannd.nodes.arithmetic import Arithmetic
 from microgrannd.nodes.observing import Step, observed, stop_at_anomalies
 from microgrannd.nodes.order import started, topological_order
 from microgrannd.nodes.refusing import refuse_while_tracing
-from microgrannd.operations import Number, Operation, as_float, contributed, is_number
+from microgrannd.operations import Number, Operation, as_float, contributed, dot, is_number, stop_gradient
 
 __all__ = ["Constant", "Operand", "Step", "Value", "neuron", "number_of", "topological_order", "zero_grad"]
 
@@ -210,7 +209,7 @@ class Value(Arithmetic):
     def detach(self) -> Value:
         """A new leaf with this Value's number and label: gradients stop here."""
         if opened and modes.current.trace is not None:
-            return operations.stop_gradient(self)
+            return stop_gradient(self)
         return Value(self._data, self.label)
 
     def _unary(self, operation: Operation, origin: modes.Origin | None = None) -> Value:
@@ -336,7 +335,7 @@ def neuron(
     """
     w, b = tuple([weight._data for weight in weights]), bias._data
     z = sum(map(mul, w, numbers), b)
-    node = _fused(operations.dot, z, (w, numbers, b), (*weights, *inputs, bias), origin)
+    node = _fused(dot, z, (w, numbers, b), (*weights, *inputs, bias), origin)
     return node._unary(activation, origin) if activation else node
 
 
