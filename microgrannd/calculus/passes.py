@@ -15,7 +15,7 @@ from microgrannd.ground import modes
 from microgrannd.ground.errors import AnomalyError, GradientError
 from microgrannd.operations import Number, Operation, as_float
 
-Operand: TypeAlias = Value | float  # in a gradient graph a number stays a number until it meets a Value
+Slope: TypeAlias = Value | float  # in a gradient graph a number stays a number until it meets a Value
 
 
 def gradients(y: Value, xs: Sequence[Value], upstream: Value | Number = 1.0) -> list[Value]:
@@ -102,12 +102,12 @@ def _raise_at_anomaly(node: Value, slope: float) -> None:
         raise AnomalyError(f"In the backward pass of {call} a gradient became {slope}.")
 
 
-def tangents(ys: Sequence[Value], xs: Sequence[Value], directions: Sequence[Operand]) -> list[Value]:
+def tangents(ys: Sequence[Value], xs: Sequence[Value], directions: Sequence[Slope]) -> list[Value]:
     """How fast each of the ys changes when every x moves at the speed that `directions` gives it.
 
     This is forward mode: one pass from the xs to the ys with the same local gradients, as a graph.
     """
-    products, speeds = _Products(plain=True), dict[Value, Operand]()
+    products, speeds = _Products(plain=True), dict[Value, Slope]()
     given = dict(zip(xs, directions, strict=True))
     for node in topological_order(*ys):
         products.learn(node, node.parents)
@@ -120,9 +120,7 @@ def tangents(ys: Sequence[Value], xs: Sequence[Value], directions: Sequence[Oper
     return [_as_value(speeds.get(y, 0.0)) for y in ys]
 
 
-def _backward_pass(
-    y: Value, xs: Sequence[Value], upstream: Value | Number, plain: bool = False
-) -> dict[Value, Operand]:
+def _backward_pass(y: Value, xs: Sequence[Value], upstream: Value | Number, plain: bool = False) -> dict[Value, Slope]:
     """The derivative of y for each node on a path from y to the xs, in the order of the backward pass."""
     for thing in (y, *xs):
         if not isinstance(thing, Value):
@@ -136,7 +134,7 @@ def _backward_pass(
         products.learn(node, parents)
 
     forward = set(order)
-    found: dict[Value, Operand] = {y: upstream if isinstance(upstream, Value) else as_float(upstream)}
+    found: dict[Value, Slope] = {y: upstream if isinstance(upstream, Value) else as_float(upstream)}
     for node in reversed(order):
         if node not in on_path or node not in found:
             continue
@@ -168,12 +166,12 @@ class _Products:
         self.routed = set[Value]()  # nodes that route, or are below one that does
         self.finite = dict[Value, bool]()
 
-    def add(self, totals: dict[Value, Operand], node: Value, part: Operand) -> None:
+    def add(self, totals: dict[Value, Slope], node: Value, part: Slope) -> None:
         total = totals[node] = totals[node] + part if node in totals else part
         if isinstance(total, Value):
             self._is_finite(total)  # known from now on
 
-    def contribution(self, node: Value, upstream: Operand, local: Operand) -> Operand:
+    def contribution(self, node: Value, upstream: Slope, local: Slope) -> Slope:
         """An upstream of zero stops; where the node routes, a local gradient of zero blocks.
 
         Ones and zeros are not multiplied in, but for the zero of a user's own `0 * x` where products are plain, as in a
@@ -204,7 +202,7 @@ class _Products:
             return ops.contribution(upstream, local)
         return upstream * local
 
-    def _is_finite(self, thing: Operand) -> bool:
+    def _is_finite(self, thing: Slope) -> bool:
         if not isinstance(thing, Value):
             return math.isfinite(thing)
         if thing not in self.finite:
@@ -223,7 +221,7 @@ class _Products:
         )
 
 
-def _local_gradients(node: Value, variables: Container[Value]) -> tuple[Operand, ...]:
+def _local_gradients(node: Value, variables: Container[Value]) -> tuple[Slope, ...]:
     """The local gradients of a node as a graph; constants go in as numbers, so that they fold."""
     assert node.op is not None
     if parent := _set_since(node):
@@ -256,5 +254,5 @@ def computed_before(y: Value) -> tuple[Value, Value] | None:
     return None
 
 
-def _as_value(number: Operand) -> Value:
+def _as_value(number: Slope) -> Value:
     return number if isinstance(number, Value) else Constant(number)

@@ -8,7 +8,7 @@ from microgrannd import operations as ops
 from microgrannd.compiler.llvm import vector_math
 from microgrannd.compiler.llvm.emitter import LANES, LIBRARY, Emitter
 from microgrannd.compiler.tape.expand import expanded
-from microgrannd.compiler.tape.tape import Instruction, Operand, Rewriter, Tape, rewrite
+from microgrannd.compiler.tape.tape import Instruction, Rewriter, Tape, TapeOperand, rewrite
 from microgrannd.operations import Operation
 
 # On vectors these are arithmetic of our own.
@@ -68,10 +68,10 @@ def narrowed(tape: Tape) -> Tape:
     if all(len(operands) <= 2 * _WIDEST + 1 for _, operands in tape.instructions):
         return tape
 
-    def parts(writer: Rewriter, operation: Operation, operands: tuple[Operand, ...]) -> Operand | None:
+    def parts(writer: Rewriter, operation: Operation, operands: tuple[TapeOperand, ...]) -> TapeOperand | None:
         if len(operands) <= 2 * _WIDEST + 1 or operation not in (ops.sum, ops.dot):
             return None
-        held: tuple[Operand, ...] = ()
+        held: tuple[TapeOperand, ...] = ()
         if operation is ops.sum:
             for i in range(0, len(operands), _WIDEST):
                 held = (writer.place(ops.sum, (*held, *operands[i : i + _WIDEST])),)

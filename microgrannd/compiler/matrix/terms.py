@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
 from microgrannd import operations as ops
-from microgrannd.compiler.tape.tape import Operand, Tape
+from microgrannd.compiler.tape.tape import Tape, TapeOperand
 from microgrannd.operations import Operation
 
 Term: TypeAlias = tuple[float, tuple[int, ...]]  # a coefficient times variables
@@ -29,7 +29,7 @@ class Sum(NamedTuple):
 
 class Apply(NamedTuple):
     operation: Operation
-    operands: tuple[Operand, ...]
+    operands: tuple[TapeOperand, ...]
 
 
 MatrixNode: TypeAlias = Sum | Apply
@@ -40,7 +40,7 @@ class Terms(NamedTuple):
 
     leaves: int
     nodes: dict[int, MatrixNode]
-    outputs: tuple[Operand, ...]
+    outputs: tuple[TapeOperand, ...]
     labels: dict[int, tuple[str, ...]]
 
 
@@ -69,7 +69,7 @@ class _Flattener:
         size = tape.leaves + len(tape.instructions)
         self.occurrences, self.single = _uses(tape, size)
         self.forms: list[_Form | None] = [None] * size
-        self.resolved: list[Operand | None] = [*range(tape.leaves), *[None] * len(tape.instructions)]
+        self.resolved: list[TapeOperand | None] = [*range(tape.leaves), *[None] * len(tape.instructions)]
         self.nodes: dict[int, MatrixNode] = {}
         self.shared: dict[object, int] = {}
 
@@ -89,7 +89,7 @@ class _Flattener:
                 labels[node] = (*labels.get(node, ()), label)
         return Terms(tape.leaves, self.nodes, outputs, labels)
 
-    def _form(self, operation: Operation, operands: tuple[Operand, ...]) -> _Form | None:
+    def _form(self, operation: Operation, operands: tuple[TapeOperand, ...]) -> _Form | None:
         if operation is ops.mul:
             return self._product(1.0, operands)
         if operation is ops.add or operation is ops.sum:
@@ -110,20 +110,20 @@ class _Flattener:
             return self._linear(operands[0], 1 / operands[1])
         return None
 
-    def _added(self, operands: Sequence[Operand]) -> _Form:
+    def _added(self, operands: Sequence[TapeOperand]) -> _Form:
         total = _Form(0.0, [])
         for x in operands:
             total = self._merged(total, self._linear(x, 1.0))
         return total
 
-    def _dot(self, operands: tuple[Operand, ...]) -> _Form:
+    def _dot(self, operands: tuple[TapeOperand, ...]) -> _Form:
         size = len(operands) // 2
         total = self._linear(operands[-1], 1.0) if len(operands) % 2 else _Form(0.0, [])
         for pair in zip(operands[:size], operands[size : 2 * size], strict=True):
             total = self._merged(total, self._product(1.0, pair))
         return total
 
-    def _linear(self, x: Operand, scale: float) -> _Form:
+    def _linear(self, x: TapeOperand, scale: float) -> _Form:
         """The operand as a form of its own, times a number."""
         if isinstance(x, float):
             return _Form(scale * x, [])
@@ -148,7 +148,7 @@ class _Flattener:
         x.terms += y.terms
         return x
 
-    def _product(self, coefficient: float, operands: Sequence[Operand]) -> _Form:
+    def _product(self, coefficient: float, operands: Sequence[TapeOperand]) -> _Form:
         factors: tuple[int, ...] = ()
         for x in operands:
             if isinstance(x, float):
@@ -172,7 +172,7 @@ class _Flattener:
                 factors += (atom,)
         return _Form(0.0, [(coefficient, factors)]) if factors else _Form(coefficient, [])
 
-    def _applied(self, v: int, operation: Operation, operands: tuple[Operand, ...]) -> Operand:
+    def _applied(self, v: int, operation: Operation, operands: tuple[TapeOperand, ...]) -> TapeOperand:
         atoms = tuple([self._atom(x) if x.__class__ is int else x for x in operands])
         if all(x.__class__ is float for x in atoms):
             return float(operation.forward(*atoms))
@@ -180,14 +180,14 @@ class _Flattener:
         key = (operation, *[repr(x) if x.__class__ is float else x for x in atoms])
         return self._node(v, key, Apply(operation, atoms))
 
-    def _atom(self, x: int) -> Operand:
+    def _atom(self, x: int) -> TapeOperand:
         """The variable as a node, an older variable that is equal, or a number."""
         atom = self.resolved[x]
         if atom is None:
             atom = self.resolved[x] = self._finished(x)
         return atom
 
-    def _finished(self, v: int) -> Operand:
+    def _finished(self, v: int) -> TapeOperand:
         form = self.forms[v]
         assert form is not None
         self.forms[v] = None
@@ -206,7 +206,7 @@ class _Flattener:
         return atom
 
 
-def _is_power(operation: Operation, operands: Sequence[Operand], exponent: float) -> bool:
+def _is_power(operation: Operation, operands: Sequence[TapeOperand], exponent: float) -> bool:
     return operation is ops.pow and isinstance(operands[1], float) and operands[1] == exponent
 
 

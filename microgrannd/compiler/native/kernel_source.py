@@ -10,7 +10,7 @@ from typing import Final, Literal, NamedTuple
 from microgrannd.compiler.llvm.emitter import LANES, Emitter
 from microgrannd.compiler.llvm.operations import ON_VECTORS, Functions, known, narrowed
 from microgrannd.compiler.tape.expand import expanded
-from microgrannd.compiler.tape.tape import Operand, Tape
+from microgrannd.compiler.tape.tape import Tape, TapeOperand
 
 Kind = Literal["one", "each", "rows", "total"]
 SECTION: Final = 400  # arithmetic in a function, where a tape is cut
@@ -190,7 +190,7 @@ class _KernelWriter:
         inputs, leaves = len(self.tape.inputs), self.tape.leaves
         passing: dict[int, str] = {}
 
-        def operand(x: Operand) -> str:
+        def operand(x: TapeOperand) -> str:
             if isinstance(x, float):
                 return e.constant(x)
             if x in local:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import Any
 
-from microgrannd.compiler.tape.tape import Operand, Rewriter, Tape, rewrite
+from microgrannd.compiler.tape.tape import Rewriter, Tape, TapeOperand, rewrite
 from microgrannd.nodes.arithmetic import Arithmetic
 from microgrannd.operations import Operation
 
@@ -24,7 +24,7 @@ def expanded(tape: Tape, known: Container[Operation]) -> Tape:
     if all(operation in known for operation, _ in tape.instructions):
         return tape
 
-    def spelled(writer: Rewriter, operation: Operation, operands: tuple[Operand, ...]) -> Operand | None:
+    def spelled(writer: Rewriter, operation: Operation, operands: tuple[TapeOperand, ...]) -> TapeOperand | None:
         if operation in known or operation.form is None:
             return None
         arguments = tuple([Written(writer, x) if isinstance(x, int) else x for x in operands])
@@ -45,5 +45,5 @@ class Written(Arithmetic):
         return Written(self.writer, place) if isinstance(place, int) else place
 
 
-def _place(thing: Written | float) -> Operand:
+def _place(thing: Written | float) -> TapeOperand:
     return thing.place if isinstance(thing, Written) else float(thing)

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from microgrannd import operations as ops
-from microgrannd.compiler.tape.tape import Instruction, Operand, Rewriter, Tape, rewrite
+from microgrannd.compiler.tape.tape import Instruction, Rewriter, Tape, TapeOperand, rewrite
 from microgrannd.operations import Operation
 
 
@@ -27,7 +27,7 @@ def drop_dead(tape: Tape) -> Tape:
             for x in tape.instructions[v - leaves].operands:
                 if x.__class__ is int:
                     live[x] = 1
-    new: list[Operand] = list(range(leaves))
+    new: list[TapeOperand] = list(range(leaves))
     instructions: list[Instruction] = []
     for v, (operation, operands) in enumerate(tape.instructions, leaves):
         new.append(leaves + len(instructions))
@@ -44,10 +44,10 @@ def reassociate(tape: Tape) -> Tape:
     # No rule moves or drops an instruction here, so the old numbers are the new ones.
     single = [v >= tape.leaves and uses == 1 and v not in tape.labels for v, uses in enumerate(tape.uses())]
 
-    def flat(writer: Rewriter, operation: Operation, operands: tuple[Operand, ...]) -> Instruction | None:
+    def flat(writer: Rewriter, operation: Operation, operands: tuple[TapeOperand, ...]) -> Instruction | None:
         if operation is not ops.add:
             return None
-        terms: list[Operand] = []
+        terms: list[TapeOperand] = []
         for x in operands:
             made = writer.definition(x)
             if made is not None and made.operation in (ops.add, ops.sum) and single[int(x)]:
@@ -59,11 +59,11 @@ def reassociate(tape: Tape) -> Tape:
     return drop_dead(rewrite(tape, flat))
 
 
-def _constant(writer: Rewriter, operation: Operation, operands: tuple[Operand, ...]) -> Operand | None:
+def _constant(writer: Rewriter, operation: Operation, operands: tuple[TapeOperand, ...]) -> TapeOperand | None:
     return float(operation.forward(*operands)) if all(x.__class__ is float for x in operands) else None
 
 
-def _shared(writer: Rewriter, operation: Operation, operands: tuple[Operand, ...]) -> Operand | None:
+def _shared(writer: Rewriter, operation: Operation, operands: tuple[TapeOperand, ...]) -> TapeOperand | None:
     # 0.0 == -0.0 and nan != nan, so constants are compared as text
     key = (operation, *[repr(x) if x.__class__ is float else x for x in operands])
     following = writer.leaves + len(writer.instructions)
@@ -71,21 +71,23 @@ def _shared(writer: Rewriter, operation: Operation, operands: tuple[Operand, ...
     return place if place < following else None
 
 
-def _identity(writer: Rewriter, operation: Operation, operands: tuple[Operand, ...]) -> Operand | Instruction | None:
+def _identity(
+    writer: Rewriter, operation: Operation, operands: tuple[TapeOperand, ...]
+) -> TapeOperand | Instruction | None:
     return _IDENTITIES[operation](writer, operands) if operation in _IDENTITIES else None
 
 
-def _is(x: Operand, number: float) -> bool:
+def _is(x: TapeOperand, number: float) -> bool:
     """Whether the operand is this very constant; 0.0 and -0.0 differ."""
     return isinstance(x, float) and x == number and math.copysign(1.0, x) == math.copysign(1.0, number)
 
 
-def _negated(writer: Rewriter, x: Operand) -> Operand | None:
+def _negated(writer: Rewriter, x: TapeOperand) -> TapeOperand | None:
     made = writer.definition(x)
     return made.operands[0] if made is not None and made.operation is ops.neg else None
 
 
-def _add(writer: Rewriter, operands: Sequence[Operand]) -> Operand | Instruction | None:
+def _add(writer: Rewriter, operands: Sequence[TapeOperand]) -> TapeOperand | Instruction | None:
     for x, y in (operands, operands[::-1]):
         if _is(x, -0.0):
             return y
@@ -94,7 +96,7 @@ def _add(writer: Rewriter, operands: Sequence[Operand]) -> Operand | Instruction
     return None
 
 
-def _sub(writer: Rewriter, operands: Sequence[Operand]) -> Operand | Instruction | None:
+def _sub(writer: Rewriter, operands: Sequence[TapeOperand]) -> TapeOperand | Instruction | None:
     x, y = operands
     if _is(y, 0.0):
         return x
@@ -103,7 +105,7 @@ def _sub(writer: Rewriter, operands: Sequence[Operand]) -> Operand | Instruction
     return None
 
 
-def _mul(writer: Rewriter, operands: Sequence[Operand]) -> Operand | Instruction | None:
+def _mul(writer: Rewriter, operands: Sequence[TapeOperand]) -> TapeOperand | Instruction | None:
     for x, y in (operands, operands[::-1]):
         if _is(x, 1.0):
             return y
@@ -113,13 +115,13 @@ def _mul(writer: Rewriter, operands: Sequence[Operand]) -> Operand | Instruction
     return None if None in opposites else Instruction(ops.mul, tuple(x for x in opposites if x is not None))
 
 
-def _div(writer: Rewriter, operands: Sequence[Operand]) -> Operand | Instruction | None:
+def _div(writer: Rewriter, operands: Sequence[TapeOperand]) -> TapeOperand | Instruction | None:
     if _is(operands[1], 1.0):
         return operands[0]
     return Instruction(ops.neg, (operands[0],)) if _is(operands[1], -1.0) else None
 
 
-def _pow(writer: Rewriter, operands: Sequence[Operand]) -> Operand | Instruction | None:
+def _pow(writer: Rewriter, operands: Sequence[TapeOperand]) -> TapeOperand | Instruction | None:
     x, exponent = operands
     if _is(exponent, 1.0):
         return x
@@ -128,23 +130,23 @@ def _pow(writer: Rewriter, operands: Sequence[Operand]) -> Operand | Instruction
     return 1.0 if exponent == 0.0 and isinstance(exponent, float) else None
 
 
-def _contribution(writer: Rewriter, operands: Sequence[Operand]) -> Operand | Instruction | None:
+def _contribution(writer: Rewriter, operands: Sequence[TapeOperand]) -> TapeOperand | Instruction | None:
     if not isinstance(operands[0], float):
         return None
     return Instruction(ops.mul, tuple(operands)) if operands[0] else 0.0
 
 
-def _where(writer: Rewriter, operands: Sequence[Operand]) -> Operand | None:
+def _where(writer: Rewriter, operands: Sequence[TapeOperand]) -> TapeOperand | None:
     condition, x, y = operands
     return _either(writer, (x, y)) if isinstance(condition, int) else x if condition else y
 
 
-def _either(writer: Rewriter, operands: Sequence[Operand]) -> Operand | None:
+def _either(writer: Rewriter, operands: Sequence[TapeOperand]) -> TapeOperand | None:
     x, y = operands
     return x if isinstance(x, int) and isinstance(y, int) and x == y else None  # 2 == 2.0: a variable is no constant
 
 
-_IDENTITIES: dict[Operation, Callable[[Rewriter, Sequence[Operand]], Operand | Instruction | None]] = {
+_IDENTITIES: dict[Operation, Callable[[Rewriter, Sequence[TapeOperand]], TapeOperand | Instruction | None]] = {
     **{ops.add: _add, ops.sub: _sub, ops.mul: _mul, ops.div: _div, ops.pow: _pow, ops.contribution: _contribution},
     **{ops.where: _where, ops.maximum: _either, ops.minimum: _either},
     ops.neg: lambda writer, operands: _negated(writer, operands[0]),

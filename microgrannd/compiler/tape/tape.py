@@ -14,14 +14,14 @@ from typing import Any, NamedTuple
 from microgrannd.nodes import notation
 from microgrannd.operations import Operation
 
-Operand = int | float  # an int is a variable, a float a constant
+TapeOperand = int | float  # an int is a variable, a float a constant
 
 
 class Instruction(NamedTuple):
     """One assignment: the next variable is `operation(*operands)`."""
 
     operation: Operation
-    operands: tuple[Operand, ...]
+    operands: tuple[TapeOperand, ...]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Tape:
     inputs: tuple[str, ...]
     parameters: tuple[str, ...]
     instructions: tuple[Instruction, ...]
-    outputs: tuple[Operand, ...]
+    outputs: tuple[TapeOperand, ...]
     forward: int = 0
     labels: dict[int, str] = field(default_factory=dict)
 
@@ -80,7 +80,7 @@ class Tape:
                     counts[x] += 1
         return counts
 
-    def with_outputs(self, outputs: Sequence[Operand]) -> Tape:
+    def with_outputs(self, outputs: Sequence[TapeOperand]) -> Tape:
         """The same instructions for other outputs; `drop_dead` leaves what these need."""
         return replace(self, outputs=tuple(outputs))
 
@@ -90,7 +90,7 @@ class Tape:
         counts = Counter(names)
         names = [name if counts[name] == 1 else f"{name}.v{v}" for v, name in enumerate(names)]
 
-        def shown(x: Operand) -> str:
+        def shown(x: TapeOperand) -> str:
             return names[x] if isinstance(x, int) else f"{x!r}".removesuffix(".0")
 
         leaves = (("inputs", self.inputs), ("parameters", self.parameters))
@@ -102,7 +102,7 @@ class Tape:
 
 # A rule looks at an operation and its operands and gives what replaces it: an operand that is there already,
 # another instruction, or None to leave it as it is.
-Rule = Callable[["Rewriter", Operation, tuple[Operand, ...]], Operand | Instruction | None]
+Rule = Callable[["Rewriter", Operation, tuple[TapeOperand, ...]], TapeOperand | Instruction | None]
 
 
 class Rewriter:
@@ -115,14 +115,14 @@ class Rewriter:
         self.instructions: list[Instruction] = []
         self.shared: dict[Any, int] = {}
 
-    def definition(self, x: Operand) -> Instruction | None:
+    def definition(self, x: TapeOperand) -> Instruction | None:
         if isinstance(x, float) or x < self.leaves:
             return None
         return self.instructions[x - self.leaves]
 
     def rewritten(self) -> Tape:
         tape, leaves = self.tape, self.leaves
-        new: list[Operand] = list(range(leaves))
+        new: list[TapeOperand] = list(range(leaves))
         labels = {v: label for v, label in tape.labels.items() if v < leaves}
         forward = 0
         for v, (operation, operands) in enumerate(tape.instructions, leaves):
@@ -135,7 +135,7 @@ class Rewriter:
         outputs = tuple(new[x] if isinstance(x, int) else x for x in tape.outputs)
         return Tape(tape.inputs, tape.parameters, tuple(self.instructions), outputs, forward, labels)
 
-    def place(self, operation: Operation, operands: tuple[Operand, ...]) -> Operand:
+    def place(self, operation: Operation, operands: tuple[TapeOperand, ...]) -> TapeOperand:
         """Where the result of an instruction is in the new tape, after the rules were applied to it."""
         for _ in range(8):  # a rule's answer is put to the rules again; the limit ends a cycle of them
             for rule in self.rules:

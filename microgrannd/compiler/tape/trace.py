@@ -12,7 +12,7 @@ from typing import Any, Final
 from microgrannd import operations
 from microgrannd.calculus.passes import final_gradients, gradients
 from microgrannd.calculus.variable import Variable
-from microgrannd.compiler.tape.tape import Instruction, Operand, Tape
+from microgrannd.compiler.tape.tape import Instruction, Tape, TapeOperand
 from microgrannd.engine import Constant, Value, number_of, topological_order
 from microgrannd.ground import modes
 from microgrannd.ground.errors import TracingError
@@ -206,7 +206,7 @@ def _instructions(nodes: Sequence[Value], places: dict[Value, int]) -> tuple[Ins
     return tuple(instructions)
 
 
-def _operand(value: Value, places: dict[Value, int]) -> Operand:
+def _operand(value: Value, places: dict[Value, int]) -> TapeOperand:
     place = places.get(value)
     return number_of(value) if place is None else place
 

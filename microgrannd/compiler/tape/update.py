@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 from microgrannd.calculus.variable import Variable
 from microgrannd.compiler.tape.simplify import simplify
-from microgrannd.compiler.tape.tape import Instruction, Operand, Rewriter, Tape, rewrite
+from microgrannd.compiler.tape.tape import Instruction, Rewriter, Tape, TapeOperand, rewrite
 from microgrannd.compiler.tape.trace import trace
 from microgrannd.engine import Value, number_of, zero_grad
 from microgrannd.learning.reached import Reached
@@ -161,7 +161,7 @@ def _trace(optimizer: Optimizer, settings: dict[str, Any]) -> Update | None:
     return Update(simplify(shared), each, memory)
 
 
-def _is_shared(writer: Rewriter, x: Operand) -> bool:
+def _is_shared(writer: Rewriter, x: TapeOperand) -> bool:
     """Whether it depends on nothing but the settings, which are the parameters of the tape."""
     if isinstance(x, float) or x < writer.leaves:
         return isinstance(x, float) or x >= len(writer.tape.inputs)
@@ -169,7 +169,7 @@ def _is_shared(writer: Rewriter, x: Operand) -> bool:
     return definition is not None and all(_is_shared(writer, operand) for operand in definition.operands)
 
 
-def _factors_together(writer: Rewriter, operation: Operation, operands: tuple[Operand, ...]) -> Instruction | None:
+def _factors_together(writer: Rewriter, operation: Operation, operands: tuple[TapeOperand, ...]) -> Instruction | None:
     """a · (b · x) as (a · b) · x, where a and b are shared: one product for each parameter, not two."""
     if operation is not mul:
         return None
@@ -205,5 +205,5 @@ def _parted(tape: Tape, order: Sequence[int], count: int) -> tuple[Tape, Tape]:
     )
 
 
-def _moved(operands: Sequence[Operand], place: dict[int, int]) -> tuple[Operand, ...]:
+def _moved(operands: Sequence[TapeOperand], place: dict[int, int]) -> tuple[TapeOperand, ...]:
     return tuple([place[x] if isinstance(x, int) else x for x in operands])

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from microgrannd.compiler.tape.expand import expanded
-from microgrannd.compiler.tape.tape import Operand, Tape
+from microgrannd.compiler.tape.tape import Tape, TapeOperand
 from microgrannd.printing.c import DEFINITIONS, C, c_name
 from microgrannd.printing.printer import Expression, Names
 
@@ -80,7 +80,7 @@ def _lines(tape: Tape) -> list[str]:
     return lines
 
 
-def _operand(tape: Tape, x: Operand) -> Expression:
+def _operand(tape: Tape, x: TapeOperand) -> Expression:
     if isinstance(x, float):
         return C.number(x)
     inputs = len(tape.inputs)

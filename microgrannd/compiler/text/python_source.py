@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 from microgrannd import operations as ops
-from microgrannd.compiler.tape.tape import Instruction, Operand, Tape
+from microgrannd.compiler.tape.tape import Instruction, Tape, TapeOperand
 from microgrannd.compiler.text.definitions import definitions
 from microgrannd.operations import Operation
 from microgrannd.printing.printer import Expression, Names
@@ -126,7 +126,7 @@ class _PythonFunction:
             return plain
         return PYTHON.call(self._function(operation), operation, written)
 
-    def _operand(self, x: Operand) -> Expression:
+    def _operand(self, x: TapeOperand) -> Expression:
         if isinstance(x, int):
             return self.written[x]
         number = PYTHON.number(x)
@@ -158,7 +158,7 @@ class _PythonFunction:
         used = f"{label.removeprefix('d_')} is used {self._terms(v)} times: the contributions add up"
         return f"  {PYTHON.comment(used)}"
 
-    def _terms(self, v: Operand) -> int:
+    def _terms(self, v: TapeOperand) -> int:
         count, waiting = 0, [v]
         while waiting:
             x = waiting.pop()
