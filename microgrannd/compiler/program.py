@@ -77,7 +77,9 @@ class Program:
     def __init__(self, function: Callable[..., Any] | None, options: Options) -> None:
         self.function = function
         self.runtime = Runtime(function, options)
-        self._direct: Callable[..., Any] | None = None  # takes the calls for one sample once there is one
+        # What takes the calls for one sample, once there is such a thing.
+        self._direct: Callable[..., Any] | None = None
+        self._direct_gradients: Callable[..., tuple[Any, tuple[Any, ...]]] | None = None
 
     def __call__(self, *arguments: Any) -> Any:
         """The result: floats for one sample, arrays for arrays with a batch axis."""
@@ -97,15 +99,18 @@ class Program:
 
     def value_and_gradients(self, *arguments: Any) -> tuple[Any, tuple[Any, ...]]:
         """The value and a tuple with the gradient by each argument, in the structure of the argument."""
+        return (self._direct_gradients or self._value_and_gradients)(*arguments)
+
+    def _value_and_gradients(self, *arguments: Any) -> tuple[Any, tuple[Any, ...]]:
         if batch := self.runtime.batch(arguments):
             plan, given = batch
             (value, *gradients), columns = space_for([SCALAR, *given.shapes], [False, *given.arrays], given.length)
             self.runtime.kernel(plan, "inputs").each(given.columns, plan.numbers(), given.length, columns)
             return value, tuple(gradients)
         plan, sample = self.runtime.sample(arguments)
-        if direct := self.runtime.direct(plan, "inputs", self.value_and_gradients):
-            # From now on it is the method itself: one Python call less than asking for it at each call.
-            self.value_and_gradients = direct  # type: ignore[method-assign]
+        if direct := self.runtime.direct(plan, "inputs", self._value_and_gradients):
+            # From now on it is the method itself, too: one Python call less for who asks for it now.
+            self._direct_gradients = self.value_and_gradients = direct  # type: ignore[method-assign]
             return direct(*arguments)  # type: ignore[no-any-return]
         value, *flat = self.runtime.kernel(plan, "inputs").one(sample, plan.numbers())
         return value, plan.arranged(flat)

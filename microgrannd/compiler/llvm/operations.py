@@ -88,6 +88,10 @@ def narrowed(tape: Tape) -> Tape:
 # A comparison with u holds for NaN, one with o does not.
 
 
+def _contribution(e: Emitter, upstream: str, local: str) -> str:
+    return e.select(e.compare("une", upstream, e.constant(0.0)), e.mul(upstream, local), e.constant(0.0))
+
+
 def _maximum(e: Emitter, x: str, y: str) -> str:
     if y == e.constant(0.0):  # as in relu
         return e.select(e.compare("ugt", x, y), x, y)
@@ -188,7 +192,7 @@ NATIVE: Final[dict[Operation, Callable[..., str]]] = {
     **{ops.TABLE[name]: _library(name) for name in LIBRARY if name in ops.TABLE},
     **{ops.add: Emitter.add, ops.sub: Emitter.sub, ops.mul: Emitter.mul, ops.div: Emitter.div, ops.neg: Emitter.neg},
     **{ops.pow: _pow, ops.mod: _mod, ops.floordiv: _floordiv},
-    **{ops.maximum: _maximum, ops.minimum: _minimum},
+    **{ops.maximum: _maximum, ops.minimum: _minimum, ops.contribution: _contribution},
     **{ops.sum: _sum, ops.dot: _dot, ops.logsumexp: _logsumexp},
     **{ops.less: _flag("olt"), ops.less_equal: _flag("ole"), ops.greater: _flag("ogt")},
     **{ops.greater_equal: _flag("oge"), ops.equal: _flag("oeq"), ops.not_equal: _flag("une")},
