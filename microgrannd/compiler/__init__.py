@@ -1,8 +1,4 @@
-"""The compiler: a function of scalars becomes the straight-line program a person would have derived.
-
-`function → trace → tape → simplify → Python source | native code | matrix program`. The gradients are ordinary
-instructions, made by the passes over graphs; no derivative is known here.
-"""
+"""From a function of scalars to the straight-line program a person would have derived; README.md has the way."""
 
 from microgrannd.compiler.fitting import for_training
 from microgrannd.compiler.profiles import ProgramProfile

@@ -77,7 +77,6 @@ class Program:
     def __init__(self, function: Callable[..., Any] | None, options: Options) -> None:
         self.function = function
         self.runtime = Runtime(function, options)
-        # What takes the calls for one sample, once there is such a thing.
         self._direct: Callable[..., Any] | None = None
         self._direct_gradients: Callable[..., tuple[Any, tuple[Any, ...]]] | None = None
 

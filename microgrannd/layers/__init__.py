@@ -3,12 +3,5 @@
 from microgrannd.layers.gates import ComputationalGraph, Gate
 from microgrannd.layers.network import ActivationLayer, Affine, FullyConnectedLayer, Network, SoftmaxWithLoss
 
-__all__ = [
-    "ActivationLayer",
-    "Affine",
-    "ComputationalGraph",
-    "FullyConnectedLayer",
-    "Gate",
-    "Network",
-    "SoftmaxWithLoss",
-]
+__all__ = ["ActivationLayer", "Affine", "ComputationalGraph", "FullyConnectedLayer"]
+__all__ += ["Gate", "Network", "SoftmaxWithLoss"]

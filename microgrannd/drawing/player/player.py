@@ -8,7 +8,7 @@ import os
 import re
 from base64 import b64encode
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import sha256
 from html import escape
 from importlib.resources import files
@@ -22,7 +22,7 @@ from microgrannd.drawing.player.training_recording import record_training
 from microgrannd.drawing.write import svg
 from microgrannd.engine import Value
 from microgrannd.ground.files import write_whole
-from microgrannd.ground.nests import leaves, rebuilt
+from microgrannd.ground.nests import mapped
 from microgrannd.operations import Number
 from microgrannd.optim import Optimizer
 
@@ -144,8 +144,11 @@ class Player:
 
 def _json(data: Any) -> str:
     """JSON that may stand in a `<script>`; NaN and the infinities are the strings "nan", "inf" and "-inf"."""
-    numbers = (repr(x) if isinstance(x, float) and not math.isfinite(x) else x for x in leaves(data))
-    text = json.dumps(rebuilt(data, numbers), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    dumped = partial(json.dumps, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    try:
+        text = dumped(data)
+    except ValueError:
+        text = dumped(mapped(lambda x: repr(x) if isinstance(x, float) and not math.isfinite(x) else x, data))
     return re.sub("[<>&\u2028\u2029]", lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
