@@ -195,6 +195,18 @@ def test_the_pictures_are_well_formed_and_small():
         assert picture.stat().st_size < 60_000
 
 
+def test_the_page_that_the_tutorial_links_to_is_what_is_written_today(tmp_path):
+    import microgrannd as mg
+
+    x, y, z = mg.Value(-2.0, label="x"), mg.Value(5.0, label="y"), mg.Value(-4.0, label="z")
+    q = x + y
+    f = q * z
+    q.label, f.label = "q", "f"
+    mg.step(f).to_html(tmp_path / "steps.html")
+    written, linked = (folder / "steps.html" for folder in (tmp_path, DOCS / "images"))
+    assert written.read_bytes() == linked.read_bytes(), "save mg.step(f) of docs/tutorial.md as docs/images/steps.html"
+
+
 def test_every_page_is_in_the_menu_of_the_site():
     menu = (ROOT / "mkdocs.yml").read_text("utf-8")
     for page in DOCS.glob("*.md"):
