@@ -23,7 +23,7 @@ from microgrannd.nodes.order import started, topological_order
 from microgrannd.nodes.refusing import refuse_while_tracing
 from microgrannd.operations import Number, Operation, as_float, contributed, dot, is_number, stop_gradient
 
-__all__ = ["Constant", "Operand", "Step", "Value", "neuron", "number_of", "topological_order", "zero_grad"]
+__all__ = ["Constant", "Operand", "Step", "Value", "inputs_of", "neuron", "number_of", "topological_order", "zero_grad"]
 
 Operand: TypeAlias = "Value | Number"
 
@@ -110,14 +110,7 @@ class Value(Arithmetic):
         """The parents' numbers at the moment when this node was made."""
         if opened:
             refuse_while_tracing("gradient")
-        if self._second is not None:
-            return (self._x, self._y)
-        if self._first is not None:
-            return (self._x,)
-        if self.op is None:
-            return ()
-        vectors = self.op.vectors
-        return (*chain.from_iterable(self._x[:vectors]), *self._x[vectors:])
+        return inputs_of(self)
 
     @property
     def local_gradients(self) -> tuple[Callable[[], float], ...]:
@@ -208,9 +201,8 @@ class Value(Arithmetic):
 
     def detach(self) -> Value:
         """A new leaf with this Value's number and label: gradients stop here."""
-        if opened and modes.current.trace is not None:
-            return stop_gradient(self)
-        return Value(self._data, self.label)
+        tracing = opened and modes.current.trace is not None
+        return stop_gradient(self) if tracing else Value(self._data, self.label)
 
     def _unary(self, operation: Operation, origin: modes.Origin | None = None) -> Value:
         """The node for an operation on this Value."""
@@ -267,9 +259,8 @@ class Value(Arithmetic):
         """By data; while tracing, a comparison is an operation like any other."""
         if opened and modes.current.trace is not None and (isinstance(other, Value) or is_number(other)):
             return operation(self, other)
-        if isinstance(other, Value):
-            return holds(self._data, other._data)
-        return holds(self._data, other) if is_number(other) else NotImplemented
+        number = other._data if isinstance(other, Value) else other
+        return holds(self._data, number) if is_number(number) else NotImplemented
 
     def __bool__(self) -> bool:
         if opened:
@@ -308,6 +299,18 @@ class Constant(Value):
 
 # The number also while a function is traced, when `.data` refuses: for code on which no result depends.
 number_of: Callable[[Value], float] = attrgetter("_data")
+
+
+def inputs_of(node: Value) -> tuple[float, ...]:
+    """The inputs also while a function is traced."""
+    if node._second is not None:
+        return (node._x, node._y)
+    if node._first is not None:
+        return (node._x,)
+    if node.op is None:
+        return ()
+    vectors = node.op.vectors
+    return (*chain.from_iterable(node._x[:vectors]), *node._x[vectors:])
 
 
 def zero_grad(values: Iterable[Value]) -> None:
@@ -374,6 +377,4 @@ def _distribute(node: Value, gradient: float) -> None:
 
 def _operand(thing: object) -> Value | None:
     """A number as a constant, a Value as it is, None for anything else."""
-    if isinstance(thing, Value):
-        return thing
-    return Constant(thing) if is_number(thing) else None  # type: ignore[arg-type]
+    return thing if isinstance(thing, Value) else Constant(thing) if is_number(thing) else None  # type: ignore[arg-type]

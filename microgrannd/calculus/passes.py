@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from typing import TypeAlias
 
 from microgrannd import operations as ops
-from microgrannd.engine import Constant, Value, number_of, topological_order
+from microgrannd.engine import Constant, Value, inputs_of, number_of, topological_order
 from microgrannd.ground import modes
 from microgrannd.ground.errors import AnomalyError, GradientError
 from microgrannd.operations import Number, Operation, as_float
@@ -85,7 +85,7 @@ def all_slopes(y: Value) -> dict[Value, float]:
         if slope == 0.0:
             continue
         operation: Operation = node.op
-        local_gradients = operation.local_gradients(*node.inputs, number_of(node))
+        local_gradients = operation.local_gradients(*inputs_of(node), number_of(node))
         if len(local_gradients) != len(node.parents):
             operation.check_count(node.inputs, number_of(node))
         for parent, local in zip(node.parents, local_gradients, strict=True):
@@ -107,14 +107,15 @@ def tangents(ys: Sequence[Value], xs: Sequence[Value], directions: Sequence[Slop
 
     This is forward mode: one pass from the xs to the ys with the same local gradients, as a graph.
     """
-    products, speeds = _Products(plain=True), dict[Value, Slope]()
+    products, speeds, detecting = _Products(plain=True), dict[Value, Slope](), modes.opened and modes.current.detecting
     given = dict(zip(xs, directions, strict=True))
     for node in topological_order(*ys):
-        products.learn(node, node.parents)
+        parents = node.parents
+        products.learn(node, parents)
         if node in given:
             speeds[node] = given[node]
-        elif node.op is not None and not speeds.keys().isdisjoint(node.parents):
-            for parent, local in zip(node.parents, _local_gradients(node, given), strict=True):
+        elif node.op is not None and not speeds.keys().isdisjoint(parents):
+            for parent, local in zip(parents, _local_gradients(node, parents, given, detecting), strict=True):
                 if parent in speeds:
                     products.add(speeds, node, products.contribution(node, speeds[parent], local))
     return [_as_value(speeds.get(y, 0.0)) for y in ys]
@@ -133,7 +134,7 @@ def _backward_pass(y: Value, xs: Sequence[Value], upstream: Value | Number, plai
             on_path.add(node)
         products.learn(node, parents)
 
-    forward = set(order)
+    forward, detecting = set(order), modes.opened and modes.current.detecting
     found: dict[Value, Slope] = {y: upstream if isinstance(upstream, Value) else as_float(upstream)}
     for node in reversed(order):
         if node not in on_path or node not in found:
@@ -143,12 +144,13 @@ def _backward_pass(y: Value, xs: Sequence[Value], upstream: Value | Number, plai
             slope.label = f"d_{node.label}"
         if node.op is None:
             continue
+        parents = node.parents
         if not plain and (node.op.routes or node in products.routed):
-            products.routed.update((node, *node.parents))
-        for parent, local in zip(node.parents, _local_gradients(node, targets), strict=True):
+            products.routed.update((node, *parents))
+        for parent, local in zip(parents, _local_gradients(node, parents, targets, detecting), strict=True):
             if parent in on_path:
                 products.add(found, parent, products.contribution(node, slope, local))
-                if modes.opened and modes.current.detecting:
+                if detecting:
                     total = found[parent]
                     _raise_at_anomaly(node, number_of(total) if isinstance(total, Value) else total)
     return found
@@ -221,26 +223,28 @@ class _Products:
         )
 
 
-def _local_gradients(node: Value, variables: Container[Value]) -> tuple[Slope, ...]:
+def _local_gradients(
+    node: Value, parents: tuple[Value, ...], variables: Container[Value], detecting: bool
+) -> tuple[Slope, ...]:
     """The local gradients of a node as a graph; constants go in as numbers, so that they fold."""
     assert node.op is not None
-    if parent := _set_since(node):
+    if parent := _set_since(node, parents):
         raise GradientError(
             f"{parent[0]!r} was {parent[1]!r} when {node!r} was computed from it, and has been set since; "
             "a gradient as a graph would be taken at the new number: compute y again first."
         )
-    inputs = [number_of(p) if isinstance(p, Constant) and p not in variables else p for p in node.parents]
+    inputs = [number_of(p) if isinstance(p, Constant) and p not in variables else p for p in parents]
     # A rule also gives gradients that nobody asked for, and these may be what they like.
-    with modes.no_detection() if modes.opened and modes.current.detecting else nullcontext():
+    with modes.no_detection() if detecting else nullcontext():
         found = node.op.local_gradients(*inputs, node)
     if len(found) != len(inputs):
         node.op.check_count(node.inputs, number_of(node))
     return found
 
 
-def _set_since(node: Value) -> tuple[Value, float] | None:
+def _set_since(node: Value, parents: tuple[Value, ...]) -> tuple[Value, float] | None:
     """A leaf that was another number when the node was computed from it, and that number."""
-    for parent, number in zip(node.parents, node.inputs, strict=True):
+    for parent, number in zip(parents, inputs_of(node), strict=True):
         if (now := number_of(parent)) != number and parent.op is None and (now == now or number == number):
             return parent, number
     return None
@@ -249,7 +253,7 @@ def _set_since(node: Value) -> tuple[Value, float] | None:
 def computed_before(y: Value) -> tuple[Value, Value] | None:
     """A node that y depends on and a leaf that has been set since the node was computed from it; None without any."""
     for node in topological_order(y, leaves=False):
-        if parent := _set_since(node):
+        if parent := _set_since(node, node.parents):
             return node, parent[0]
     return None
 

@@ -127,17 +127,20 @@ class Runtime:
         if library := self.array_backend(plan):
             make = partial(array_kernel, plan, wanted, library, options.float32, options.threads, options.cache)
         elif self.backend(plan, wanted) == "native":
-            return NativeKernel(plan.tape(wanted, guarded=True), options.threads, options.cache)
+            make = partial(self._native, plan, wanted)
         if wanted in ("values", "curvature"):
             return make()
         return CheckedKernel(make(), cache(partial(make, guarded=True)))
+
+    def _native(self, plan: Plan, wanted: Wanted, *, guarded: bool = False) -> Kernel:
+        return NativeKernel(plan.tape(wanted, guarded=guarded), self.options.threads, self.options.cache)
 
     def backend(self, plan: Plan, wanted: Wanted) -> str:
         if library := self.array_backend(plan):
             return library
         if self.options.backend == "python" or (self.options.backend == "auto" and not native_available()):
             return "python"
-        own = unsupported(plan.tape(wanted, guarded=True))
+        own = unsupported(plan.tape(wanted))
         if own and self.options.backend == "native":
             names = ", ".join(operation.name for operation in own)
             raise TypeError(
@@ -169,7 +172,7 @@ class Runtime:
             self._offered.add((id(plan), wanted))
             if wanted in self._direct or self.array_backend(plan) or self.backend(plan, wanted) != "native":
                 return None
-            tape = plan.tape(wanted, guarded=True)
+            tape = plan.tape(wanted)
             result = plan.trace.result if wanted == "values" else None
             if work(tape) > _LONGEST_DIRECT:
                 return None

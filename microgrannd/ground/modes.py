@@ -54,10 +54,12 @@ class Block:
         self.is_open = True
         mark = ref(self, _close)
         opened.append(mark)
-        marks, modes = _open_here.get()
-        _open_here.set(((*marks, mark), _with(modes, self.settings)))
+        marks, modes, end = _open_here.get()
+        _open_here.set(((*marks, mark), _with(modes, self.settings), end))
 
     def __exit__(self, *error: object) -> None:
+        global _last_end
+        _last_end = object()  # here too, since an interrupt may come before the next one
         self.is_open = False
         _close(ref(self))
         now()
@@ -101,24 +103,21 @@ class Block:
 
 
 opened: list[ref[Block]] = []
-_open_here: ContextVar[tuple[tuple[ref[Block], ...], Modes]] = ContextVar("open blocks", default=((), Modes()))
-_package = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_last_end = object()  # of a block, anywhere: another object for each
+_open_here: ContextVar[tuple[tuple[ref[Block], ...], Modes, object]] = ContextVar("open", default=((), Modes(), None))
+PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _python = os.path.dirname(os.__file__) + os.sep
 
 
 def now() -> Modes:
-    marks, modes = _open_here.get()
-    for mark in marks:
-        block = mark()
-        if block is None or not block.is_open:
-            break
-    else:
+    marks, modes, end = _open_here.get()
+    if end is _last_end:
         return modes
+    end, modes = _last_end, Modes()
     left = [(mark, block) for mark in marks if (block := mark()) is not None and block.is_open]
-    modes = Modes()
     for _, block in left:
         modes = _with(modes, block.settings)
-    _open_here.set((tuple([mark for mark, _ in left]), modes))
+    _open_here.set((tuple([mark for mark, _ in left]), modes, end))
     return modes
 
 
@@ -137,6 +136,8 @@ def _with(modes: Modes, settings: dict[str, Any]) -> Modes:
 
 
 def _close(mark: ref[Block]) -> None:
+    global _last_end
+    _last_end = object()
     if mark in opened:
         opened.remove(mark)
 
@@ -224,14 +225,6 @@ def origin(modes: Modes) -> Origin | None:
     return Origin(modes.scope, user_line() if modes.locating else "") if wanted else None
 
 
-def called_by_us(*doors: str) -> bool:
-    """Whether this package's own code asks rather than the user's; `doors` are files that ask on behalf of either."""
-    frame = sys._getframe(1)
-    while frame.f_back and frame.f_code.co_filename.endswith(doors):
-        frame = frame.f_back
-    return frame.f_code.co_filename.startswith(_package)
-
-
 def user_line() -> str:
     """`file.py:12: y = x * x`, the innermost line on the stack that is not this package's own, or Python's."""
     import linecache
@@ -245,4 +238,4 @@ def user_line() -> str:
 
 
 def _is_inside(file: str) -> bool:
-    return file.startswith((_package, "<frozen")) or (file.startswith(_python) and "site-packages" not in file)
+    return file.startswith((PACKAGE, "<frozen")) or (file.startswith(_python) and "site-packages" not in file)

@@ -113,14 +113,14 @@ def _gather(children: Iterable[Any], seen: set[int], found: dict[Value, None]) -
         if isinstance(child, Value):
             if child.op is None:
                 found[child] = None
+        elif isinstance(child, (list, tuple)):  # a tuple of classes takes half the time of a union
+            _gather(child, seen, found)
         elif isinstance(child, Module):
             if id(child) not in seen:
                 seen.add(id(child))
-                _gather(vars(child).values(), seen, found)
+                _gather(child.__dict__.values(), seen, found)
         elif isinstance(child, dict):
             _gather(child.values(), seen, found)
-        elif isinstance(child, list | tuple):
-            _gather(child, seen, found)
 
 
 def _singular(name: str) -> str:

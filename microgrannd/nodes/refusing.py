@@ -1,6 +1,8 @@
 """What a Value refuses while a function is traced: its number, its hash, its text; the refusal is remembered."""
 
+import functools
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,7 +27,7 @@ _REMEDIES: Final = {
     "copy": "A copy is cut off from what is computed: take the Value itself, or stop_gradient of it.",
 }
 _ALLOWED_TO_US: Final = {"gradient", "hash", "repr"}  # for which this package's own code may ask: it knows what it does
-_DOORS: Final = tuple(
+_DOORS: Final = tuple(  # files of the package that ask on behalf of the user, or of the rest of it
     os.path.join("microgrannd", *path) for path in (["engine.py"], ["nodes", "refusing.py"], ["nodes", "arithmetic.py"])
 )
 
@@ -42,7 +44,7 @@ def no_number(name: str, instead: str, operation: str) -> TypeError:
 def refuse_while_tracing(what: str) -> None:
     """Raise TracingError where a compiled function is being traced and asks for a number, a hash, a text ..."""
     refused = modes.current.refused
-    if refused is None or (what in _ALLOWED_TO_US and modes.called_by_us(*_DOORS)):
+    if refused is None or (what in _ALLOWED_TO_US and _asked_by_us()):
         return
     refused.append(
         TracingError(
@@ -59,8 +61,21 @@ def refused_where(condition: Callable[[], Any]) -> None:
         refusals.append(condition())
 
 
+def _asked_by_us() -> bool:
+    frame = sys._getframe(2)
+    while frame.f_back and frame.f_code.co_filename.endswith(_DOORS):
+        frame = frame.f_back
+    return _is_ours(frame.f_code.co_filename)
+
+
+@functools.cache
+def _is_ours(file: str) -> bool:
+    return file.startswith(modes.PACKAGE) and not file.endswith(_DOORS)
+
+
 def _hash_for_us(node: Any) -> int:
-    refuse_while_tracing("hash")
+    if not _is_ours(sys._getframe(1).f_code.co_filename):
+        refuse_while_tracing("hash")
     return object.__hash__(node)
 
 

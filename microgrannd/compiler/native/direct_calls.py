@@ -46,7 +46,8 @@ def fast_function(
 ) -> tuple[Callable[..., Any], MachineCode] | None:  # fmt: skip
     """`otherwise` for arguments of these shapes, only sooner, and the code to be kept; None where there can be none.
 
-    `result` is the shape of the values; None stands for a value and the gradients by the arguments.
+    `result` is the shape of the values; None stands for a value and the gradients by the arguments. Where one of these
+    is NaN, `otherwise` has the last word, since the tape may lack guards.
     """
     layout = _layout()
     plain = all(_is_plain(shape) for shape in (*shapes, *([result] if result else [])))
@@ -88,6 +89,8 @@ class _Caller:
             self._store(self._load("double", number, self.layout.number), "%given", 8 * i)
         self.lines.append("  call void @one(ptr %in, ptr %given, ptr %out)")
         self.place = 0
+        for k in range(1, len(self.tape.outputs) if result is None else 0):
+            self._unless(f"fcmp ord double {self._load('double', '%out', 8 * k)}, 0.0")
         built = self._build(result or Shape(tuple, (), (SCALAR, Shape(tuple, (), tuple(shapes)))))
         slow = "  %slow = call ptr @PyObject_Vectorcall(ptr %self, ptr %arguments, i64 %n, ptr null)"
         self.lines += [f"  ret ptr {built}", "otherwise:", slow, "  ret ptr %slow", "}"]

@@ -8,15 +8,22 @@ from microgrannd.compiler.tape.update import Update
 
 
 def fit_source(tape: Tape, update: Update) -> str:
-    """The assembly of `fit`; its `width` is the number of parameters, rounded up to whole vectors."""
+    """The assembly of `fit`; its `width` is the number of parameters, rounded up to whole vectors.
+
+    Unless `guarded`, it stops before the step of a batch one of whose gradients is NaN, and gives 1.
+    """
+    check = kernel(Tape(("gradient",), (), (), (0,)), "total", "check")
     prepare, step = kernel(update.shared, "one", "prepare"), kernel(update.each, "each", "step")
-    return module(kernel(tape, "total"), prepare, step, Assembly(frozenset(), (_FIT,)))
+    return module(kernel(tape, "total"), check, prepare, step, Assembly(frozenset(), (_FIT,)))
 
 
 _FIT: Final = """\
-define void @fit(ptr %columns, ptr %parameters, ptr %sums, ptr %given, ptr %numbers, ptr %before, ptr %after,
-                ptr %losses, i64 %steps, i64 %epochs, i64 %count, i64 %size, i64 %limit, i64 %width) {
+define i64 @fit(ptr %columns, ptr %parameters, ptr %sums, ptr %given, ptr %numbers, ptr %before, ptr %after,
+               ptr %losses, i64 %steps, i64 %epochs, i64 %count, i64 %size, i64 %limit, i64 %width,
+               i64 %guarded) {
 entry:
+  %checked = alloca double
+  %plain = icmp eq i64 %guarded, 0
   %share.place = getelementptr double, ptr %given, i64 0
   %step.place = getelementptr double, ptr %given, i64 1
   %count.number = sitofp i64 %count to double
@@ -29,13 +36,20 @@ next.epoch:
   br i1 %training, label %batch, label %end
 
 batch:
-  %begin = phi i64 [ 0, %next.epoch ], [ %stop, %batch ]
-  %done = phi i64 [ %done.before, %next.epoch ], [ %done.after, %batch ]
-  %loss = phi double [ 0.0, %next.epoch ], [ %loss.after, %batch ]
+  %begin = phi i64 [ 0, %next.epoch ], [ %stop, %step.now ]
+  %done = phi i64 [ %done.before, %next.epoch ], [ %done.after, %step.now ]
+  %loss = phi double [ 0.0, %next.epoch ], [ %loss.after, %step.now ]
   %full = add i64 %begin, %size
   %beyond = icmp sgt i64 %full, %count
   %stop = select i1 %beyond, i64 %count, i64 %full
   call void @total(ptr %columns, ptr %parameters, ptr %sums, i64 %begin, i64 %stop, i64 %limit)
+  call void @check(ptr %before, ptr %parameters, ptr %checked, i64 0, i64 %width, i64 %width)
+  %sum = load double, ptr %checked
+  %is.nan = fcmp uno double %sum, 0.0
+  %stops = and i1 %is.nan, %plain
+  br i1 %stops, label %stopped, label %step.now
+
+step.now:
   %done.after = add i64 %done, 1
   %step.count = add i64 %steps, %done.after
   %step.number = sitofp i64 %step.count to double
@@ -58,6 +72,9 @@ epoch.end:
   %epoch.after = add i64 %epoch, 1
   br label %next.epoch
 
+stopped:
+  ret i64 1
+
 end:
-  ret void
+  ret i64 0
 }"""

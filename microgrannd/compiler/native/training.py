@@ -1,7 +1,6 @@
 """Training a program in native code: epochs in one call, with parameters and the optimizer's memory in flat arrays."""
 
 import ctypes
-import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +17,7 @@ from microgrannd.compiler.tape.update import Places, Update, settings_of
 from microgrannd.engine import number_of
 
 _POINTER = ctypes.c_void_p
-_FIT: Final = ctypes.CFUNCTYPE(None, *[_POINTER] * 8, *[ctypes.c_int64] * 6)
+_FIT: Final = ctypes.CFUNCTYPE(ctypes.c_int64, *[_POINTER] * 8, *[ctypes.c_int64] * 7)
 
 
 class NativeFit:
@@ -26,15 +25,14 @@ class NativeFit:
         self.plan = plan
         self.update = update
         self.cache = cache
+        self._functions: dict[bool, tuple[Any, MachineCode]] = {}
 
-    @functools.cached_property
-    def code(self) -> MachineCode:
-        tape = self.plan.tape("parameters", guarded=True)
-        return MachineCode(fit_source(tape, self.update), optimisation(work(tape)), self.cache)
-
-    @functools.cached_property
-    def function(self) -> Any:
-        return _FIT(self.code.address("fit"))
+    def function(self, guarded: bool) -> Any:
+        if guarded not in self._functions:
+            tape = self.plan.tape("parameters", guarded=guarded)
+            code = MachineCode(fit_source(tape, self.update), optimisation(work(tape)), self.cache)
+            self._functions[guarded] = (_FIT(code.address("fit")), code)
+        return self._functions[guarded][0]
 
 
 class Training:
@@ -53,6 +51,7 @@ class Training:
         self.numbers = numpy.zeros(self.width)
         self.memory = [numpy.zeros(self.width) for _ in native.update.memory]
         self.sums = numpy.zeros(1 + self.width)
+        self.guarded = False
         self.last = 1
         self.take([])
 
@@ -80,7 +79,7 @@ class Training:
         return self._run(columns, self.count, epochs, size)
 
     def epochs_in(self, seconds: float) -> int:
-        work = self.count * (len(self.native.plan.tape("parameters", guarded=True).instructions) + 1)
+        work = self.count * (len(self.native.plan.tape("parameters").instructions) + 1)
         return max(1, int(seconds / (work * 4e-10)))
 
     def write_back(self) -> None:
@@ -107,12 +106,18 @@ class Training:
 
         columns, limit = padded(columns, count)
         losses, state = numpy.zeros(epochs), [self.numbers, *self.memory]
+        start = [column.copy() for column in state]
         given = (ctypes.c_double * (2 + len(self.settings)))(0.0, 0.0, *self.settings)
         shared = (ctypes.c_double * max(1, len(self.update.shared.outputs)))()
-        self.native.function(
+        arguments = (
             *(pointers(columns), self.numbers.ctypes.data, self.sums.ctypes.data, given, shared),
             *(pointers([self.sums[1:], *state]), pointers(state), losses.ctypes.data),
             *(self.optimizer.steps, epochs, count, size, limit, self.width),
         )
+        if self.native.function(self.guarded)(*arguments, self.guarded):  # stopped at a NaN: from here on with the guards
+            for column, before in zip(state, start, strict=True):
+                column[:] = before
+            self.guarded = True
+            self.native.function(True)(*arguments, True)
         self.optimizer.steps += epochs * -(-count // size)
         return losses.tolist()

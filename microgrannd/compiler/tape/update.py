@@ -109,7 +109,7 @@ def _settings(optimizer: Optimizer) -> dict[str, Any]:
     """Its numbers and tuples of numbers, and those of its class, by name."""
     kinds = reversed(type(optimizer).__mro__) if type(optimizer).__module__ != Optimizer.__module__ else ()
     found = {name: x for kind in kinds for name, x in vars(kind).items()} | vars(optimizer)
-    return {name: x for name, x in found.items() if _is_setting(x) and name not in _OWN}
+    return {name: x for name, x in found.items() if name not in _OWN and _is_setting(x)}
 
 
 def _is_setting(thing: Any) -> bool:
