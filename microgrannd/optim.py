@@ -50,7 +50,7 @@ class Optimizer:
             if not value >= 0:
                 raise ValueError(f"The {_AT_LEAST_ZERO[name]} is at least 0, got {value}.")
             value = float(value)
-        complete = type(self).__module__ == __name__ and "memory" in self.__dict__
+        complete = "memory" in self.__dict__ and type(self).__module__ == __name__
         if complete and not hasattr(self, name):
             known = ", ".join(sorted(self.__dict__.keys() - {"parameters", "memory", "steps"}))
             raise AttributeError(

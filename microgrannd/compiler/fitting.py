@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from microgrannd.calculus.passes import computed_before, slopes
-from microgrannd.compiler.batches import PART, ends, samples
+from microgrannd.compiler.batches import PART, ends, sample_shapes, samples
 from microgrannd.compiler.llvm.operations import unsupported
 from microgrannd.compiler.native.training import NativeFit, Training
 from microgrannd.compiler.plan import Plan
@@ -68,11 +68,13 @@ def for_training(
 def training(program: Program, batches: Batches, optimizer: Optimizer, epochs: int = 1) -> Watched:
     """The run of a program. Raises TracingError where what its function reaches has changed since it was traced."""
     columns = batches.first()
-    first = samples([column[:1] if is_array(column) else [column[0]] for column in columns])
-    plan = program.runtime.plan(first.shapes, first.first())
+    shapes = tuple(sample_shapes(columns))
+    if not (plan := program.runtime.plans.get(shapes)):
+        first = samples([column[:1] if is_array(column) else [column[0]] for column in columns])
+        plan = program.runtime.plan(first.shapes, first.first())
     if program.function is not None:
         refuse_samples(plan.trace, program.function, batches.columns)
-    reached = program.runtime.reached.get(first.shapes)
+    reached = program.runtime.reached.get(plan.trace.shapes)
     return Watched(program, plan, batches, optimizer, program.function, reached, epochs)
 
 

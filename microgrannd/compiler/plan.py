@@ -2,7 +2,7 @@
 
 The gradients come in two forms. The plain one, which is printed, leaves out the guards that only infinite or
 overflowing numbers need, where it gives a NaN that reaches a result. The guarded one is eager mode in every case.
-Native code always runs it, since it costs nothing there; the other backends only where the plain one gives a NaN.
+It runs where the plain one gives a NaN.
 """
 
 import gc
@@ -50,10 +50,10 @@ class Plan:
 
     def tape(self, wanted: Wanted, *, guarded: bool = False) -> Tape:
         key = (wanted, guarded and wanted not in ("values", "curvature"))
-        with self._lock, without_collection():
-            if key not in self._tapes:
-                self._tapes[key] = self._derived(wanted, key[1])
-            return self._tapes[key]
+        if key not in self._tapes:
+            with self._lock, without_collection():
+                self._tapes[key] = self._tapes.get(key) or self._derived(wanted, key[1])
+        return self._tapes[key]
 
     def leaves(self, wanted: Wanted) -> range:
         trace = self.trace.tape

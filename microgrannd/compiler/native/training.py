@@ -51,6 +51,7 @@ class Training:
         self.numbers = numpy.zeros(self.width)
         self.memory = [numpy.zeros(self.width) for _ in native.update.memory]
         self.sums = numpy.zeros(1 + self.width)
+        self.part = max(1, PART // max(1, sum(shape.size for shape in self.shapes)))
         self.guarded = False
         self.last = 1
         self.take([])
@@ -65,7 +66,6 @@ class Training:
     def take(self, columns: Sequence[Any]) -> None:
         self.count = len(columns[0]) if columns else 0
         self.rows = rows_of(columns, self.shapes) if columns else []
-        self.part = max(1, PART // max(1, sum(shape.size for shape in self.shapes)))
         self.columns = self._columns(slice(None)) if self.count <= self.part else None
 
     def run(self, epochs: int, size: int, order: Sequence[int] | None) -> list[float]:
@@ -109,14 +109,15 @@ class Training:
         start = [column.copy() for column in state]
         given = (ctypes.c_double * (2 + len(self.settings)))(0.0, 0.0, *self.settings)
         shared = (ctypes.c_double * max(1, len(self.update.shared.outputs)))()
+        sums, *numbers = [array.ctypes.data for array in (self.sums, *state)]
+        before, after = (_POINTER * (1 + len(state)))(sums + 8, *numbers), (_POINTER * len(state))(*numbers)
         arguments = (
-            *(pointers(columns), self.numbers.ctypes.data, self.sums.ctypes.data, given, shared),
-            *(pointers([self.sums[1:], *state]), pointers(state), losses.ctypes.data),
+            *(pointers(columns), numbers[0], sums, given, shared, before, after, losses.ctypes.data),
             *(self.optimizer.steps, epochs, count, size, limit, self.width),
         )
         if self.native.function(self.guarded)(*arguments, self.guarded):  # stopped at a NaN: from here on with the guards
-            for column, before in zip(state, start, strict=True):
-                column[:] = before
+            for column, numbers_before in zip(state, start, strict=True):
+                column[:] = numbers_before
             self.guarded = True
             self.native.function(True)(*arguments, True)
         self.optimizer.steps += epochs * -(-count // size)
