@@ -28,12 +28,12 @@ def leaves(nest: Any) -> list[Any]:
 
 def mapped(function: Callable[[Any], Any], nest: Any) -> Any:
     """The nest with the function of each item in the item's place."""
+    if not isinstance(nest, _CONTAINERS):
+        return function(nest)
     if isinstance(nest, dict):
         return {key: mapped(function, part) for key, part in nest.items()}
-    if isinstance(nest, list | tuple):
-        parts = [mapped(function, part) for part in nest]
-        return type(nest)(*parts) if hasattr(nest, "_fields") else type(nest)(parts)
-    return function(nest)
+    parts = [mapped(function, part) if isinstance(part, _CONTAINERS) else function(part) for part in nest]
+    return type(nest)(*parts) if hasattr(nest, "_fields") else type(nest)(parts)
 
 
 def rebuilt(nest: Any, scalars: Iterator[Any]) -> Any:

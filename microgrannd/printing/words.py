@@ -12,6 +12,7 @@ The text comes from running the row on names instead of numbers, so it cannot di
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from microgrannd import operations
@@ -56,14 +57,23 @@ class Formula(Arithmetic):
 
 
 def formula(operation: Operation, *inputs: Any) -> Formula:
-    written = WORDS.expression(operation, [_operand(x) for x in inputs])
-    return Formula(written.text(), written.precedence)
+    operands = [_operand(x) for x in inputs]
+    template, precedence = _template(operation, tuple([x.precedence for x in operands]))
+    return Formula(template.format(*[x.text for x in operands]), precedence)
 
 
-def _operand(x: Any) -> Expression:
+@lru_cache(1000)
+def _template(operation: Operation, precedences: Sequence[int]) -> tuple[str, int]:
+    """The text with {} for operands that bind so tightly, and how tightly the whole does."""
+    name = operation.name.replace("{", "{{").replace("}", "}}")
+    written = WORDS.expression(operation, [Expression("{}", precedence) for precedence in precedences], name)
+    return written.text(), written.precedence
+
+
+def _operand(x: Any) -> Formula:
     if isinstance(x, Formula):
-        return Expression(x.text, x.precedence)
-    return Expression(x) if isinstance(x, str) else WORDS.number(x)
+        return x
+    return Formula(x if isinstance(x, str) else WORDS.number(x).template)
 
 
 def rules(operation: Operation, *inputs: str, out: str = "out") -> tuple[str, ...]:
@@ -78,7 +88,7 @@ def rules(operation: Operation, *inputs: str, out: str = "out") -> tuple[str, ..
     """
     inputs = inputs or input_names(operation, 2 * getattr(operation, "vectors", 1))
     local_gradients = operation.local_gradients(*map(Formula, inputs), Formula(out))
-    return tuple(_operand(x).text() for x in local_gradients)
+    return tuple(_operand(x).text for x in local_gradients)
 
 
 def input_names(operation: Operation, count: int) -> tuple[str, ...]:

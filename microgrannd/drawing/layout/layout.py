@@ -137,7 +137,7 @@ class _Coordinates:
             room = min(self.breadths[target] * 0.7, BETWEEN_PORTS * (len(ordered) - 1))
             for place, (_, i) in zip(_spread(len(ordered)), sorted(ordered), strict=True):
                 arriving[i] = place * room
-        for parallel in uses.values():
+        for parallel in [several for several in uses.values() if len(several) > 1]:
             for place, i in zip(_spread(len(parallel)), parallel, strict=True):
                 leaving[i] = place * min(BETWEEN_PORTS * (len(parallel) - 1), 20.0)
         return leaving, arriving

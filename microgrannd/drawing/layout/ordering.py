@@ -115,8 +115,10 @@ class Layers:
             ):
                 continue
             first, second = layer[i], layer[i + 1]
-            excess = _excess(first_above, second_above) + _excess(first_below, second_below)
-            if excess > 0 and lane[first] == lane[second]:
+            if (
+                lane[first] == lane[second]
+                and _excess(first_above, second_above) + _excess(first_below, second_below) > 0
+            ):
                 layer[i], layer[i + 1] = second, first
                 position[first], position[second] = i + 1, i
                 above[i], above[i + 1] = second_above, first_above

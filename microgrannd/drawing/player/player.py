@@ -8,7 +8,7 @@ import os
 import re
 from base64 import b64encode
 from collections.abc import Callable, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from hashlib import sha256
 from html import escape
 from importlib.resources import files
@@ -22,7 +22,6 @@ from microgrannd.drawing.player.training_recording import record_training
 from microgrannd.drawing.write import svg
 from microgrannd.engine import Value
 from microgrannd.ground.files import write_whole
-from microgrannd.ground.nests import mapped
 from microgrannd.operations import Number
 from microgrannd.optim import Optimizer
 
@@ -136,20 +135,22 @@ class Player:
         nodes = [node._asdict() for node in self.recording.nodes]
         passes: list[dict[str, Any]] = []
         for run in self.recording.passes:
-            events = [(type(event).__name__.lower(), *event) for event in run.events]
+            events = [(type(event).__name__.lower(), *map(_spelled, event)) for event in run.events]
             remarks = [remark._asdict() for remark in run.remarks]
-            passes.append({"values": run.values, "gradients": run.gradients, "events": events, "remarks": remarks})
+            values, gradients = list(map(_spelled, run.values)), list(map(_spelled, run.gradients))
+            passes.append({"values": values, "gradients": gradients, "events": events, "remarks": remarks})
         return {"title": self.recording.title, "nodes": nodes, "passes": passes}
 
 
 def _json(data: Any) -> str:
-    """JSON that may stand in a `<script>`; NaN and the infinities are the strings "nan", "inf" and "-inf"."""
-    dumped = partial(json.dumps, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    try:
-        text = dumped(data)
-    except ValueError:
-        text = dumped(mapped(lambda x: repr(x) if isinstance(x, float) and not math.isfinite(x) else x, data))
+    """JSON that may stand in a `<script>`."""
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return re.sub("[<>&\u2028\u2029]", lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def _spelled(x: Any) -> Any:
+    """JSON has no NaN and no infinities: they are the strings "nan", "inf" and "-inf"."""
+    return repr(x) if x.__class__ is float and not math.isfinite(x) else x
 
 
 def _asset(name: str) -> str:

@@ -13,6 +13,7 @@ from microgrannd.engine import Value
 from microgrannd.nodes import notation
 from microgrannd.nodes.notation import Formula
 from microgrannd.operations import add, div, mul
+from microgrannd.printing.precedence import SIGN
 
 LONGEST_LABEL: Final = 80  # characters of a label that are kept
 LONGEST_NAME: Final = 14  # of an expression that serves as the name of a node without a label
@@ -109,7 +110,7 @@ def _name(node: Value, i: int, operands: list[Formula]) -> Formula:
 def _numeral(x: float) -> Formula:
     """A number in a formula, with brackets where its sign would be misread."""
     text = numeral(x)
-    return -Formula(text[1:]) if text.startswith("−") else Formula(text)
+    return Formula(f"-{text[1:]}", SIGN) if text.startswith("−") else Formula(text)
 
 
 def _formula(node: Value, operands: Sequence[Formula]) -> Formula:

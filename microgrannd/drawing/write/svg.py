@@ -83,9 +83,10 @@ def curve(path: Sequence[Point], horizontal: bool = True) -> str:
         if i % 2 or (y == to_y if horizontal else x == to_x):
             parts.append(f"L{to_x:.7g} {to_y:.7g}")
         else:
-            bend, back = ((x + to_x) / 2, (x + to_x) / 2) if horizontal else (x, to_x)
-            rise, fall = (y, to_y) if horizontal else ((y + to_y) / 2, (y + to_y) / 2)
-            parts.append(f"C{bend:.7g} {rise:.7g} {back:.7g} {fall:.7g} {to_x:.7g} {to_y:.7g}")
+            end_x, end_y = f"{to_x:.7g}", f"{to_y:.7g}"
+            middle = f"{(x + to_x) / 2 if horizontal else (y + to_y) / 2:.7g}"
+            bends = f"{middle} {y:.7g} {middle} {end_y}" if horizontal else f"{x:.7g} {middle} {end_x} {middle}"
+            parts.append(f"C{bends} {end_x} {end_y}")
         x, y = to_x, to_y
     return "".join(parts)
 
@@ -121,11 +122,11 @@ def _tag(edge: Edge, centre: Point) -> str:
 
 def _node(node: Box, size: Size, centre: Point) -> str:
     across, down = size
-    left, top = _plain(centre[0] - across / 2), _plain(centre[1] - down / 2)
+    left, top = centre[0] - across / 2, centre[1] - down / 2
     classes = f"node {node.kind}" + (" output" if node.output else "") + (" highlight" if node.highlighted else "")
     title = f"<title>{escaped(node.title)}</title>" if node.title else ""
     return (
-        f'<g id="{node.id}" class="{classes}" transform="translate({left} {top})">{title}'
+        f'<g id="{node.id}" class="{classes}" transform="translate({left:.7g} {top:.7g})">{title}'
         f"{_outline(node, across, down)}{_gate(node, across, down)}{_texts(node, across)}</g>"
     )
 
@@ -163,28 +164,28 @@ def _texts(node: Box, across: float) -> str:
 
 
 def _text(kind: str, x: float, y: float, markup: str) -> str:
-    return f'<text class="{kind}" x="{_plain(x)}" y="{_plain(y)}">{markup}</text>'
+    return f'<text class="{kind}" x="{x:.7g}" y="{y:.7g}">{markup}</text>'
 
 
 def _gate(node: Box, across: float, down: float) -> str:
     if not node.gate:
         return ""
-    right, bottom = _plain(_gate_width(node)), _plain(down)
-    if _gate_width(node) >= across:
-        shape = _rectangle("gate", 0, _gate_width(node), down, 7)
+    breadth = _gate_width(node)
+    right, bottom = _plain(breadth), _plain(down)
+    if breadth >= across:
+        shape = _rectangle("gate", 0, breadth, down, 7)
     elif node.kind == "gradient":
         shape = f'<path class="gate" d="M{right} 0H8L0 8V{_plain(down - 8)}L8 {bottom}H{right}z"/>'
     else:
         left = f"H7A7 7 0 0 0 0 7V{_plain(down - 7)}A7 7 0 0 0 7 {bottom}H{right}z"
         shape = f'<path class="gate" d="M{right} 0{left}"/>'
     classes, lower = ("symbol short", 5.5) if len(node.gate) <= 2 else ("symbol", 4)
-    x, baseline = _plain(_gate_width(node) / 2), _plain(down / 2 + lower)
-    return f'{shape}<text class="{classes}" x="{x}" y="{baseline}">{escaped(node.gate)}</text>'
+    return f"{shape}{_text(classes, breadth / 2, down / 2 + lower, escaped(node.gate))}"
 
 
 def _rectangle(kind: str, corner: float, across: float, down: float, radius: float) -> str:
     start = f' x="{corner}" y="{corner}"' if corner else ""
-    return f'<rect class="{kind}"{start} width="{_plain(across)}" height="{_plain(down)}" rx="{_plain(radius)}"/>'
+    return f'<rect class="{kind}"{start} width="{across:.7g}" height="{down:.7g}" rx="{radius:.7g}"/>'
 
 
 def _gate_width(node: Box) -> float:
