@@ -135,11 +135,12 @@ def _backward_pass(y: Value, xs: Sequence[Value], upstream: Value | Number, plai
         products.learn(node, parents)
 
     forward, detecting = set(order), modes.opened and modes.current.detecting
-    found: dict[Value, Slope] = {y: upstream if isinstance(upstream, Value) else as_float(upstream)}
+    first: Slope = upstream if isinstance(upstream, Value) else as_float(upstream)
+    found = {y: first} if y in on_path else {}
     for node in reversed(order):
-        if node not in on_path or node not in found:
+        if (slope := found.pop(node, None)) is None:
             continue
-        slope = found[node] = found.pop(node)  # to the end: the order in which they are complete
+        found[node] = slope  # to the end: the order in which they are complete
         if node.label and isinstance(slope, Value) and slope.op and slope not in forward and not slope.label:
             slope.label = f"d_{node.label}"
         if node.op is None:
@@ -169,7 +170,8 @@ class _Products:
         self.finite = dict[Value, bool]()
 
     def add(self, totals: dict[Value, Slope], node: Value, part: Slope) -> None:
-        total = totals[node] = totals[node] + part if node in totals else part
+        before = totals.get(node)
+        total = totals[node] = part if before is None else before + part
         if isinstance(total, Value):
             self._is_finite(total)  # known from now on
 
@@ -207,20 +209,22 @@ class _Products:
     def _is_finite(self, thing: Slope) -> bool:
         if not isinstance(thing, Value):
             return math.isfinite(thing)
-        if thing not in self.finite:
+        known = self.finite.get(thing)
+        if known is None:
             for parent in (parents := thing.parents):  # of a rule's own node; those of the graph are known
                 if parent not in self.finite:
                     self._is_finite(parent)
-            self.learn(thing, parents)
-        return self.finite[thing]
+            known = self.learn(thing, parents)
+        return known
 
-    def learn(self, node: Value, parents: tuple[Value, ...]) -> None:
+    def learn(self, node: Value, parents: tuple[Value, ...]) -> bool:
         """Whether a node is finite: by its number, its operation and its parents, which are known."""
         operation, finite = node.op, self.finite
-        finite[node] = (operation is not None and operation.flag) or (
+        finite[node] = known = (operation is not None and operation.flag) or (
             math.isfinite(number_of(node))
             and (operation is None or (operation.finite and all(map(finite.__getitem__, parents))))
         )
+        return known
 
 
 def _local_gradients(

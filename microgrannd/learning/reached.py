@@ -195,8 +195,9 @@ class Reached:
             before = {name: before[name] for name in sorted(place.names)}
         if place.owner is not self.apart_from:
             self.places.append((place, before))
-        pairs = list(before.items() if isinstance(before, dict) else enumerate(before))
-        self.meets_values = self.meets_values or any(isinstance(x, (Value, Optimizer)) for _, x in pairs)
+        held = before.values() if isinstance(before, dict) else before
+        self.meets_values = self.meets_values or any(isinstance(x, (Value, Optimizer)) for x in held)
+        pairs = before.items() if isinstance(before, dict) else enumerate(before)
         return [(place.name(key), x) for key, x in pairs if not isinstance(x, (float, int, str, Value))]
 
     def _found(self, path: str, thing: Any) -> _Found:

@@ -76,9 +76,10 @@ def _is_ours(file: str) -> bool:
 def _hash_for_us(node: Any) -> int:
     if not _is_ours(sys._getframe(1).f_code.co_filename):
         refuse_while_tracing("hash")
-    return object.__hash__(node)
+    return _identity(node)
 
 
+_identity: Final = object.__hash__
 _hashing = threading.Lock()
 _traces = 0
 

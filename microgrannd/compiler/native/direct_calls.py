@@ -54,7 +54,8 @@ def fast_function(
     if layout is None or not plain or tape.leaves > _MOST_NUMBERS or len(tape.outputs) > _MOST_NUMBERS:
         return None
     caller = _Caller(tape, layout).text(shapes, result, parameters)
-    code = MachineCode(module(kernel(tape, "one"), Assembly(_DECLARED, (caller,))))
+    # One sample's straight line: LLVM's higher levels take half as long again and gain nothing.
+    code = MachineCode(module(kernel(tape, "one"), Assembly(_DECLARED, (caller,))), 1)
     definition = _MethodDefinition(b"program", code.address("call"), _FASTCALL, None)
     _definitions.append(definition)
     make = ctypes.pythonapi.PyCFunction_NewEx
