@@ -1,6 +1,6 @@
 """`Module`: what holds parameters, finds them, names them and tells them where they belong."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import Any, Final
 
 from microgrannd.engine import Value, zero_grad
@@ -40,14 +40,8 @@ class Module(metaclass=_Naming):
     def parameters(self) -> list[Value]:
         """The leaves that training changes, in the order of `named_parameters()`."""
         found: dict[Value, None] = {}
-        _gather(self.__dict__, {}, found)
+        _gather(self.__dict__, set(), found)
         return list(found)
-
-    def holders(self) -> list[Collection[Any]]:
-        """Where parameters are looked for: the values of dicts, lists and tuples, as they are from time to time."""
-        seen: dict[int, Any] = {}
-        _gather(self.__dict__, seen, {})
-        return [holder.values() if isinstance(holder, dict) else holder for holder in seen.values()]
 
     def named_parameters(self) -> list[tuple[str, Value]]:
         """Each parameter with its name: the attributes that lead to it, joined by dots.
@@ -115,11 +109,11 @@ def _find(thing: Any, path: str, seen: set[int], found: list[tuple[str, Any]]) -
         _find(child, f"{numbered if isinstance(key, int) else named}{key}", seen, found)
 
 
-def _gather(holder: Any, seen: dict[int, Any], found: dict[Value, None]) -> None:
+def _gather(holder: Any, seen: set[int], found: dict[Value, None]) -> None:
     """The parameters alone, without their names, which takes a tenth of the time."""
     if id(holder) in seen:
         return
-    seen[id(holder)] = holder
+    seen.add(id(holder))
     for child in holder.values() if isinstance(holder, dict) else holder:
         if isinstance(child, Value):
             if child.op is None:

@@ -13,8 +13,8 @@ import random
 import sys
 import sysconfig
 import types
-from collections.abc import Collection, Iterator, Mapping, MutableSequence, Set
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, MutableSequence, Set
+from dataclasses import dataclass
 from numbers import Number
 from operator import is_
 from typing import Any, Final, TypeAlias
@@ -43,6 +43,8 @@ class _Place:
 
     def read(self) -> Any:
         owner = self.owner
+        if isinstance(owner, Module):
+            return owner.parameters()
         if isinstance(owner, list | tuple):
             return list(owner)
         if is_array(owner):
@@ -63,21 +65,6 @@ class _Place:
 
     def name(self, key: Any) -> str:
         return f"{self.path}[{key!r}]"
-
-
-@dataclass
-class _Parameters(_Place):
-    """Those of a module, looked for again only where something that may hold them has changed."""
-
-    found: list[Value] = field(default_factory=list)
-    holders: list[tuple[Collection[Any], list[Any]]] = field(default_factory=list)
-
-    def read(self) -> Any:
-        same = [len(now) == len(before) and all(map(is_, now, before)) for now, before in self.holders]
-        if not same or not all(same):
-            self.found = self.owner.parameters()
-            self.holders = [(holder, list(holder)) for holder in self.owner.holders()]
-        return self.found
 
 
 @dataclass
@@ -231,7 +218,7 @@ class Reached:
 
     def _of_object(self, path: str, thing: Any) -> _Found:
         if isinstance(thing, Module):
-            yield _Parameters(f"{path}.parameters()", thing)
+            yield _Place(f"{path}.parameters()", thing)
         if wrapped := getattr(thing, "__wrapped__", None):
             yield path, wrapped
         elsewhere = set()
@@ -282,8 +269,6 @@ def _names(code: types.CodeType) -> Iterator[str]:
 
 
 def _same(before: Any, now: Any) -> bool:
-    if before is now:
-        return True
     if isinstance(before, dict):
         if before.keys() != now.keys():
             return False

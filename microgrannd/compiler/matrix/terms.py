@@ -45,13 +45,7 @@ class Terms(NamedTuple):
 
 
 def flattened(tape: Tape) -> Terms:
-    """The tape's outputs as sums of products.
-
-    >>> from microgrannd.compiler.tape.tape import Instruction
-    >>> xy, less_x = Instruction(ops.mul, (0, 1)), Instruction(ops.sub, (2, 0))
-    >>> flattened(Tape(("x", "y"), (), (xy, less_x), (3,))).nodes
-    {3: Sum(constant=0.0, terms=((-1.0, (0,)), (1.0, (0, 1))))}
-    """
+    """The tape's outputs as sums of products."""
     return _Flattener(tape).terms()
 
 

@@ -11,16 +11,7 @@ from microgrannd.operations import Operation
 
 
 def expanded(tape: Tape, known: Container[Operation]) -> Tape:
-    """The tape in the operations that are `known`; one that is not, and has no form, stays as it is.
-
-    >>> from microgrannd import operations as ops
-    >>> from microgrannd.compiler.tape.tape import Instruction
-    >>> double = Operation("double", lambda x: 2 * x, lambda x, out: (2,), form=lambda x: x + x)
-    >>> print(expanded(Tape(("x",), (), (Instruction(double, (0,)),), (1,), 1), {ops.add}))
-    inputs x
-    v1 = x + x
-    outputs v1
-    """
+    """The tape in the operations that are `known`; one that is not, and has no form, stays as it is."""
     if all(operation in known for operation, _ in tape.instructions):
         return tape
 

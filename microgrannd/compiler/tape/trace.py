@@ -40,14 +40,7 @@ class Trace:
 
 
 def trace(function: Callable[..., Any], arguments: Sequence[Any]) -> Trace:
-    """Run the function on Values with the arguments' numbers and keep what it does.
-
-    >>> print(trace(lambda x: x[0] * x[1] + 1, ([2.0, 3.0],)).tape)
-    inputs x0, x1
-    v2 = x0 * x1
-    v3 = v2 + 1
-    outputs v3
-    """
+    """Run the function on Values with the arguments' numbers and keep what it does."""
     names = tuple(argument_names(function, len(arguments), "x"))
     shapes = tuple(shape_of(argument) for argument in arguments)
     inputs: list[Value] = []
@@ -66,15 +59,7 @@ def trace(function: Callable[..., Any], arguments: Sequence[Any]) -> Trace:
 
 
 def trace_graph(output: Value, inputs: Sequence[Value]) -> Trace:
-    """The trace of a graph that is there already; its other leaves are parameters.
-
-    >>> x, w = Value(2.0, label="x"), Value(3.0, label="w")
-    >>> print(trace_graph(w * x, [x]).tape)
-    inputs x
-    parameters w
-    v2 = w * x
-    outputs v2
-    """
+    """The trace of a graph that is there already; its other leaves are parameters."""
     for thing in (output, *inputs):
         if not isinstance(thing, Value):
             raise TypeError(f"compile(graph=y, inputs=[...]) takes Values, got {thing!r}.")
@@ -86,26 +71,12 @@ def differentiate(tape: Tape, numbers: Sequence[float], of: Sequence[int] | None
     """The value and the derivatives of the tape's single output by the leaves `of`, where not by all.
 
     `numbers` are the leaves'. Where one is not finite, the gradients have the guards that infinite leaves need.
-
-    >>> from microgrannd.operations import sin
-    >>> print(differentiate(Tape(("x",), (), (Instruction(sin, (0,)),), (1,), 1), [0.0]))
-    inputs x
-    v1 = sin(x)
-    d_x = cos(x)
-    outputs v1, d_x
     """
     return _derived(tape, numbers, lambda value, leaves: [value, *_slopes(final_gradients, value, leaves, of)])
 
 
 def differentiate_twice(tape: Tape, numbers: Sequence[float], of: Sequence[int]) -> Tape:
-    """The second derivatives of the tape's single output by these leaves, a row of them after the other.
-
-    >>> from microgrannd.operations import mul
-    >>> print(differentiate_twice(Tape(("x", "y"), (), (Instruction(mul, (0, 1)),), (2,), 1), [1.0, 1.0], [0, 1]))
-    inputs x, y
-    v2 = x * y
-    outputs 0, 1, 1, 0
-    """
+    """The second derivatives of the tape's single output by these leaves, a row of them after the other."""
 
     def rows(value: Value | float, leaves: Sequence[Value]) -> list[Value | float]:
         slopes = _slopes(gradients, value, leaves, of)

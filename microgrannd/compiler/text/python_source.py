@@ -41,13 +41,6 @@ def python_source(name: str, tape: Tape, text: str, groups: Sequence[int], of: S
     """The tape as a function that returns the outputs in groups of these sizes: a single first one, then tuples.
 
     `of` are the leaves whose gradients the outputs from the second on are.
-
-    >>> from microgrannd.compiler.tape.tape import Instruction
-    >>> tape = Tape(("x",), ("w",), (Instruction(ops.mul, (0, 1)), Instruction(ops.tanh, (2,))), (3,), 2)
-    >>> print(python_source("neuron", tape, "tanh of w x.", [1]).function)
-    def neuron(x, w):
-        \"\"\"tanh of w x.\"\"\"
-        return tanh(x * w)
     """
     return _PythonFunction(name, tape, of).source(text, groups)
 

@@ -17,12 +17,7 @@ from microgrannd.engine import Value, topological_order
 
 
 def backward_picture(y: Value, detail: Detail = USUAL, *, fold: str = "auto", depth: int | None = None) -> Picture:
-    """The forward graph of y and the graph of its gradients, joined.
-
-    >>> x, w = Value(3.0, label="x"), Value(2.0, label="w")
-    >>> [node.label for node in backward_picture(x * w).nodes]
-    ['x', 'w', 'v2', '∂v2/∂v2', '∂v2/∂w', '∂v2/∂x']
-    """
+    """The forward graph of y and the graph of its gradients, joined."""
     detail = replace(detail, gradients=False, rules=False, highlight=frozenset())
     seed = Value(1.0)
     gradients = {y: seed, **gradient_graph(y, upstream=seed)}

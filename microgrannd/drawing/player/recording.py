@@ -103,18 +103,7 @@ class Recording:
 
 
 def record(order: Sequence[Value], upstream: Number = 1.0) -> Recording:
-    """Run backward from the last node, as `backward()` does, and write down every event.
-
-    >>> x, y = Value(-2.0, label="x"), Value(5.0, label="y")
-    >>> print(*record(playable_order(x * y + x)).lines(), sep="\\n")
-    x * y = −2 * 5 = −10
-    x * y + x = −10 + −2 = −12
-    grad(x * y + x) = 1
-    grad(x * y) += 1 × 1 = 1: 0 → 1
-    grad(x) += 1 × 1 = 1: 0 → 1
-    grad(x) += 1 × 5 = 5: 1 → 6
-    grad(y) += 1 × −2 = −2: 0 → −2
-    """
+    """Run backward from the last node, as `backward()` does, and write down every event."""
     return Recording(wording.title(order), list(wording.described(order)), [recorded_pass(order, upstream)])
 
 

@@ -19,14 +19,7 @@ def record_training(
     model: Value | Callable[..., Any], data: Sequence[Any], loss: str | Callable[..., Value] | None,
     optimizer: Optimizer | None, steps: int,
 ) -> tuple[Recording, list[Value]]:  # fmt: skip
-    """The recording and the nodes of its graph; the model is trained, or not at all if that is too much to play.
-
-    >>> from microgrannd.optim import SGD
-    >>> w = Value(1.0, label="w")
-    >>> recording, order = record_training(lambda x, y: (w * x - y) ** 2, ([1.0], [3.0]), None, SGD([w], lr=0.25), 2)
-    >>> [run.output for run in recording.passes], w.data
-    ([4.0, 1.0], 2.5)
-    """
+    """The recording and the nodes of its graph; the model is trained, or not at all if that is too much to play."""
     if isinstance(model, Value):
         raise TypeError("With data= a model is trained: give the model, or the loss of a sample, not a Value.")
     if not isinstance(optimizer, Optimizer):

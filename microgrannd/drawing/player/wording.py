@@ -59,13 +59,7 @@ def described(order: Sequence[Value]) -> Iterator[Described]:
 
 
 def title(order: Sequence[Value]) -> str:
-    """The whole expression, as far as it is short; otherwise with the names of some of its parts.
-
-    >>> from microgrannd import topological_order
-    >>> x = Value(2.0, label="x")
-    >>> title(topological_order((x * x + 1).tanh()))
-    'tanh(x * x + 1)'
-    """
+    """The whole expression, as far as it is short; otherwise with the names of some of its parts."""
     texts: dict[Value, Formula] = {}
     for i, node in enumerate(order):
         operands = [texts[parent] for parent in node.parents]
