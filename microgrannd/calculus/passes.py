@@ -79,7 +79,7 @@ def slopes(y: Value, xs: Sequence[Value]) -> list[float]:
 def all_slopes(y: Value) -> dict[Value, float]:
     """The derivative of y with respect to every node that it depends on, as numbers; 0 may be left out."""
     found = {y: 1.0}
-    detecting = modes.opened and modes.current.detecting
+    detecting = _detecting()
     for node in reversed(topological_order(y, leaves=False)):
         slope = found.get(node, 0.0)
         if slope == 0.0:
@@ -96,6 +96,10 @@ def all_slopes(y: Value) -> dict[Value, float]:
     return found
 
 
+def _detecting() -> bool:
+    return bool(modes.opened and modes.current.detecting)
+
+
 def _raise_at_anomaly(node: Value, slope: float) -> None:
     if not math.isfinite(slope):
         call = f"{node.op and node.op.name}({', '.join(map(repr, node.inputs))})"
@@ -107,7 +111,7 @@ def tangents(ys: Sequence[Value], xs: Sequence[Value], directions: Sequence[Slop
 
     This is forward mode: one pass from the xs to the ys with the same local gradients, as a graph.
     """
-    products, speeds, detecting = _Products(plain=True), dict[Value, Slope](), modes.opened and modes.current.detecting
+    products, speeds, detecting = _Products(plain=True), dict[Value, Slope](), _detecting()
     given = dict(zip(xs, directions, strict=True))
     for node in topological_order(*ys):
         parents = node.parents
@@ -134,7 +138,7 @@ def _backward_pass(y: Value, xs: Sequence[Value], upstream: Value | Number, plai
             on_path.add(node)
         products.learn(node, parents)
 
-    forward, detecting = set(order), modes.opened and modes.current.detecting
+    forward, detecting = set(order), _detecting()
     first: Slope = upstream if isinstance(upstream, Value) else as_float(upstream)
     found = {y: first} if y in on_path else {}
     for node in reversed(order):
