@@ -144,6 +144,20 @@ def test_guards_come_back_where_training_meets_an_infinite_slope():
     np.testing.assert_equal(train(True), train(False))
 
 
+@pytest.mark.parametrize("optimizer", [SGD, Adam])
+@pytest.mark.parametrize("backend", ["python", "native", "numpy"])
+def test_a_zero_stops_what_overflows_in_some_samples_of_a_training(backend, optimizer):
+    def trained(train):
+        w, v = Value(-0.5), Value(1.0)
+        train(lambda x: (v * (w * x * 1e200)).relu() + (v - 2) ** 2, optimizer([w, v], lr=0.01))
+        return v.data
+
+    data, run = ([1.0, 1e200, 3.0, 1.0] * 5,), {"epochs": 20, "batch_size": 3, "seed": 0}
+    compiled = trained(lambda loss, steps: compile(loss, backend=backend).fit(data, steps, **run))
+    eager = trained(lambda loss, steps: fit(loss, data, steps, compiled=False, **run))
+    assert compiled == pytest.approx(eager, rel=1e-12)
+
+
 @pytest.mark.parametrize("count", [1, 7, 8, 9])
 def test_few_samples_are_enough(count):
     w = Value(1.0)
