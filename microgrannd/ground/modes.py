@@ -8,11 +8,11 @@ look at it and no more.
 import functools
 import os
 import sys
+from _weakref import ref  # all of weakref takes a tenth of the package's import
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple, TypeVar
-from weakref import ref
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
