@@ -221,3 +221,12 @@ def test_what_it_says_of_itself():
     assert repr(program) == "Program(loss_of_two: 2 inputs, 0 parameters, 2 operations)"
     assert isinstance(program, Program)
     assert str(program.tape).startswith("inputs x, y\nv2 = x - y\n")
+
+
+@pytest.mark.parametrize("backend", ["auto", "python", "native", "numpy"])
+def test_a_hessian_has_second_derivatives_on_every_back_end(backend):
+    program = compile(lambda x: mg.sin(x[0]) * x[1] ** 3, backend=backend)
+    x, y = 0.7, 1.3
+    mixed = 3 * math.cos(x) * y**2
+    wanted = [[-math.sin(x) * y**3, mixed], [mixed, 6 * math.sin(x) * y]]
+    np.testing.assert_allclose(program.hessian([x, y]), wanted, rtol=1e-12)
