@@ -9,7 +9,6 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from difflib import get_close_matches
 from typing import Any, Final, TypeAlias
 
 from microgrannd import operations
@@ -205,6 +204,8 @@ def _activation(activation: Activation) -> Operation | Callable[[Value], Value] 
     if not isinstance(activation, str):
         raise TypeError(f"An activation is a name, an Operation or a function of a Value; got {activation!r}.")
     if activation not in ACTIVATIONS:
+        from difflib import get_close_matches  # slow to load
+
         near = ", ".join(get_close_matches(activation, ACTIVATIONS) or ["relu", "tanh", "sigmoid"])
         raise ValueError(
             f"Unknown activation {activation!r}; it is 'linear' or an operation on one number, such as {near}."

@@ -12,12 +12,10 @@ from microgrannd.compiler.arrays.choice import array_kernel
 from microgrannd.compiler.batches import Batch, in_parts, samples, space_for
 from microgrannd.compiler.native.kernel_source import kernel_source
 from microgrannd.compiler.plan import Wanted
-from microgrannd.compiler.profiles import ProgramProfile, profile_of_lines, profile_on_arrays
 from microgrannd.compiler.refusals import refuse_samples
 from microgrannd.compiler.runtime import Options, Runtime
 from microgrannd.compiler.tape.tape import Tape
 from microgrannd.compiler.tape.trace import trace_graph
-from microgrannd.compiler.text.c_source import c_source
 from microgrannd.engine import Value
 from microgrannd.ground.data import Data
 from microgrannd.ground.errors import TracingError
@@ -27,6 +25,7 @@ from microgrannd.optim import Optimizer
 
 if TYPE_CHECKING:
     from microgrannd.compiler.matrix.matrix_source import MatrixSource
+    from microgrannd.compiler.profiles import ProgramProfile
 
 
 def compile(
@@ -216,6 +215,8 @@ class Program:
 
     def to_c(self, path: str | os.PathLike[str]) -> None:
         """Write the program as C99: `path` with the value, its gradients and the parameters, and a header beside it."""
+        from microgrannd.compiler.text.c_source import c_source
+
         plan, file = self.runtime.traced(), Path(path)
         header = file.with_suffix(".h")
         gradients = plan.tape("all") if plan.trace.result.kind is None else None
@@ -242,6 +243,8 @@ class Program:
         >>> sorted((part.operation, part.forward, part.backward) for part in profile.by_operation())
         [('cos', 0, 1), ('mul', 1, 1), ('sin', 1, 0)]
         """
+        from microgrannd.compiler.profiles import profile_of_lines, profile_on_arrays
+
         runtime = self.runtime
         if batch := runtime.batch(arguments):
             plan, given = batch

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import enum
 import functools
+import os
 import pickle
 import random
 import sys
-import sysconfig
 import types
 from collections.abc import Iterator, Mapping, MutableSequence, Set
-from dataclasses import dataclass
 from numbers import Number
 from operator import is_
 from typing import Any, Final, TypeAlias
@@ -29,17 +28,18 @@ _MOST: Final = 5000  # places that are looked at
 _LARGE: Final = 2000  # numbers of an array beyond which only some are
 _PLAIN: Final = (Number, str, bytes, type(None), enum.Enum)
 _ASIDE: Final = {"__init__", "__new__", "__repr__", "__str__", "__del__", "__getstate__", "__setstate__", "__reduce__"}
-_INSTALLED: Final = tuple({sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib", "platstdlib")})
+_INSTALLED: Final = (os.path.dirname(os.__file__), "site-packages", "dist-packages")
 _FUNCTIONS: Final = (types.FunctionType, staticmethod, classmethod)
 _Found: TypeAlias = "Iterator[_Place | tuple[str, Any]]"  # state, and what to look into next
 
 
-@dataclass
 class _Place:
     """Some names of a namespace or attributes of an object, or the items of a container: what it is now, by key."""
 
-    path: str
-    owner: Any
+    def __init__(self, path: str, owner: Any, names: Set[str] = frozenset()) -> None:
+        self.path = path
+        self.owner = owner
+        self.names = names
 
     def read(self) -> Any:
         owner = self.owner
@@ -67,11 +67,8 @@ class _Place:
         return f"{self.path}[{key!r}]"
 
 
-@dataclass
 class _Names(_Place):
     """Those of a namespace that are in `names`, now or later."""
-
-    names: Set[str]
 
     def read(self) -> Any:
         return {name: self.owner[name] for name in sorted(self.names & self.owner.keys())}
@@ -85,7 +82,6 @@ class _Names(_Place):
         return f"{self.path}{key}"
 
 
-@dataclass
 class _Attributes(_Names):
     """Attributes that are found in another place than the object's own namespace."""
 
@@ -255,7 +251,8 @@ def _is_foreign(module: str, file: str = "") -> bool:
     root = module.partition(".")[0]
     if root == "microgrannd" or root in sys.stdlib_module_names:
         return root != "__main__"
-    return (file or getattr(sys.modules.get(module), "__file__", None) or "").startswith(_INSTALLED)
+    path = file or getattr(sys.modules.get(module), "__file__", None) or ""
+    return any(place in path for place in _INSTALLED)
 
 
 def _names(code: types.CodeType) -> Iterator[str]:

@@ -108,8 +108,7 @@ COMPARISONS: Final = {
 }
 
 
-@dataclass(frozen=True)
-class Dialect:
+class Dialect(NamedTuple):
     """A language: how numbers are written, the patterns of operations, and how any other operation is called."""
 
     number: Callable[[float], Expression]

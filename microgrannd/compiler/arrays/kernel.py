@@ -117,9 +117,8 @@ class ArrayKernel:
             return chunk, self._outputs([*flat, *self._rows(columns, chunk)], over_batch, chunk.stop - chunk.start)
 
         chunks = self._chunks(matrices, count)
-        if self.threads == 1 or len(chunks) == 1:
-            return map(run, chunks)
-        return in_threads(self.threads).map(run, chunks)
+        alone = self.threads == 1 or len(chunks) == 1
+        return map(run, chunks) if alone else iter(in_threads(self.threads).map(run, chunks))
 
     def _outputs(self, given: Sequence[Any], over_batch: bool, count: int) -> Any:
         """All outputs: one array or, with the samples apart, a row for each output."""

@@ -3,7 +3,6 @@
 import ctypes
 import functools
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -90,7 +89,9 @@ _SIGNATURES: Final[dict[Kind, Any]] = {
 
 
 @functools.cache
-def in_threads(threads: int) -> ThreadPoolExecutor:
+def in_threads(threads: int) -> Any:
+    from concurrent.futures import ThreadPoolExecutor  # slow to load
+
     return ThreadPoolExecutor(threads, thread_name_prefix="microgrannd")
 
 
