@@ -47,11 +47,7 @@ def is_sample(argument: Any, shape: Shape) -> bool:
 
 
 def nested(lengths: Sequence[int]) -> Shape:
-    """The shape of lists nested to these lengths.
-
-    >>> print(nested([2, 3]))
-    list of 2 (list of 3 (a number))
-    """
+    """The shape of lists nested to these lengths."""
     return Shape(list, (), (nested(lengths[1:]),) * lengths[0]) if lengths else SCALAR
 
 

@@ -2,6 +2,7 @@
 
 from microgrannd import Value
 from microgrannd import operations as ops
+from microgrannd.compiler.batches import nested
 from microgrannd.compiler.matrix.terms import Sum, flattened
 from microgrannd.compiler.tape.expand import expanded
 from microgrannd.compiler.tape.tape import Instruction, Tape
@@ -51,3 +52,30 @@ def test_outputs_become_sums_of_products():
     xy, less_x = Instruction(ops.mul, (0, 1)), Instruction(ops.sub, (2, 0))
     found = flattened(Tape(("x", "y"), (), (xy, less_x), (3,))).nodes
     assert found == {3: Sum(constant=0.0, terms=((-1.0, (0,)), (1.0, (0, 1))))}
+
+
+def test_lists_in_lists_have_a_shape_in_words():
+    assert str(nested([2, 3])) == "list of 2 (list of 3 (a number))"
+
+
+def test_expanding_leaves_other_instructions_as_they_are():
+    twice = Operation("twice", lambda x: 2 * x, lambda x, out: (2,), form=lambda x: x + x)
+    thrice = Operation("thrice", lambda x: 3 * x, lambda x, out: (3,), form=lambda x: twice(x) + x)
+    steps = (
+        Instruction(ops.sin, (0,)),
+        Instruction(thrice, (1,)),
+        Instruction(ops.cos, (2,)),
+        Instruction(ops.mul, (3, 1)),
+    )
+    tape = Tape(("x",), (), steps, (4, 2), 4, {2: "z"})
+    found = expanded(tape, {ops.add, ops.sin, ops.cos, ops.mul})
+    assert lines(found)[1:] == [
+        "v1 = sin(x)",
+        "v2 = v1 + v1",
+        "z = v2 + v1",
+        "v4 = cos(z)",
+        "v5 = v4 * v1",
+        "outputs v5, z",
+    ]
+    assert found.forward == 5
+    assert found.run([0.3]) == tape.run([0.3])

@@ -1,6 +1,7 @@
 """What a drawing and a player are made of, on the smallest graphs."""
 
-from microgrannd import Value, topological_order
+from microgrannd import Value, draw, topological_order
+from microgrannd.drawing.layout.ranks import longest_paths
 from microgrannd.drawing.picture.backward import backward_picture
 from microgrannd.drawing.picture.picture import picture
 from microgrannd.drawing.player.recording import playable_order, record
@@ -42,3 +43,12 @@ def test_a_recorded_training_trains():
 def test_a_short_expression_is_a_title():
     x = Value(2.0, label="x")
     assert title(topological_order((x * x + 1).tanh())) == "tanh(x * x + 1)"
+
+
+def test_a_rank_is_one_more_than_the_highest_parents():
+    assert longest_paths(4, [(0, 1), (1, 3), (2, 3)]) == [0, 1, 0, 2]
+
+
+def test_quotes_and_ampersands_of_a_label_are_text_in_dot():
+    assert '"say \\"hi\\"' in draw(Value(1.0, label='say "hi"')).dot
+    assert "a &amp; b" in draw(Value(1.0, label="a & b")).dot

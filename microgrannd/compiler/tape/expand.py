@@ -12,7 +12,9 @@ from microgrannd.operations import Operation
 
 def expanded(tape: Tape, known: Container[Operation]) -> Tape:
     """The tape in the operations that are `known`; one that is not, and has no form, stays as it is."""
-    if all(operation in known for operation, _ in tape.instructions):
+    used = {operation for operation, _ in tape.instructions}
+    foreign = [operation for operation in used if operation not in known and operation.form is not None]
+    if not foreign:
         return tape
 
     def spelled(writer: Rewriter, operation: Operation, operands: tuple[TapeOperand, ...]) -> TapeOperand | None:
@@ -21,7 +23,7 @@ def expanded(tape: Tape, known: Container[Operation]) -> Tape:
         arguments = tuple([Written(writer, x) if isinstance(x, int) else x for x in operands])
         return _place(operation.form(*operation.split(arguments)))
 
-    return rewrite(tape, spelled)
+    return rewrite(tape, spelled, only=foreign)
 
 
 class Written(Arithmetic):

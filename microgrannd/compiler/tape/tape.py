@@ -7,7 +7,7 @@ ordinary instructions: the tape knows operations, and no derivatives.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -108,8 +108,9 @@ Rule = Callable[["Rewriter", Operation, tuple[TapeOperand, ...]], TapeOperand | 
 class Rewriter:
     """Writes a new tape while it reads an old one: each instruction is renumbered, and the rules are applied to it."""
 
-    def __init__(self, tape: Tape, rules: Sequence[Rule]) -> None:
+    def __init__(self, tape: Tape, rules: Sequence[Rule], only: Collection[Operation] = ()) -> None:
         self.tape = tape
+        self.only = only  # the operations that the rules are about; all, if empty
         self.leaves = tape.leaves
         self.rules = rules
         self.instructions: list[Instruction] = []
@@ -125,8 +126,15 @@ class Rewriter:
         new: list[TapeOperand] = list(range(leaves))
         labels = {v: label for v, label in tape.labels.items() if v < leaves}
         forward = 0
-        for v, (operation, operands) in enumerate(tape.instructions, leaves):
-            place = self.place(operation, tuple([new[x] if x.__class__ is int else x for x in operands]))
+        moved = False  # whether a variable has another number than before
+        for v, instruction in enumerate(tape.instructions, leaves):
+            operation, operands = instruction
+            if self.only and not moved and operation not in self.only:
+                self.instructions.append(instruction)
+                place: TapeOperand = v
+            else:
+                place = self.place(operation, tuple([new[x] if x.__class__ is int else x for x in operands]))
+                moved = moved or place != v
             new.append(place)
             if isinstance(place, int) and v in tape.labels:
                 labels.setdefault(place, tape.labels[v])
@@ -151,5 +159,5 @@ class Rewriter:
         return self.leaves + len(self.instructions) - 1
 
 
-def rewrite(tape: Tape, *rules: Rule) -> Tape:
-    return Rewriter(tape, rules).rewritten()
+def rewrite(tape: Tape, *rules: Rule, only: Collection[Operation] = ()) -> Tape:
+    return Rewriter(tape, rules, only).rewritten()

@@ -64,10 +64,6 @@ def _attributes(node: Box) -> str:
 
 
 def _quoted(*rows: str) -> str:
-    """Rows of text as a string of the dot language, in which Graphviz sees nothing but text.
-
-    >>> print(_quoted('say "hi"', "a & b"))
-    "say \\"hi\\"\\na &amp; b"
-    """
+    """Rows of text as a string of the dot language, in which Graphviz sees nothing but text."""
     texts = [printable(row).replace("\\", "\\\\").replace('"', '\\"').replace("&", "&amp;") for row in rows]
     return '"' + "\\n".join(texts) + '"'
