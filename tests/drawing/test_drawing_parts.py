@@ -1,8 +1,9 @@
 """What a drawing and a player are made of, on the smallest graphs."""
 
-from microgrannd import Value, draw, topological_order
-from microgrannd.drawing.layout.ranks import longest_paths
+from microgrannd import Value, draw, scope, topological_order
+from microgrannd.drawing.layout.ranks import longest_paths, tight_ranks
 from microgrannd.drawing.picture.backward import backward_picture
+from microgrannd.drawing.picture.folding import folded
 from microgrannd.drawing.picture.picture import picture
 from microgrannd.drawing.player.recording import playable_order, record
 from microgrannd.drawing.player.training_recording import record_training
@@ -47,6 +48,16 @@ def test_a_short_expression_is_a_title():
 
 def test_a_rank_is_one_more_than_the_highest_parents():
     assert longest_paths(4, [(0, 1), (1, 3), (2, 3)]) == [0, 1, 0, 2]
+
+
+def test_a_leaf_stands_beside_its_first_consumer():
+    assert tight_ranks(4, [(0, 1), (1, 3), (2, 3)]) == [0, 1, 1, 2]
+
+
+def test_a_scope_is_a_box():
+    with scope("square"):
+        y = Value(2.0, label="x") ** 2 + 1
+    assert [box.label for box in folded([y.exp()], depth=0).nodes] == ["x", "square", ""]
 
 
 def test_quotes_and_ampersands_of_a_label_are_text_in_dot():

@@ -12,9 +12,8 @@ def fit_source(tape: Tape, update: Update) -> str:
 
     Unless `guarded`, it stops before the step of a batch one of whose gradients is NaN, and gives 1.
     """
-    check = kernel(Tape(("gradient",), (), (), (0,)), "total", "check")
     prepare, step = kernel(update.shared, "one", "prepare"), kernel(update.each, "each", "step")
-    return module(kernel(tape, "total"), check, prepare, step, Assembly(frozenset(), (_FIT,)))
+    return module(kernel(tape, "total"), prepare, step, Assembly(frozenset(), (_FIT,)))
 
 
 _FIT: Final = """\
@@ -22,7 +21,6 @@ define i64 @fit(ptr %columns, ptr %parameters, ptr %sums, ptr %given, ptr %numbe
                ptr %losses, i64 %steps, i64 %epochs, i64 %count, i64 %size, i64 %limit, i64 %width,
                i64 %guarded) {
 entry:
-  %checked = alloca double
   %plain = icmp eq i64 %guarded, 0
   %share.place = getelementptr double, ptr %given, i64 0
   %step.place = getelementptr double, ptr %given, i64 1
@@ -43,9 +41,22 @@ batch:
   %beyond = icmp sgt i64 %full, %count
   %stop = select i1 %beyond, i64 %count, i64 %full
   call void @total(ptr %columns, ptr %parameters, ptr %sums, i64 %begin, i64 %stop, i64 %limit)
-  call void @check(ptr %before, ptr %parameters, ptr %checked, i64 0, i64 %width, i64 %width)
-  %sum = load double, ptr %checked
-  %is.nan = fcmp uno double %sum, 0.0
+  br label %check
+
+check:
+  %k = phi i64 [ 1, %batch ], [ %k.after, %check ]
+  %sum = phi <8 x double> [ zeroinitializer, %batch ], [ %sum.after, %check ]
+  %gradients.place = getelementptr double, ptr %sums, i64 %k
+  %gradients = load <8 x double>, ptr %gradients.place, align 8
+  %sum.after = fadd <8 x double> %sum, %gradients
+  %k.after = add i64 %k, 8
+  %unchecked = icmp sle i64 %k.after, %width
+  br i1 %unchecked, label %check, label %checked
+
+checked:
+  %odd = fcmp uno <8 x double> %sum.after, zeroinitializer
+  %odd.bits = bitcast <8 x i1> %odd to i8
+  %is.nan = icmp ne i8 %odd.bits, 0
   %stops = and i1 %is.nan, %plain
   br i1 %stops, label %stopped, label %step.now
 

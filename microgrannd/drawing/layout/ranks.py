@@ -17,11 +17,7 @@ def longest_paths(count: int, edges: Sequence[tuple[int, int]]) -> list[int]:
 
 
 def tight_ranks(count: int, edges: Sequence[tuple[int, int]]) -> list[int]:
-    """Ranks that make the edges short: a leaf stands beside its first consumer.
-
-    >>> tight_ranks(4, [(0, 1), (1, 3), (2, 3)])
-    [0, 1, 1, 2]
-    """
+    """Ranks that make the edges short: a leaf stands beside its first consumer."""
     ranks = _Tightening(longest_paths(count, edges), edges).ranks
     lowest = min(ranks, default=0)
     return [rank - lowest for rank in ranks]

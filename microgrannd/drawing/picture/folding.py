@@ -22,12 +22,6 @@ def folded(
     """The picture in boxes; None where the graph is to be drawn whole: it is small, or `fold` says so.
 
     `backward` are the nodes of a backward pass, each with the name of its gradient; they have boxes of their own.
-
-    >>> from microgrannd import scope
-    >>> with scope("square"):
-    ...     y = Value(2.0, label="x") ** 2 + 1
-    >>> [node.label for node in folded([y.exp()], depth=0).nodes]
-    ['x', 'square', '']
     """
     if fold == "none":
         return None
