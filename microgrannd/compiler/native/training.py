@@ -115,9 +115,8 @@ class Training:
             *(pointers(columns), numbers[0], sums, given, shared, before, after, losses.ctypes.data),
             *(self.optimizer.steps, epochs, count, size, limit, self.width),
         )
-        if self.native.function(self.guarded)(
-            *arguments, self.guarded
-        ):  # stopped at a NaN: from here on with the guards
+        stopped = self.native.function(self.guarded)(*arguments, self.guarded)
+        if stopped:  # at a NaN: from here on with the guards
             for column, numbers_before in zip(state, start, strict=True):
                 column[:] = numbers_before
             self.guarded = True
