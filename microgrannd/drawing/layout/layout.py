@@ -114,8 +114,8 @@ class _Coordinates:
         gap = BETWEEN_RANKS * (0.55 if any(self.layers.lane) else 1.0)
         across, down = self.across, self.layers.down
         for layer in self.layers.layers:
-            length = max([0.0, *(self.lengths[node] for node in layer if node < self.layers.nodes)])
-            steepest = max([0.0, *(abs(across[vertex] - across[below]) for vertex in layer for below in down[vertex])])
+            length = max([0.0, *[self.lengths[node] for node in layer if node < self.layers.nodes]])
+            steepest = max([0.0, *[abs(across[vertex] - across[below]) for vertex in layer for below in down[vertex]]])
             starts.append(at)
             ends.append(at + length)
             at += length + gap + min(110.0, max(0.0, steepest - 120.0) / 9)

@@ -69,6 +69,8 @@ class Placement:
                 weight += its_weight
                 count += its_count
             blocks.append((place, weight, count))
-        places = [place for place, _, count in blocks for _ in range(count)]
-        for vertex, place, offset in zip(layer, places, offsets, strict=True):
-            y[vertex] = place + offset
+        start = 0
+        for place, _, count in blocks:
+            for i in range(start, start + count):
+                y[layer[i]] = place + offsets[i]
+            start += count
