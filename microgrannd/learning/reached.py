@@ -28,7 +28,7 @@ _MOST: Final = 5000  # places that are looked at
 _LARGE: Final = 2000  # numbers of an array beyond which only some are
 _PLAIN: Final = (Number, str, bytes, type(None), enum.Enum)
 _ASIDE: Final = {"__init__", "__new__", "__repr__", "__str__", "__del__", "__getstate__", "__setstate__", "__reduce__"}
-_INSTALLED: Final = (os.path.dirname(os.__file__), "site-packages", "dist-packages")
+_STANDARD_LIBRARY: Final = os.path.dirname(os.__file__) + os.sep
 _FUNCTIONS: Final = (types.FunctionType, staticmethod, classmethod)
 _Found: TypeAlias = "Iterator[_Place | tuple[str, Any]]"  # state, and what to look into next
 
@@ -252,7 +252,7 @@ def _is_foreign(module: str, file: str = "") -> bool:
     if root == "microgrannd" or root in sys.stdlib_module_names:
         return root != "__main__"
     path = file or getattr(sys.modules.get(module), "__file__", None) or ""
-    return any(place in path for place in _INSTALLED)
+    return path.startswith(_STANDARD_LIBRARY) or not {"site-packages", "dist-packages"}.isdisjoint(path.split(os.sep))
 
 
 def _names(code: types.CodeType) -> Iterator[str]:

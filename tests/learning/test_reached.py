@@ -1,5 +1,6 @@
 """The plain state that a function reaches: what counts, what does not, and what is said of a change."""
 
+import os
 import random
 from types import SimpleNamespace
 
@@ -61,3 +62,13 @@ def test_everything_is_put_back():
 @pytest.mark.parametrize("thing", [iter([1.0]), (i for i in [1.0])])
 def test_what_cannot_be_looked_into_is_named(thing):
     assert Reached(lambda x: next(thing)).iterators == ["the closure's thing"]
+
+
+@pytest.mark.parametrize(("folder", "counts"), [("my-site-packages-notes", True), ("site-packages", False)])
+def test_code_is_installed_by_its_folder_not_by_a_name_like_it(folder, counts):
+    names = {"__name__": "somebodys_module", "rate": 1.0}
+    path = os.path.join(os.sep, "home", folder, "somebodys_module.py")
+    exec(compile("def loss():\n    return rate\n", path, "exec"), names)
+    before = Reached(names["loss"])
+    names["rate"] = 2.0
+    assert (before.changed() is not None) is counts
