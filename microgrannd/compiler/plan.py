@@ -42,6 +42,11 @@ class Plan:
             return "values"
         return "parameters" if self.trace.parameters else "inputs"
 
+    @property
+    def chooses(self) -> bool:
+        """Whether there are ways that are not taken: then the printed program has the guards that keep NaN off them."""
+        return any(operation.routes for operation, _ in self.trace.tape.instructions)
+
     def numbers(self) -> list[float]:
         return list(map(number_of, self.trace.parameters))
 

@@ -190,13 +190,13 @@ class Program:
     def tape(self) -> Tape:
         """The simplified instructions: the value and its gradient by the parameters or, without any, by the inputs."""
         plan = self.runtime.traced()
-        return plan.tape(plan.shown)
+        return plan.tape(plan.shown, guarded=plan.chooses)
 
     @property
     def python_source(self) -> str:
         """The `tape` as a Python function of its own: forward lines, then backward lines."""
         plan = self.runtime.traced()
-        return str(plan.source(plan.shown))
+        return str(plan.source(plan.shown, guarded=plan.chooses))
 
     @property
     def matrix_source(self) -> str:
@@ -218,7 +218,7 @@ class Program:
         """Write the program as C99: `path` with the value, its gradients and the parameters, and a header beside it."""
         plan, file = self.runtime.traced(), Path(path)
         header = file.with_suffix(".h")
-        gradients = plan.tape("all") if plan.trace.result.kind is None else None
+        gradients = plan.tape("all", guarded=True) if plan.trace.result.kind is None else None
         source = c_source(plan.trace.name, plan.tape("values"), gradients, plan.numbers(), header.name)
         file.write_text(source.body, encoding="utf-8")
         header.write_text(source.header, encoding="utf-8")
