@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 from microgrannd.ground import modes
 from microgrannd.ground.modes import opened
 from microgrannd.nodes.arithmetic import Arithmetic
+from microgrannd.nodes.freeing import freed_in_a_loop
 from microgrannd.nodes.observing import Step, observed, stop_at_anomalies
 from microgrannd.nodes.order import started, topological_order
 from microgrannd.nodes.refusing import refuse_while_tracing
@@ -28,6 +29,7 @@ __all__ = ["Constant", "Operand", "Step", "Value", "inputs_of", "neuron", "numbe
 Operand: TypeAlias = "Value | Number"
 
 
+@freed_in_a_loop
 class Value(Arithmetic):
     """A number that remembers how it was made.
 
@@ -46,8 +48,6 @@ class Value(Arithmetic):
 
     op: Operation | None
     is_constant = False
-    _data: float
-    _grad: float
     _pass: int  # the last backward pass that came by
     _origin: modes.Origin | None  # the label, the scope, the line
     # The parents, and their numbers when the node was made, at which it is differentiated. Nearly all nodes have one

@@ -203,7 +203,8 @@ class _Products:
         stops = above is None and not self._is_finite(local)
         blocks = routes and factor is None and not self._is_finite(upstream)
         if stops and blocks:
-            return ops.contributed(upstream, local, routes)
+            both: Value = ops.contributed(upstream, local, routes)
+            return both
         if blocks:
             return ops.contribution(local, upstream)
         if stops or (node in self.routed and above is None and factor is None):
