@@ -8,7 +8,6 @@ arrays, and in the compiler. So its local gradients are plain arithmetic and oth
 
 from __future__ import annotations
 
-import builtins
 import math
 import operator
 import sys
@@ -68,7 +67,7 @@ class Operation:
 
     >>> softsign = Operation(
     ...     "softsign",
-    ...     lambda x: x / (1 + builtins.abs(x)),
+    ...     lambda x: x / (1 + abs(x)),
     ...     lambda x, out: (1 / (1 + abs(x)) ** 2,),
     ... )
     >>> softsign(3.0)
@@ -415,7 +414,7 @@ equal = Operation("==", ieee.equal,                 lambda x, y, out: (0, 0), "1
 not_equal = Operation("!=", ieee.not_equal,         lambda x, y, out: (0, 0), "1 or 0, for true or false", numpy="not_equal", flag=True)
 
 # Whole vectors: one node with many parents
-sum = FusedOperation("sum", builtins.sum,               lambda xs, out: (1,) * len(xs),
+sum = FusedOperation("sum", ieee.sum,                   lambda xs, out: (1,) * len(xs),
                 "the sum: x1 + x2 + ...", finite=True)
 mean = FusedOperation("mean", ieee.mean,                lambda xs, out: (1 / len(xs),) * len(xs),
                 "the mean: (x1 + x2 + ...) / n", form=lambda xs: div(sum(xs), len(xs)), finite=True)

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from microgrannd.compiler.batches import Column
 from microgrannd.compiler.plan import Plan, Wanted
+from microgrannd.ground import ieee
 
 
 class Kernel(Protocol):
@@ -40,7 +41,7 @@ class PythonKernel:
 
     def total(self, columns: Sequence[Column], parameters: Sequence[float], count: int) -> Sequence[float]:
         results = [self.one(sample, parameters) for sample in _samples(columns, count)]
-        return [sum(column) for column in zip(*results, strict=True)] or [0.0] * self.outputs
+        return [ieee.sum(column) for column in zip(*results, strict=True)] or [0.0] * self.outputs
 
 
 class CheckedKernel:
