@@ -1,8 +1,8 @@
 """The tapes of one trace: values, gradients by the inputs, gradients by the parameters.
 
-The gradients come in two forms. The plain one, which is printed, leaves out the guards that only infinite or
-overflowing numbers need, where it gives a NaN that reaches a result. The guarded one is eager mode in every case.
-It runs where the plain one gives a NaN.
+The gradients come in two forms. The plain one leaves out the guards that only infinite or overflowing numbers need,
+where it gives a NaN that reaches a result. The guarded one is eager mode in every case: the plain one's kernels hand on
+to it where they find a NaN. Text has nothing to hand on to: C is guarded, and Python where the program chooses.
 """
 
 import gc

@@ -194,7 +194,11 @@ class Program:
 
     @property
     def python_source(self) -> str:
-        """The `tape` as a Python function of its own: forward lines, then backward lines."""
+        """The `tape` as a Python function of its own: forward lines, then backward lines.
+
+        Where the program chooses (`relu`, `where`, `maximum` ...), guards keep a way that is not taken out of the
+        gradients, whatever the numbers are. Elsewhere it is written for finite ones: 0 times infinity is NaN.
+        """
         plan = self.runtime.traced()
         return str(plan.source(plan.shown, guarded=plan.chooses))
 
