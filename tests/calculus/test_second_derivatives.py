@@ -131,9 +131,9 @@ def near(found, wanted, tolerance, but_for=lambda entry: False):
 
 
 def has_pole(graph):
-    """Whether a number or a local gradient is huge, or a power is taken of 0: at (0, 1), x**y has slopes 1, 0 and inf."""
+    """Whether a number or a local gradient is huge, or a power is taken of 0: x**y has three slopes at (0, 1)."""
     for operation, inputs in applied(graph):
-        huge = any(not abs(x) < 1e6 for x in result_and_slopes(operation, inputs, 0.0, -1))
+        huge = not all(abs(x) < 1e6 for x in result_and_slopes(operation, inputs, 0.0, -1))
         if huge or (operation.name == "pow" and inputs[0] == 0):
             return True
     return False
