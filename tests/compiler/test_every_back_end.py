@@ -139,6 +139,9 @@ def check(run, count, most=0.0):
 BACKENDS = {"native": 0.0, "numpy": 0.002}  # what part of the samples may differ
 
 
+PRINTED = 0.002  # a program that chooses nothing is printed for finite numbers: 0 times infinity is NaN
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_backend_gives_what_eager_mode_gives(backend):
     needs(backend)
@@ -146,7 +149,7 @@ def test_a_backend_gives_what_eager_mode_gives(backend):
 
 
 def test_printed_python_gives_what_eager_mode_gives():
-    check(in_printed_python, COUNT // 3)
+    check(in_printed_python, COUNT // 3, PRINTED)
 
 
 @pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")
@@ -162,5 +165,6 @@ def test_jax_gives_what_eager_mode_gives():
 @pytest.mark.long
 @pytest.mark.parametrize("backend", [*BACKENDS, "python", "printed python", "c"])
 def test_60_000_samples_on_every_backend(backend, tmp_path):
+    most = BACKENDS | {"printed python": PRINTED}
     runs = {"printed python": in_printed_python, "c": in_c(tmp_path)}
-    print(backend, check(runs.get(backend) or in_backend(backend), 20_000, BACKENDS.get(backend, 0.0)))
+    print(backend, check(runs.get(backend) or in_backend(backend), 20_000, most.get(backend, 0.0)))
