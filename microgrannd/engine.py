@@ -1,9 +1,8 @@
 """The engine: a `Value` is a number that remembers how it was made; `backward()` walks that memory.
 
-An operation on Values makes a node. It holds its result, the operation, its parents and the parents'
-numbers at that moment: no closure, no reference to itself or to its children, so a graph that is dropped is
-freed at once. `backward()` goes through the nodes from the output to the leaves and adds upstream × local
-gradient to each parent's gradient; the local gradients come from the operations table. Operators and methods
+An operation on Values makes a node. It holds its result, the operation, its parents and the parents' numbers at that
+moment: no closure, no reference to itself or to its children, so a graph that is dropped is freed at once. `backward()`
+goes from the output to the leaves and adds upstream × local gradient to each parent's gradient. Operators and methods
 are in `nodes.arithmetic`, the order in `nodes.order`, what `no_grad` and the like make of it in `nodes.observing`.
 """
 
@@ -16,8 +15,10 @@ from operator import attrgetter, mul
 from typing import Any, TypeAlias
 
 from microgrannd.ground import modes
+from microgrannd.ground.ieee import sum as added
 from microgrannd.ground.modes import opened
 from microgrannd.nodes.arithmetic import Arithmetic
+from microgrannd.nodes.freeing import freed_in_a_loop
 from microgrannd.nodes.observing import Step, observed, stop_at_anomalies
 from microgrannd.nodes.order import started, topological_order
 from microgrannd.nodes.refusing import refuse_while_tracing
@@ -28,6 +29,7 @@ __all__ = ["Constant", "Operand", "Step", "Value", "inputs_of", "neuron", "numbe
 Operand: TypeAlias = "Value | Number"
 
 
+@freed_in_a_loop
 class Value(Arithmetic):
     """A number that remembers how it was made.
 
@@ -46,8 +48,6 @@ class Value(Arithmetic):
 
     op: Operation | None
     is_constant = False
-    _data: float
-    _grad: float
     _pass: int  # the last backward pass that came by
     _origin: modes.Origin | None  # the label, the scope, the line
     # The parents, and their numbers when the node was made, at which it is differentiated. Nearly all nodes have one
@@ -337,7 +337,7 @@ def neuron(
     `numbers` are the inputs', and no mode is open.
     """
     w, b = tuple([weight._data for weight in weights]), bias._data
-    z = sum(map(mul, w, numbers), b)
+    z = added(map(mul, w, numbers), b)
     node = _fused(dot, z, (w, numbers, b), (*weights, *inputs, bias), origin)
     return node._unary(activation, origin) if activation else node
 

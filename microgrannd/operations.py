@@ -8,7 +8,6 @@ arrays, and in the compiler. So its local gradients are plain arithmetic and oth
 
 from __future__ import annotations
 
-import builtins
 import math
 import operator
 import sys
@@ -68,7 +67,7 @@ class Operation:
 
     >>> softsign = Operation(
     ...     "softsign",
-    ...     lambda x: x / (1 + builtins.abs(x)),
+    ...     lambda x: x / (1 + abs(x)),
     ...     lambda x, out: (1 / (1 + abs(x)) ** 2,),
     ... )
     >>> softsign(3.0)
@@ -373,10 +372,10 @@ gelu = Operation("gelu", ieee.gelu,    lambda x, out: (0.5 * erfc(-x * SQRT_HALF
 relu = Operation("relu", ieee.relu,    lambda x, out: (greater(x, 0.0),),
                 "the rectifier: max(x, 0)", form=lambda x: maximum(x, 0.0), routes=True, finite=True, awkward=[0.0])
 leaky_relu = Operation("leaky_relu", ieee.leaky_relu,
-                                       lambda x, slope, out: (where(greater(x, 0.0), 1.0, slope), minimum(x, 0.0)),
+                                       lambda x, slope, out: (where(greater(x, 0.0), 1.0, slope), where(greater(x, 0.0), 0.0, x)),
                 "a relu with a slope left of 0: x if x > 0 else slope * x", form=lambda x, slope: where(greater(x, 0.0), x, slope * x),
                 defaults=(None, 0.01), routes=True, finite=True, awkward=[(0.0, 0.01)])
-elu = Operation("elu", ieee.elu,       lambda x, alpha, out: (where(greater(x, 0.0), 1.0, alpha * exp(x)), expm1(minimum(x, 0.0))),
+elu = Operation("elu", ieee.elu,       lambda x, alpha, out: (where(greater(x, 0.0), 1.0, alpha * exp(x)), where(greater(x, 0.0), 0.0, expm1(x))),
                 "a relu that nears -alpha on the left: x if x > 0 else alpha * (exp(x) - 1)", form=lambda x, alpha: where(greater(x, 0.0), x, alpha * expm1(x)),
                 defaults=(None, 1.0), routes=True, finite=True, awkward=[(0.0, 1.0)])
 
@@ -415,7 +414,7 @@ equal = Operation("==", ieee.equal,                 lambda x, y, out: (0, 0), "1
 not_equal = Operation("!=", ieee.not_equal,         lambda x, y, out: (0, 0), "1 or 0, for true or false", numpy="not_equal", flag=True)
 
 # Whole vectors: one node with many parents
-sum = FusedOperation("sum", builtins.sum,               lambda xs, out: (1,) * len(xs),
+sum = FusedOperation("sum", ieee.sum,                   lambda xs, out: (1,) * len(xs),
                 "the sum: x1 + x2 + ...", finite=True)
 mean = FusedOperation("mean", ieee.mean,                lambda xs, out: (1 / len(xs),) * len(xs),
                 "the mean: (x1 + x2 + ...) / n", form=lambda xs: div(sum(xs), len(xs)), finite=True)
@@ -499,8 +498,12 @@ if not TYPE_CHECKING:
 
 
 def contributed(upstream: Any, local_gradient: Any, routes: bool) -> Any:
-    """What `+=` adds to a parent: their product, where a zero stops and, if the operation routes, a shut way too."""
-    if type(upstream) is float and not hasattr(local_gradient, "shape"):
+    """What `+=` adds to a parent: their product, where a zero stops and, if the operation routes, a shut way too.
+
+    A zero stops as the number it is. As a Value it may be another number nearby, so the product that it is a factor of
+    is differentiated by both factors, whichever branch of `where` gives the number.
+    """
+    if type(upstream) is float and not (hasattr(local_gradient, "shape") or hasattr(local_gradient, "record")):
         return upstream * local_gradient if upstream and (local_gradient or not routes) else 0.0
     product = contribution(upstream, local_gradient)
-    return where(local_gradient, product, 0.0) if routes else product
+    return where(local_gradient, product, contribution(local_gradient, upstream)) if routes else product

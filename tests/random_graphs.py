@@ -11,6 +11,7 @@ from microgrannd import operations
 from microgrannd.operations import TABLE, FusedOperation
 
 AWKWARD_NUMBERS = (0.0, -0.0, 1.0, -1.0, 0.5, 2.0, 3.0, 800.0, 1e200, -1e-200, math.inf, -math.inf, math.nan)
+TIED_NUMBERS = (0.0, 0.0, 0.0, 1.0, 1.0, -1.0, 0.5, 2.0)
 TAME_NUMBERS = (1.0, -1.0, 0.5, 2.0, 3.0, 0.1, -0.25)
 
 # Every operation of the table by name, called with its inputs one after the other.
@@ -60,6 +61,18 @@ def awkward_graph(random, size, names=tuple(TABLE)):
     for i in range(len(inputs), len(inputs) + size):
         name = random.choice(names)
         steps.append((name, tuple(_operand(random, i, AWKWARD_NUMBERS) for _ in range(INPUTS[name]))))
+    return RandomGraph(tuple(inputs), tuple(steps))
+
+
+def tied_graph(random, names):
+    """A small graph of two inputs with zeros, ones and ties among its numbers."""
+    inputs = [random.choice(TIED_NUMBERS) if random.random() < 0.7 else random.gauss(0, 1) for _ in range(2)]
+    if random.random() < 0.2:
+        inputs[1] = inputs[0]
+    steps, weights = [], [0.15 if name in FLAT else 1.0 for name in names]
+    for i in range(2, 2 + random.randint(1, 8)):
+        [name] = random.choices(names, weights)
+        steps.append((name, tuple(_operand(random, i, TIED_NUMBERS) for _ in range(INPUTS[name]))))
     return RandomGraph(tuple(inputs), tuple(steps))
 
 

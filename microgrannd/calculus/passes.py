@@ -203,7 +203,8 @@ class _Products:
         stops = above is None and not self._is_finite(local)
         blocks = routes and factor is None and not self._is_finite(upstream)
         if stops and blocks:
-            return ops.where(local, ops.contribution(upstream, local), 0.0)
+            both: Value = ops.contributed(upstream, local, routes)
+            return both
         if blocks:
             return ops.contribution(local, upstream)
         if stops or (node in self.routed and above is None and factor is None):
@@ -232,7 +233,7 @@ class _Products:
 
 
 def _local_gradients(
-    node: Value, parents: tuple[Value, ...], variables: Container[Value], detecting: bool
+    node: Value, parents: tuple[Value, ...], variables: Container[Value], detecting: object
 ) -> tuple[Slope, ...]:
     """The local gradients of a node as a graph; constants go in as numbers, so that they fold."""
     assert node.op is not None

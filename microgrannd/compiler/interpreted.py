@@ -6,6 +6,7 @@ from typing import Protocol
 
 from microgrannd.compiler.batches import Column
 from microgrannd.compiler.plan import Plan, Wanted
+from microgrannd.ground import ieee
 
 
 class Kernel(Protocol):
@@ -40,28 +41,40 @@ class PythonKernel:
 
     def total(self, columns: Sequence[Column], parameters: Sequence[float], count: int) -> Sequence[float]:
         results = [self.one(sample, parameters) for sample in _samples(columns, count)]
-        return [sum(column) for column in zip(*results, strict=True)] or [0.0] * self.outputs
+        return [ieee.sum(column) for column in zip(*results, strict=True)] or [0.0] * self.outputs
 
 
 class CheckedKernel:
-    """A kernel without guards and, where one of its gradients is NaN, the guarded one, which is right in every case."""
+    """A kernel without guards and, where one of its gradients is NaN, the guarded one, which is right in every case.
 
-    def __init__(self, plain: Kernel, guarded: Callable[[], Kernel]) -> None:
+    Where `reorders` says that the plain one has factors in another order, an infinity may be an overflow of its own.
+    """
+
+    def __init__(self, plain: Kernel, guarded: Callable[[], Kernel], *, reorders: bool = False) -> None:
         self.plain = plain
         self.guarded = guarded
+        self.reorders = reorders
+        self.doubtful = _infinite_or_nan if reorders else math.isnan
 
     def one(self, inputs: Sequence[float], parameters: Sequence[float]) -> Sequence[float]:
         outputs = self.plain.one(inputs, parameters)
-        return self.guarded().one(inputs, parameters) if any(x != x for x in outputs[1:]) else outputs
+        return self.guarded().one(inputs, parameters) if any(map(self.doubtful, outputs[1:])) else outputs
 
     def each(self, columns: Sequence[Column], parameters: Sequence[float], count: int, into: Sequence[Column]) -> None:
         self.plain.each(columns, parameters, count, into)
-        if count and any(math.isnan(column[:count].max()) for column in into[1:]):  # which passes a NaN on
+        ends = [column[:count].max() for column in into[1:] if count]  # which pass a NaN on
+        if self.reorders:
+            ends += [column[:count].min() for column in into[1:] if count]
+        if any(map(self.doubtful, ends)):
             self.guarded().each(columns, parameters, count, into)
 
     def total(self, columns: Sequence[Column], parameters: Sequence[float], count: int) -> Sequence[float]:
         sums = self.plain.total(columns, parameters, count)
-        return self.guarded().total(columns, parameters, count) if any(x != x for x in sums[1:]) else sums
+        return self.guarded().total(columns, parameters, count) if any(map(self.doubtful, sums[1:])) else sums
+
+
+def _infinite_or_nan(x: float) -> bool:
+    return not math.isfinite(x)
 
 
 def _samples(columns: Sequence[Column], count: int) -> Iterator[tuple[float, ...]]:

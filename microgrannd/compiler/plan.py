@@ -1,8 +1,8 @@
 """The tapes of one trace: values, gradients by the inputs, gradients by the parameters.
 
-The gradients come in two forms. The plain one, which is printed, leaves out the guards that only infinite or
-overflowing numbers need, where it gives a NaN that reaches a result. The guarded one is eager mode in every case.
-It runs where the plain one gives a NaN.
+The gradients come in two forms. The plain one leaves out the guards that only infinite or overflowing numbers need,
+where it gives a NaN that reaches a result. The guarded one is eager mode in every case: the plain one's kernels hand on
+to it where they find a NaN. Text has nothing to hand on to: C is guarded, and Python where the program chooses.
 """
 
 import gc
@@ -41,6 +41,11 @@ class Plan:
         if self.trace.result.kind is not None:
             return "values"
         return "parameters" if self.trace.parameters else "inputs"
+
+    @property
+    def chooses(self) -> bool:
+        """Whether there are ways that are not taken: then the printed program has the guards that keep NaN off them."""
+        return any(operation.routes for operation, _ in self.trace.tape.instructions)
 
     def numbers(self) -> list[float]:
         return list(map(number_of, self.trace.parameters))

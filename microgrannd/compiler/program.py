@@ -189,13 +189,17 @@ class Program:
     def tape(self) -> Tape:
         """The simplified instructions: the value and its gradient by the parameters or, without any, by the inputs."""
         plan = self.runtime.traced()
-        return plan.tape(plan.shown)
+        return plan.tape(plan.shown, guarded=plan.chooses)
 
     @property
     def python_source(self) -> str:
-        """The `tape` as a Python function of its own: forward lines, then backward lines."""
+        """The `tape` as a Python function of its own: forward lines, then backward lines.
+
+        Where the program chooses (`relu`, `where`, `maximum` ...), guards keep a way that is not taken out of the
+        gradients, whatever the numbers are. Elsewhere it is written for finite ones: 0 times infinity is NaN.
+        """
         plan = self.runtime.traced()
-        return str(plan.source(plan.shown))
+        return str(plan.source(plan.shown, guarded=plan.chooses))
 
     @property
     def matrix_source(self) -> str:
@@ -219,7 +223,7 @@ class Program:
 
         plan, file = self.runtime.traced(), Path(path)
         header = file.with_suffix(".h")
-        gradients = plan.tape("all") if plan.trace.result.kind is None else None
+        gradients = plan.tape("all", guarded=True) if plan.trace.result.kind is None else None
         source = c_source(plan.trace.name, plan.tape("values"), gradients, plan.numbers(), header.name)
         file.write_text(source.body, encoding="utf-8")
         header.write_text(source.header, encoding="utf-8")

@@ -130,7 +130,7 @@ class Runtime:
             make = partial(self._native, plan, wanted)
         if wanted in ("values", "curvature"):
             return make()
-        return CheckedKernel(make(), cache(partial(make, guarded=True)))
+        return CheckedKernel(make(), cache(partial(make, guarded=True)), reorders=bool(library))
 
     def _native(self, plan: Plan, wanted: Wanted, *, guarded: bool = False) -> Kernel:
         return NativeKernel(plan.tape(wanted, guarded=guarded), self.options.threads, self.options.cache)

@@ -4,9 +4,10 @@
 `inf` and `inf`.
 """
 
+import builtins
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import inf, nan
 from typing import Final
 
@@ -185,6 +186,16 @@ def where(condition: float, x: float, y: float) -> float:
 
 def contribution(upstream: float, local_gradient: float) -> float:
     return upstream * local_gradient if upstream else 0.0
+
+
+def _added(xs: Iterable[float], start: float = 0) -> float:
+    for x in xs:
+        start = start + x
+    return start
+
+
+# From Python 3.12 on its own sum() carries the rounding errors along, which no other program does.
+sum: Callable[..., float] = builtins.sum if builtins.sum([1.0, 1e100, 1.0, -1e100]) == 0.0 else _added
 
 
 def mean(xs: Sequence[float]) -> float:

@@ -10,6 +10,8 @@ from microgrannd.printing.precedence import ANY, ATOM, MATRIX, POWER, PRODUCT, S
 from microgrannd.printing.printer import COMPARISONS, Dialect, Expression, Pattern, called, chain, over, times
 from microgrannd.printing.python import python_number
 
+LONGEST_SUM: Final = 64  # a longer one is made of shorter ones in brackets: Python's parser recurses with each +
+
 matrix_product: Final = Pattern("{} @ {}", MATRIX, (MATRIX, SIGN))
 _swapped: Final = Pattern("xp.swapaxes({}, 1, 2)", ATOM, (ANY,))
 
@@ -52,6 +54,9 @@ def product(factors: Sequence[Expression]) -> Expression:
 
 def total(terms: Sequence[tuple[float, Expression]], constant: Expression | None) -> Expression:
     """Σ coefficient · expression + constant; what is added stands before what is taken off."""
+    if len(terms) > LONGEST_SUM:
+        parts = [total(terms[i : i + LONGEST_SUM], None) for i in range(0, len(terms), LONGEST_SUM)]
+        return total([(1.0, Expression("({})", ATOM, ((part, ANY),))) for part in parts], constant)
     added = [(c, x) for c, x in terms if c > 0 or c != c]
     fixed = [] if constant is None else [(1.0, constant)]
     taken_off = [(c, x) for c, x in terms if not (c > 0 or c != c)]

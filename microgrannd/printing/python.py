@@ -15,8 +15,7 @@ from microgrannd.printing.precedence import ATOM, SIGN, SUM
 from microgrannd.printing.printer import ARITHMETIC, Dialect, Expression, called, chain, one_line, over, times
 
 RESERVED: Final = frozenset({*keyword.kwlist, *dir(builtins), *dir(ieee)})
-# Python 3.12's sum() of floats carries the rounding errors along; a chain of + does not.
-_LONGEST_SUM: Final = 8 if sum([1.0, 1e100, 1.0, -1e100]) == 0.0 else 1
+_LONGEST_SUM: Final = 8
 _FUSED: Final = frozenset([ops.sum, ops.mean, ops.dot, ops.logsumexp])  # rows that a source takes from `ieee`
 
 
@@ -40,7 +39,7 @@ def home(operation: Operation) -> ModuleType | None:
     if ops.TABLE.get(name) is not operation:
         return None
     if operation in _FUSED:
-        return ieee if hasattr(ieee, name) else builtins
+        return ieee
     if operation.forward is getattr(operator, name, None) and hasattr(builtins, name):
         return builtins
     return next((module for module in (math, ieee) if getattr(module, name, None) is operation.forward), None)

@@ -116,3 +116,10 @@ def test_long_sums_are_flattened_only_where_asked():
 def test_a_square_is_a_product():
     tape = Tape(("x",), (), (Instruction(ops.pow, (0, 2.0)),), (1,), 1)
     assert simplify(tape).instructions == (Instruction(ops.mul, (0, 0)),)
+
+
+def test_a_product_that_is_chosen_where_its_factor_is_0_is_0():
+    chosen = simplify(tape_of((ops.contribution, (0, 1)), (ops.where, (0, 1, 2))))
+    assert steps(chosen) == [("where", (0, 1, 0.0))]
+    other = simplify(tape_of((ops.contribution, (1, 0)), (ops.where, (0, 1, 2))))
+    assert [name for name, _ in steps(other)] == ["contribution", "where"]

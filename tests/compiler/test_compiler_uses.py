@@ -219,3 +219,25 @@ def test_threads_call_native_code_together():
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+@needs_a_compiler
+def test_a_branch_that_was_not_taken_leaves_no_nan_in_printed_programs(tmp_path):
+    program = compile(lambda x: mg.where(mg.less(x, 10.0), mg.square(x), 1.0), backend="python").trace(0.5)
+    by_inputs, names = (ctypes.c_double * 1)(), {}
+    gradient = library(program, tmp_path).program_gradient
+    gradient.restype = ctypes.c_double
+    value = gradient((ctypes.c_double * 1)(math.inf), (ctypes.c_double * 1)(), by_inputs, None)
+    exec(program.python_source, names)
+    assert (value, by_inputs[0]) == (1.0, 0.0)
+    assert names["program"](math.inf) == (1.0, (0.0,))
+
+
+@needs_a_compiler
+def test_c_has_guards_where_zero_meets_infinity(tmp_path):
+    program = compile(lambda x, y: mg.tanh(x * y), backend="python").trace(0.5, 0.5)
+    by_inputs = (ctypes.c_double * 2)()
+    gradient = library(program, tmp_path).program_gradient
+    gradient.restype = ctypes.c_double
+    assert gradient((ctypes.c_double * 2)(math.inf, 1.0), (ctypes.c_double * 1)(), by_inputs, None) == 1.0
+    assert list(by_inputs) == [0.0, 0.0]

@@ -297,3 +297,31 @@ def test_native_loops_take_a_batch_in_chunks_and_threads_that_change_nothing(mon
         found.append([program.backward(x), *[p.grad for p in model.parameters()], *program(x)])
     assert found[1] == pytest.approx(found[0], rel=1e-12)
     assert found[2] == found[1]
+
+
+def test_two_sums_that_differ_in_the_sign_of_a_zero_are_one_column():
+    x, y = np.array([1.0, 2.0, 3.0]), np.array([2.0, 0.5, 4.0])
+    value, gradients = compile(lambda x, y: -mg.stop_gradient(x / y), backend="numpy").value_and_gradients(x, y)
+    np.testing.assert_array_equal(value, [-0.5, -4.0, -0.75])
+    np.testing.assert_array_equal(gradients, np.zeros((2, 3)))
+
+
+def test_a_sum_of_thousands_of_terms_is_no_recursion_for_pythons_parser():
+    def pendulum(k, x):
+        v = 0.0 * x
+        for _ in range(1500):
+            v = v - 0.006 * k * mg.sin(x)
+            x = x + 0.006 * v
+        return x
+
+    value, gradients = compile(pendulum, backend="numpy").value_and_gradients(1.0, 1.0)
+    wanted, slopes = mg.value_and_grad(pendulum, (0, 1))(1.0, 1.0)
+    assert [value, *gradients] == pytest.approx([wanted, *slopes], rel=1e-9)
+
+
+def test_a_gradient_that_only_the_order_of_its_factors_makes_infinite_is_finite():
+    def f(x, y, z):
+        return mg.pow(x, mg.atan2(y, z))
+
+    found = compile(f, backend="numpy").value_and_gradients(1e155, 5e-324, 1e308)
+    assert found == (1.0, (0.0, pytest.approx(math.log(1e155) / 1e308), 0.0))  # the slope of exp(log(x) y / z)

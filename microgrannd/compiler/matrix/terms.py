@@ -188,10 +188,10 @@ class _Flattener:
         terms = _collected(form.terms)
         if not terms:
             return form.constant
-        if len(terms) == 1 and form.constant == 0.0 and terms[0][0] == 1.0 and len(terms[0][1]) == 1:
+        constant = form.constant + 0.0  # for a sum, 0.0 and -0.0 are the same
+        if len(terms) == 1 and constant == 0.0 and terms[0][0] == 1.0 and len(terms[0][1]) == 1:
             return terms[0][1][0]
-        node = Sum(form.constant, terms)
-        return self._node(v, (repr(form.constant), terms), node)
+        return self._node(v, (repr(constant), terms), Sum(constant, terms))
 
     def _node(self, v: int, key: object, node: MatrixNode) -> int:
         atom = self.shared.setdefault(key, v)

@@ -136,9 +136,14 @@ def _contribution(writer: Rewriter, operands: Sequence[TapeOperand]) -> TapeOper
     return Instruction(ops.mul, tuple(operands)) if operands[0] else 0.0
 
 
-def _where(writer: Rewriter, operands: Sequence[TapeOperand]) -> TapeOperand | None:
+def _where(writer: Rewriter, operands: Sequence[TapeOperand]) -> TapeOperand | Instruction | None:
     condition, x, y = operands
-    return _either(writer, (x, y)) if isinstance(condition, int) else x if condition else y
+    if isinstance(condition, float):
+        return x if condition else y
+    made = writer.definition(y)
+    if made is not None and made.operation is ops.contribution and made.operands[0] == condition:
+        return Instruction(ops.where, (condition, x, 0.0))  # where y is chosen, it is a product with 0
+    return _either(writer, (x, y))
 
 
 def _either(writer: Rewriter, operands: Sequence[TapeOperand]) -> TapeOperand | None:
