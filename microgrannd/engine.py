@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 from microgrannd.ground import modes
 from microgrannd.ground.modes import opened
 from microgrannd.nodes.arithmetic import Arithmetic
-from microgrannd.nodes.observing import Step, observed, stop_at_anomalies
+from microgrannd.nodes.observing import Step, cut_off, observed, stop_at_anomalies
 from microgrannd.nodes.order import started, topological_order
 from microgrannd.nodes.refusing import refuse_while_tracing
 from microgrannd.operations import Number, Operation, as_float, contributed, dot, is_number, stop_gradient
@@ -202,7 +202,7 @@ class Value(Arithmetic):
     def detach(self) -> Value:
         """A new leaf with this Value's number and label: gradients stop here."""
         tracing = opened and modes.current.trace is not None
-        return stop_gradient(self) if tracing else Value(self._data, self.label)
+        return stop_gradient(self) if tracing else cut_off(Value(self._data, self.label))  # type: ignore[no-any-return]
 
     def _unary(self, operation: Operation, origin: modes.Origin | None = None) -> Value:
         """The node for an operation on this Value."""

@@ -13,6 +13,7 @@ from microgrannd import operations as ops
 from microgrannd.engine import Constant, Value, inputs_of, number_of, topological_order
 from microgrannd.ground import modes
 from microgrannd.ground.errors import AnomalyError, GradientError
+from microgrannd.nodes.refusing import refuse_unrecorded
 from microgrannd.operations import Number, Operation, as_float
 
 Slope: TypeAlias = Value | float  # in a gradient graph a number stays a number until it meets a Value
@@ -62,7 +63,7 @@ def gradient_graph(y: Value, xs: Sequence[Value] | None = None, upstream: Value 
     (1.0, -3.0)
     """
     if xs is None:
-        xs = [node for node in topological_order(y) if node.op is None and not isinstance(node, Constant)]
+        xs = [node for node in topological_order(y) if node.op is None and not node.is_constant]
     found = _backward_pass(y, xs, upstream, plain=True)
     return {node: _as_value(slope) for node, slope in found.items() if node is not y}
 
@@ -91,7 +92,7 @@ def all_slopes(y: Value) -> dict[Value, float]:
         for parent, local in zip(node.parents, local_gradients, strict=True):
             if local or not operation.routes:
                 found[parent] = found.get(parent, 0.0) + slope * local
-                if detecting and not isinstance(parent, Constant):
+                if detecting and not parent.is_constant:
                     _raise_at_anomaly(node, found[parent])
     return found
 
@@ -130,6 +131,7 @@ def _backward_pass(y: Value, xs: Sequence[Value], upstream: Value | Number, plai
     for thing in (y, *xs):
         if not isinstance(thing, Value):
             raise TypeError(f"gradients(y, xs) differentiates a Value by Values, got {thing!r}.")
+    refuse_unrecorded(y)
     order = topological_order(y)
     targets, on_path, products = set(xs), set[Value](), _Products(plain)
     for node in order:
@@ -241,7 +243,7 @@ def _local_gradients(
             f"{parent[0]!r} was {parent[1]!r} when {node!r} was computed from it, and has been set since; "
             "a gradient as a graph would be taken at the new number: compute y again first."
         )
-    inputs = [number_of(p) if isinstance(p, Constant) and p not in variables else p for p in parents]
+    inputs = [number_of(p) if p.is_constant and p not in variables else p for p in parents]
     # A rule also gives gradients that nobody asked for, and these may be what they like.
     with modes.no_detection() if detecting else nullcontext():
         found = node.op.local_gradients(*inputs, node)
@@ -258,9 +260,9 @@ def _set_since(node: Value, parents: tuple[Value, ...]) -> tuple[Value, float] |
     return None
 
 
-def computed_before(y: Value) -> tuple[Value, Value] | None:
-    """A node that y depends on and a leaf that has been set since the node was computed from it; None without any."""
-    for node in topological_order(y, leaves=False):
+def computed_before(*ys: Value) -> tuple[Value, Value] | None:
+    """A node that the ys depend on and a leaf that was set since the node was computed from it; None without any."""
+    for node in topological_order(*ys, leaves=False):
         if parent := _set_since(node, node.parents):
             return node, parent[0]
     return None

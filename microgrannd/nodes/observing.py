@@ -5,6 +5,7 @@ Nothing of it runs while no mode is open.
 
 import math
 from collections.abc import Iterable
+from itertools import count
 from typing import Any, NamedTuple
 
 from microgrannd import operations
@@ -46,10 +47,30 @@ class Step(NamedTuple):
         )
 
 
+_moments = count(1)
+
+
+def moment() -> int:
+    """A later number at each call: what is cut off meanwhile bears a later one (`cut_off_since`)."""
+    return next(_moments)
+
+
+def cut_off(leaf: Any) -> Any:
+    """A new leaf that gradients stop at: made by `detach`, or within `no_grad`."""
+    leaf._pass = -next(_moments)  # no pass has this number
+    return leaf
+
+
+def cut_off_since(moment: int, leaf: Any) -> bool:
+    return bool(leaf._pass < -moment)
+
+
 def observed(node: Any) -> Any:
     now = modes.now()
     if not now.recording and now.trace is None:
-        return type(node)(node._data)
+        node._x, node._y = node.op, None  # `refuse_unrecorded` tells the operation
+        node.op = node._first = node._second = None
+        return cut_off(node)
     node._origin = modes.origin(now)
     if now.trace is not None:
         now.trace.append(node)

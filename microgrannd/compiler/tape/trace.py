@@ -13,7 +13,7 @@ from microgrannd import operations
 from microgrannd.calculus.passes import final_gradients, gradients
 from microgrannd.calculus.variable import Variable
 from microgrannd.compiler.tape.tape import Instruction, Tape, TapeOperand
-from microgrannd.engine import Constant, Value, number_of, topological_order
+from microgrannd.engine import Value, number_of, topological_order
 from microgrannd.ground import modes
 from microgrannd.ground.errors import TracingError
 from microgrannd.ground.functions import argument_names
@@ -121,7 +121,7 @@ def _trace(
     nodes = sorted(topological_order(*roots, leaves=False), key=lambda node: position.get(node, -1))
     given = set(inputs)
     leaves = (x for x in (*(parent for node in nodes for parent in node.parents), *roots) if x.op is None)
-    parameters = [x for x in dict.fromkeys(leaves) if not isinstance(x, Constant) and x not in given]
+    parameters = [x for x in dict.fromkeys(leaves) if not x.is_constant and x not in given]
     places: dict[Value, int] = {leaf: v for v, leaf in enumerate((*inputs, *parameters))}
     if len(places) < len(inputs) + len(parameters):
         raise ValueError("An input is listed twice.")
