@@ -20,7 +20,7 @@ from microgrannd.ground.modes import opened
 from microgrannd.nodes.arithmetic import Arithmetic
 from microgrannd.nodes.observing import Step, cut_off, observed, stop_at_anomalies
 from microgrannd.nodes.order import started, topological_order
-from microgrannd.nodes.refusing import refuse_while_tracing
+from microgrannd.nodes.refusing import no_operand, refuse_while_tracing
 from microgrannd.operations import Number, Operation, as_float, contributed, dot, is_number, stop_gradient
 
 __all__ = ["Constant", "Operand", "Step", "Value", "inputs_of", "neuron", "number_of", "topological_order", "zero_grad"]
@@ -284,8 +284,8 @@ class Value(Arithmetic):
         refuse_while_tracing("copy")
         if self.op is not None:
             raise TypeError(
-                f"{self!r} has parents, and a graph is not copied or pickled: take .detach() for a leaf with "
-                "its number, or save the model with mg.save."
+                f"{self!r} has parents, and a graph is not copied or pickled: use it as it is, take .detach() "
+                "for a leaf with its number, or save the model with mg.save."
             )
         return type(self), (self._data,), (None, {"_grad": self._grad, "_origin": self._origin})
 
@@ -377,4 +377,6 @@ def _distribute(node: Value, gradient: float) -> None:
 
 def _operand(thing: object) -> Value | None:
     """A number as a constant, a Value as it is, None for anything else."""
-    return thing if isinstance(thing, Value) else Constant(thing) if is_number(thing) else None  # type: ignore[arg-type]
+    if isinstance(thing, Value):
+        return thing
+    return Constant(thing) if is_number(thing) else no_operand(thing)  # type: ignore[arg-type, func-returns-value]

@@ -128,6 +128,8 @@ def tangents(ys: Sequence[Value], xs: Sequence[Value], directions: Sequence[Slop
 
 def _backward_pass(y: Value, xs: Sequence[Value], upstream: Value | Number, plain: bool = False) -> dict[Value, Slope]:
     """The derivative of y for each node on a path from y to the xs, in the order of the backward pass."""
+    if isinstance(xs, Value):
+        raise TypeError(f"gradients(y, xs) takes a list of Values, such as [x]; got {xs!r}.")
     for thing in (y, *xs):
         if not isinstance(thing, Value):
             raise TypeError(f"gradients(y, xs) differentiates a Value by Values, got {thing!r}.")

@@ -27,7 +27,7 @@ from microgrannd.engine import Constant, Value, number_of, topological_order
 from microgrannd.ground import modes
 from microgrannd.ground.errors import GradientError
 from microgrannd.ground.functions import name_of
-from microgrannd.ground.nests import contents, in_order_of, is_array, items, leaves, mapped, rebuilt
+from microgrannd.ground.nests import contents, in_order_of, is_array, items, leaves, mapped, rebuilt, shape_of
 from microgrannd.nodes.observing import cut_off_since, moment
 from microgrannd.nodes.refusing import refuse_unrecorded
 from microgrannd.operations import as_float, dot, is_number, stop_gradient
@@ -84,7 +84,7 @@ def hessian(f: Function, argnums: Argnums = 0, *, has_aux: bool = False) -> Func
     >>> hessian(lambda x: x[0] ** 2 * x[1])([3.0, 5.0])
     [[10.0, 6.0], [6.0, 0.0]]
     """
-    _check("hessian", f, argnums)
+    positions_of(argnums, f, "hessian")
     return jacobian(grad(f, argnums, has_aux=has_aux), argnums, has_aux=has_aux)
 
 
@@ -94,7 +94,7 @@ def hvp(f: Function, argnums: Argnums = 0, *, has_aux: bool = False) -> Function
     >>> hvp(lambda x: x[0] ** 2 * x[1])([3.0, 5.0], [1.0, 0.0])
     [10.0, 6.0]
     """
-    _check("hvp", f, argnums)
+    positions_of(argnums, f, "hvp")
     return vjp(grad(f, argnums, has_aux=has_aux), argnums, has_aux=has_aux)  # the Hessian is symmetric: vᵀH = Hv
 
 
@@ -133,7 +133,7 @@ def _transform(
     name: str, f: Function, argnums: Argnums, has_aux: bool, of_call: "Callable[[_Call], Any]", *,
     aux_beside: bool = True, takes_vector: bool = False,
 ) -> Function:  # fmt: skip
-    positions = _check(name, f, argnums)
+    positions = positions_of(argnums, f, name)
 
     @wraps(f)
     def derivative(*args: Any, **kwargs: Any) -> Any:
@@ -178,7 +178,10 @@ class _Call:
             for position in positions if isinstance(positions, tuple) else [positions]:
                 replaced[position] = rebuilt(args[position], nodes)
             self.result, self.aux = _pair(f(*replaced, **kwargs), has_aux, f)
-            self.outputs = [_output(y, f) for y in _scalars(self.result)]
+            self.outputs = [_output(y, f) for y in ([None] if self.result is None else leaves(self.result))]
+            for y in self.outputs:
+                if cut_off_since(self.begun, y):
+                    refuse_unrecorded(y)
         except BaseException:
             self.finish()
             raise
@@ -195,9 +198,10 @@ class _Call:
             raise ValueError(f"The last argument is a vector with {numbers}; got {given}.")
         try:
             vector = in_order_of(nest, self.vector)
-        except ValueError as error:
+        except ValueError:
             raise ValueError(
-                f"The last argument is a vector with the structure of the {which} of {name_of(self.function)}. {error}"
+                f"The last argument is a vector with the structure of the {which} of {name_of(self.function)}, "
+                f"{shape_of(nest)}; got {shape_of(self.vector)}."
             ) from None
         return [x if isinstance(x, Value) else as_float(x) for x in vector]
 
@@ -206,7 +210,6 @@ class _Call:
             found = f"{len(self.outputs)} number(s) in a {type(self.result).__name__}"
             returned = f"{name_of(self.function)} returned {found}: jacobian differentiates each"
             raise TypeError(f"A gradient is that of a single number, and {returned}.")
-        refuse_unrecorded(self.outputs[0])
         return self.outputs[0]
 
     def gradient(self, y: Value) -> Any:
@@ -238,8 +241,8 @@ class _Call:
             )
 
 
-def _check(name: str, f: Function, argnums: Argnums) -> int | tuple[int, ...]:
-    """The positions as an int or a tuple; a TypeError for what is no function or no position."""
+def positions_of(argnums: Argnums, f: Function, name: str) -> int | tuple[int, ...]:
+    """An int or a tuple; a TypeError, in the name of a transform, for what is no function or no position."""
     if isinstance(f, Value):
         raise TypeError(
             f"mg.{name} takes a function, got {f!r}. The derivative of a graph that is there already is y.backward(), "
@@ -293,10 +296,6 @@ def _pair(returned: Any, has_aux: bool, f: Function) -> tuple[Any, Any]:
     if not isinstance(returned, tuple) or len(returned) != 2:
         raise TypeError(f"With has_aux=True, {name_of(f)} returns a pair, (result, aux); it returned {returned!r}.")
     return returned
-
-
-def _scalars(result: Any) -> list[Any]:
-    return [None] if result is None else leaves(result)
 
 
 def _output(y: Any, f: Function) -> Value:

@@ -65,7 +65,7 @@ def rebuilt(nest: Any, scalars: Iterator[Any]) -> Any:
 
 
 def in_order_of(nest: Any, other: Any) -> list[Any]:
-    """The scalars of another nest in the order of this one; a ValueError where the two differ in structure.
+    """The scalars of another nest in the order of this one. Raises ValueError where the two differ in structure.
 
     Dicts go by key, and a list may stand for an array and an array for a list.
 
@@ -79,11 +79,13 @@ def in_order_of(nest: Any, other: Any) -> list[Any]:
     wanted, given = contents(nest), contents(other)
     if wanted is None and given is None:
         return [other]
-    if isinstance(nest, dict) and isinstance(other, dict) and nest.keys() == other.keys():
+    if wanted is None or given is None or _family(nest) is not _family(other) or len(wanted) != len(given):
+        raise ValueError
+    if isinstance(nest, dict):
+        if nest.keys() != other.keys():
+            raise ValueError
         given = [other[key] for key in nest]
-    elif wanted is None or given is None or _family(nest) is not _family(other) or len(wanted) != len(given):
-        raise ValueError(f"The structure is {shape_of(nest)}, got {shape_of(other)}.")
-    return [x for part, one in zip(wanted or (), given or (), strict=True) for x in in_order_of(part, one)]
+    return [x for part, one in zip(wanted, given, strict=True) for x in in_order_of(part, one)]
 
 
 def paths(nest: Any, root: str) -> Iterator[str]:

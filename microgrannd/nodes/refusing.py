@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from microgrannd.ground import modes
 from microgrannd.ground.errors import GradientError, TracingError
+from microgrannd.operations import as_float
 
 # Why a function that is being traced may not have what it asks for, and what to say instead.
 _REMEDIES: Final = {
@@ -53,6 +54,12 @@ def refuse_while_tracing(what: str) -> None:
         )
     )
     raise refused[-1]
+
+
+def no_operand(thing: object) -> None:
+    """Nothing, so that arrays take over; a TypeError for a complex number, which says what to do instead."""
+    if isinstance(thing, complex):
+        as_float(thing)
 
 
 def refuse_unrecorded(y: Any) -> None:

@@ -52,7 +52,7 @@ def trace(function: Callable[..., Any], arguments: Sequence[Any]) -> Trace:
     with tracing_user_code(Value) as nodes:
         result = function(*nests)
         noted = modes.current.refusals
-    outputs = [_checked_output(x) for x in scalars_of(result)]
+    outputs = [_checked_output(x) for x in ([None] if result is None else scalars_of(result))]
     found = _trace(_function_name(function), names, shapes, shape_of(result), inputs, outputs, nodes)
     refusals, doubts = _refusals(inputs, nodes, noted)
     return replace(found, refusals=refusals, doubts=doubts)
