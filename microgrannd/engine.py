@@ -157,7 +157,7 @@ class Value(Arithmetic):
         arises: a branch that was not taken contributes nothing, even if its derivative is infinite or NaN.
         """
         if opened and modes.current.detecting:
-            stop_at_anomalies(self.backward_steps(upstream))
+            stop_at_anomalies(self, self.backward_steps(upstream))
             return
         for node in reversed(started(self, as_float(upstream))):
             gradient = node._grad

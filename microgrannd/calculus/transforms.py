@@ -171,7 +171,7 @@ class _Call:
         self.function = f
         self.vector = vector
         self.begun = moment()
-        self.argument = _chosen(args, positions, f)
+        self.argument = arguments_at(positions, args, f)
         self.variables = [_variable(x, f) for x in leaves(self.argument)]
         try:
             replaced, nodes = list(args), iter(self.variables)
@@ -254,13 +254,14 @@ def positions_of(argnums: Argnums, f: Function, name: str) -> int | tuple[int, .
     if not given or any(isinstance(i, bool) or not hasattr(i, "__index__") for i in given):
         raise TypeError(
             f"argnums is the position of an argument, or several in a tuple; got {argnums!r}. "
-            f"The point comes in the second call: mg.{name}(f)(x)."
+            "The point comes later: mg.grad(f)(x), mg.grad(f, argnums=1)(x, y)."
         )
     positions = tuple(map(index, given))
     return positions if isinstance(argnums, Sequence) else positions[0]
 
 
-def _chosen(args: Sequence[Any], positions: int | tuple[int, ...], f: Function) -> Any:
+def arguments_at(positions: int | tuple[int, ...], args: Sequence[Any], f: Function) -> Any:
+    """The argument at the position, or a tuple of several; a TypeError where f was not given it."""
     try:
         chosen = [args[i] for i in (positions if isinstance(positions, tuple) else [positions])]
     except IndexError:
