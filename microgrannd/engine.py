@@ -202,7 +202,7 @@ class Value(Arithmetic):
     def detach(self) -> Value:
         """A new leaf with this Value's number and label: gradients stop here."""
         tracing = opened and modes.current.trace is not None
-        return stop_gradient(self) if tracing else cut_off(Value(self._data, self.label))  # type: ignore[no-any-return]
+        return stop_gradient(self) if tracing else cut_off(Value(self._data, self.label))
 
     def _unary(self, operation: Operation, origin: modes.Origin | None = None) -> Value:
         """The node for an operation on this Value."""
@@ -375,8 +375,6 @@ def _distribute(node: Value, gradient: float) -> None:
             parent._grad += gradient * local
 
 
-def _operand(thing: object) -> Value | None:
+def _operand(thing: Any) -> Value | None:
     """A number as a constant, a Value as it is, None for anything else."""
-    if isinstance(thing, Value):
-        return thing
-    return Constant(thing) if is_number(thing) else no_operand(thing)  # type: ignore[arg-type, func-returns-value]
+    return thing if isinstance(thing, Value) else Constant(thing) if is_number(thing) else no_operand(thing)

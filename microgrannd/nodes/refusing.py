@@ -56,7 +56,7 @@ def refuse_while_tracing(what: str) -> None:
     raise refused[-1]
 
 
-def no_operand(thing: object) -> None:
+def no_operand(thing: object) -> Any:
     """Nothing, so that arrays take over; a TypeError for a complex number, which says what to do instead."""
     if isinstance(thing, complex):
         as_float(thing)
