@@ -115,7 +115,7 @@ def rows_of(columns: Sequence[Any], shapes: Sequence[Shape]) -> list[Any]:
 
 
 def chosen(array: Any, rows: Any) -> Any:
-    if isinstance(rows, slice) or not (array.flags.c_contiguous and array.flags.in_order_of):
+    if isinstance(rows, slice) or not (array.flags.c_contiguous and array.flags.aligned):
         return array[rows]
     return array.take(rows, 0)  # several times as fast, but it would copy an array whose rows have gaps
 
