@@ -1,0 +1,148 @@
+"""Calls with keywords and with static arguments: for each kind of call a program of its numbers alone.
+
+A static argument (an int, a bool, a str, None) is looked at by the function, as in `range(n)` or `if mode == "sin"`.
+The function is traced anew for each of its values, and there is no gradient by it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from functools import partial
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, Final
+
+from microgrannd.compiler.runtime import Options
+from microgrannd.ground.errors import TracingError
+from microgrannd.ground.functions import argument_names, name_of
+
+if TYPE_CHECKING:
+    from microgrannd.compiler.program import Program
+
+_MAY_BE_STATIC: Final = (Integral, str, type(None), Enum)
+
+
+@dataclass(frozen=True)
+class Call:
+    """The arguments of a call by name, in the order of the parameters; so many of them go by position."""
+
+    given: dict[str, Any]
+    positional: int
+    static: frozenset[str]
+
+    @property
+    def numbers(self) -> list[Any]:
+        """The arguments that are not static."""
+        return [value for name, value in self.given.items() if name not in self.static]
+
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """What it has in common with calls that the same program serves. True, 1 and 1.0 are three values."""
+        return self.positional, *[(x, type(v), v) if x in self.static else x for x, v in self.given.items()]
+
+    def candidates(self) -> list[str]:
+        """The arguments that might be static, too."""
+        return [x for x, value in self.given.items() if x not in self.static and isinstance(value, int | str)]
+
+    def with_static(self, names: Iterable[str]) -> Call:
+        """The same call with these arguments static, too."""
+        return replace(self, static=self.static | frozenset(names))
+
+    def place(self, position: int) -> int:
+        """Which of the numbers an argument is. Raises TypeError for one that is static."""
+        name = list(self.given)[position]
+        if name in self.static:
+            raise TypeError(f"{name} is static: there is no derivative by it.")
+        return [other for other in self.given if other not in self.static].index(name)
+
+    def spread(self, gradients: Sequence[Any]) -> tuple[Any, ...]:
+        """An entry for each argument: a gradient, or None where it is static."""
+        found = iter(gradients)
+        return tuple([None if name in self.static else next(found) for name in self.given])
+
+
+class OfNumbers:
+    """The function of the numbers of a call, its static arguments in place."""
+
+    def __init__(self, function: Callable[..., Any], call: Call) -> None:
+        self.function = function
+        self.call = call
+        self.__name__ = name_of(function)
+        kind = inspect.Parameter.POSITIONAL_ONLY  # with their names, by which the program calls them
+        self.__signature__ = inspect.Signature([inspect.Parameter(x, kind) for x in call.given if x not in call.static])
+
+    def __call__(self, *numbers: Any) -> Any:
+        """What the function gives."""
+        call, given = self.call, iter(numbers)
+        values = {x: value if x in call.static else next(given) for x, value in call.given.items()}
+        by_position = [values.pop(x) for x in list(values)[: call.positional]]
+        return self.function(*by_position, **values)
+
+
+class Forms:
+    """The programs of a function for calls by keyword or with static arguments."""
+
+    def __init__(self, function: Callable[..., Any] | None, options: Options, program: type[Program]) -> None:
+        self.function = function
+        self.declared = options.static
+        self.needed = bool(options.static)  # by calls without keywords, too
+        self._found: set[str] = set()  # arguments that the function was seen to look at
+        self._programs: dict[Any, Program] = {}
+        self._new = partial(program, options=replace(options, static=()))
+
+    def of(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[Program, Call]:
+        """The program for a call, and its arguments. Raises TypeError where they do not fit the function."""
+        call = self._call(arguments, keywords)
+        return self._program(call), call
+
+    def looks(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> bool:
+        """Whether the function can be traced once some ints, bools and strs are static: as few as need be, noted."""
+        if self.function is None or isinstance(self.function, OfNumbers):
+            return False
+        call = self._call(arguments, keywords)
+        static = call.candidates()
+        if not static or self._traces(call) or not self._traces(call.with_static(static)):
+            return False
+        for name in call.candidates():
+            fewer = [other for other in static if other != name]
+            static = fewer if self._traces(call.with_static(fewer)) else static
+        self._found.update(static)
+        self.needed = True
+        return True
+
+    def _call(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Call:
+        if self.function is None:
+            raise TypeError("The inputs of a compiled graph go by position.")
+        if keywords:
+            try:
+                bound = inspect.signature(self.function).bind(*arguments, **keywords)
+            except TypeError as error:
+                raise TypeError(f"{name_of(self.function)}: {error}") from None
+            arguments, keywords = bound.args, bound.kwargs
+        names = argument_names(self.function, len(arguments), "x")
+        given = dict(zip(names, arguments, strict=True)) | keywords
+        declared: set[Any] = {
+            names[i] if isinstance(i, int) and -len(names) <= i < len(names) else i for i in self.declared
+        }
+        for name in declared.intersection(given):
+            if not isinstance(given[name], _MAY_BE_STATIC):
+                raise TypeError(
+                    f"{name} was declared static, so it is an int, a bool, a str or None; got {given[name]!r}."
+                )
+        static = {x for x, v in given.items() if x in declared or (x in self._found and isinstance(v, int | str))}
+        return Call(given, len(arguments), frozenset(static))
+
+    def _program(self, call: Call) -> Program:
+        if found := self._programs.get(call.kind):
+            return found
+        assert self.function is not None
+        return self._programs.setdefault(call.kind, self._new(OfNumbers(self.function, call)))
+
+    def _traces(self, call: Call) -> bool:
+        try:
+            self._program(call).trace(*call.numbers).runtime.traced()
+        except (TypeError, TracingError):
+            return False
+        return True
