@@ -186,7 +186,8 @@ class _Call:
             self.finish()
             raise
         self.takes_values = wants_graph and _has_values([*args, kwargs, vector])
-        self.is_graph = self.takes_values or (wants_graph and self._meets_others(self.outputs))
+        beside = filter(_is_value, leaves(self.aux))
+        self.is_graph = self.takes_values or (wants_graph and self._meets_others([*self.outputs, *beside]))
         if self.is_graph and not self.takes_values and modes.current.trace is None:
             self._refuse_what_is_stale()
 
@@ -214,8 +215,11 @@ class _Call:
 
     def gradient(self, y: Value) -> Any:
         """In the structure of the argument, as numbers or as Values."""
-        found = gradients(y, self.variables) if self.is_graph else slopes(y, self.variables)
-        return rebuilt(self.argument, iter(found))
+        if not self.is_graph:
+            return rebuilt(self.argument, iter(slopes(y, self.variables)))
+        if y.op is None and y not in set(self.variables):
+            y = Constant(number_of(y))  # whatever else it may be a variable of
+        return rebuilt(self.argument, iter(gradients(y, self.variables)))
 
     def settled(self, result: Any) -> Any:
         """With Values where they are due, else with their numbers."""
@@ -251,12 +255,15 @@ def positions_of(argnums: Argnums, f: Function, name: str) -> int | tuple[int, .
     if not callable(f):
         raise TypeError(f"mg.{name} takes a function, got {f!r}.")
     given = argnums if isinstance(argnums, Sequence) else (argnums,)
-    if not given or any(isinstance(i, bool) or not hasattr(i, "__index__") for i in given):
+    try:
+        positions = tuple([index(i) for i in given if not isinstance(i, bool)])
+    except TypeError:
+        positions = ()
+    if not positions or len(positions) < len(given):
         raise TypeError(
             f"argnums is the position of an argument, or several in a tuple; got {argnums!r}. "
             "The point comes later: mg.grad(f)(x), mg.grad(f, argnums=1)(x, y)."
         )
-    positions = tuple(map(index, given))
     return positions if isinstance(argnums, Sequence) else positions[0]
 
 

@@ -125,7 +125,7 @@ class Runtime:
     def _compiled(self, plan: Plan, wanted: Wanted) -> Kernel:
         options = self.options
         make: Callable[..., Kernel] = partial(PythonKernel, plan, wanted)
-        if library := self.array_backend(plan):
+        if wanted != "curvature" and (library := self.array_backend(plan)):
             make = partial(array_kernel, plan, wanted, library, options.float32, options.threads, options.cache)
         elif self.backend(plan, wanted) == "native":
             make = partial(self._native, plan, wanted)
@@ -137,9 +137,10 @@ class Runtime:
         return NativeKernel(plan.tape(wanted, guarded=guarded), self.options.threads, self.options.cache)
 
     def backend(self, plan: Plan, wanted: Wanted) -> str:
-        if library := self.array_backend(plan):
+        if wanted != "curvature" and (library := self.array_backend(plan)):  # which has first derivatives alone
             return library
-        if self.options.backend == "python" or (self.options.backend == "auto" and not native_available()):
+        chosen = self.options.backend
+        if chosen in ("python", *ARRAY_BACKENDS) or (chosen == "auto" and not native_available()):
             return "python"
         own = unsupported(plan.tape(wanted))
         if own and self.options.backend == "native":

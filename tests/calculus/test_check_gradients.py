@@ -168,6 +168,43 @@ def test_an_operation_that_rounds_more_than_it_shows_is_not_called_wrong():
     assert told[2, "WRONG"] > 200
 
 
+@pytest.mark.parametrize(
+    ("f", "slope"),
+    [
+        (lambda x: mg.cbrt(x) ** 3, 1.0),
+        (lambda x: mg.cbrt(-806.4 * x) ** 3 + x, -805.4),
+        (lambda x: x + mg.cbrt(x) ** 3, 2.0),
+    ],
+)
+def test_where_an_exact_zero_stops_an_infinite_slope_there_is_no_telling(f, slope):
+    [row] = check_gradients(f, 0.0).rows
+    assert row.verdict == "0 x inf on the way"
+    assert row.numerical == pytest.approx(slope, rel=1e-9)
+    [there] = check_gradients(f, 0.5).rows  # and nothing is excused elsewhere
+    assert there.verdict == "ok"
+
+
+def test_a_zero_on_the_way_of_one_argument_excuses_no_other():
+    with pytest.raises(mg.GradientError, match="wrong in 1 of 2 numbers, worst in y"):
+        check_gradients(lambda x, y: mg.cbrt(x) ** 3 + wrong_softsign(y), 0.0, 1.0)
+    with pytest.raises(mg.GradientError):  # a branch that was not taken stops nothing
+        check_gradients(lambda x: mg.where(x > 1, mg.sqrt(x), wrong_softsign(x + 1)), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("f", "slope"),
+    [
+        (lambda x: mg.grad(lambda y: x * y * y)(3.0), 6.0),
+        (lambda x: mg.hessian(lambda y: x * x * y * y)(3.0), 8.0),
+        (lambda x: mg.jvp(lambda y: [x * y * y, y])(3.0, 2.0)[0], 12.0),
+        (lambda x: mg.value_and_grad(lambda y: x * y * y)(x)[1], 8.0),
+    ],
+)
+def test_transforms_within_a_function_are_checked(f, slope):
+    [row] = check_gradients(f, 2.0).rows
+    assert (row.verdict, row.backprop) == ("ok", slope)
+
+
 def test_a_smooth_number_takes_a_dozen_evaluations():
     calls = []
 
@@ -199,10 +236,7 @@ def check_right_rules(seeds):
         _, graph = random_function(Random(seed))
         for i, backprop in enumerate(gradient(graph)):
             counts[found := verdict(lambda *xs, graph=graph: graph.run(xs), graph.inputs, i)] += 1
-            if found == "WRONG":  # as cbrt(x)**3 at 0 is, where a zero stops an infinite slope: 0 instead of 1
-                true = truth(graph, i)
-                assert true is not None, (seed, graph)
-                assert abs(backprop - true) > 1e-6 * abs(true), (seed, graph)
+            assert found != "WRONG", (seed, graph, backprop, truth(graph, i))
     return counts
 
 
@@ -232,7 +266,6 @@ def is_visible(graph, i, right, wrong):
 def test_random_functions_and_their_faults():
     right = check_right_rules(range(300))
     assert right["ok"] > 0.9 * right.total()
-    assert right["WRONG"] <= 1
     faults = check_faults(range(150))
     assert faults["WRONG"] >= 0.97 * (faults.total() - faults["at a kink"]) > 60
 
@@ -242,7 +275,6 @@ def test_ten_thousand_functions_and_three_thousand_faults():
     right = check_right_rules(range(10_000))
     print(right)
     assert right["ok"] > 0.94 * right.total()
-    assert right["WRONG"] < 5
     faults = check_faults(range(1_000_000, 1_003_000))
     print(faults)
     assert faults["WRONG"] >= 0.99 * (faults.total() - faults["at a kink"]) > 1000
@@ -264,6 +296,12 @@ def test_a_random_function_is_found_out():
     random = Random(0)
     with pytest.raises(mg.GradientError, match="for the same inputs: is it random"):
         check_gradients(lambda x: x * random.random(), 1.0)
+
+
+def test_positions_that_are_none_are_refused():
+    for argnums, error in ((3.0, TypeError), (5, TypeError), ((0, 0), ValueError)):
+        with pytest.raises(error, match="argnums"):
+            check_gradients(lambda x: x * x, 2.0, argnums=argnums)
 
 
 def test_what_is_no_number_is_refused():
