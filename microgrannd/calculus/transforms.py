@@ -257,13 +257,13 @@ def positions_of(argnums: Argnums, f: Function, name: str) -> int | tuple[int, .
     given = argnums if isinstance(argnums, Sequence) else (argnums,)
     try:
         positions = tuple([index(i) for i in given if not isinstance(i, bool)])
+        if len(positions) < len(given):
+            raise TypeError
     except TypeError:
-        positions = ()
-    if not positions or len(positions) < len(given):
         raise TypeError(
             f"argnums is the position of an argument, or several in a tuple; got {argnums!r}. "
             "The point comes later: mg.grad(f)(x), mg.grad(f, argnums=1)(x, y)."
-        )
+        ) from None
     return positions if isinstance(argnums, Sequence) else positions[0]
 
 
