@@ -234,8 +234,8 @@ class _Call:
 
     def _meets_others(self, values: Iterable[Value]) -> bool:
         ours = set(self.variables)
-        others = (node for node in topological_order(*values) if node.op is None and node not in ours)
-        return any(not node.is_constant and not cut_off_since(self.begun, node) for node in others)
+        leaves_met = (node for node in topological_order(*values) if node.op is None and not node.is_constant)
+        return any(leaf not in ours and not cut_off_since(self.begun, leaf) for leaf in leaves_met)
 
     def _refuse_what_is_stale(self) -> None:
         if old := computed_before(*self.outputs):

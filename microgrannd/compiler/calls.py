@@ -7,12 +7,13 @@ The function is traced anew for each of its values, and there is no gradient by 
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from microgrannd.compiler.runtime import Options
 from microgrannd.ground.errors import TracingError
@@ -20,8 +21,6 @@ from microgrannd.ground.functions import argument_names, name_of
 
 if TYPE_CHECKING:
     from microgrannd.compiler.program import Program
-
-_MAY_BE_STATIC: Final = (Integral, str, type(None), Enum)
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Call:
 
     def candidates(self) -> list[str]:
         """The arguments that might be static, too."""
-        return [x for x, value in self.given.items() if x not in self.static and isinstance(value, int | str)]
+        return [x for x, value in self.given.items() if x not in self.static and _is_discrete(value)]
 
     def with_static(self, names: Iterable[str]) -> Call:
         """The same call with these arguments static, too."""
@@ -63,22 +62,21 @@ class Call:
         return tuple([None if name in self.static else next(found) for name in self.given])
 
 
-class OfNumbers:
-    """The function of the numbers of a call, its static arguments in place."""
+def of_numbers(function: Callable[..., Any], call: Call) -> Callable[..., Any]:
+    """The function of the numbers of a call, its static arguments in place: one that closes over it, so that what it
+    reaches is found."""
 
-    def __init__(self, function: Callable[..., Any], call: Call) -> None:
-        self.function = function
-        self.call = call
-        self.__name__ = name_of(function)
-        kind = inspect.Parameter.POSITIONAL_ONLY  # with their names, by which the program calls them
-        self.__signature__ = inspect.Signature([inspect.Parameter(x, kind) for x in call.given if x not in call.static])
-
-    def __call__(self, *numbers: Any) -> Any:
-        """What the function gives."""
-        call, given = self.call, iter(numbers)
+    def of_these(*numbers: Any) -> Any:
+        given = iter(numbers)
         values = {x: value if x in call.static else next(given) for x, value in call.given.items()}
         by_position = [values.pop(x) for x in list(values)[: call.positional]]
-        return self.function(*by_position, **values)
+        return function(*by_position, **values)
+
+    of_these.__name__ = name_of(function)
+    kind = inspect.Parameter.POSITIONAL_ONLY  # with their names, by which the program calls them
+    parameters = [inspect.Parameter(x, kind) for x in call.given if x not in call.static]
+    of_these.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return of_these
 
 
 class Forms:
@@ -86,11 +84,12 @@ class Forms:
 
     def __init__(self, function: Callable[..., Any] | None, options: Options, program: type[Program]) -> None:
         self.function = function
-        self.declared = options.static
+        self.is_open = options.static is not None and function is not None  # not itself one of them
+        self.declared = options.static or ()
         self.needed = bool(options.static)  # by calls without keywords, too
         self._found: set[str] = set()  # arguments that the function was seen to look at
         self._programs: dict[Any, Program] = {}
-        self._new = partial(program, options=replace(options, static=()))
+        self._new = partial(program, options=replace(options, static=None))
 
     def of(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[Program, Call]:
         """The program for a call, and its arguments. Raises TypeError where they do not fit the function."""
@@ -99,7 +98,7 @@ class Forms:
 
     def looks(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> bool:
         """Whether the function can be traced once some ints, bools and strs are static: as few as need be, noted."""
-        if self.function is None or isinstance(self.function, OfNumbers):
+        if not self.is_open:
             return False
         call = self._call(arguments, keywords)
         static = call.candidates()
@@ -127,18 +126,18 @@ class Forms:
             names[i] if isinstance(i, int) and -len(names) <= i < len(names) else i for i in self.declared
         }
         for name in declared.intersection(given):
-            if not isinstance(given[name], _MAY_BE_STATIC):
+            if not (given[name] is None or isinstance(given[name], Enum) or _is_discrete(given[name])):
                 raise TypeError(
                     f"{name} was declared static, so it is an int, a bool, a str or None; got {given[name]!r}."
                 )
-        static = {x for x, v in given.items() if x in declared or (x in self._found and isinstance(v, int | str))}
+        static = {x for x, v in given.items() if x in declared or (x in self._found and _is_discrete(v))}
         return Call(given, len(arguments), frozenset(static))
 
     def _program(self, call: Call) -> Program:
         if found := self._programs.get(call.kind):
             return found
         assert self.function is not None
-        return self._programs.setdefault(call.kind, self._new(OfNumbers(self.function, call)))
+        return self._programs.setdefault(call.kind, self._new(of_numbers(self.function, call)))
 
     def _traces(self, call: Call) -> bool:
         try:
@@ -146,3 +145,8 @@ class Forms:
         except (TypeError, TracingError):
             return False
         return True
+
+
+def _is_discrete(x: object) -> bool:
+    numpy = sys.modules.get("numpy")
+    return isinstance(x, Integral | str) or bool(numpy and isinstance(x, numpy.bool_))

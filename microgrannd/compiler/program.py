@@ -309,6 +309,9 @@ class Program:
         >>> sorted((part.operation, part.forward, part.backward) for part in profile.by_operation())
         [('cos', 0, 1), ('mul', 1, 1), ('sin', 1, 0)]
         """
+        if self._forms.needed:
+            form, call = self._forms.of(arguments, {})
+            return form.profile(*call.numbers, repeats=repeats)
         runtime = self.runtime
         if batch := runtime.batch(arguments):
             plan, given = batch

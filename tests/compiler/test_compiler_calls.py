@@ -6,6 +6,7 @@ Neighbours that were tried: defaults, keyword-only and skipped parameters, batch
 
 import enum
 import pickle
+import random
 
 import numpy as np
 import pytest
@@ -144,6 +145,21 @@ def test_programs_with_static_arguments_pickle_and_methods_take_keywords():
     line.slope.data = 4.0
     assert program(x=2.0, bias=1.0) == 9.0
     assert program.parameters == [line.slope]
+
+
+def test_random_numbers_are_refused_in_every_kind_of_call():
+    generator = random.Random(0)
+    noisy = compile(lambda x, n=1: x * generator.random() * n, backend="python", static="n")
+    for keywords in ({}, {"n": 2}):
+        with pytest.raises(mg.TracingError, match="draws random numbers"):
+            noisy(2.0, **keywords)
+
+
+def test_a_profile_is_that_of_the_numbers():
+    program = compile(lambda x, n: mg.sum([x * x] * n), backend="python")
+    assert program(2.0, np.int64(3)) == 12.0
+    assert {part.operation for part in program.profile(2.0, 3).by_operation()} >= {"mul", "sum"}
+    assert compile(lambda x, up: x + 1 if up else x, backend="python")(2.0, np.True_) == 3.0
 
 
 def test_training_takes_no_static_arguments_by_accident():
