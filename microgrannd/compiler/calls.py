@@ -63,18 +63,19 @@ class Call:
 
 
 def of_numbers(function: Callable[..., Any], call: Call) -> Callable[..., Any]:
-    """The function of the numbers of a call, its static arguments in place: one that closes over it, so that what it
-    reaches is found."""
+    """The function of the numbers of a call, its static arguments in place; what that reaches, this one does."""
+    names, first_keyword = list(call.given), call.positional
+    fixed = {name: call.given[name] for name in call.static}
 
     def of_these(*numbers: Any) -> Any:
         given = iter(numbers)
-        values = {x: value if x in call.static else next(given) for x, value in call.given.items()}
-        by_position = [values.pop(x) for x in list(values)[: call.positional]]
-        return function(*by_position, **values)
+        values = [fixed[name] if name in fixed else next(given) for name in names]
+        keywords = dict(zip(names[first_keyword:], values[first_keyword:], strict=True))
+        return function(*values[:first_keyword], **keywords)
 
     of_these.__name__ = name_of(function)
     kind = inspect.Parameter.POSITIONAL_ONLY  # with their names, by which the program calls them
-    parameters = [inspect.Parameter(x, kind) for x in call.given if x not in call.static]
+    parameters = [inspect.Parameter(x, kind) for x in names if x not in fixed]
     of_these.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return of_these
 
