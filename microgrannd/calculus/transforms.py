@@ -60,7 +60,7 @@ def value_and_grad(f: Function, argnums: Argnums = 0, *, has_aux: bool = False) 
 
     def value_and_gradient(call: _Call) -> Any:
         y = call.only_output()
-        return ((y, call.aux) if has_aux else y), call.gradient(y)
+        return call.plain((y, call.aux) if has_aux else y), call.gradient(y)
 
     return _transform("value_and_grad", f, argnums, has_aux, value_and_gradient, aux_beside=False)
 
@@ -109,7 +109,7 @@ def jvp(f: Function, argnums: Argnums = 0, *, has_aux: bool = False) -> Function
 
     def product(call: _Call) -> Any:
         speeds = tangents(call.outputs, call.variables, call.along("argument", call.argument))
-        return rebuilt(call.result, iter(speeds))
+        return call.plain(rebuilt(call.result, iter(speeds)))
 
     return _transform("jvp", f, argnums, has_aux, product, takes_vector=True)
 
@@ -137,26 +137,26 @@ def _transform(
 
     @wraps(f)
     def derivative(*args: Any, **kwargs: Any) -> Any:
-        vector = []
+        vector: Any = 0.0
         if takes_vector:
             if len(args) < 2:
                 raise TypeError(f"{name}(f) takes the arguments of {name_of(f)} and then a vector, got {len(args)}.")
-            *args, vector = args  # type: ignore[assignment]
-
-        def found(wants_graph: bool) -> Any:
-            call = _Call(f, positions, args, kwargs, vector, has_aux, wants_graph)
-            try:
-                derived = of_call(call)
-                return call.settled((derived, call.aux) if has_aux and aux_beside else derived)
-            finally:
-                call.finish()
+            args, vector = args[:-1], args[-1]
 
         if not modes.opened or modes.current.recording:
-            return found(True)
+            return found(args, kwargs, vector, True)
         is_traced = modes.current.trace is not None
         with modes.recording():
-            result = found(is_traced)
+            result = found(args, kwargs, vector, is_traced)
         return mapped(_stopped, result) if is_traced else result
+
+    def found(args: Sequence[Any], kwargs: dict[str, Any], vector: Any, wants_graph: bool) -> Any:
+        call = _Call(f, positions, args, kwargs, vector, has_aux, wants_graph)
+        try:
+            derived = of_call(call)
+            return call.settled((derived, call.plain(call.aux)) if has_aux and aux_beside else derived)
+        finally:
+            call.finish()
 
     return derivative
 
@@ -180,13 +180,13 @@ class _Call:
             self.result, self.aux = _pair(f(*replaced, **kwargs), has_aux, f)
             self.outputs = [_output(y, f) for y in ([None] if self.result is None else leaves(self.result))]
             for y in self.outputs:
-                if cut_off_since(self.begun, y):
+                if y.op is None and cut_off_since(self.begun, y):
                     refuse_unrecorded(y)
         except BaseException:
             self.finish()
             raise
-        self.takes_values = wants_graph and _has_values([*args, kwargs, vector])
-        beside = filter(_is_value, leaves(self.aux))
+        self.takes_values = wants_graph and _has_values([*args, *kwargs.values(), vector])
+        beside = filter(_is_value, leaves(self.aux)) if has_aux else ()
         self.is_graph = self.takes_values or (wants_graph and self._meets_others([*self.outputs, *beside]))
         if self.is_graph and not self.takes_values and modes.current.trace is None:
             self._refuse_what_is_stale()
@@ -221,9 +221,13 @@ class _Call:
             y = Constant(number_of(y))  # whatever else it may be a variable of
         return rebuilt(self.argument, iter(gradients(y, self.variables)))
 
+    def plain(self, nest: Any) -> Any:
+        """With Values as they are where a graph is wanted, else with their numbers."""
+        return nest if self.is_graph else _in_numbers(nest)
+
     def settled(self, result: Any) -> Any:
-        """With Values where they are due, else with their numbers."""
-        if self.takes_values or (self.is_graph and self._meets_others(filter(_is_value, leaves(result)))):
+        """The result; in numbers where a graph was wanted, but nothing in it depends on a Value from outside."""
+        if not self.is_graph or self.takes_values or self._meets_others(filter(_is_value, leaves(result))):
             return result
         return _in_numbers(result)
 

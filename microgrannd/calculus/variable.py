@@ -8,21 +8,13 @@ from microgrannd.engine import Constant, Value, number_of
 from microgrannd.ground import modes
 from microgrannd.nodes.observing import observed
 from microgrannd.nodes.refusing import refuse_while_tracing
-from microgrannd.operations import Number, mul
+from microgrannd.operations import mul
 
 
 class Variable(Value):
-    """A leaf in the place of an argument. A copy of it is itself: copying an argument cuts no gradient.
+    """A leaf in the place of an argument. A copy of it is itself: copying an argument cuts no gradient."""
 
-    It is a constant once the derivative is found (`finish`), so that it leaves no trace in other derivatives.
-    """
-
-    __slots__ = ("is_constant",)
-    is_constant: bool
-
-    def __init__(self, data: Number, label: str = "") -> None:
-        super().__init__(data, label)
-        self.is_constant = False
+    __slots__ = ()
 
     @classmethod
     def times_one(cls, x: Value) -> Variable:
@@ -34,8 +26,9 @@ class Variable(Value):
         return observed(node) if modes.opened else node
 
     def finish(self) -> None:
-        """The derivative has been found: a leaf is a constant from now on."""
-        self.is_constant = self.op is None
+        """The derivative has been found: a leaf is a constant from now on, and leaves no trace in others."""
+        if self.op is None:
+            self.__class__ = Finished  # type: ignore[assignment]
 
     def __copy__(self) -> Variable:
         return self
@@ -45,9 +38,14 @@ class Variable(Value):
 
     def __reduce__(self) -> tuple[Any, ...]:
         refuse_while_tracing("copy")
-        if not self.is_constant:
-            raise TypeError(
-                "Pickling an argument of a function that is being differentiated would lose its gradient: "
-                "copy.copy and copy.deepcopy keep it, stop_gradient drops it."
-            )
-        return Value, (number_of(self), self.label)
+        raise TypeError(
+            "Pickling an argument of a function that is being differentiated would lose its gradient: copy.copy and "
+            "copy.deepcopy keep it, stop_gradient drops it."
+        )
+
+
+class Finished(Value):
+    """What was the variable of a derivative that has been found."""
+
+    __slots__ = ()
+    is_constant = True

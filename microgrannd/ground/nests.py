@@ -10,13 +10,14 @@ from itertools import accumulate, product
 from typing import Any, Final, NamedTuple
 
 _PLAIN: Final = frozenset([float, int, str])  # most of what nests hold, and seen at a glance
+_SEQUENCES: Final = (list, tuple)  # `list | tuple` would be made anew at each look
 
 
 def contents(nest: Any) -> Collection[Any] | None:
     """What a list, tuple, dict or dataclass holds, in order; nothing for None; None for what is no container."""
     if nest.__class__ in _PLAIN:
         return None
-    if isinstance(nest, list | tuple):
+    if isinstance(nest, _SEQUENCES):
         return nest
     if isinstance(nest, dict):
         return nest.values()
@@ -50,7 +51,7 @@ def mapped(function: Callable[[Any], Any], nest: Any) -> Any:
     new = [function(part) if part.__class__ in _PLAIN else mapped(function, part) for part in parts]
     if isinstance(nest, dict):
         return dict(zip(nest, new, strict=True))
-    if isinstance(nest, list | tuple):
+    if isinstance(nest, _SEQUENCES):
         return type(nest)(*new) if hasattr(nest, "_fields") else type(nest)(new)
     return None if nest is None else _made(type(nest), new)
 
@@ -110,12 +111,12 @@ def each(function: Callable[..., Any], *nests: Any) -> Any:
     >>> each(lambda x, y: x * y, [1, [2, 3]], 10)
     [10, [20, 30]]
     """
-    sizes = {len(nest) for nest in nests if isinstance(nest, list | tuple)}
+    sizes = {len(nest) for nest in nests if isinstance(nest, _SEQUENCES)}
     if not sizes:
         return function(*nests)
     if len(sizes) > 1:
         raise ValueError(f"Lists that go together have one length, got {' and '.join(map(str, sorted(sizes)))}.")
-    rows = ([nest[i] if isinstance(nest, list | tuple) else nest for nest in nests] for i in range(sizes.pop()))
+    rows = ([nest[i] if isinstance(nest, _SEQUENCES) else nest for nest in nests] for i in range(sizes.pop()))
     return [each(function, *row) for row in rows]
 
 
@@ -143,7 +144,7 @@ def _keys(nest: Any) -> tuple[Any, ...]:
 
 
 def _family(nest: Any) -> type:
-    return list if isinstance(nest, list | tuple) else type(nest)
+    return list if isinstance(nest, _SEQUENCES) else type(nest)
 
 
 def _made(kind: type, parts: Sequence[Any]) -> Any:
