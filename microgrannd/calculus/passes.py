@@ -243,7 +243,7 @@ class _Products:
 
 
 def _local_gradients(
-    node: Value, parents: tuple[Value, ...], variables: Container[Value], detecting: object
+    node: Value, parents: tuple[Value, ...], variables: Container[Value], detecting: bool
 ) -> tuple[Slope, ...]:
     """The local gradients of a node as a graph; constants go in as numbers, so that they fold."""
     assert node.op is not None
