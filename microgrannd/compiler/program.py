@@ -108,7 +108,9 @@ class Program:
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         """The result: floats for one sample, arrays for arrays with a batch axis."""
-        return (self._direct or self._call)(*arguments, **keywords)
+        if keywords:
+            return self._call(*arguments, **keywords)
+        return (self._direct or self._call)(*arguments)
 
     def _call(self, *arguments: Any, **keywords: Any) -> Any:
         if keywords or self._forms.needed:
@@ -129,7 +131,9 @@ class Program:
 
     def value_and_gradients(self, *arguments: Any, **keywords: Any) -> tuple[Any, tuple[Any, ...]]:
         """The value and a tuple with the gradient by each argument, in the structure of the argument."""
-        return (self._direct_gradients or self._value_and_gradients)(*arguments, **keywords)
+        if keywords:
+            return self._value_and_gradients(*arguments, **keywords)
+        return (self._direct_gradients or self._value_and_gradients)(*arguments)
 
     def _value_and_gradients(self, *arguments: Any, **keywords: Any) -> tuple[Any, tuple[Any, ...]]:
         if keywords or self._forms.needed:
