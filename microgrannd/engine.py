@@ -19,9 +19,9 @@ from microgrannd.ground.ieee import sum as added
 from microgrannd.ground.modes import opened
 from microgrannd.nodes.arithmetic import Arithmetic
 from microgrannd.nodes.freeing import freed_in_a_loop
-from microgrannd.nodes.observing import Step, observed, stop_at_anomalies
+from microgrannd.nodes.observing import Step, cut_off, observed, stop_at_anomalies
 from microgrannd.nodes.order import started, topological_order
-from microgrannd.nodes.refusing import refuse_while_tracing
+from microgrannd.nodes.refusing import no_operand, refuse_while_tracing
 from microgrannd.operations import Number, Operation, as_float, contributed, dot, is_number, stop_gradient
 
 __all__ = ["Constant", "Operand", "Step", "Value", "inputs_of", "neuron", "number_of", "topological_order", "zero_grad"]
@@ -157,7 +157,7 @@ class Value(Arithmetic):
         arises: a branch that was not taken contributes nothing, even if its derivative is infinite or NaN.
         """
         if opened and modes.current.detecting:
-            stop_at_anomalies(self.backward_steps(upstream))
+            stop_at_anomalies(self, self.backward_steps(upstream))
             return
         for node in reversed(started(self, as_float(upstream))):
             gradient = node._grad
@@ -202,7 +202,7 @@ class Value(Arithmetic):
     def detach(self) -> Value:
         """A new leaf with this Value's number and label: gradients stop here."""
         tracing = opened and modes.current.trace is not None
-        return stop_gradient(self) if tracing else Value(self._data, self.label)
+        return stop_gradient(self) if tracing else cut_off(Value(self._data, self.label))
 
     def _unary(self, operation: Operation, origin: modes.Origin | None = None) -> Value:
         """The node for an operation on this Value."""
@@ -284,8 +284,8 @@ class Value(Arithmetic):
         refuse_while_tracing("copy")
         if self.op is not None:
             raise TypeError(
-                f"{self!r} has parents, and a graph is not copied or pickled: take .detach() for a leaf with "
-                "its number, or save the model with mg.save."
+                f"{self!r} has parents, and a graph is not copied or pickled: use it as it is, take .detach() "
+                "for a leaf with its number, or save the model with mg.save."
             )
         return type(self), (self._data,), (None, {"_grad": self._grad, "_origin": self._origin})
 
@@ -375,6 +375,6 @@ def _distribute(node: Value, gradient: float) -> None:
             parent._grad += gradient * local
 
 
-def _operand(thing: object) -> Value | None:
+def _operand(thing: Any) -> Value | None:
     """A number as a constant, a Value as it is, None for anything else."""
-    return thing if isinstance(thing, Value) else Constant(thing) if is_number(thing) else None  # type: ignore[arg-type]
+    return thing if isinstance(thing, Value) else Constant(thing) if is_number(thing) else no_operand(thing)

@@ -13,6 +13,8 @@ from microgrannd import operations as ops
 from microgrannd.engine import Constant, Value, inputs_of, number_of, topological_order
 from microgrannd.ground import modes
 from microgrannd.ground.errors import AnomalyError, GradientError
+from microgrannd.nodes.observing import ExactZeros, set_since
+from microgrannd.nodes.refusing import refuse_unrecorded
 from microgrannd.operations import Number, Operation, as_float
 
 Slope: TypeAlias = Value | float  # in a gradient graph a number stays a number until it meets a Value
@@ -62,7 +64,7 @@ def gradient_graph(y: Value, xs: Sequence[Value] | None = None, upstream: Value 
     (1.0, -3.0)
     """
     if xs is None:
-        xs = [node for node in topological_order(y) if node.op is None and not isinstance(node, Constant)]
+        xs = [node for node in topological_order(y) if node.op is None and not node.is_constant]
     found = _backward_pass(y, xs, upstream, plain=True)
     return {node: _as_value(slope) for node, slope in found.items() if node is not y}
 
@@ -79,19 +81,21 @@ def slopes(y: Value, xs: Sequence[Value]) -> list[float]:
 def all_slopes(y: Value) -> dict[Value, float]:
     """The derivative of y with respect to every node that it depends on, as numbers; 0 may be left out."""
     found = {y: 1.0}
-    detecting = _detecting()
+    zeros = ExactZeros(y) if _detecting() else None
     for node in reversed(topological_order(y, leaves=False)):
         slope = found.get(node, 0.0)
-        if slope == 0.0:
+        if slope == 0.0 and zeros is None:
             continue
         operation: Operation = node.op
         local_gradients = operation.local_gradients(*inputs_of(node), number_of(node))
         if len(local_gradients) != len(node.parents):
             operation.check_count(node.inputs, number_of(node))
+        if zeros:
+            zeros.look(node, slope, local_gradients)
         for parent, local in zip(node.parents, local_gradients, strict=True):
-            if local or not operation.routes:
+            if slope and (local or not operation.routes):
                 found[parent] = found.get(parent, 0.0) + slope * local
-                if detecting and not isinstance(parent, Constant):
+                if zeros and not parent.is_constant:
                     _raise_at_anomaly(node, found[parent])
     return found
 
@@ -127,9 +131,12 @@ def tangents(ys: Sequence[Value], xs: Sequence[Value], directions: Sequence[Slop
 
 def _backward_pass(y: Value, xs: Sequence[Value], upstream: Value | Number, plain: bool = False) -> dict[Value, Slope]:
     """The derivative of y for each node on a path from y to the xs, in the order of the backward pass."""
+    if isinstance(xs, Value):
+        raise TypeError(f"gradients(y, xs) takes a list of Values, such as [x]; got {xs!r}.")
     for thing in (y, *xs):
         if not isinstance(thing, Value):
             raise TypeError(f"gradients(y, xs) differentiates a Value by Values, got {thing!r}.")
+    refuse_unrecorded(y)
     order = topological_order(y)
     targets, on_path, products = set(xs), set[Value](), _Products(plain)
     for node in order:
@@ -138,7 +145,8 @@ def _backward_pass(y: Value, xs: Sequence[Value], upstream: Value | Number, plai
             on_path.add(node)
         products.learn(node, parents)
 
-    forward, detecting = set(order), _detecting()
+    detecting = _detecting()
+    forward, zeros = set(order), ExactZeros(y) if detecting else None
     first: Slope = upstream if isinstance(upstream, Value) else as_float(upstream)
     found = {y: first} if y in on_path else {}
     for node in reversed(order):
@@ -152,12 +160,15 @@ def _backward_pass(y: Value, xs: Sequence[Value], upstream: Value | Number, plai
         parents = node.parents
         if not plain and (node.op.routes or node in products.routed):
             products.routed.update((node, *parents))
-        for parent, local in zip(parents, _local_gradients(node, parents, targets, detecting), strict=True):
+        local_gradients = _local_gradients(node, parents, targets, detecting)
+        if zeros:
+            asked = zip(parents, local_gradients, strict=True)
+            zeros.look(node, _number(slope), [_number(local) if p in on_path else 0.0 for p, local in asked])
+        for parent, local in zip(parents, local_gradients, strict=True):
             if parent in on_path:
                 products.add(found, parent, products.contribution(node, slope, local))
-                if detecting:
-                    total = found[parent]
-                    _raise_at_anomaly(node, number_of(total) if isinstance(total, Value) else total)
+                if zeros:
+                    _raise_at_anomaly(node, _number(found[parent]))
     return found
 
 
@@ -237,12 +248,12 @@ def _local_gradients(
 ) -> tuple[Slope, ...]:
     """The local gradients of a node as a graph; constants go in as numbers, so that they fold."""
     assert node.op is not None
-    if parent := _set_since(node, parents):
+    if parent := set_since(parents, inputs_of(node)):
         raise GradientError(
             f"{parent[0]!r} was {parent[1]!r} when {node!r} was computed from it, and has been set since; "
             "a gradient as a graph would be taken at the new number: compute y again first."
         )
-    inputs = [number_of(p) if isinstance(p, Constant) and p not in variables else p for p in parents]
+    inputs = [number_of(p) if p.is_constant and p not in variables else p for p in parents]
     # A rule also gives gradients that nobody asked for, and these may be what they like.
     with modes.no_detection() if detecting else nullcontext():
         found = node.op.local_gradients(*inputs, node)
@@ -251,20 +262,16 @@ def _local_gradients(
     return found
 
 
-def _set_since(node: Value, parents: tuple[Value, ...]) -> tuple[Value, float] | None:
-    """A leaf that was another number when the node was computed from it, and that number."""
-    for parent, number in zip(parents, inputs_of(node), strict=True):
-        if (now := number_of(parent)) != number and parent.op is None and (now == now or number == number):
-            return parent, number
-    return None
-
-
-def computed_before(y: Value) -> tuple[Value, Value] | None:
-    """A node that y depends on and a leaf that has been set since the node was computed from it; None without any."""
-    for node in topological_order(y, leaves=False):
-        if parent := _set_since(node, node.parents):
+def computed_before(*ys: Value) -> tuple[Value, Value] | None:
+    """A node that the ys depend on and a leaf that was set since the node was computed from it; None without any."""
+    for node in topological_order(*ys, leaves=False):
+        if parent := set_since(node.parents, inputs_of(node)):
             return node, parent[0]
     return None
+
+
+def _number(slope: Slope) -> float:
+    return number_of(slope) if isinstance(slope, Value) else slope
 
 
 def _as_value(number: Slope) -> Value:

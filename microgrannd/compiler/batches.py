@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from microgrannd.ground.nests import SCALAR, Shape, builder, is_array, items, leaves, shape_of
+from microgrannd.ground.nests import SCALAR, Shape, builder, contents, is_array, items, leaves, shape_of
 from microgrannd.operations import as_float
 
 Column = Any  # a list of floats or a NumPy array
@@ -39,9 +39,8 @@ def whole_shape(argument: Any) -> Shape:
 def is_sample(argument: Any, shape: Shape) -> bool:
     if is_array(argument):
         return bool(argument.shape == dimensions(shape))
-    if isinstance(argument, list | tuple | dict):
-        parts = argument.values() if isinstance(argument, dict) else argument
-        same = shape.kind is not None and isinstance(argument, shape.kind) and len(argument) == len(shape.parts)
+    if (parts := contents(argument)) is not None:
+        same = shape.kind is not None and isinstance(argument, shape.kind) and len(parts) == len(shape.parts)
         return same and all(is_sample(part, wanted) for part, wanted in zip(parts, shape.parts, strict=True))
     return shape.kind is None
 

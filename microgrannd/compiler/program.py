@@ -6,10 +6,11 @@ import os
 import types
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from microgrannd.compiler.arrays.choice import array_kernel
 from microgrannd.compiler.batches import Batch, in_parts, samples, space_for
+from microgrannd.compiler.calls import Call, Forms
 from microgrannd.compiler.native.kernel_source import kernel_source
 from microgrannd.compiler.plan import Wanted
 from microgrannd.compiler.refusals import refuse_samples
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from microgrannd.compiler.matrix.matrix_source import MatrixSource
     from microgrannd.compiler.profiles import ProgramProfile
 
+Result = TypeVar("Result")
+
 
 def compile(
     function: Callable[..., Any] | None = None,
@@ -38,6 +41,7 @@ def compile(
     float32: bool = False,
     threads: int = 1,
     cache: str | os.PathLike[str] | None = None,
+    static: int | str | Sequence[int | str] = (),
 ) -> Program:
     """A program that computes what the function computes, and its gradients, without building graphs.
 
@@ -52,22 +56,43 @@ def compile(
     too. Native code splits large batches over `threads` threads, and is kept in the directory `cache`, if one is
     given, for the next time; a file there that has been altered is not used.
 
+    Arguments may go by keyword. An int, bool or str that the function looks at, as `range(n)` and `if mode == "sin"`
+    do, is static: the function is traced anew for each of its values, and the gradient by it is None. Which they are
+    is found out where a trace fails; `static` says so at once, by position or by name.
+
     >>> from microgrannd import operations as mg
     >>> program = compile(lambda x, y: mg.sin(x) * y, backend="python")
     >>> program(0.0, 2.0)
     0.0
     >>> program.value_and_gradients(0.0, 2.0)
     (0.0, (2.0, 0.0))
+    >>> times = compile(lambda x, n: mg.sum([x] * n), backend="python")
+    >>> times(2.0, n=3), times.value_and_gradients(2.0, n=4)
+    (6.0, (8.0, (4.0, None)))
     """
     if (function is None) == (graph is None):
         raise TypeError("compile takes a function, or graph=y with inputs=[...].")
     if function is not None and not callable(function):
         raise TypeError(f"compile takes a function, got {function!r}; a graph goes as graph=y, inputs=[...].")
     folder = None if cache is None else Path(cache)
-    program = Program(function, Options(backend, reassociate, float32, threads, folder))
+    named = (static,) if isinstance(static, int | str) else tuple(static)
+    program = Program(function, Options(backend, reassociate, float32, threads, folder, named))
     if graph is not None:
         program.runtime.add(trace_graph(graph, inputs))
     return program
+
+
+def _value(form: Program, call: Call) -> Any:
+    return form(*call.numbers)
+
+
+def _value_and_gradients(form: Program, call: Call) -> tuple[Any, tuple[Any, ...]]:
+    value, gradients = form.value_and_gradients(*call.numbers)
+    return value, call.spread(gradients)
+
+
+def _traced(form: Program, call: Call) -> None:
+    form._trace(call.numbers)
 
 
 class Program:
@@ -76,42 +101,77 @@ class Program:
     def __init__(self, function: Callable[..., Any] | None, options: Options) -> None:
         self.function = function
         self.runtime = Runtime(function, options)
+        self._forms = Forms(function, options, Program)
         self._direct: Callable[..., Any] | None = None
         self._direct_gradients: Callable[..., tuple[Any, tuple[Any, ...]]] | None = None
 
-    def __call__(self, *arguments: Any) -> Any:
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         """The result: floats for one sample, arrays for arrays with a batch axis."""
+        if keywords:
+            return self._call(*arguments, **keywords)
         return (self._direct or self._call)(*arguments)
 
-    def _call(self, *arguments: Any) -> Any:
-        if batch := self.runtime.batch(arguments):
-            plan, given = batch
-            [result], columns = space_for([plan.trace.result], [True], given.length)
-            self.runtime.kernel(plan, "values").each(given.columns, plan.numbers(), given.length, columns)
-            return result
-        plan, sample = self.runtime.sample(arguments)
+    def _call(self, *arguments: Any, **keywords: Any) -> Any:
+        if keywords or self._forms.needed:
+            return self._by_form(_value, arguments, keywords)
+        try:
+            if batch := self.runtime.batch(arguments):
+                plan, given = batch
+                [result], columns = space_for([plan.trace.result], [True], given.length)
+                self.runtime.kernel(plan, "values").each(given.columns, plan.numbers(), given.length, columns)
+                return result
+            plan, sample = self.runtime.sample(arguments)
+        except TypeError:
+            return self._once_static(_value, arguments)
         if direct := self.runtime.direct(plan, "values", self._call):
             self._direct = direct
             return direct(*arguments)
         return plan.arrange_result(self.runtime.kernel(plan, "values").one(sample, plan.numbers()), 0)
 
-    def value_and_gradients(self, *arguments: Any) -> tuple[Any, tuple[Any, ...]]:
+    def value_and_gradients(self, *arguments: Any, **keywords: Any) -> tuple[Any, tuple[Any, ...]]:
         """The value and a tuple with the gradient by each argument, in the structure of the argument."""
+        if keywords:
+            return self._value_and_gradients(*arguments, **keywords)
         return (self._direct_gradients or self._value_and_gradients)(*arguments)
 
-    def _value_and_gradients(self, *arguments: Any) -> tuple[Any, tuple[Any, ...]]:
-        if batch := self.runtime.batch(arguments):
-            plan, given = batch
-            (value, *gradients), columns = space_for([SCALAR, *given.shapes], [False, *given.arrays], given.length)
-            self.runtime.kernel(plan, "inputs").each(given.columns, plan.numbers(), given.length, columns)
-            return value, tuple(gradients)
-        plan, sample = self.runtime.sample(arguments)
+    def _value_and_gradients(self, *arguments: Any, **keywords: Any) -> tuple[Any, tuple[Any, ...]]:
+        if keywords or self._forms.needed:
+            return self._by_form(_value_and_gradients, arguments, keywords)
+        try:
+            if batch := self.runtime.batch(arguments):
+                plan, given = batch
+                (value, *gradients), columns = space_for([SCALAR, *given.shapes], [False, *given.arrays], given.length)
+                self.runtime.kernel(plan, "inputs").each(given.columns, plan.numbers(), given.length, columns)
+                return value, tuple(gradients)
+            plan, sample = self.runtime.sample(arguments)
+        except TypeError:
+            return self._once_static(_value_and_gradients, arguments)
         if direct := self.runtime.direct(plan, "inputs", self._value_and_gradients):
             # From now on it is the method itself, too: one Python call less for who asks for it now.
             self._direct_gradients = self.value_and_gradients = direct  # type: ignore[method-assign]
             return direct(*arguments)  # type: ignore[no-any-return]
         value, *flat = self.runtime.kernel(plan, "inputs").one(sample, plan.numbers())
         return value, plan.arranged(flat)
+
+    def _by_form(
+        self, run: Callable[[Program, Call], Result], arguments: tuple[Any, ...], keywords: dict[str, Any]
+    ) -> Result:
+        form, call = self._forms.of(arguments, keywords)
+        try:
+            result = run(form, call)
+        except TypeError:
+            if not self._forms.looks(arguments, keywords):
+                raise
+            form, call = self._forms.of(arguments, keywords)
+            result = run(form, call)
+        self.runtime.latest = form.runtime.latest
+        return result
+
+    def _once_static(self, run: Callable[[Program, Call], Result], arguments: tuple[Any, ...]) -> Result:
+        """Where an error is being handled: the same with some arguments static, if that will do, else the error."""
+        if not self._forms.looks(arguments, {}):
+            raise
+        return self._by_form(run, arguments, {})
 
     def hessian(self, *arguments: Any, argnums: int = 0) -> Any:
         """The second derivatives by one argument: for each of its scalars a nest like the argument itself.
@@ -120,6 +180,9 @@ class Program:
         >>> compile(lambda x: x[0] ** 2 * x[1], backend="python").hessian([3.0, 5.0])
         [[10.0, 6.0], [6.0, 0.0]]
         """
+        if self._forms.needed:
+            form, call = self._forms.of(arguments, {})
+            return form.hessian(*call.numbers, argnums=call.place(argnums))
         plan, sample = self.runtime.sample(arguments)
         outputs = self.runtime.kernel(plan, "curvature").one(sample, plan.numbers())
         shape, start, size = plan.trace.shapes[argnums], plan.starts[argnums], len(sample)
@@ -168,17 +231,25 @@ class Program:
         run = training(self, batches, optimizer, epochs) if epochs else ByBatch(self.backward, batches, optimizer)
         return train(run, batches, optimizer, epochs=epochs, schedule=schedule, callbacks=callbacks, progress=progress)
 
-    def trace(self, *arguments: Any) -> Program:
+    def trace(self, *arguments: Any, **keywords: Any) -> Program:
         """Trace for arguments like these now rather than at the first call.
 
         A function that cannot be traced is refused where the program is used.
         """
         try:
-            if self.runtime.batch(arguments) is None:
-                self.runtime.sample(arguments)
+            if keywords or self._forms.needed:
+                self._by_form(_traced, arguments, keywords)
+            else:
+                self._trace(arguments)
         except TracingError as refusal:
             self.runtime.refusal = refusal
+            if not keywords and self._forms.looks(arguments, keywords):
+                self._by_form(_traced, arguments, keywords)
         return self
+
+    def _trace(self, arguments: Sequence[Any]) -> None:
+        if self.runtime.batch(arguments) is None:
+            self.runtime.sample(arguments)
 
     @property
     def parameters(self) -> list[Value]:
@@ -249,6 +320,9 @@ class Program:
         """
         from microgrannd.compiler.profiles import profile_of_lines, profile_on_arrays
 
+        if self._forms.needed:
+            form, call = self._forms.of(arguments, {})
+            return form.profile(*call.numbers, repeats=repeats)
         runtime = self.runtime
         if batch := runtime.batch(arguments):
             plan, given = batch

@@ -35,6 +35,7 @@ class Options:
     float32: bool = False
     threads: int = 1
     cache: Path | None = None
+    static: tuple[int | str, ...] | None = ()  # arguments, by position or by name; None where all are numbers
 
     def __post_init__(self) -> None:
         if self.backend not in BACKENDS:

@@ -158,7 +158,7 @@ def no_grad() -> Block:
 
 
 def detect_anomaly() -> Block:
-    """The first NaN or infinity raises AnomalyError, in forward and in backward.
+    """The first NaN or infinity raises AnomalyError, in forward and in backward, and the zero that stopped one.
 
     The error names the operation, its inputs, its label and the line of your code that made it.
 

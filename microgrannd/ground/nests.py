@@ -1,23 +1,41 @@
-"""Nests: numbers in lists, tuples, dicts and NumPy arrays, taken apart and put together again."""
+"""Nests: numbers in lists, tuples, dicts, dataclasses and NumPy arrays, taken apart and put together again.
+
+A named tuple stays one, a dataclass is its fields, and None is a nest without numbers.
+"""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from itertools import accumulate, product
 from typing import Any, Final, NamedTuple
 
-_CONTAINERS: Final = (list, tuple, dict)
+_PLAIN: Final = frozenset([float, int, str])  # most of what nests hold, and seen at a glance
+_SEQUENCES: Final = (list, tuple)  # `list | tuple` would be made anew at each look
+
+
+def contents(nest: Any) -> Collection[Any] | None:
+    """What a list, tuple, dict or dataclass holds, in order; nothing for None; None for what is no container."""
+    if nest.__class__ in _PLAIN:
+        return None
+    if isinstance(nest, _SEQUENCES):
+        return nest
+    if isinstance(nest, dict):
+        return nest.values()
+    if nest is None:
+        return ()
+    return [getattr(nest, name) for name in _fields(nest.__class__)] if _is_dataclass(nest.__class__) else None
 
 
 def items(nest: Any) -> list[Any]:
-    """What the lists, tuples and dicts of a nest hold, in order; an array is one item."""
-    if not isinstance(nest, _CONTAINERS):
+    """What the containers of a nest hold, in order; an array is one item."""
+    if (parts := contents(nest)) is None:
         return [nest]
     found: list[Any] = []
-    for part in nest.values() if isinstance(nest, dict) else nest:
-        if isinstance(part, _CONTAINERS):
-            found += items(part)
-        else:
+    for part in parts:
+        if part.__class__ in _PLAIN:
             found.append(part)
+        else:
+            found += items(part)
     return found
 
 
@@ -28,12 +46,14 @@ def leaves(nest: Any) -> list[Any]:
 
 def mapped(function: Callable[[Any], Any], nest: Any) -> Any:
     """The nest with the function of each item in the item's place."""
-    if not isinstance(nest, _CONTAINERS):
+    if (parts := contents(nest)) is None:
         return function(nest)
+    new = [function(part) if part.__class__ in _PLAIN else mapped(function, part) for part in parts]
     if isinstance(nest, dict):
-        return {key: mapped(function, part) for key, part in nest.items()}
-    parts = [mapped(function, part) if isinstance(part, _CONTAINERS) else function(part) for part in nest]
-    return type(nest)(*parts) if hasattr(nest, "_fields") else type(nest)(parts)
+        return dict(zip(nest, new, strict=True))
+    if isinstance(nest, _SEQUENCES):
+        return type(nest)(*new) if hasattr(nest, "_fields") else type(nest)(new)
+    return None if nest is None else _made(type(nest), new)
 
 
 def rebuilt(nest: Any, scalars: Iterator[Any]) -> Any:
@@ -45,23 +65,44 @@ def rebuilt(nest: Any, scalars: Iterator[Any]) -> Any:
     return mapped(next_for, nest)
 
 
+def in_order_of(nest: Any, other: Any) -> list[Any]:
+    """The scalars of another nest in the order of this one. Raises ValueError where the two differ in structure.
+
+    Dicts go by key, and a list may stand for an array and an array for a list.
+
+    >>> in_order_of({"a": 0, "b": [0, 0]}, {"b": [2, 3], "a": 1})
+    [1, 2, 3]
+    """
+    if is_array(nest):
+        nest = nest.tolist()
+    if is_array(other):
+        other = other.tolist()
+    wanted, given = contents(nest), contents(other)
+    if wanted is None and given is None:
+        return [other]
+    if wanted is None or given is None or _family(nest) is not _family(other) or len(wanted) != len(given):
+        raise ValueError
+    if isinstance(nest, dict):
+        if nest.keys() != other.keys():
+            raise ValueError
+        given = [other[key] for key in nest]
+    return [x for part, one in zip(wanted, given, strict=True) for x in in_order_of(part, one)]
+
+
 def paths(nest: Any, root: str) -> Iterator[str]:
     """How the user would write each leaf, in the same order.
 
     >>> list(paths([1, {"a": 2}], "x"))
     ['x[0]', "x[1]['a']"]
     """
-    if isinstance(nest, dict):
-        for key, part in nest.items():
-            yield from paths(part, f"{root}[{key!r}]")
-    elif isinstance(nest, list | tuple):
-        for i, part in enumerate(nest):
-            yield from paths(part, f"{root}[{i}]")
-    elif is_array(nest):
+    if is_array(nest):
         for index in product(*map(range, nest.shape)):
             yield f"{root}[{', '.join(map(str, index))}]" if index else root
-    else:
+    elif (parts := contents(nest)) is None:
         yield root
+    else:
+        for key, part in zip(_keys(nest), parts, strict=True):
+            yield from paths(part, f"{root}.{key}" if _is_dataclass(type(nest)) else f"{root}[{key!r}]")
 
 
 def each(function: Callable[..., Any], *nests: Any) -> Any:
@@ -70,12 +111,12 @@ def each(function: Callable[..., Any], *nests: Any) -> Any:
     >>> each(lambda x, y: x * y, [1, [2, 3]], 10)
     [10, [20, 30]]
     """
-    sizes = {len(nest) for nest in nests if isinstance(nest, list | tuple)}
+    sizes = {len(nest) for nest in nests if isinstance(nest, _SEQUENCES)}
     if not sizes:
         return function(*nests)
     if len(sizes) > 1:
         raise ValueError(f"Lists that go together have one length, got {' and '.join(map(str, sorted(sizes)))}.")
-    rows = ([nest[i] if isinstance(nest, list | tuple) else nest for nest in nests] for i in range(sizes.pop()))
+    rows = ([nest[i] if isinstance(nest, _SEQUENCES) else nest for nest in nests] for i in range(sizes.pop()))
     return [each(function, *row) for row in rows]
 
 
@@ -83,6 +124,35 @@ def is_array(thing: Any) -> bool:
     """Whether it is a NumPy array; NumPy is not imported to find out."""
     numpy = sys.modules.get("numpy")
     return numpy is not None and isinstance(thing, numpy.ndarray)
+
+
+def _is_dataclass(kind: type) -> bool:
+    return hasattr(kind, "__dataclass_fields__")
+
+
+def _fields(kind: Any) -> tuple[str, ...]:
+    import dataclasses  # loaded by whoever has a dataclass
+
+    return tuple([field.name for field in dataclasses.fields(kind)])
+
+
+def _keys(nest: Any) -> tuple[Any, ...]:
+    """By what the parts of a container are found: keys, names of fields, positions."""
+    if isinstance(nest, dict):
+        return tuple(nest)
+    return _fields(type(nest)) if _is_dataclass(type(nest)) else tuple(range(len(contents(nest) or ())))
+
+
+def _family(nest: Any) -> type:
+    return list if isinstance(nest, _SEQUENCES) else type(nest)
+
+
+def _made(kind: type, parts: Sequence[Any]) -> Any:
+    """A dataclass of these parts, without its `__init__`: what that demands of numbers is not asked of gradients."""
+    made: Any = object.__new__(kind)
+    for name, part in zip(_fields(kind), parts, strict=True):
+        object.__setattr__(made, name, part)
+    return made
 
 
 def _array(shape: tuple[int, ...], items: list[Any]) -> Any:
@@ -98,7 +168,7 @@ def _array(shape: tuple[int, ...], items: list[Any]) -> Any:
 
 
 class Shape(NamedTuple):
-    """The shape of a nest: `kind` is None for a scalar, else list, dict or a kind of tuple, with `parts`."""
+    """The shape of a nest: `kind` is None for a scalar, else the container's (that of None for None), with `parts`."""
 
     kind: type | None
     keys: tuple[Any, ...] = ()
@@ -111,6 +181,8 @@ class Shape(NamedTuple):
     def __str__(self) -> str:
         if self.kind is None:
             return "a number"
+        if self.kind is type(None):
+            return "None"
         if self.kind is not dict and len(set(self.parts)) == 1 and len(self.parts) > 1:
             return f"{self.kind.__name__} of {len(self.parts)} ({self.parts[0]})"
         inner = ", ".join(
@@ -125,12 +197,14 @@ SCALAR = Shape(None)
 
 def shape_of(nest: Any, of_item: Callable[[Any], Shape] | None = None) -> Shape:
     """The shape of a nest, in which an item is a scalar unless `of_item` says otherwise."""
-    if not isinstance(nest, _CONTAINERS):
+    if (parts := contents(nest)) is None:
         return of_item(nest) if of_item else SCALAR
-    if isinstance(nest, dict):
-        return Shape(dict, tuple(nest), tuple([shape_of(part, of_item) for part in nest.values()]))
-    kind = type(nest) if hasattr(nest, "_fields") else list if isinstance(nest, list) else tuple
-    return Shape(kind, (), tuple([shape_of(part, of_item) for part in nest]))
+    inner = tuple([shape_of(part, of_item) for part in parts])
+    if isinstance(nest, list):
+        return Shape(list, (), inner)
+    if isinstance(nest, tuple):
+        return Shape(type(nest) if hasattr(nest, "_fields") else tuple, (), inner)
+    return Shape(dict if isinstance(nest, dict) else type(nest), _keys(nest), inner)
 
 
 def starts_of(shapes: Sequence[Shape]) -> list[int]:
@@ -151,7 +225,11 @@ def builder(shape: Shape) -> Callable[[Any, int], Any]:
         return lambda flat, start: {
             key: build(flat, start + offset) for key, (build, offset) in zip(keys, placed, strict=True)
         }
+    if shape.kind is type(None):
+        return lambda flat, start: None
     make: Callable[..., Any] = getattr(shape.kind, "_make", shape.kind)
+    if _is_dataclass(shape.kind):
+        make = partial(_made, shape.kind)
     return lambda flat, start: make([build(flat, start + offset) for build, offset in placed])
 
 
@@ -164,7 +242,7 @@ def leaf_names(name: str, shape: Shape) -> list[str]:
     if shape.kind is None:
         return [name]
     keys = shape.keys or tuple(range(len(shape.parts)))
-    flat = shape.kind is not dict and all(part.kind is None for part in shape.parts)
+    flat = not shape.keys and all(part.kind is None for part in shape.parts)
     glue = "" if flat and not name[-1:].isdigit() and "_" not in name else "_"
     return [
         leaf for key, part in zip(keys, shape.parts, strict=True) for leaf in leaf_names(f"{name}{glue}{key}", part)

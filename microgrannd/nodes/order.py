@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any, TypeAlias
 
 from microgrannd.ground.modes import opened
-from microgrannd.nodes.refusing import refuse_while_tracing
+from microgrannd.nodes.refusing import refuse_unrecorded, refuse_while_tracing
 
 Node: TypeAlias = Any  # a Value, which stands above
 
@@ -91,5 +91,7 @@ def started(root: Node, upstream: float) -> list[Node]:
                 break
             order.append(unfinished.pop())  # all that it depends on is in place
         else:
+            if not order:
+                refuse_unrecorded(root)
             root._grad += upstream
             return order

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from microgrannd.ground import modes
-from microgrannd.ground.errors import TracingError
+from microgrannd.ground.errors import GradientError, TracingError
+from microgrannd.operations import as_float
 
 # Why a function that is being traced may not have what it asks for, and what to say instead.
 _REMEDIES: Final = {
@@ -53,6 +54,21 @@ def refuse_while_tracing(what: str) -> None:
         )
     )
     raise refused[-1]
+
+
+def no_operand(thing: object) -> Any:
+    """Nothing, so that arrays take over; a TypeError for a complex number, which says what to do instead."""
+    if isinstance(thing, complex):
+        as_float(thing)
+
+
+def refuse_unrecorded(y: Any) -> None:
+    """Raise GradientError where y is what an operation gave within `no_grad`: nothing is known of its inputs."""
+    if y.op is None and (operation := getattr(y, "_x", None)) is not None:
+        raise GradientError(
+            f"{y!r} was computed by {operation.name!r} within no_grad, where nothing is remembered, so it has no "
+            "gradients: compute it outside of that block, or take .detach() for a leaf of its own."
+        )
 
 
 def refused_where(condition: Callable[[], Any]) -> None:

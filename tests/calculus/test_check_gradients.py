@@ -1,6 +1,7 @@
 """check_gradients: right where the gradient is right, loud where it is wrong, calm at kinks."""
 
 import math
+from collections import Counter
 from random import Random
 
 import pytest
@@ -8,7 +9,10 @@ import pytest
 import microgrannd as mg
 from microgrannd import Value, losses
 from microgrannd.calculus.checks import GradientCheck, check_gradients
+from microgrannd.calculus.passes import slopes
 from tests.oracles import agrees, example
+from tests.random_functions import random_function, truth, with_a_fault
+from tests.random_graphs import ENGINE
 
 # Right forward, wrong backward: the square is missing.
 wrong_softsign = mg.Operation("wrong_softsign", lambda x: x / (1 + abs(x)), lambda x, out: (1 / (1 + mg.abs(x)),))
@@ -114,6 +118,168 @@ def test_the_step_is_chosen_for_each_number(f, at):
     assert row.difference <= 1e-6 * max(abs(row.backprop), abs(row.numerical)) + 1e-9
 
 
+@pytest.mark.parametrize(
+    ("f", "at", "slope"),
+    [
+        (lambda x: mg.relu(x) ** 2, 0.0, 0.0),
+        (lambda x: mg.relu(x) ** 3, 0.0, 0.0),
+        (lambda x: mg.relu(1 - x) ** 2, 1.0, 0.0),
+        (lambda x: x * mg.abs(x) + 3 * x, 0.0, 3.0),
+        (lambda x: mg.sin(1e5 * x), 0.3, 1e5 * math.cos(3e4)),
+        (lambda t: mg.sin(6.283185307179586 * t / 86400), 1.7e9, 6.498679948e-05),
+        (lambda x: 1 / (1 + ((x - 5) / 1e-6) ** 2), 5.0000003, -505008.0),
+        (lambda x: x + (x - 1) * mg.exp(-(((x - 1) / 1e-6) ** 2)), 1.0, 2.0),  # wide steps see a slope of 1
+        (lambda x: mg.sin(2 * math.pi * 1024 * x), 0.0, 2 * math.pi * 1024),  # as flat as can be at a step of 1/1024
+        (lambda x: mg.sqrt(x * x + 1e-20), 1e-10, 0.5**0.5),  # from afar a kink
+    ],
+)
+def test_kinked_slopes_and_narrow_functions_are_told(f, at, slope):
+    [row] = check_gradients(f, at).rows
+    assert row.verdict == "ok"
+    assert row.backprop == pytest.approx(slope, rel=1e-4)
+
+
+def test_a_wrong_rule_on_a_narrow_peak_is_wrong():
+    peak = mg.Operation("peak", lambda x: 1 / (1 + x * x), lambda x, out: (-4 * x * out * out,))
+    with pytest.raises(mg.GradientError, match="backpropagation gives -1010"):
+        check_gradients(lambda x: peak((x - 5.0) / 1e-6), 5.0000003)
+    with pytest.raises(mg.GradientError):  # twice as wrong where wide steps agree with it
+        check_gradients(lambda x: x + mg.stop_gradient((x - 1) * mg.exp(-(((x - 1) / 1e-6) ** 2))), 1.0)
+
+
+def test_rounding_in_a_right_rule_is_not_taken_for_an_error():
+    [row] = check_gradients(lambda x: mg.tanh(mg.log(mg.abs(x - 5.0))), 4.999998382065668).rows
+    assert row.verdict == "too noisy to tell"
+    assert row.difference > 1e-6 * abs(row.numerical)
+
+
+def test_an_operation_that_rounds_more_than_it_shows_is_not_called_wrong():
+    random, told = Random(1), Counter()
+    for _ in range(300):
+        large, a, x = 10 ** random.uniform(1, 12), 10 ** random.uniform(-2, 3), random.gauss(0, 2)
+        for factor in (1, 2):
+            cancels = mg.Operation(
+                "cancels",
+                lambda x, a=a, large=large: (math.sin(a * x) + large) - large,
+                lambda x, out, a=a, factor=factor: (factor * a * mg.cos(a * x),),
+            )
+            told[factor, verdict(lambda x, cancels=cancels: cancels(x) * 3 + x, [x], 0)] += 1
+    assert told[1, "WRONG"] == told[2, "ok"] == 0
+    assert told[2, "WRONG"] > 200
+
+
+@pytest.mark.parametrize(
+    ("f", "slope"),
+    [
+        (lambda x: mg.cbrt(x) ** 3, 1.0),
+        (lambda x: mg.cbrt(-806.4 * x) ** 3 + x, -805.4),
+        (lambda x: x + mg.cbrt(x) ** 3, 2.0),
+    ],
+)
+def test_where_an_exact_zero_stops_an_infinite_slope_there_is_no_telling(f, slope):
+    [row] = check_gradients(f, 0.0).rows
+    assert row.verdict == "0 x inf on the way"
+    assert row.numerical == pytest.approx(slope, rel=1e-9)
+    [there] = check_gradients(f, 0.5).rows  # and nothing is excused elsewhere
+    assert there.verdict == "ok"
+
+
+def test_a_zero_on_the_way_of_one_argument_excuses_no_other():
+    with pytest.raises(mg.GradientError, match="wrong in 1 of 2 numbers, worst in y"):
+        check_gradients(lambda x, y: mg.cbrt(x) ** 3 + wrong_softsign(y), 0.0, 1.0)
+    with pytest.raises(mg.GradientError):  # a branch that was not taken stops nothing
+        check_gradients(lambda x: mg.where(x > 1, mg.sqrt(x), wrong_softsign(x + 1)), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("f", "slope"),
+    [
+        (lambda x: mg.grad(lambda y: x * y * y)(3.0), 6.0),
+        (lambda x: mg.hessian(lambda y: x * x * y * y)(3.0), 8.0),
+        (lambda x: mg.jvp(lambda y: [x * y * y, y])(3.0, 2.0)[0], 12.0),
+        (lambda x: mg.value_and_grad(lambda y: x * y * y)(x)[1], 8.0),
+    ],
+)
+def test_transforms_within_a_function_are_checked(f, slope):
+    [row] = check_gradients(f, 2.0).rows
+    assert (row.verdict, row.backprop) == ("ok", slope)
+
+
+def test_a_smooth_number_takes_a_dozen_evaluations():
+    calls = []
+
+    def f(x, y):
+        calls.append(x)
+        return mg.sin(x) * mg.exp(y) + x / y
+
+    check_gradients(f, 0.7, 1.3)
+    assert len(calls) <= 2 + 2 * 12
+
+
+def verdict(f, inputs, i):
+    try:
+        return check_gradients(f, *inputs, argnums=i).rows[0].verdict
+    except mg.GradientError:
+        return "WRONG"
+
+
+def gradient(graph, functions=ENGINE):
+    xs = [Value(x) for x in graph.inputs]
+    y = graph.run(xs, functions)
+    return slopes(y, xs) if isinstance(y, Value) else [0.0] * len(xs)
+
+
+def check_right_rules(seeds):
+    """No right gradient is called wrong; how many are right, and how many cannot be told."""
+    counts = Counter()
+    for seed in seeds:
+        _, graph = random_function(Random(seed))
+        for i, backprop in enumerate(gradient(graph)):
+            counts[found := verdict(lambda *xs, graph=graph: graph.run(xs), graph.inputs, i)] += 1
+            assert found != "WRONG", (seed, graph, backprop, truth(graph, i))
+    return counts
+
+
+def check_faults(seeds):
+    """No fault of 1e-4 or more passes; how many are called wrong, and how many cannot be told."""
+    counts = Counter()
+    for seed in seeds:
+        random = Random(seed)
+        _, graph = random_function(random)
+        faulty, functions = with_a_fault(random, graph)
+        for i, (right, wrong) in enumerate(zip(gradient(graph), gradient(faulty, functions), strict=True)):
+            if not is_visible(graph, i, right, wrong):
+                continue
+            found = verdict(lambda *xs, g=faulty, fs=functions: g.run(xs, fs), graph.inputs, i)
+            assert found != "ok", (seed, graph, right, wrong)
+            counts[found if found == "WRONG" or truth(graph, i) is not None else "at a kink"] += 1
+    return counts
+
+
+def is_visible(graph, i, right, wrong):
+    """Whether a slope is wrong by 1e-4, and moves more than the last digits of the function."""
+    size = max(abs(right), abs(wrong))
+    value = abs(float(graph.run(graph.inputs)))
+    return abs(right - wrong) >= 1e-4 * size and size * max(abs(graph.inputs[i]), 1) > 1e-11 * value
+
+
+def test_random_functions_and_their_faults():
+    right = check_right_rules(range(300))
+    assert right["ok"] > 0.9 * right.total()
+    faults = check_faults(range(150))
+    assert faults["WRONG"] >= 0.97 * (faults.total() - faults["at a kink"]) > 60
+
+
+@pytest.mark.long
+def test_ten_thousand_functions_and_three_thousand_faults():
+    right = check_right_rules(range(10_000))
+    print(right)
+    assert right["ok"] > 0.94 * right.total()
+    faults = check_faults(range(1_000_000, 1_003_000))
+    print(faults)
+    assert faults["WRONG"] >= 0.99 * (faults.total() - faults["at a kink"]) > 1000
+
+
 def test_noise_is_not_taken_for_an_error():
     [row] = check_gradients(lambda x: (x * 1e-6 + 1e9) - 1e9, 1.0).rows
     assert row.verdict in ("ok", "too noisy to tell")
@@ -132,12 +298,15 @@ def test_a_random_function_is_found_out():
         check_gradients(lambda x: x * random.random(), 1.0)
 
 
+def test_positions_that_are_none_are_refused():
+    for argnums, error in ((3.0, TypeError), (5, TypeError), ((0, 0), ValueError)):
+        with pytest.raises(error, match="argnums"):
+            check_gradients(lambda x: x * x, 2.0, argnums=argnums)
+
+
 def test_what_is_no_number_is_refused():
     with pytest.raises(TypeError, match="returns a single number"):
         check_gradients(lambda x: [x, x], 1.0)
-
-
-# ---- models
 
 
 def test_a_model_and_its_loss_list_the_parameters_by_name():
@@ -192,9 +361,6 @@ def test_the_parameters_are_put_back_even_if_the_loss_fails():
     with pytest.raises(RuntimeError):
         check_gradients(loss, parameters=[w])
     assert w.data == 2.0
-
-
-# ---- the texts
 
 
 def test_what_a_derivative_means_for_the_price_of_apples():  # S-29

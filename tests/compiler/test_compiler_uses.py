@@ -20,7 +20,7 @@ from microgrannd.operations import TABLE, FusedOperation
 SCALAR_BACKENDS = pytest.mark.parametrize("backend", ["python", "native"])
 
 
-@SCALAR_BACKENDS
+@pytest.mark.parametrize("backend", ["python", "native", "numpy", "jax", "torch"])
 def test_second_derivatives(backend):
     program = compile(lambda x, y: mg.exp(x[0]) * x[1] ** 3 + y * x[0], backend=backend)
     e = math.exp(0.5)
@@ -28,6 +28,14 @@ def test_second_derivatives(backend):
     assert first == pytest.approx([8 * e, 12 * e], rel=1e-14)
     assert second == pytest.approx([12 * e, 12 * e], rel=1e-14)
     assert program.hessian([0.5, 2.0], 3.0, argnums=1) == 0.0
+
+
+def test_second_derivatives_of_a_program_that_suits_arrays():
+    model = MLP(3, [40, 40, 1], activation="tanh", seed=0)
+    x, program = [0.3, -0.2, 0.5], compile(lambda x: model(x) * 1.0)
+    with mg.no_grad():
+        wanted = mg.hessian(lambda x: model(x))(x)
+    np.testing.assert_allclose(program.hessian(x), wanted, rtol=1e-9, atol=1e-12)
 
 
 @SCALAR_BACKENDS

@@ -336,6 +336,50 @@ def test_detect_anomaly_lets_finite_graphs_pass():
     assert x.grad == 6.0
 
 
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: mg.sqrt(x) ** 2,  # by our rule 0, where the limit is 1
+        lambda x: mg.cbrt(x) ** 3,
+        lambda x: 0.0 * mg.sqrt(x),
+        lambda x: x * mg.sqrt(x),
+        lambda x: (lambda root: root - root)(mg.sqrt(x)),
+        lambda x: mg.exp(mg.sqrt(x) ** 2) * 3,
+    ],
+)
+def test_detect_anomaly_shows_the_zero_that_stopped_an_infinite_slope(f):
+    x = Value(0.0, label="x")
+    f(x).backward()
+    assert x.grad == 0.0
+    with mg.detect_anomaly():
+        y = f(x)
+        for ask in (
+            y.backward,
+            lambda: mg.gradients(y, [x]),
+            lambda: mg.grad(f)(0.0),
+            lambda: mg.value_and_grad(f)(0.0),
+        ):
+            with pytest.raises(mg.AnomalyError, match=r"exactly 0 met a local gradient of inf"):
+                ask()
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: mg.where(mg.greater(x, 0), mg.sqrt(x), 0.0),
+        lambda x: mg.where(mg.greater(x, 0), mg.sqrt(x) ** 2, 0.0),
+        lambda x: mg.relu(-mg.sqrt(x) - 1),
+        lambda x: mg.maximum(mg.sqrt(x), 1.0),
+        lambda x: mg.relu(x) * 0.0 + x**2,
+    ],
+)
+def test_detect_anomaly_lets_branches_pass_that_were_not_taken(f):
+    x = Value(0.0)
+    with mg.detect_anomaly():
+        f(x).backward()
+        assert x.grad == mg.grad(f)(0.0) == mg.gradients(f(x), [x])[0].data == 0.0
+
+
 def test_scopes_nest_and_name_nodes():
     x = Value(1.0)
     with mg.scope("encoder"), mg.scope("gate"):

@@ -18,7 +18,7 @@ from microgrannd.engine import Value, number_of
 from microgrannd.ground.nests import SCALAR, Shape
 
 _MOST_NUMBERS: Final = 200  # inputs and parameters; beyond them the call costs little beside the work
-_FASTCALL: Final = 0x80  # METH_FASTCALL of Python's C interface
+_FASTCALL: Final = 0x80 | 0x02  # METH_FASTCALL | METH_KEYWORDS of Python's C interface
 
 
 class _MethodDefinition(ctypes.Structure):
@@ -82,6 +82,7 @@ class _Caller:
     def text(self, shapes: Sequence[Shape], result: Shape | None, parameters: Sequence[Value]) -> str:
         for name, size in (("in", len(self.tape.inputs)), ("given", len(parameters)), ("out", len(self.tape.outputs))):
             self.lines.append(f"  %{name} = alloca [{max(size, 1)} x double]")
+        self._unless("icmp eq ptr %keywords, null")
         self._unless("icmp eq i64 %n, " + str(len(shapes)))
         for i, shape in enumerate(shapes):
             self._read(self._load("ptr", "%arguments", 8 * i), shape)
@@ -93,9 +94,10 @@ class _Caller:
         for k in range(1, len(self.tape.outputs) if result is None else 0):
             self._unless(f"fcmp ord double {self._load('double', '%out', 8 * k)}, 0.0")
         built = self._build(result or Shape(tuple, (), (SCALAR, Shape(tuple, (), tuple(shapes)))))
-        slow = "  %slow = call ptr @PyObject_Vectorcall(ptr %self, ptr %arguments, i64 %n, ptr null)"
+        slow = "  %slow = call ptr @PyObject_Vectorcall(ptr %self, ptr %arguments, i64 %n, ptr %keywords)"
         self.lines += [f"  ret ptr {built}", "otherwise:", slow, "  ret ptr %slow", "}"]
-        return "\n".join(["define ptr @call(ptr %self, ptr %arguments, i64 %n) {", "entry:", *self.lines])
+        head = "define ptr @call(ptr %self, ptr %arguments, i64 %n, ptr %keywords) {"
+        return "\n".join([head, "entry:", *self.lines])
 
     def _new(self, text: str) -> str:
         self.count += 1

@@ -13,11 +13,11 @@ from microgrannd import operations
 from microgrannd.calculus.passes import final_gradients, gradients
 from microgrannd.calculus.variable import Variable
 from microgrannd.compiler.tape.tape import Instruction, Tape, TapeOperand
-from microgrannd.engine import Constant, Value, number_of, topological_order
+from microgrannd.engine import Value, number_of, topological_order
 from microgrannd.ground import modes
 from microgrannd.ground.errors import TracingError
 from microgrannd.ground.functions import argument_names
-from microgrannd.ground.nests import SCALAR, Shape, builder, leaf_names, shape_of
+from microgrannd.ground.nests import SCALAR, Shape, builder, contents, leaf_names, shape_of
 from microgrannd.ground.nests import leaves as scalars_of
 from microgrannd.nodes.refusing import tracing_user_code
 
@@ -52,7 +52,9 @@ def trace(function: Callable[..., Any], arguments: Sequence[Any]) -> Trace:
     with tracing_user_code(Value) as nodes:
         result = function(*nests)
         noted = modes.current.refusals
-    outputs = [_checked_output(x) for x in scalars_of(result)]
+    # None is a part of a result like any other, but not all there is.
+    nothing = result is None or (contents(result) and not scalars_of(result))
+    outputs = [_checked_output(x) for x in ([None] if nothing else scalars_of(result))]
     found = _trace(_function_name(function), names, shapes, shape_of(result), inputs, outputs, nodes)
     refusals, doubts = _refusals(inputs, nodes, noted)
     return replace(found, refusals=refusals, doubts=doubts)
@@ -121,7 +123,7 @@ def _trace(
     nodes = sorted(topological_order(*roots, leaves=False), key=lambda node: position.get(node, -1))
     given = set(inputs)
     leaves = (x for x in (*(parent for node in nodes for parent in node.parents), *roots) if x.op is None)
-    parameters = [x for x in dict.fromkeys(leaves) if not isinstance(x, Constant) and x not in given]
+    parameters = [x for x in dict.fromkeys(leaves) if not x.is_constant and x not in given]
     places: dict[Value, int] = {leaf: v for v, leaf in enumerate((*inputs, *parameters))}
     if len(places) < len(inputs) + len(parameters):
         raise ValueError("An input is listed twice.")
