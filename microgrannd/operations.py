@@ -480,7 +480,7 @@ logsumexp = FusedOperation("logsumexp", ieee.logsumexp, lambda xs, out: tuple(ex
 norm = FusedOperation("norm", lambda xs: math.hypot(*xs),  lambda xs, out: tuple([where(out, div(x, out), 0.0) for x in xs]),
                 "the length of a vector: sqrt(x1 * x1 + x2 * x2 + ...)",
                 form=lambda xs: where(sum([equal(abs(x), math.inf) for x in xs]), math.inf,
-                                      (top := reduce(maximum, [abs(x) for x in xs], 0.0)) * sqrt(sum([square(_over(x, top)) for x in xs]))), finite=True)
+                                      (top := reduce(maximum, [abs(x) for x in xs], 0.0)) * sqrt(sum([square(div(x, where(top, top, 1.0))) for x in xs]))), finite=True)
 # fmt: on
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import Any
 
-from microgrannd.compiler.tape.tape import Rewriter, Tape, TapeOperand, rewrite
+from microgrannd.compiler.tape.simplify import simplify
+from microgrannd.compiler.tape.tape import Rewriter, Tape, TapeOperand
 from microgrannd.nodes.arithmetic import Arithmetic
 from microgrannd.operations import Operation
 
@@ -21,7 +22,7 @@ def expanded(tape: Tape, known: Container[Operation]) -> Tape:
         arguments = tuple([Written(writer, x) if isinstance(x, int) else x for x in operands])
         return _place(operation.form(*operation.split(arguments)))
 
-    return rewrite(tape, spelled)
+    return simplify(tape, spelled)  # a form that was given constants is mostly shorter
 
 
 class Written(Arithmetic):
