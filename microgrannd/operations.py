@@ -483,6 +483,8 @@ norm = FusedOperation("norm", lambda xs: math.hypot(*xs),  lambda xs, out: tuple
                                       (top := reduce(maximum, [abs(x) for x in xs], 0.0)) * sqrt(sum([square(div(x, where(top, top, 1.0))) for x in xs]))), finite=True)
 # fmt: on
 
+NORMS: Final = frozenset({hypot, norm})  # their tip is a kink, but an even function of them, as their square, has none there
+
 
 def softmax(xs: Iterable[Any]) -> list[Any]:
     """The shares exp(x) / sum of exp(x), one for each x, without overflow at any size of the xs.
