@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from microgrannd import operations
 from microgrannd.operations import TABLE, FusedOperation
 
-AWKWARD_NUMBERS = (0.0, -0.0, 1.0, -1.0, 0.5, 2.0, 3.0, 800.0, 1e200, -1e-200, math.inf, -math.inf, math.nan)
+AWKWARD_NUMBERS = (
+    *(0.0, -0.0, 1.0, -1.0, 0.5, 2.0, 3.0, 800.0, 1e200, -1e-200, 1e308, -1e308, 5e-324, -5e-324),
+    *(math.inf, -math.inf, math.nan),
+)
 TAME_NUMBERS = (1.0, -1.0, 0.5, 2.0, 3.0, 0.1, -0.25)
 
 # Every operation of the table by name, called with its inputs one after the other.
@@ -21,7 +24,7 @@ ENGINE = {
 ENGINE["dot"] = lambda x1, x2, y1, y2, b: operations.dot((x1, x2), (y1, y2), b)
 
 INPUTS = {name: len(inspect.signature(operation.local_gradients).parameters) - 1 for name, operation in TABLE.items()}
-INPUTS |= {"sum": 3, "mean": 3, "logsumexp": 3, "dot": 5}
+INPUTS |= {"sum": 3, "mean": 3, "logsumexp": 3, "norm": 3, "dot": 5}
 
 FLAT = {
     *("sign", "step", "floor", "ceil", "stop_gradient", "floordiv", "share"),
