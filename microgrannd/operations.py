@@ -286,7 +286,7 @@ def _sinc_slope(x: Any, sinc_x: Any) -> Any:
 _ROWS_BY_NAME: Final[dict[str, Any]] = {}  # filled below, when the rows are there
 
 
-def _on_rows(function: FunctionType) -> Callable[..., Any]:
+def _on_rows(function: Any) -> Callable[..., Any]:
     """A function of floats on all that operations take: the same text, in which `log` means the row."""
     return FunctionType(function.__code__, _ROWS_BY_NAME, function.__name__)
 
@@ -483,7 +483,9 @@ norm = FusedOperation("norm", lambda xs: math.hypot(*xs),  lambda xs, out: tuple
                                       (top := reduce(maximum, [abs(x) for x in xs], 0.0)) * sqrt(sum([square(div(x, where(top, top, 1.0))) for x in xs]))), finite=True)
 # fmt: on
 
-NORMS: Final = frozenset({hypot, norm})  # their tip is a kink, but an even function of them, as their square, has none there
+NORMS: Final = frozenset(
+    {hypot, norm}
+)  # their tip is a kink, but an even function of them, as their square, has none there
 
 
 def softmax(xs: Iterable[Any]) -> list[Any]:

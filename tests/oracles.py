@@ -40,7 +40,7 @@ def _flag(holds):
 
 
 def _polygamma(order, x):
-    """NaN where it has no meaning, so that there is nothing to compare with either: it has no derivative by its order."""
+    """NaN where it has no meaning, so that there is nothing to compare with: it has no derivative by its order."""
     whole = order == mp.floor(order) and 0 <= order <= 170
     return mp.psi(int(order), x) if whole and not (x == mp.floor(x) and x <= 0) else mp.nan
 

@@ -129,7 +129,7 @@ def tangents(ys: Sequence[Value], xs: Sequence[Value], directions: Sequence[Slop
 
 
 def _tangent_in_reverse(y: Value, xs: Sequence[Value], directions: Sequence[Slope]) -> Value:
-    """The same in reverse mode twice, which alone has what is multiplied with a norm at hand: uᵀJv, differentiated by u."""
+    """The same in reverse mode twice, where what a norm is multiplied by is at hand: uᵀJv, differentiated by u."""
     upstream = Value(1.0)
     found = gradients(y, xs, upstream)
     return gradients(ops.dot(found, directions), [upstream])[0]
@@ -141,9 +141,9 @@ def _may_be_at_its_tip(node: Value) -> bool:
 
 
 def _curvature_at_the_tip(norm: Value, slope: Slope, order: Sequence[Value]) -> Value | None:
-    """What slope / norm tends to at the tip: by L'Hôpital, the slope's own derivative by the norm; None where it has none.
+    """What slope / norm tends to at the tip: by L'Hôpital, the slope's own derivative by the norm; None if it has none.
 
-    It is what 0 × ∞ stands for where slope × (x / norm) is differentiated there. Other nodes for the same norm count too.
+    It is what 0 × ∞ stands for where slope × (x / norm) is differentiated. Other nodes for the same norm count too.
     """
     if not isinstance(slope, Value):
         return None

@@ -82,7 +82,9 @@ def _by_choices(x: Any, knots: Sequence[Any], heights: Sequence[Any], left: Any,
 def _periodic(x: Any, knots: Sequence[Any], heights: Sequence[Any], period: float) -> tuple[Any, list[Any], list[Any]]:
     if not period:
         raise ValueError("interp takes a period other than 0.")
-    points = sorted(zip([ops.mod(knot, period) for knot in knots], heights, strict=True), key=lambda point: _place(point[0]))
+    points = sorted(
+        zip([ops.mod(knot, period) for knot in knots], heights, strict=True), key=lambda point: _place(point[0])
+    )
     (first, first_height), (last, last_height) = points[0], points[-1]
     points = [(last - period, last_height), *points, (first + period, first_height)]
     return ops.mod(x, period), [knot for knot, _ in points], [height for _, height in points]

@@ -7,23 +7,35 @@ from microgrannd import operations as ops
 
 
 def root_of_squares(node: Any) -> Any:
-    """The norm that the root of this node is, or a multiple of one; None where the node is no sum of squares."""
-    scale = 1.0
-    if getattr(node, "op", None) is ops.div and node.parents[1].is_constant and node.parents[1]._data > 0:
-        node, scale = node.parents[0], math.sqrt(node.parents[1]._data)
-    terms, waiting = [], [node]
+    """The norm, or a multiple of one, that the root of this node is; None where the node is no sum of squares."""
+    if not hasattr(node, "parents"):  # a formula
+        return None
+    count = 1.0
+    if node.op is ops.div and (number := _constant(node.parents[1])) > 0:
+        node, count = node.parents[0], number
+    sides, waiting = [], [node]
     while waiting:
         node = waiting.pop()
-        operation, parents = getattr(node, "op", None), getattr(node, "parents", ())
-        if operation in (ops.add, ops.sum):
-            waiting += reversed(parents)
-        elif operation is ops.square or (operation is ops.mul and parents[0] is parents[1]):
-            terms.append(parents[0])
-        elif operation is ops.pow and parents[1].is_constant and parents[1]._data == 2.0:
-            terms.append(parents[0])
-        elif operation is None and getattr(node, "is_constant", False) and node._data >= 0.0:
-            terms.append(math.sqrt(node._data))
+        if node.op in (ops.add, ops.sum):
+            waiting += reversed(node.parents)
+        elif (side := _side(node)) is not None:
+            sides.append(side)
         else:
             return None
-    found = ops.norm(terms)
-    return found / scale if scale != 1.0 else found
+    norm = ops.norm(sides)
+    return norm if count == 1.0 else norm / math.sqrt(count)
+
+
+def _side(node: Any) -> Any:
+    """What the node is the square of; None where it is no square."""
+    if node.op is None:
+        number = _constant(node)
+        return math.sqrt(number) if number >= 0.0 else None
+    base, *others = node.parents
+    squared = {ops.square: True, ops.mul: others and others[0] is base, ops.pow: others and _constant(others[0]) == 2.0}
+    return base if squared.get(node.op) else None
+
+
+def _constant(node: Any) -> float:
+    """The number of a constant; NaN for what is none."""
+    return float(node._data) if node.is_constant else math.nan

@@ -37,7 +37,7 @@ def exact(x: Expression) -> Expression:
 
 
 def home(operation: Operation) -> ModuleType | None:
-    """Where a program finds the function by its name: `math`, one of ours or `builtins`; None for one to be given to it."""
+    """Where a program finds the function by its name: `math`, ours or `builtins`; None for one to be given to it."""
     name = operation.name
     if ops.TABLE.get(name) is not operation:
         return None

@@ -109,7 +109,8 @@ ROWS = {
     ),
     # whole vectors, with a form and without
     "length": (
-        FusedOperation("length", lambda xs: math.sqrt(sum(x * x for x in xs)), lambda xs, out: tuple(x / out for x in xs),
+        FusedOperation("length", lambda xs: math.sqrt(sum(x * x for x in xs)),
+                       lambda xs, out: tuple(x / out for x in xs),
                        "the length of a vector", form=lambda xs: mg.sqrt(mg.sum([x * x for x in xs]))),
         [[0.5, -0.75, 1.0]],
     ),

@@ -13,7 +13,7 @@ from microgrannd.operations import Operation
 
 
 def simplify(tape: Tape, *rules: Rule) -> Tape:
-    """Constants folded, identities applied, what is computed twice shared; after any other rules, to their answers too."""
+    """Constants folded, identities applied, what is computed twice shared: in what other `rules` answer, too."""
     return drop_dead(rewrite(tape, *rules, _constant, _identity, _shared))
 
 

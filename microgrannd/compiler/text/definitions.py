@@ -1,4 +1,4 @@
-"""The definitions that a printed function needs, copied out of `ieee` and `special`, so that it stands without the package."""
+"""The definitions that a printed function needs, copied out of our files, so that it stands without the package."""
 
 import ast
 import functools
