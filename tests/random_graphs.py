@@ -56,13 +56,13 @@ class RandomGraph:
         return "\n".join(lines)
 
 
-def awkward_graph(random, size, names=tuple(TABLE)):
+def awkward_graph(random, size, names=tuple(TABLE), numbers=AWKWARD_NUMBERS):
     """Any operations on any numbers: infinities, NaN, kinks, poles, ties."""
-    inputs = [random.choice(AWKWARD_NUMBERS) if random.random() < 0.3 else random.gauss(0, 1.5) for _ in range(3)]
+    inputs = [random.choice(numbers) if random.random() < 0.3 else random.gauss(0, 1.5) for _ in range(3)]
     steps = []
     for i in range(len(inputs), len(inputs) + size):
         name = random.choice(names)
-        steps.append((name, tuple(_operand(random, i, AWKWARD_NUMBERS) for _ in range(INPUTS[name]))))
+        steps.append((name, tuple(_operand(random, i, numbers) for _ in range(INPUTS[name]))))
     return RandomGraph(tuple(inputs), tuple(steps))
 
 

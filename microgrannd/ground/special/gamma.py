@@ -8,7 +8,23 @@ from math import inf, nan
 from typing import Any, Final
 
 from microgrannd.ground.ieee import (
-    div, equal, exp, expm1, floor, greater, greater_equal, less, log, log1p, maximum, minimum, mod, pow, sin, sqrt, tan, where
+    div,
+    equal,
+    exp,
+    expm1,
+    floor,
+    greater,
+    greater_equal,
+    less,
+    log,
+    log1p,
+    maximum,
+    minimum,
+    mod,
+    pow,
+    sin,
+    tan,
+    where,
 )  # fmt: skip
 
 # The functions take and give floats, but their text is run on whatever operations take: `Any` stands for both.
@@ -167,9 +183,9 @@ def _gamma_in_two(x: Any) -> Any:
     """Two factors of it, neither of which overflows where the other is small."""
     z, far = x - floor(x), minimum(x, 200.0)
     near = (1.0 + z * (z - 1.0) * polynomial(_GAMMA, 2.0 * z - 1.0)) * _product(x)
-    half = pow(far, 0.5 * far - 0.25)
-    first = (_SQRT_2PI + _SQRT_2PI * expm1(_stirling(far))) * exp(-far) * half
-    return where(less(x, 8.0), near, first), where(less(x, 8.0), 1.0, half)
+    part = where(less(far, 140.0), 0.0, 0.5 * far - 0.25)  # of the exponent, where all of it would be too much
+    first = (_SQRT_2PI + _SQRT_2PI * expm1(_stirling(far))) * exp(-far) * pow(far, part)
+    return where(less(x, 8.0), near, first), where(less(x, 8.0), 1.0, pow(far, far - 0.5 - part))
 
 
 def _product(x: Any) -> Any:

@@ -4,7 +4,17 @@ from math import inf
 from typing import Any, Final
 
 from microgrannd.ground.ieee import (
-    atanh, cos, div, equal, exp, expm1, floor, less, less_equal, log, log1p, maximum, mod, sqrt, where
+    atanh,
+    div,
+    equal,
+    exp,
+    expm1,
+    less,
+    log,
+    log1p,
+    maximum,
+    sqrt,
+    where,
 )  # fmt: skip
 from microgrannd.ground.special.gamma import _sine_of_pi, polynomial
 
@@ -41,12 +51,11 @@ def erfinv(x: Any) -> Any:
     """In the variables of Giles (GPU Computing Gems, 2011): x² in the middle, the root of a logarithm outside."""
     size = abs(x)
     w = sqrt(-log(1.0 - size))
-    middle = size * polynomial(_ERFINV_MIDDLE, 8.0 * size * size - 1.0)
+    middle = x * polynomial(_ERFINV_MIDDLE, 8.0 * size * size - 1.0)
     shoulder = polynomial(_ERFINV_SHOULDER, (2.0 * w - 2.83) / 1.17)
     tail = polynomial(_ERFINV_TAIL, (2.0 * w - 8.08) / 4.08)
-    found = where(less(size, 0.5), middle, where(less(w, 2.0), shoulder, tail))
-    found = where(equal(size, 1.0), inf, found)
-    return where(less(x, 0.0), -found, found)
+    outside = where(equal(size, 1.0), inf, where(less(w, 2.0), shoulder, tail))
+    return where(less(size, 0.5), middle, where(less(x, 0.0), -outside, outside))
 
 
 def log1mexp(x: Any) -> Any:
