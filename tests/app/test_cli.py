@@ -207,7 +207,7 @@ def test_the_model_file_is_readable(iris):
 @pytest.mark.parametrize("expression", ["-x**2", "--x * x * -1", "-sin(x)", "-(x)", "-x"])
 def test_an_expression_may_start_with_a_minus(before, expression, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    for arguments in ([*before, expression, "x=3"], [*before, "x=3"][:-1] + ["--", expression, "x=3"]):
+    for arguments in ([*before, expression, "x=3"], [*before, "--", expression, "x=3"]):
         assert main(arguments) == 0
     if before == ["draw"] and expression == "-x**2":
         assert "-9" in capsys.readouterr().out

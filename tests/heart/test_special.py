@@ -1,4 +1,4 @@
-"""The gamma family and its kin: right to the last digits beside their zeros, at poles and infinities, on every back end.
+"""The gamma family and its kin: right to the last digits beside zeros, at poles and infinities, on every back end.
 
 test_table.py holds these rows against mpmath at random and at awkward points, with both derivatives; here are the
 places where an ordinary way of computing them loses its digits.
