@@ -277,10 +277,8 @@ def _difference(x: Any, y: Any) -> Any:
 
 def _sinc_slope(x: Any, sinc_x: Any) -> Any:
     """(cos(πx) - sinc(x)) / x, and near 0, where that cancels, by its own series."""
-    near = 0.0
-    for coefficient in _SINC_SLOPE:
-        near = near * x * x + coefficient
-    return where(less(abs(x), 1.0), x * near, div(cos(math.pi * x) - sinc_x, x))
+    near = reduce(lambda total, coefficient: total * x * x + coefficient, _SINC_SLOPE)
+    return where(less(abs(x), 0.5), x * near, div(cos(math.pi * x) - sinc_x, x))
 
 
 _ROWS_BY_NAME: Final[dict[str, Any]] = {}  # filled below, when the rows are there
@@ -295,7 +293,7 @@ ONE_OVER_SQRT_2PI: Final = 1 / math.sqrt(2 * math.pi)
 TWO_OVER_SQRT_PI: Final = 2 / math.sqrt(math.pi)
 SQRT_PI_HALF: Final = math.sqrt(math.pi) / 2
 SQRT_HALF: Final = ieee.SQRT_HALF
-_SINC_SLOPE: Final = [(-1) ** k * 2 * k * math.pi ** (2 * k) / math.factorial(2 * k + 1) for k in range(16, 0, -1)]
+_SINC_SLOPE: Final = [(-1) ** k * 2 * k * math.pi ** (2 * k) / math.factorial(2 * k + 1) for k in range(12, 0, -1)]
 LN_2: Final = math.log(2)
 LN_10: Final = math.log(10)
 
@@ -393,7 +391,7 @@ atanh = Operation("atanh", ieee.atanh, lambda x, out: (div(1.0, (1 - x) * (1 + x
 sinc = Operation("sinc", _logarithms.sinc, lambda x, out: (_sinc_slope(x, out),),
                 "the cardinal sine, as in signal processing: sin(pi * x) / (pi * x)", form=_on_rows(_logarithms.sinc), finite=True, awkward=[0.0])
 
-# The gamma function and its kin. Each is the next one's integral; lbeta is defined from 0 on.
+# The gamma function and its kin. lgamma, digamma and polygamma are each the slope of the one before. lbeta is defined from 0 on.
 gamma = Operation("gamma", _gamma.gamma, lambda x, out: (out * digamma(x),),
                 "the factorial of x - 1, for every number: gamma(x)", form=_on_rows(_gamma.gamma), awkward=[0.0, -1.0])
 lgamma = Operation("lgamma", _gamma.lgamma, lambda x, out: (digamma(x),),
