@@ -187,7 +187,7 @@ def _backward_pass(y: Value, xs: Sequence[Value], upstream: Value | Number, plai
                     total = found[parent]
                     _raise_at_anomaly(node, number_of(total) if isinstance(total, Value) else total)
         at_tip = not plain and node.op in ops.NORMS and _may_be_at_its_tip(node)
-        reached = list(on_path.intersection(parents)) if at_tip else []
+        reached = [parent for parent in dict.fromkeys(parents) if parent in on_path] if at_tip else []
         if reached and (rate := _curvature_at_the_tip(node, slope, order)) is not None:
             for parent in reached:
                 products.add(found, parent, ops.where(node, 0.0, ops.contribution(parent, rate)))
