@@ -137,7 +137,7 @@ def _tangent_in_reverse(y: Value, xs: Sequence[Value], directions: Sequence[Slop
 
 def _may_be_at_its_tip(node: Value) -> bool:
     """Whether this norm is 0, or may be at the next call of what is traced."""
-    return not number_of(node) or (modes.opened and modes.current.trace is not None)
+    return not number_of(node) or (bool(modes.opened) and modes.current.trace is not None)
 
 
 def _curvature_at_the_tip(norm: Value, slope: Slope, order: Sequence[Value]) -> Value | None:
