@@ -352,14 +352,14 @@ logaddexp = Operation("logaddexp", _logarithms.logaddexp, lambda x, y, out: (sig
                 "the logarithm of a sum of exponentials: log(exp(x) + exp(y))", form=_on_rows(_logarithms.logaddexp), numpy="logaddexp",
                 finite=True, awkward=[(1000.0, 1000.0), (-math.inf, -math.inf)])
 log1mexp = Operation("log1mexp", _logarithms.log1mexp, lambda x, out: (div(exp(-x), -expm1(-x)),),
-                "the logarithm of one less a small exponential: log(1 - exp(-x))", form=_on_rows(_logarithms.log1mexp), awkward=[0.0])
+                "the logarithm of one less a small exponential, log(1 - exp(-x))", form=_on_rows(_logarithms.log1mexp), awkward=[0.0])
 logit = Operation("logit", _logarithms.logit, lambda x, out: (div(1.0, x * (1 - x)),),
-                "the inverse of sigmoid: log(x / (1 - x))", form=_on_rows(_logarithms.logit), awkward=[0.0, 1.0])
+                "the inverse of sigmoid, log(x / (1 - x))", form=_on_rows(_logarithms.logit), awkward=[0.0, 1.0])
 xlogy = Operation("xlogy", _logarithms.xlogy, lambda x, y, out: (where(equal(x, 0.0) * less_equal(y, 0.0), 0.0, log(y)), _over(x, y)),
-                "x times a logarithm, and 0 where x is 0: x * log(y)", form=_on_rows(_logarithms.xlogy), awkward=[(0.0, 0.0)])
+                "x times a logarithm, and 0 where x is 0, x * log(y)", form=_on_rows(_logarithms.xlogy), awkward=[(0.0, 0.0)])
 xlog1py = Operation("xlog1py", _logarithms.xlog1py,
                                        lambda x, y, out: (where(equal(x, 0.0) * less_equal(y, -1.0), 0.0, log1p(y)), _over(x, 1 + y)),
-                "x times a logarithm of one more, and 0 where x is 0: x * log(1 + y)", form=_on_rows(_logarithms.xlog1py), awkward=[(0.0, -1.0)])
+                "x times a logarithm of one more, and 0 where x is 0, x * log(1 + y)", form=_on_rows(_logarithms.xlog1py), awkward=[(0.0, -1.0)])
 
 # Circular and hyperbolic functions. (1 - x) * (1 + x), because 1 - x * x cancels near 1.
 sin = Operation("sin", ieee.sin,       lambda x, out: (cos(x),),
@@ -389,13 +389,13 @@ acosh = Operation("acosh", ieee.acosh, lambda x, out: (div(1.0, sqrt(x - 1) * sq
 atanh = Operation("atanh", ieee.atanh, lambda x, out: (div(1.0, (1 - x) * (1 + x)),),
                 "the inverse hyperbolic tangent", numpy="arctanh", awkward=[1.0])
 sinc = Operation("sinc", _logarithms.sinc, lambda x, out: (_sinc_slope(x, out),),
-                "the cardinal sine, as in signal processing: sin(pi * x) / (pi * x)", form=_on_rows(_logarithms.sinc), finite=True, awkward=[0.0])
+                "the cardinal sine, as in signal processing, sin(pi * x) / (pi * x)", form=_on_rows(_logarithms.sinc), finite=True, awkward=[0.0])
 
 # The gamma function and its kin. lgamma, digamma and polygamma are each the slope of the one before. lbeta is defined from 0 on.
 gamma = Operation("gamma", _gamma.gamma, lambda x, out: (out * digamma(x),),
-                "the factorial of x - 1, for every number: gamma(x)", form=_on_rows(_gamma.gamma), awkward=[0.0, -1.0])
+                "the factorial of x - 1, for every number", form=_on_rows(_gamma.gamma), awkward=[0.0, -1.0])
 lgamma = Operation("lgamma", _gamma.lgamma, lambda x, out: (digamma(x),),
-                "the logarithm of the size of gamma: log(abs(gamma(x)))", form=_on_rows(_gamma.lgamma), awkward=[0.0, 1.0])
+                "the logarithm of the size of gamma", form=_on_rows(_gamma.lgamma), awkward=[0.0, 1.0])
 digamma = Operation("digamma", _gamma.digamma, lambda x, out: (polygamma(1.0, x),),
                 "the derivative of lgamma", form=_on_rows(_gamma.digamma), awkward=[0.0, -1.0])
 polygamma = Operation("polygamma", _gamma.polygamma, lambda order, x, out: (0, polygamma(order + 1, x)),

@@ -27,7 +27,17 @@ SWAPPED_NAMES = {
 SYMMETRIC = {"equal", "not_equal", "maximum", "minimum", "hypot"}
 
 # Mutants that compute the same, or differ where nobody promised anything: by row and text, and why.
-EQUIVALENT: dict[tuple[str, str], str] = {}
+EQUIVALENT = {
+    ("relu", "lambda x, out: (greater(out, 0.0),)"): "out is positive where x is",
+    ("share", "lambda x, y: where(equal(x, y), 0.5, greater_equal(x, y))"): "equal ones are dealt with before",
+    ("sigmoid", "lambda x: where(greater(x, 0.0), 1.0, (e := exp(-abs(x)))) / (1 + e)"): "at 0 both are a half",
+    **{("clamp", f"lambda x, low, high, out: ({rule})"): "out is high where this counts, or no bound is crossed"
+       for rule in (
+           "greater_equal(x, low) * less_equal(x, high), less(x, low) * less_equal(low, high), greater(maximum(x, low), out)",
+           "greater_equal(x, low) * less_equal(x, out), less(x, low) * less_equal(low, high), greater(maximum(x, low), high)",
+           "greater_equal(x, low) * less_equal(x, high), less(x, low) * less_equal(low, out), greater(maximum(x, low), high)",
+       )},
+}  # fmt: skip
 
 
 def lambdas() -> Iterator[tuple[str, str, ast.Lambda]]:
@@ -53,7 +63,9 @@ def mutants(original: ast.Lambda) -> Iterator[ast.Lambda]:
 
 def changes(node: ast.AST, inputs: list[str]) -> Iterator:
     if isinstance(node, ast.Tuple):
-        for i in range(len(node.elts)):
+        for i, element in enumerate(node.elts):
+            if isinstance(element, ast.Starred) or (isinstance(element, ast.Constant) and element.value == 0):
+                continue  # a zero is as well negated or doubled; what is inside of a vector is changed there
             yield lambda node, i=i: node.elts.__setitem__(i, ast.UnaryOp(ast.USub(), node.elts[i]))
             yield lambda node, i=i: node.elts.__setitem__(i, ast.BinOp(ast.Constant(2), ast.Mult(), node.elts[i]))
             yield lambda node, i=i: node.elts.__setitem__(i, ast.Constant(0))

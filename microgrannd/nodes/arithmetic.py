@@ -148,8 +148,8 @@ class Arithmetic:
 
     def __array_function__(self, function: Any, types: Any, arguments: Any, keywords: Any) -> Any:
         """NumPy's functions of a single Value: those that we have, and all others as they are."""
-        ours = {"interp": interp, "sinc": ops.sinc}.get(function.__name__, function._implementation)
-        return ours(*arguments, **keywords)
+        ours = {"interp": interp, "sinc": ops.sinc}.get(function.__name__)
+        return (ours or operator.attrgetter("_implementation")(function))(*arguments, **keywords)  # NumPy's own way
 
     def clip(self, low: Any = -inf, high: Any = inf) -> Self:
         """NumPy's name for `clamp`."""
