@@ -27,17 +27,25 @@ SWAPPED_NAMES = {
 SYMMETRIC = {"equal", "not_equal", "maximum", "minimum", "hypot"}
 
 # Mutants that compute the same, or differ where nobody promised anything: by row and text, and why.
+CLAMP = (
+    "greater_equal(x, low) * less_equal(x, high)",
+    "less(x, low) * less_equal(low, high)",
+    "greater(maximum(x, low), high)",
+)
+NORM = "lambda xs: where(sum([equal(abs(x), math.inf) for x in xs]), math.inf, (top := reduce(maximum, [abs(x) for x in xs], 0.0)) * sqrt(sum([square(div(x, where(top, top, 2.0))) for x in xs])))"  # noqa: E501
 EQUIVALENT = {
+    ("norm", NORM): "all are 0 there",
     ("relu", "lambda x, out: (greater(out, 0.0),)"): "out is positive where x is",
     ("share", "lambda x, y: where(equal(x, y), 0.5, greater_equal(x, y))"): "equal ones are dealt with before",
     ("sigmoid", "lambda x: where(greater(x, 0.0), 1.0, (e := exp(-abs(x)))) / (1 + e)"): "at 0 both are a half",
-    **{("clamp", f"lambda x, low, high, out: ({rule})"): "out is high where this counts, or no bound is crossed"
-       for rule in (
-           "greater_equal(x, low) * less_equal(x, high), less(x, low) * less_equal(low, high), greater(maximum(x, low), out)",
-           "greater_equal(x, low) * less_equal(x, out), less(x, low) * less_equal(low, high), greater(maximum(x, low), high)",
-           "greater_equal(x, low) * less_equal(x, high), less(x, low) * less_equal(low, out), greater(maximum(x, low), high)",
-       )},
-}  # fmt: skip
+    **{
+        (
+            "clamp",
+            f"lambda x, low, high, out: ({', '.join([*CLAMP[:i], changed, *CLAMP[i + 1 :]])})",
+        ): "out is high there"
+        for i, changed in enumerate(rule.replace("high)", "out)") for rule in CLAMP)
+    },
+}
 
 
 def lambdas() -> Iterator[tuple[str, str, ast.Lambda]]:
@@ -107,12 +115,16 @@ def tests_of(operation: Operation, kind: str) -> Iterator[tuple]:
     name = operation.name
     if kind == "form":
         yield test_table.test_a_form_is_the_forward_bit_for_bit, name
+        test = test_special.test_values_at_poles_zeros_infinities_and_ties
+        yield from ((test, *row) for row in test_special.SPECIAL if row[0] == name)
         return
     for table, test in (
         (test_operations.KINKS, test_operations.test_local_gradients_at_kinks_poles_and_ties),
         (test_special.SLOPES, test_special.test_slopes_at_poles_zeros_infinities_and_ties),
     ):
         yield from ((test, *row) for row in table if row[0] == name)
+    naive = test_table.test_derivatives_where_a_naive_rule_goes_wrong
+    yield from ((naive, *row) for row in naive.pytestmark[0].args[1] if row[0] == name)
     if name not in test_table.DECREED:
         yield test_table.test_an_operation_and_its_derivatives_at_awkward_points, name
     yield test_table.test_an_operation_and_its_derivatives_at_random_points, name
