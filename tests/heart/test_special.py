@@ -170,6 +170,7 @@ SLOPES = [
     ("logaddexp", (-inf, 1.0), (0.0, 1.0)),
     ("xlogy", (0.0, 0.0), (0.0, 0.0)),  # PyTorch's
     ("xlogy", (0.0, 2.0), (math.log(2), 0.0)),
+    ("xlogy", (0.0, 0.5), (math.log(0.5), 0.0)),
     ("xlogy", (1.0, 0.0), (-inf, inf)),
     ("xlog1py", (0.0, -1.0), (0.0, 0.0)),
     ("log1mexp", (0.0,), (inf,)),
