@@ -12,6 +12,7 @@ import microgrannd
 ROOMS = {
     "Values": ("engine", "Value Constant Step topological_order zero_grad"),
     "Operations": ("operations", "Operation FusedOperation softmax"),
+    "Tables": ("nodes.interpolation", "interp"),
     "Modes": ("modes", "no_grad detect_anomaly scope source_lines"),
     "Calculus": ("calculus", "grad value_and_grad jacobian hessian hvp jvp vjp gradients gradient_graph"),
     "Checking gradients": ("checks", "check_gradients GradientCheck"),

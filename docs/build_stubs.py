@@ -51,6 +51,7 @@ def methods() -> str:
             lines.append(f"    def {node.name}({ast.unparse(node.args)}) -> {ast.unparse(node.returns)}: ...")
         elif isinstance(node, ast.Assign) and node.targets[0].id != "__slots__":
             lines.append(f"    {ast.unparse(node)}")
+    written = {node.name for node in own.body if isinstance(node, ast.FunctionDef)}
     for operation in TABLE.values():
         if not operation.vectors and not operation.flag:
             others = operation.inputs[1:]
@@ -58,5 +59,7 @@ def methods() -> str:
             given = [f"{name}: Any{default}" for name, default in zip(others, defaults, strict=False)]
             head = ", ".join(["self", *given, *["/"] * bool(given)])
             for name in dict.fromkeys([operation.name, operation.numpy or operation.name]):
+                if name in written:
+                    continue
                 lines.append(f"    def {name}({head}) -> Self: ...")
     return "\n".join([*lines, "", "def method(operation: Operation) -> Callable[..., Any]: ...\n"])

@@ -35,6 +35,7 @@ _ROOMS = {
     "layers.views": "layer_view",
     "calculus.profiling": "Profile profile",
     "learning.modules": "Module",
+    "nodes.interpolation": "interp",
     "nn": "MLP Layer Neuron",
     "training": "ConfusionMatrix History accuracy fit",
     "persistence": "load save",

@@ -20,6 +20,8 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, overload
 
 from microgrannd.ground import ieee
+from microgrannd.ground.special import gamma as _gamma
+from microgrannd.ground.special import logarithms as _logarithms
 
 Number = float | int
 
@@ -267,9 +269,30 @@ def _over(x: Any, r: Any) -> Any:
     return contribution(x, div(1.0, r))
 
 
+def _difference(x: Any, y: Any) -> Any:
+    """x - y, and 0 of two equal infinities."""
+    return where(equal(x, y) * equal(abs(x), math.inf), 0.0, x - y)
+
+
+def _sinc_slope(x: Any, sinc_x: Any) -> Any:
+    """(cos(πx) - sinc(x)) / x, and near 0, where that cancels, by its own series."""
+    near = reduce(lambda total, coefficient: total * x * x + coefficient, _SINC_SLOPE)
+    return where(less(abs(x), 0.5), x * near, div(cos(math.pi * x) - sinc_x, x))
+
+
+_ROWS_BY_NAME: Final[dict[str, Any]] = {}  # filled below, when the rows are there
+
+
+def _on_rows(function: Any) -> Callable[..., Any]:
+    """A function of floats on all that operations take: the same text, in which `log` means the row."""
+    return FunctionType(function.__code__, _ROWS_BY_NAME, function.__name__)
+
+
 ONE_OVER_SQRT_2PI: Final = 1 / math.sqrt(2 * math.pi)
 TWO_OVER_SQRT_PI: Final = 2 / math.sqrt(math.pi)
+SQRT_PI_HALF: Final = math.sqrt(math.pi) / 2
 SQRT_HALF: Final = ieee.SQRT_HALF
+_SINC_SLOPE: Final = [(-1) ** k * 2 * k * math.pi ** (2 * k) / math.factorial(2 * k + 1) for k in range(12, 0, -1)]
 LN_2: Final = math.log(2)
 LN_10: Final = math.log(10)
 
@@ -306,7 +329,7 @@ sqrt = Operation("sqrt", ieee.sqrt,    lambda x, out: (div(0.5, out),),
                 "the square root", numpy="sqrt", awkward=[0.0, -1.0])
 cbrt = Operation("cbrt", math.cbrt,    lambda x, out: (div(1.0, 3 * out * out),),
                 "the cube root: ∛x", numpy="cbrt", finite=True, awkward=[0.0])
-hypot = Operation("hypot", math.hypot, lambda x, y, out: (div(x, out), div(y, out)),
+hypot = Operation("hypot", math.hypot, lambda x, y, out: (where(out, div(x, out), 0.0), where(out, div(y, out), 0.0)),
                 "the hypotenuse: sqrt(x * x + y * y)", numpy="hypot", finite=True, awkward=[(0.0, 0.0)])
 
 # Exponentials and logarithms
@@ -324,6 +347,18 @@ log10 = Operation("log10", ieee.log10, lambda x, out: (div(1.0, LN_10 * x),),
                 "the logarithm to base 10", numpy="log10")
 log1p = Operation("log1p", ieee.log1p, lambda x, out: (div(1.0, 1 + x),),
                 "the logarithm of one more, exact near 0: log(1 + x)", numpy="log1p", awkward=[-1.0])
+logaddexp = Operation("logaddexp", _logarithms.logaddexp, lambda x, y, out: (sigmoid(d := _difference(x, y)), sigmoid(-d)),
+                "the logarithm of a sum of exponentials: log(exp(x) + exp(y))", form=_on_rows(_logarithms.logaddexp), numpy="logaddexp",
+                finite=True, awkward=[(1000.0, 1000.0), (-math.inf, -math.inf)])
+log1mexp = Operation("log1mexp", _logarithms.log1mexp, lambda x, out: (div(exp(-x), -expm1(-x)),),
+                "the logarithm of one less a small exponential, log(1 - exp(-x))", form=_on_rows(_logarithms.log1mexp), awkward=[0.0])
+logit = Operation("logit", _logarithms.logit, lambda x, out: (div(1.0, x * (1 - x)),),
+                "the inverse of sigmoid, log(x / (1 - x))", form=_on_rows(_logarithms.logit), awkward=[0.0, 1.0])
+xlogy = Operation("xlogy", _logarithms.xlogy, lambda x, y, out: (where(equal(x, 0.0) * less_equal(y, 0.0), 0.0, log(y)), _over(x, y)),
+                "x times a logarithm, and 0 where x is 0, x * log(y)", form=_on_rows(_logarithms.xlogy), awkward=[(0.0, 0.0)])
+xlog1py = Operation("xlog1py", _logarithms.xlog1py,
+                                       lambda x, y, out: (where(equal(x, 0.0) * less_equal(y, -1.0), 0.0, log1p(y)), _over(x, 1 + y)),
+                "x times a logarithm of one more, and 0 where x is 0, x * log(1 + y)", form=_on_rows(_logarithms.xlog1py), awkward=[(0.0, -1.0)])
 
 # Circular and hyperbolic functions. (1 - x) * (1 + x), because 1 - x * x cancels near 1.
 sin = Operation("sin", ieee.sin,       lambda x, out: (cos(x),),
@@ -352,12 +387,28 @@ acosh = Operation("acosh", ieee.acosh, lambda x, out: (div(1.0, sqrt(x - 1) * sq
                 "the inverse hyperbolic cosine", numpy="arccosh", awkward=[1.0])
 atanh = Operation("atanh", ieee.atanh, lambda x, out: (div(1.0, (1 - x) * (1 + x)),),
                 "the inverse hyperbolic tangent", numpy="arctanh", awkward=[1.0])
+sinc = Operation("sinc", _logarithms.sinc, lambda x, out: (_sinc_slope(x, out),),
+                "the cardinal sine, as in signal processing, sin(pi * x) / (pi * x)", form=_on_rows(_logarithms.sinc), finite=True, awkward=[0.0])
+
+# The gamma function and its kin. lgamma, digamma and polygamma are each the slope of the one before. lbeta is defined from 0 on.
+gamma = Operation("gamma", _gamma.gamma, lambda x, out: (out * digamma(x),),
+                "the factorial of x - 1, for every number", form=_on_rows(_gamma.gamma), awkward=[0.0, -1.0])
+lgamma = Operation("lgamma", _gamma.lgamma, lambda x, out: (digamma(x),),
+                "the logarithm of the size of gamma", form=_on_rows(_gamma.lgamma), awkward=[0.0, 1.0])
+digamma = Operation("digamma", _gamma.digamma, lambda x, out: (polygamma(1.0, x),),
+                "the derivative of lgamma", form=_on_rows(_gamma.digamma), awkward=[0.0, -1.0])
+polygamma = Operation("polygamma", _gamma.polygamma, lambda order, x, out: (0, polygamma(order + 1, x)),
+                "the derivative of digamma, as often as a whole number from 0 to 170 says", form=_on_rows(_gamma.polygamma), awkward=[(1.0, 0.0)])
+lbeta = Operation("lbeta", _gamma.lbeta, lambda a, b, out: (digamma(a) - (both := digamma(a + b)), digamma(b) - both),
+                "the logarithm of the beta function", form=_on_rows(_gamma.lbeta), awkward=[(0.0, 1.0)])
 
 # Error functions and activations
 erf = Operation("erf", math.erf,       lambda x, out: (TWO_OVER_SQRT_PI * exp(-x * x),),
                 "the error function", finite=True)
 erfc = Operation("erfc", math.erfc,    lambda x, out: (-TWO_OVER_SQRT_PI * exp(-x * x),),
                 "the complementary error function: 1 - erf(x)", finite=True)
+erfinv = Operation("erfinv", _logarithms.erfinv, lambda x, out: (SQRT_PI_HALF * exp(out * out),),
+                "the inverse of erf", form=_on_rows(_logarithms.erfinv), awkward=[1.0])
 sigmoid = Operation("sigmoid", ieee.sigmoid,          lambda x, out: (out * (1 - out),),
                 "the logistic function: 1 / (1 + exp(-x))",
                 form=lambda x: where(greater_equal(x, 0.0), 1.0, e := exp(-abs(x))) / (1 + e), finite=True, awkward=[-1000.0, 1000.0])
@@ -423,7 +474,15 @@ dot = FusedOperation("dot", ieee.dot,                   lambda xs, ys, *b_out: (
 logsumexp = FusedOperation("logsumexp", ieee.logsumexp, lambda xs, out: tuple(exp(x - out) for x in xs),
                 "a smooth maximum: log(exp(x1) + exp(x2) + ...)",
                 form=lambda xs: where(less(abs(top := reduce(maximum, xs, -math.inf)), math.inf), top + log(sum([exp(x - top) for x in xs])), top), finite=True)
+norm = FusedOperation("norm", lambda xs: math.hypot(*xs),  lambda xs, out: tuple([where(out, div(x, out), 0.0) for x in xs]),
+                "the length of a vector: sqrt(x1 * x1 + x2 * x2 + ...)",
+                form=lambda xs: where(sum([equal(abs(x), math.inf) for x in xs]), math.inf,
+                                      (top := reduce(maximum, [abs(x) for x in xs], 0.0)) * sqrt(sum([square(div(x, where(top, top, 1.0))) for x in xs]))), finite=True)
 # fmt: on
+
+NORMS: Final = frozenset(
+    {hypot, norm}
+)  # their tip is a kink, but an even function of them, as their square, has none there
 
 
 def softmax(xs: Iterable[Any]) -> list[Any]:
@@ -456,6 +515,8 @@ class Rows(dict[str, Operation]):
 
 
 TABLE: Final = Rows({name: thing for name, thing in list(globals().items()) if isinstance(thing, Operation)})
+for _name, _thing in {**vars(_gamma), **vars(_logarithms), **TABLE}.items():
+    _ROWS_BY_NAME[_name] = _on_rows(_thing) if isinstance(_thing, FunctionType) and _name not in TABLE else _thing
 _FLOAT_FUNCTIONS: Final = {**globals(), **{name: operation.forward for name, operation in TABLE.items()}}
 for _name, _operation in TABLE.items():
     _operation.name = _name

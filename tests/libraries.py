@@ -44,6 +44,9 @@ def torch_functions():
         "mean": lambda *xs: torch.stack([*map(tensor, xs)]).mean(),
         "logsumexp": lambda *xs: torch.logsumexp(torch.stack([*map(tensor, xs)]), 0),
         "dot": _dot,
+        "norm": lambda *xs: torch.linalg.vector_norm(torch.stack([*map(tensor, xs)])),
+        "log1mexp": lambda x: torch.log(-torch.expm1(-tensor(x))),
+        "xlog1py": lambda x, y: torch.special.xlog1py(tensor(x), tensor(y)),
     }
 
 
@@ -73,6 +76,17 @@ def in_jax():
     functions = _numpy_like(numpy) | {
         **_special(special),
         "logsumexp": lambda *xs: special.logsumexp(numpy.array(xs)),
+        "lgamma": special.gammaln,
+        "digamma": special.digamma,
+        "lbeta": special.betaln,
+        "erfinv": special.erfinv,
+        "xlogy": special.xlogy,
+        "xlog1py": special.xlog1py,
+        "logit": special.logit,
+        "log1mexp": jax.nn.log1mexp,
+        "logaddexp": numpy.logaddexp,
+        "sinc": numpy.sinc,
+        "norm": lambda *xs: numpy.linalg.norm(numpy.array(xs)),
     }
 
     def derivatives(graph, vector):
@@ -124,7 +138,7 @@ def _same_names(library, convert):
         *("add", "sub", "mul", "div", "neg", "abs", "pow", "square", "sqrt", "hypot", "exp", "exp2", "expm1"),
         *("log", "log2", "log10", "log1p", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh"),
         *("tanh", "asinh", "acosh", "atanh", "erf", "erfc", "sigmoid", "relu", "maximum", "minimum", "clamp"),
-        *("sign", "floor", "ceil"),
+        *("sign", "floor", "ceil", "erfinv", "logit", "logaddexp", "xlogy"),  # its digamma and sinc lose digits
     )
 
     def with_tensors(function):

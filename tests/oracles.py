@@ -39,6 +39,24 @@ def _flag(holds):
     return lambda *numbers: mp.mpf(bool(holds(*numbers)))
 
 
+def _polygamma(order, x):
+    """NaN where it has no meaning, so that there is nothing to compare with: it has no derivative by its order."""
+    whole = order == mp.floor(order) and 0 <= order <= 170
+    return mp.psi(int(order), x) if whole and not (x == mp.floor(x) and x <= 0) else mp.nan
+
+
+def _log_beta(a, b):
+    return mp.loggamma(a) + mp.loggamma(b) - mp.loggamma(a + b) if a > 0 and b > 0 else mp.nan
+
+
+def _inverse_of_erf(x):
+    return mp.erfinv(x) if abs(x) < 1 else mp.nan
+
+
+def _times_logarithm(x, y):
+    return x * mp.log(y) if x else mp.mpf(0)
+
+
 def _sigmoid(x):
     return 1 / (1 + mp.exp(-x))
 
@@ -77,8 +95,20 @@ CLOSED_FORMS = {
     "asinh": mp.asinh,
     "acosh": mp.acosh,
     "atanh": mp.atanh,
+    "logaddexp": lambda x, y: mp.log(mp.exp(x) + mp.exp(y)),
+    "log1mexp": lambda x: mp.log(-mp.expm1(-x)),
+    "logit": lambda x: mp.log(x / (1 - x)),
+    "xlogy": _times_logarithm,
+    "xlog1py": lambda x, y: _times_logarithm(x, 1 + y),
+    "sinc": lambda x: mp.sincpi(x),
+    "gamma": mp.gamma,
+    "lgamma": lambda x: mp.re(mp.loggamma(x)),
+    "digamma": mp.digamma,
+    "polygamma": _polygamma,
+    "lbeta": _log_beta,
     "erf": mp.erf,
     "erfc": mp.erfc,
+    "erfinv": _inverse_of_erf,
     "sigmoid": _sigmoid,
     "logsigmoid": lambda x: -mp.log(1 + mp.exp(-x)),
     "softplus": lambda x: mp.log(1 + mp.exp(x)),
@@ -108,6 +138,7 @@ CLOSED_FORMS = {
     "mean": lambda *xs: mp.fsum(xs) / len(xs),
     "dot": lambda x1, x2, y1, y2, b: x1 * y1 + x2 * y2 + b,
     "logsumexp": lambda *xs: mp.log(mp.fsum(map(mp.exp, xs))),
+    "norm": lambda *xs: mp.sqrt(mp.fsum(x * x for x in xs)),
 }
 
 
@@ -137,7 +168,13 @@ def _between_ones(random):
 
 DOMAINS = {
     **dict.fromkeys(["sqrt", "log", "log2", "log10"], (_positive,)),
-    **dict.fromkeys(["asin", "acos", "atanh"], (_between_ones,)),
+    **dict.fromkeys(["asin", "acos", "atanh", "erfinv"], (_between_ones,)),
+    "log1mexp": (_positive,),
+    "logit": (lambda random: random.uniform(0, 1),),
+    "xlogy": (_anywhere, _positive),
+    "xlog1py": (_anywhere, lambda random: _positive(random) - 1),
+    "polygamma": (lambda random: float(random.randint(0, 5)), _anywhere),
+    "lbeta": (_positive, _positive),
     "log1p": (lambda random: _positive(random) - 1,),
     "acosh": (lambda random: _positive(random) + 1,),
     "pow": (_positive, _anywhere),

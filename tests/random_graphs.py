@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from microgrannd import operations
 from microgrannd.operations import TABLE, FusedOperation
 
-AWKWARD_NUMBERS = (0.0, -0.0, 1.0, -1.0, 0.5, 2.0, 3.0, 800.0, 1e200, -1e-200, math.inf, -math.inf, math.nan)
+AWKWARD_NUMBERS = (
+    *(0.0, -0.0, 1.0, -1.0, 0.5, 2.0, 3.0, 800.0, 1e200, -1e-200, 1e308, -1e308, 5e-324, -5e-324),
+    *(math.inf, -math.inf, math.nan),
+)
 TIED_NUMBERS = (0.0, 0.0, 0.0, 1.0, 1.0, -1.0, 0.5, 2.0)
 TAME_NUMBERS = (1.0, -1.0, 0.5, 2.0, 3.0, 0.1, -0.25)
 
@@ -22,7 +25,7 @@ ENGINE = {
 ENGINE["dot"] = lambda x1, x2, y1, y2, b: operations.dot((x1, x2), (y1, y2), b)
 
 INPUTS = {name: len(inspect.signature(operation.local_gradients).parameters) - 1 for name, operation in TABLE.items()}
-INPUTS |= {"sum": 3, "mean": 3, "logsumexp": 3, "dot": 5}
+INPUTS |= {"sum": 3, "mean": 3, "logsumexp": 3, "norm": 3, "dot": 5}
 
 FLAT = {
     *("sign", "step", "floor", "ceil", "stop_gradient", "floordiv", "share"),
@@ -54,13 +57,13 @@ class RandomGraph:
         return "\n".join(lines)
 
 
-def awkward_graph(random, size, names=tuple(TABLE)):
+def awkward_graph(random, size, names=tuple(TABLE), numbers=AWKWARD_NUMBERS):
     """Any operations on any numbers: infinities, NaN, kinks, poles, ties."""
-    inputs = [random.choice(AWKWARD_NUMBERS) if random.random() < 0.3 else random.gauss(0, 1.5) for _ in range(3)]
+    inputs = [random.choice(numbers) if random.random() < 0.3 else random.gauss(0, 1.5) for _ in range(3)]
     steps = []
     for i in range(len(inputs), len(inputs) + size):
         name = random.choice(names)
-        steps.append((name, tuple(_operand(random, i, AWKWARD_NUMBERS) for _ in range(INPUTS[name]))))
+        steps.append((name, tuple(_operand(random, i, numbers) for _ in range(INPUTS[name]))))
     return RandomGraph(tuple(inputs), tuple(steps))
 
 

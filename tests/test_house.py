@@ -15,7 +15,7 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 FLOORS = [
     ["ground"],
     ["operations"],
-    ["nodes.refusing"],
+    ["nodes.refusing", "nodes.interpolation", "nodes.roots"],
     ["nodes.arithmetic"],
     ["printing"],
     ["nodes"],

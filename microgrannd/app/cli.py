@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -20,7 +21,7 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parsed = _parser().parse_args(arguments)
+    parsed = _parser().parse_args(list(map(_positional, sys.argv[1:] if arguments is None else arguments)))
     try:
         parsed.run(parsed)
         sys.stdout.flush()
@@ -34,6 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"microgrannd: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _positional(argument: str) -> str:
+    """An expression that starts with a minus gets a blank before it, by which argparse knows that it is no option."""
+    option = re.fullmatch(r"-|--|-[oh]|-o.*|-\d+|--[a-z][a-z-]*(=.*)?", argument, re.DOTALL)
+    return f" {argument}" if argument.startswith("-") and not option else argument
 
 
 def _parser() -> argparse.ArgumentParser:

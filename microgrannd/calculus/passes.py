@@ -115,9 +115,12 @@ def tangents(ys: Sequence[Value], xs: Sequence[Value], directions: Sequence[Slop
 
     This is forward mode: one pass from the xs to the ys with the same local gradients, as a graph.
     """
+    order = topological_order(*ys)
+    if any(node.op in ops.NORMS and _may_be_at_its_tip(node) for node in order):
+        return [_tangent_in_reverse(y, xs, directions) for y in ys]
     products, speeds, detecting = _Products(plain=True), dict[Value, Slope](), _detecting()
     given = dict(zip(xs, directions, strict=True))
-    for node in topological_order(*ys):
+    for node in order:
         parents = node.parents
         products.learn(node, parents)
         if node in given:
@@ -127,6 +130,31 @@ def tangents(ys: Sequence[Value], xs: Sequence[Value], directions: Sequence[Slop
                 if parent in speeds:
                     products.add(speeds, node, products.contribution(node, speeds[parent], local))
     return [_as_value(speeds.get(y, 0.0)) for y in ys]
+
+
+def _tangent_in_reverse(y: Value, xs: Sequence[Value], directions: Sequence[Slope]) -> Value:
+    """The same in reverse mode twice, where what a norm is multiplied by is at hand: uᵀJv, differentiated by u."""
+    upstream = Value(1.0)
+    found = gradients(y, xs, upstream)
+    return gradients(ops.dot(found, directions), [upstream])[0]
+
+
+def _may_be_at_its_tip(node: Value) -> bool:
+    """Whether this norm is 0, or may be at the next call of what is traced."""
+    return not number_of(node) or (bool(modes.opened) and modes.current.trace is not None)
+
+
+def _curvature_at_the_tip(norm: Value, slope: Slope, order: Sequence[Value]) -> Value | None:
+    """What slope / norm tends to at the tip: by L'Hôpital, the slope's own derivative by the norm; None if it has none.
+
+    It is what 0 × ∞ stands for where slope × (x / norm) is differentiated. Other nodes for the same norm count too.
+    """
+    if not isinstance(slope, Value):
+        return None
+    parents = list(map(id, norm.parents))
+    same = [node for node in order if node.op in ops.NORMS and list(map(id, node.parents)) == parents]
+    rates = [rate for rate in gradients(slope, same) if rate.op is not None or number_of(rate)]
+    return sum(rates[1:], rates[0]) if rates else None
 
 
 def _backward_pass(y: Value, xs: Sequence[Value], upstream: Value | Number, plain: bool = False) -> dict[Value, Slope]:
@@ -169,6 +197,11 @@ def _backward_pass(y: Value, xs: Sequence[Value], upstream: Value | Number, plai
                 products.add(found, parent, products.contribution(node, slope, local))
                 if zeros:
                     _raise_at_anomaly(node, _number(found[parent]))
+        at_tip = not plain and node.op in ops.NORMS and _may_be_at_its_tip(node)
+        reached = [parent for parent in dict.fromkeys(parents) if parent in on_path] if at_tip else []
+        if reached and (rate := _curvature_at_the_tip(node, slope, order)) is not None:
+            for parent in reached:
+                products.add(found, parent, ops.where(node, 0.0, ops.contribution(parent, rate)))
     return found
 
 

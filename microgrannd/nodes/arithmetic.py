@@ -6,12 +6,15 @@ overruled to be quicker: `_unary`, `_binary` and `_compared`. Type checkers see 
 """
 
 import operator
+import sys
 from collections.abc import Callable
 from math import inf
 from typing import Any, Self
 
 from microgrannd import operations as ops
+from microgrannd.nodes.interpolation import interp
 from microgrannd.nodes.refusing import no_number
+from microgrannd.nodes.roots import root_of_squares
 from microgrannd.operations import TABLE, Operation, add, div, equal, greater, less, less_equal, mul, neg, sub
 
 
@@ -125,6 +128,28 @@ class Arithmetic:
 
     def __ge__(self, other: Any) -> Any:
         return self._compared(ops.greater_equal, operator.ge, other)
+
+    # What NumPy asks of the elements of an array.
+
+    def conjugate(self) -> Self:
+        """The Value itself, since it is real: for `np.var`, `np.vdot` and their like."""
+        return self
+
+    def sqrt(self) -> Self:
+        """The square root; of a sum of squares that NumPy made, as in `np.linalg.norm` and `np.std`, a `norm`."""
+        by_numpy = sys._getframe(1).f_globals.get("__name__", "").startswith("numpy.")
+        norm = root_of_squares(self) if by_numpy else None
+        return self._unary(ops.sqrt) if norm is None else norm
+
+    @property
+    def dtype(self) -> Any:
+        """Nothing: a Value is no array. NumPy asks for it in `np.linalg.norm(x, ord=3)`."""
+        raise AttributeError("A Value has no dtype. Write a norm of order p as mg.sum(abs(x) ** p) ** (1 / p).")
+
+    def __array_function__(self, function: Any, types: Any, arguments: Any, keywords: Any) -> Any:
+        """NumPy's functions of a single Value: those that we have, and all others as they are."""
+        ours = {"interp": interp, "sinc": ops.sinc}.get(function.__name__)
+        return (ours or operator.attrgetter("_implementation")(function))(*arguments, **keywords)  # NumPy's own way
 
     def clip(self, low: Any = -inf, high: Any = inf) -> Self:
         """NumPy's name for `clamp`."""

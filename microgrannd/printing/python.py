@@ -10,11 +10,13 @@ from typing import Final
 
 from microgrannd import operations as ops
 from microgrannd.ground import ieee
+from microgrannd.ground.special import gamma, logarithms
 from microgrannd.operations import Operation
 from microgrannd.printing.precedence import ATOM, SIGN, SUM
 from microgrannd.printing.printer import ARITHMETIC, Dialect, Expression, called, chain, one_line, over, times
 
-RESERVED: Final = frozenset({*keyword.kwlist, *dir(builtins), *dir(ieee)})
+OURS: Final = (ieee, gamma, logarithms)  # a printed function brings what it needs of them
+RESERVED: Final = frozenset({*keyword.kwlist, *dir(builtins), *[name for module in OURS for name in dir(module)]})
 _LONGEST_SUM: Final = 8
 _FUSED: Final = frozenset([ops.sum, ops.mean, ops.dot, ops.logsumexp])  # rows that a source takes from `ieee`
 
@@ -34,7 +36,7 @@ def exact(x: Expression) -> Expression:
 
 
 def home(operation: Operation) -> ModuleType | None:
-    """Where a program finds the function by its name: `math`, `ieee` or `builtins`; None for one to be given to it."""
+    """Where a program finds the function by its name: `math`, ours or `builtins`; None for one to be given to it."""
     name = operation.name
     if ops.TABLE.get(name) is not operation:
         return None
@@ -42,7 +44,7 @@ def home(operation: Operation) -> ModuleType | None:
         return ieee
     if operation.forward is getattr(operator, name, None) and hasattr(builtins, name):
         return builtins
-    return next((module for module in (math, ieee) if getattr(module, name, None) is operation.forward), None)
+    return next((module for module in (math, *OURS) if getattr(module, name, None) is operation.forward), None)
 
 
 def _quotient(x: Expression, y: Expression) -> Expression | None:

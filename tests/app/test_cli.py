@@ -201,3 +201,18 @@ def test_a_reader_that_stops_early_is_no_error():
 def test_the_model_file_is_readable(iris):
     _, folder = iris
     assert "layer1.neuron0.w1" in json.dumps(json.loads((folder / "model.json").read_text()))
+
+
+@pytest.mark.parametrize("before", [["draw"], ["draw", "--backward"], ["step"], ["source"], ["source", "--c"]])
+@pytest.mark.parametrize("expression", ["-x**2", "--x * x * -1", "-sin(x)", "-(x)", "-x"])
+def test_an_expression_may_start_with_a_minus(before, expression, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for arguments in ([*before, expression, "x=3"], [*before, "--", expression, "x=3"]):
+        assert main(arguments) == 0
+    if before == ["draw"] and expression == "-x**2":
+        assert "-9" in capsys.readouterr().out
+
+
+def test_an_unknown_option_is_still_one():
+    with pytest.raises(SystemExit):
+        main(["draw", "--frobnicate", "x", "x=3"])

@@ -158,7 +158,7 @@ def test_the_operations_page_has_a_row_for_every_operation():
 
 
 ELEMENTARY = {**{name: getattr(math, name) for name in ("exp", "log", "sqrt", "erf")}, "max": max, "min": min}
-WORDS = {"contribution", "cbrt", "stop_gradient", "sum", "mean", "dot", "logsumexp"}  # not written as Python
+WORDS = {"norm", "contribution", "cbrt", "stop_gradient", "sum", "mean", "dot", "logsumexp"}  # not written as Python
 
 
 def test_the_definitions_on_the_operations_page_are_those_of_the_operations():

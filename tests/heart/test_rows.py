@@ -108,8 +108,9 @@ ROWS = {
         [0.75],
     ),
     # whole vectors, with a form and without
-    "norm": (
-        FusedOperation("norm", lambda xs: math.sqrt(sum(x * x for x in xs)), lambda xs, out: tuple(x / out for x in xs),
+    "length": (
+        FusedOperation("length", lambda xs: math.sqrt(sum(x * x for x in xs)),
+                       lambda xs, out: tuple(x / out for x in xs),
                        "the length of a vector", form=lambda xs: mg.sqrt(mg.sum([x * x for x in xs]))),
         [[0.5, -0.75, 1.0]],
     ),

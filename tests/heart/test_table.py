@@ -11,6 +11,7 @@ import itertools
 import math
 from random import Random
 
+import mpmath as mp
 import pytest
 
 from microgrannd import Value, operations
@@ -31,6 +32,9 @@ STATED_BOUNDS = {
     "silu": lambda x: (0, 0, 2 + abs(x)),
     "logsumexp": lambda *xs: (1, 4 + max(map(abs, xs)), 8 + 4 * max(map(abs, xs))),  # x - out; 1 + the rest
     "hypot": lambda x, y: (0, 0, 2 / math.hypot(x, y)),  # 1 - (x / out)², where y is small
+    "logaddexp": lambda x, y: (0, 0, 1),
+    "lbeta": lambda a, b: (0, *[4 * abs(float(mp.psi(order, a + b))) if a + b > 0 else 0 for order in (0, 1)]),
+    "norm": lambda x, y: (0, 0, 2 / math.hypot(x, y)),
     "asin": lambda x: (0, 0, 1),  # the derivative of (1 - x) * (1 + x), near 0
     "acos": lambda x: (0, 0, 1),
     "atanh": lambda x: (0, 0, 2),

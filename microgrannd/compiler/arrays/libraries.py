@@ -104,8 +104,11 @@ def _torch(float32: bool) -> Library:
     def array(thing: Any) -> Any:
         return torch.tensor(np.asarray(thing), dtype=dtype)
 
+    def tensor(x: Any) -> Any:
+        return x if torch.is_tensor(x) else torch.tensor(x, dtype=torch.bool if isinstance(x, bool) else dtype)
+
     def tensors(function: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda *xs: function(*[x if torch.is_tensor(x) else torch.tensor(x, dtype=dtype) for x in xs])
+        return lambda *xs: function(*map(tensor, xs))
 
     xp = SimpleNamespace(**{name: getattr(torch, name) for name in dir(torch) if not name.startswith("_")})
     xp.sum = lambda x, axis=None, keepdims=False: torch.sum(x, dim=axis, keepdim=keepdims)

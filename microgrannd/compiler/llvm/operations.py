@@ -59,7 +59,8 @@ def unsupported(tape: Tape) -> list[Operation]:
     """The operations that native code neither has nor gets in a form: such as your own without one."""
     counts = {operation: len(operands) for operation, operands in tape.instructions}
     once = tuple(Instruction(operation, tuple(range(count))) for operation, count in counts.items())
-    spelled = expanded(Tape(("x",) * max(counts.values(), default=0), (), once, ()), NATIVE)
+    leaves = max(counts.values(), default=0)
+    spelled = expanded(Tape(("x",) * leaves, (), once, tuple(range(leaves, leaves + len(once)))), NATIVE)
     return list(dict.fromkeys(operation for operation, _ in spelled.instructions if operation not in NATIVE))
 
 

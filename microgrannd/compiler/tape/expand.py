@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import Any
 
+from microgrannd.compiler.tape.simplify import simplify
 from microgrannd.compiler.tape.tape import Rewriter, Tape, TapeOperand, rewrite
 from microgrannd.nodes.arithmetic import Arithmetic
 from microgrannd.operations import Operation
@@ -23,7 +24,9 @@ def expanded(tape: Tape, known: Container[Operation]) -> Tape:
         arguments = tuple([Written(writer, x) if isinstance(x, int) else x for x in operands])
         return _place(operation.form(*operation.split(arguments)))
 
-    return rewrite(tape, spelled, only=foreign)
+    spelled_out = rewrite(tape, spelled, only=foreign)
+    given = {x.__class__ for operation, operands in tape.instructions if operation in foreign for x in operands}
+    return simplify(spelled_out) if given > {int} else spelled_out  # a form given constants is mostly shorter
 
 
 class Written(Arithmetic):

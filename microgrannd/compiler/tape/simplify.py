@@ -8,12 +8,13 @@ import math
 from collections.abc import Callable, Sequence
 
 from microgrannd import operations as ops
-from microgrannd.compiler.tape.tape import Instruction, Rewriter, Tape, TapeOperand, rewrite
+from microgrannd.compiler.tape.tape import Instruction, Rewriter, Rule, Tape, TapeOperand, rewrite
 from microgrannd.operations import Operation
 
 
-def simplify(tape: Tape) -> Tape:
-    return drop_dead(rewrite(tape, _constant, _identity, _shared))
+def simplify(tape: Tape, *rules: Rule) -> Tape:
+    """Constants folded, identities applied, what is computed twice shared: in what other `rules` answer, too."""
+    return drop_dead(rewrite(tape, *rules, _constant, _identity, _shared))
 
 
 def drop_dead(tape: Tape) -> Tape:

@@ -1,15 +1,15 @@
-"""The definitions that a printed function needs, copied out of `ieee`, so that it stands without the package."""
+"""The definitions that a printed function needs, copied out of our files, so that it stands without the package."""
 
 import ast
 import functools
 from collections.abc import Iterable
 from pathlib import Path
 
-from microgrannd.ground import ieee
+from microgrannd.printing.python import OURS
 
 
 def definitions(names: Iterable[str]) -> list[str]:
-    statements, chosen, waiting = _ieee_statements(), set(), list(names)
+    statements, chosen, waiting = _our_statements(), set(), list(names)
     while waiting:
         if (name := waiting.pop()) in statements and name not in chosen:
             chosen.add(name)
@@ -18,11 +18,13 @@ def definitions(names: Iterable[str]) -> list[str]:
 
 
 @functools.cache
-def _ieee_statements() -> dict[str, tuple[str, tuple[str, ...]]]:
-    """By the name that it defines: each statement of `ieee` without its annotations, and the names it uses."""
+def _our_statements() -> dict[str, tuple[str, tuple[str, ...]]]:
+    """By the name that it defines: each statement of these files without its annotations, and the names it uses."""
     found = {}
-    source = Path(ieee.__file__).with_name("ieee.py").read_text(encoding="utf-8")  # there in the compiled build too
-    for statement in ast.parse(source).body:
+    names = [f"{module.__name__.rpartition('.')[2]}.py" for module in OURS]
+    # The sources are there in the compiled build too.
+    files = [Path(str(module.__file__)).with_name(name) for module, name in zip(OURS, names, strict=True)]
+    for statement in [statement for file in files for statement in ast.parse(file.read_text(encoding="utf-8")).body]:
         for node in ast.walk(statement):
             if isinstance(node, ast.FunctionDef):
                 node.returns = None
