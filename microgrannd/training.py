@@ -30,7 +30,8 @@ def fit(
     One batch is in memory at a time. An iterator that cannot begin anew is for a single epoch.
 
     `schedule(epoch)`, counted from 0, gives the learning rate. Each of the `callbacks` is called with the epoch and the
-    history after an epoch; one that returns True ends the training. Ctrl-C ends it too, and what was learned stays.
+    history after an epoch; one that returns True, or NumPy's, ends the training. Ctrl-C ends it too, and what was
+    learned stays.
 
     With `compiled="auto"` the loss is compiled where that pays and changes nothing but the time it takes. What
     it looks at besides its arguments is watched, and some samples are computed eagerly beside the program: where

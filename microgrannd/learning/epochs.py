@@ -209,6 +209,11 @@ class BySample:
         return total * share
 
 
+def _is_true(answer: object) -> bool:
+    """Whether it is the True of Python or of an array library; what is no bool, such as a list or a 1, is no answer."""
+    return answer is True or ("bool" in str(getattr(answer, "dtype", "")) and bool(answer))
+
+
 def train(
     run: Run, batches: Batches, optimizer: Optimizer, *, epochs: int,
     schedule: Callable[[int], float] | None = None, callbacks: Iterable[Callback] = (), progress: bool = False,
@@ -245,7 +250,7 @@ def train(
                 if at_once:
                     at_once = at_once * 2 if elapsed < _GLANCE else max(1, at_once // 2)
                 report(len(history), losses[-1])
-                if True in [callback(epoch, history) is True for callback in callbacks]:
+                if True in [_is_true(callback(epoch, history)) for callback in callbacks]:
                     break
         except KeyboardInterrupt:
             history.interrupted = True
