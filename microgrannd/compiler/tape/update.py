@@ -33,14 +33,16 @@ class _Setting(Variable):
         return True
 
 
-_OWN: Final = ("parameters", "memory", "steps")
+_OWN: Final = ("parameters", "groups", "memory", "steps")
 _traced: WeakKeyDictionary[type, dict[Any, tuple[Update | None, Reached]]] = WeakKeyDictionary()
 
 
 def update_of(optimizer: Optimizer) -> Update | None:
     """The update as the optimizer's settings stand; None where only the optimizer itself can take its step."""
     kind, state = type(optimizer), vars(optimizer)
-    for name in ("step", "zero_grad", "memory_of"):
+    if optimizer.groups:
+        return None
+    for name in ("step", "step_on", "zero_grad", "memory_of"):
         if getattr(kind, name) is not getattr(Optimizer, name) or name in state:
             return None
     settings = _settings(optimizer)
