@@ -260,6 +260,8 @@ def _remedy(thing: Any) -> str:
         return "; differentiate its .real and .imag parts as two numbers"
     if hasattr(thing, "record"):
         return "; use the Value as it is, or take its .data"
+    if getattr(thing, "shape", None) == ():
+        return "; take its .item()"
     if hasattr(thing, "__iter__"):
         return "; make one Value of each element: [Value(x) for x in ...]"
     return ""

@@ -107,6 +107,16 @@ def settings_of(optimizer: Optimizer) -> list[float]:
     return [float(number) for x in _settings(optimizer).values() for number in (x if isinstance(x, tuple) else (x,))]
 
 
+def rate_place(optimizer: Optimizer) -> int | None:
+    """Where the learning rate is among the numbers of `settings_of`."""
+    place = 0
+    for name, x in _settings(optimizer).items():
+        if name == "lr":
+            return place
+        place += len(x) if isinstance(x, tuple) else 1
+    return None
+
+
 def _settings(optimizer: Optimizer) -> dict[str, Any]:
     """Its numbers and tuples of numbers, and those of its class, by name."""
     kinds = reversed(type(optimizer).__mro__) if type(optimizer).__module__ != Optimizer.__module__ else ()
