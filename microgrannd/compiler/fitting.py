@@ -167,12 +167,9 @@ class Watched:
         start = time.perf_counter()
         own = type(self.optimizer).__module__ != Optimizer.__module__
         if own and isinstance(rates, list) and 0 in rates and any(rates):  # its `if` may see which rates are 0
-            losses = ByBatch(self.program.backward, self.batches, self.optimizer, self.clip).run(
-                epochs, size, order, rates
-            )
-            self.inner.load()
-        else:
-            losses = self.inner.run(epochs, size, order, rates)
+            self.inner = ByBatch(self.program.backward, self.batches, self.optimizer, self.clip)
+            self.update = None
+        losses = self.inner.run(epochs, size, order, rates)
         if self.started:
             self.seconds += time.perf_counter() - start
         self.started = True

@@ -294,7 +294,7 @@ class Pace:
 
 def train(
     run: Run, batches: Batches, optimizer: Optimizer, *, epochs: int,
-    pace: Pace, callbacks: Iterable[Callback] = (), progress: bool = False,
+    pace: Pace | None = None, callbacks: Iterable[Callback] = (), progress: bool = False,
 ) -> History:  # fmt: skip
     """Run the epochs: as many at a time as nobody wants to look into, but no more than fit between two looks at Ctrl-C.
 
@@ -302,7 +302,7 @@ def train(
     An epoch after which a parameter is not finite is the last, and is undone; so is one whose loss is not, unless the
     first was not either.
     """
-    history, callbacks = History(), list(callbacks)
+    history, callbacks, pace = History(), list(callbacks), pace or Pace(None, False, batches, optimizer)
     looked_into = bool(pace.schedule or callbacks)
     one_by_one = looked_into or progress or batches.shuffled
     at_once = 0

@@ -31,7 +31,7 @@ RUNS = {
     "eager stream": {"compiled": False, "data": batches},
     "native stream": {"compiled": True, "data": batches},
 }
-BACKENDS = ["numpy", "loops", "python"]
+BACKENDS = ["numpy", "python"]
 
 
 def diverged(loss_of, make, epochs=200, backend=None, data=(X, Y), **options):
@@ -39,11 +39,9 @@ def diverged(loss_of, make, epochs=200, backend=None, data=(X, Y), **options):
     model = mg.MLP(2, [2, 1], activation="relu", seed=3)
     optimizer = make(model.parameters())
     loss = lambda x, y: loss_of(model(x), y)  # noqa: E731
+    program = mg.compile(loss, backend=backend) if backend else loss
     with pytest.warns(RuntimeWarning, match="The training diverged in epoch") as caught:
-        if backend:
-            history = mg.compile(loss, backend=backend).fit(data, optimizer, epochs=epochs, **options)
-        else:
-            history = mg.fit(loss, data, optimizer, epochs=epochs, **options)
+        history = mg.fit(program, data, optimizer, epochs=epochs, **options)
     [warning] = caught
     assert warning.filename == __file__
     assert history.diverged
@@ -67,7 +65,7 @@ def steps_by_hand(make, epochs):
         losses = [square(model(x), y) for x, y in zip(X, Y, strict=True)]
         for loss in losses:
             loss.backward(1 / len(X))
-        if not all(math.isfinite(loss.data) for loss in losses):
+        if not math.isfinite(sum(loss.data for loss in losses)):
             return path
         optimizer.step()
         if not all(math.isfinite(p.data) for p in model.parameters()):
@@ -76,10 +74,10 @@ def steps_by_hand(make, epochs):
     return path
 
 
-@pytest.mark.parametrize("rate", [0.5, 3.0, 1e9, 1e150, 1e300])
+@pytest.mark.parametrize("rate", [50.0, 1e9, 1e150, 1e300])
 @pytest.mark.parametrize("run", ["eager", "native", "eager, looked into", "native, looked into", *BACKENDS])
 def test_the_epoch_and_the_last_finite_parameters_are_those_of_steps_by_hand(run, rate):
-    options = RUNS[run] if run in RUNS else {"backend": run}
+    options = RUNS.get(run, {"backend": run})
     optimizer, history = diverged(square, lambda ps: SGD(ps, lr=rate), **options)
     path = steps_by_hand(lambda ps: SGD(ps, lr=rate), 200)
     assert len(history) == len(path)
@@ -97,8 +95,9 @@ def test_eager_and_compiled_diverge_alike_and_leave_finite_parameters(run, make)
     assert all(map(math.isfinite, numbers))
     assert numbers == pytest.approx(wanted, rel=1e-9)
     assert [len(history) for _, history in found] == [len(found[0][1])] * 2
-    for name, kept in found[0][0].memory.items():
-        assert kept == pytest.approx(found[1][0].memory[name], rel=1e-9)
+    for name in found[0][0].memory_names:
+        ours, theirs = (optimizer.memory_of(name) for optimizer, _ in found)
+        assert ours == pytest.approx(theirs, rel=1e-9)
     assert found[0][0].steps == found[1][0].steps
 
 

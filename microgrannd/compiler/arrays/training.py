@@ -19,7 +19,15 @@ from microgrannd.operations import TABLE, mul, sub
 
 
 class ArrayTraining:
-    """`state` are the parameters and the optimizer's memory, `gradients` those of the last batch, summed over it."""
+    """`state` are the parameters and the optimizer's memory, `gradients` those of the last batch, summed over it.
+
+    Where parameters are changed in place, `before` is what they were, `kept` whether they still are, and `shared`
+    whether a snapshot has the same array.
+    """
+
+    before: Any
+    kept: bool
+    shared: bool
 
     def __init__(
         self, kernel: Callable[[bool], ArrayKernel], trace: Trace, update: Update, places: Places, clip: Clip | None
@@ -44,21 +52,24 @@ class ArrayTraining:
         self.arrays = rows_of(columns, self.shapes) if columns else []
 
     def snapshot(self) -> Any:
-        copied = self.library.xp.copy if self.batch.in_place else lambda column: column
-        return list(map(copied, self.state)), self.guarded, self.optimizer.steps
+        if self.batch.in_place:
+            self._keep()
+            self.shared = True
+        return [self.before] if self.batch.in_place else list(self.state), self.rolled, self.optimizer.steps
 
     def restore(self, snapshot: Any) -> None:
-        columns, guarded, self.optimizer.steps = snapshot
-        if guarded is self.guarded:
-            self.state = columns
-            self.state = self.snapshot()[0]
-        else:  # the numbers may be arranged in another way with the guards
-            numbers = list(map(self.library.numbers, columns))
-            layout = self.kernel(guarded).compiled(over_batch=True)[0].layout
-            ordered = [np.empty(len(self.parameters)) for _ in numbers]
-            for column, number in zip(ordered, numbers, strict=True):
-                column[layout] = number
-            self._set(ordered)
+        columns, rolled, self.optimizer.steps = snapshot
+        numbers = [self._ordered(self.library.numbers(column), rolled) for column in columns]
+        self._set(numbers)
+
+    def _keep(self) -> None:
+        """Have the parameters as they stand in `before`, though they are changed in place."""
+        if not self.kept:
+            if self.shared:
+                self.before, self.shared = self.library.xp.copy(self.state[0]), False
+            else:
+                self.before[:] = self.state[0]
+        self.kept = True
 
     def is_finite(self) -> bool:
         return bool(np.isfinite(self.library.numbers(self.state[0])).all())
@@ -69,8 +80,8 @@ class ArrayTraining:
         of_steps = list(rates or ())
         steps_before, start = self.optimizer.steps, self.state
         if self.batch.in_place:
-            self.before[:] = self.state[0]
-            start = [self.before]
+            self._keep()
+            start, self.kept = [self.before], False
         losses = [self._epoch(size, order, of_steps) for _ in range(epochs)]
         if not self.guarded and np.isnan(self.library.numbers(self.state[0]).max()):  # a NaN once there stays there
             self.optimizer.steps = steps_before
@@ -111,11 +122,11 @@ class ArrayTraining:
 
     def _set(self, columns: Sequence[Any]) -> None:
         self.state = [self.library.array(np.array(column, dtype=float)[self.rolled.layout]) for column in columns]
-        self.before = self.library.xp.copy(self.state[0])
+        self.before, self.kept, self.shared = self.library.xp.copy(self.state[0]), True, False
 
-    def _ordered(self, column: Any) -> Any:
+    def _ordered(self, column: Any, rolled: MatrixFunction | None = None) -> Any:
         ordered = np.empty(len(self.parameters))
-        ordered[self.rolled.layout] = column
+        ordered[(rolled or self.rolled).layout] = column
         return ordered
 
     def _epoch(self, size: int, order: Sequence[int] | None, rates: Sequence[float]) -> float:
