@@ -20,7 +20,7 @@ ROOMS = {
     "The layer view": ("layers.views", "layer_view LayerView"),
     "The textbooks' layers": ("layers", "*"),
     "Losses": ("losses", "*"),
-    "Optimizers": ("optim", "SGD Adam AdamW RMSprop Adagrad LBFGS Optimizer Group"),
+    "Optimizers": ("optim", "SGD Adam AdamW RMSprop Adagrad LBFGS Optimizer ParameterGroup"),
     "Training": ("training", "fit History clip_grad_norm clip_grad_value"),
     "Evaluation": ("evaluation", "accuracy ConfusionMatrix argmax threshold one_hot"),
     "Plots": ("plots", "*"),

@@ -25,7 +25,7 @@ _OWN: Final = ("parameters", "groups", "memory", "steps")  # what is no setting
 _grad_of: Callable[[Value], float] = attrgetter("grad")
 
 
-class Group:
+class ParameterGroup:
     """Some parameters of an optimizer with settings of their own, as attributes; the others are the optimizer's."""
 
     parameters: list[Value]
@@ -50,7 +50,7 @@ class Group:
 
     def __repr__(self) -> str:
         own = "".join(f", {name}={value}" for name, value in self.settings.items())
-        return f"Group({len(self.parameters)} parameters{own})"
+        return f"ParameterGroup({len(self.parameters)} parameters{own})"
 
 
 class Optimizer:
@@ -79,7 +79,7 @@ class Optimizer:
 
     def __init__(self, parameters: Parameters, lr: Number) -> None:
         given = _several(parameters)
-        self.groups: list[Group] = []
+        self.groups: list[ParameterGroup] = []
         self.parameters = _leaves([part for part in given if not isinstance(part, Mapping)])
         self.lr = lr
         self.steps = 0
@@ -112,7 +112,7 @@ class Optimizer:
         if settings or self.steps:
             known = [name for name in dir(type(self)) if not isinstance(getattr(type(self), name), property)]
             known = [name for name in (*known, *vars(self)) if name not in _OWN and _is_setting(getattr(self, name))]
-            self.groups.append(Group(added, frozenset(known), settings, self.steps))
+            self.groups.append(ParameterGroup(added, frozenset(known), settings, self.steps))
         self.parameters += added
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -217,7 +217,7 @@ class Optimizer:
                 f"The state has {len(groups)} groups of parameters; this optimizer has {len(self.groups)}."
             )
         read = [
-            Group(own.parameters, vars(own)["known"], kept["settings"], kept["since"])
+            ParameterGroup(own.parameters, vars(own)["known"], kept["settings"], kept["since"])
             for own, kept in zip(self.groups, groups, strict=True)
         ]
         self.lr, self.groups, self.steps, self.memory = state["lr"], read, state["steps"], memory

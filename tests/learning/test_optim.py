@@ -463,7 +463,9 @@ def test_a_group_follows_the_optimizer_in_what_it_has_not_of_its_own():
     optimizer.step()
     assert [p.data, q.data, r.data] == [-4.0, -0.75, -4.0]
     assert optimizer.groups[0].lr == 0.25
-    assert repr(optimizer.groups) == "[Group(1 parameters, lr=0.25), Group(1 parameters, momentum=0.0)]"
+    assert (
+        repr(optimizer.groups) == "[ParameterGroup(1 parameters, lr=0.25), ParameterGroup(1 parameters, momentum=0.0)]"
+    )
     with pytest.raises(AttributeError, match=r"has no learning_rate; what can be set are .*lr"):
         optimizer.groups[0].learning_rate = 0.1
     with pytest.raises(ValueError, match="at least 0"):
