@@ -24,6 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = _parser().parse_args(arguments)
     try:
         with warnings.catch_warnings():
+            warnings.filterwarnings("always", message="The training diverged")
             warnings.showwarning = lambda message, *_: print(f"microgrannd: {message}", file=sys.stderr)
             parsed.run(parsed)
         sys.stdout.flush()
