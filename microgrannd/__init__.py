@@ -37,7 +37,7 @@ _ROOMS = {
     "learning.modules": "Module",
     "nodes.interpolation": "interp",
     "nn": "MLP Layer Neuron",
-    "training": "ConfusionMatrix History accuracy fit",
+    "training": "ConfusionMatrix History accuracy clip_grad_norm clip_grad_value fit",
     "persistence": "load save",
     "drawing": "Drawing Player draw step",
     "compiler": "Program compile",

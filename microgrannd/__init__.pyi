@@ -82,6 +82,10 @@ from microgrannd.ground.version import (
 from microgrannd.layers.views import (
     layer_view as layer_view,
 )
+from microgrannd.learning.clipping import (
+    clip_grad_norm as clip_grad_norm,
+    clip_grad_value as clip_grad_value,
+)
 from microgrannd.learning.epochs import (
     History as History,
 )
@@ -232,6 +236,8 @@ __all__ = [
     "ceil",
     "check_gradients",
     "clamp",
+    "clip_grad_norm",
+    "clip_grad_value",
     "compiler",
     "contribution",
     "cos",

@@ -10,6 +10,7 @@ from typing import Any
 
 from microgrannd.engine import Operand, Value
 from microgrannd.ground.terminal import table
+from microgrannd.operations import is_number
 
 
 def threshold(output: Operand, at: float = 0.5) -> int:
@@ -28,6 +29,8 @@ def argmax(outputs: Iterable[Operand]) -> int:
     1
     """
     numbers = list(outputs)
+    if not numbers:
+        raise ValueError("argmax needs at least one output, got none.")
     return max(range(len(numbers)), key=numbers.__getitem__)
 
 
@@ -44,6 +47,8 @@ def one_hot(label: int, classes: int) -> list[float]:
 
 def accuracy(labels: Iterable[Any], predictions: Iterable[Any]) -> float:
     """The fraction of predictions that are right. Both are classes, or rows whose largest entry counts.
+
+    Raises TypeError for a single Value and ValueError for a number that is not whole: `threshold` makes a class of it.
 
     >>> accuracy([0, 1, 1, 0], [0, 1, 0, 0])
     0.75
@@ -180,8 +185,13 @@ def _pairs(labels: Iterable[Any], predictions: Iterable[Any]) -> list[tuple[Hash
 
 
 def _class(thing: Any) -> Hashable:
-    if isinstance(thing, Value):
-        raise TypeError(f"A class is a whole number or a name, got {thing!r}; threshold(output) gives the class.")
-    if isinstance(thing, str) or not hasattr(thing, "__len__"):
-        return thing.item() if hasattr(thing, "item") else thing  # type: ignore[no-any-return]
-    return argmax(thing) if len(thing) > 1 else _class(thing[0])
+    is_row = hasattr(thing, "__len__") and getattr(thing, "shape", None) != ()
+    if is_row and not isinstance(thing, str | bytes):
+        return _class(thing[0]) if len(thing) == 1 else argmax(thing)
+    name = thing.item() if hasattr(thing, "item") else thing
+    remedy = "threshold(output) gives the class of a probability or a score"
+    if isinstance(name, Value):
+        raise TypeError(f"A class is a whole number or a name, got {name!r}; {remedy}.")
+    if is_number(name) and name % 1 != 0:
+        raise ValueError(f"A class is a whole number or a name, got {name}; {remedy}.")
+    return name  # type: ignore[no-any-return]

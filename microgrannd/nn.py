@@ -168,10 +168,17 @@ class MLP(Module):
 def _inputs(module: Module, x: Iterable[Operand], expected: int) -> list[Value]:
     """The inputs as Values, checked; what records operations in its own way stays as it is."""
     kind = type(module).__name__
+    if isinstance(x, (dict, set)):
+        raise TypeError(
+            f"{kind} expects a list of {expected} inputs, got a {type(x).__name__}, which has another order."
+        )
     try:
         inputs = [value if type(value) is Value or hasattr(value, "record") else Constant(value) for value in x]
     except TypeError:
         if hasattr(x, "__iter__"):
+            if any(hasattr(row, "__iter__") and not isinstance(row, str) for row in x):
+                remedy = "[model(x) for x in batch], or mg.compile(model)(batch)"
+                raise TypeError(f"{kind} takes one sample of {expected} at a time, got several: {remedy}.") from None
             raise
         raise TypeError(f"{kind} expects a list of {expected} inputs, got a single {type(x).__name__}.") from None
     if len(inputs) != expected:

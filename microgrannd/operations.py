@@ -8,11 +8,12 @@ arrays, and in the compiler. So its local gradients are plain arithmetic and oth
 
 from __future__ import annotations
 
+import copyreg
 import math
 import operator
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from functools import reduce
+from functools import partial, reduce
 from importlib import import_module
 from keyword import iskeyword
 from numbers import Real
@@ -145,7 +146,16 @@ class Operation:
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         # The table's operations pickle as their names, so that each stays a single object.
-        return self.name if TABLE.get(self.name) is self else super().__reduce__()
+        return self.name if TABLE.get(self.name) is self else self._remade()
+
+    def _remade(self) -> tuple[Any, ...]:
+        return copyreg.__newobj__, (type(self),), object.__getstate__(self)  # type: ignore[attr-defined]
+
+    def __copy__(self) -> Operation:
+        return self  # as a function does
+
+    def __deepcopy__(self, memo: object) -> Operation:
+        return self
 
 
 class FusedOperation(Operation):
@@ -162,14 +172,14 @@ class FusedOperation(Operation):
     """
 
     __doc__ = _Explanation(__doc__)
-    __slots__ = ()
+    __slots__ = ("on_vectors",)
 
     def __init__(
         self, symbol: str, forward: Callable[..., float], local_gradients: Callable[..., tuple[Any, ...]], about: str = "",
         *, form: Callable[..., Any] | None = None, vectors: int = 1, finite: bool = False,
     ) -> None:  # fmt: skip
         super().__init__(symbol, forward, local_gradients, about, form=form, finite=finite)
-        self.vectors = vectors
+        self.vectors, self.on_vectors = vectors, forward
         self.forward = lambda *inputs: forward(*self.split(inputs))
         self.local_gradients = lambda *inputs: local_gradients(*self.split(inputs[:-1]), inputs[-1])
 
@@ -177,6 +187,10 @@ class FusedOperation(Operation):
     def inputs(self) -> tuple[str, ...]:
         """The names of the vectors."""
         return self.on_floats.__code__.co_varnames[: self.vectors]
+
+    def _remade(self) -> tuple[Any, ...]:
+        own: dict[str, Any] = {"form": self.form, "vectors": self.vectors, "finite": self.finite}
+        return partial(type(self), self.symbol, self.on_vectors, self.on_floats, self.about, **own), ()
 
     def split(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         """The vectors, and the number after them if there is one, that these are the elements of."""
@@ -247,6 +261,8 @@ def _remedy(thing: Any) -> str:
         return "; differentiate its .real and .imag parts as two numbers"
     if hasattr(thing, "record"):
         return "; use the Value as it is, or take its .data"
+    if getattr(thing, "shape", None) == ():
+        return "; take its .item()"
     if hasattr(thing, "__iter__"):
         return "; make one Value of each element: [Value(x) for x in ...]"
     return ""

@@ -5,17 +5,30 @@ from collections.abc import Callable, Iterable
 from microgrannd.engine import Value
 from microgrannd.evaluation import ConfusionMatrix, accuracy, argmax, one_hot, threshold
 from microgrannd.ground.data import Data
-from microgrannd.learning.epochs import Batches, ByBatch, BySample, Callback, History, Run, train
+from microgrannd.learning.arguments import check_arguments
+from microgrannd.learning.clipping import clip_grad_norm, clip_grad_value, clip_of
+from microgrannd.learning.epochs import Batches, ByBatch, BySample, Callback, History, Pace, Run, train
 from microgrannd.optim import Optimizer
 
-__all__ = ["ConfusionMatrix", "History", "accuracy", "argmax", "fit", "one_hot", "threshold"]
+__all__ = [
+    "ConfusionMatrix",
+    "History",
+    "accuracy",
+    "argmax",
+    "clip_grad_norm",
+    "clip_grad_value",
+    "fit",
+    "one_hot",
+    "threshold",
+]
 
 
 def fit(
     loss: Callable[..., Value], data: Data, optimizer: Optimizer, *, epochs: int = 100,
     batch_size: int | None = None, replace: bool = False, seed: int | None = None,
-    schedule: Callable[[int], float] | None = None, callbacks: Iterable[Callback] = (), progress: bool = False,
-    compiled: bool | str = "auto",
+    schedule: Callable[[int], float] | None = None, per_step: bool = False,
+    clip: float | tuple[str, float] | None = None,
+    callbacks: Iterable[Callback] = (), progress: bool = False, compiled: bool | str = "auto",
 ) -> History:  # fmt: skip
     """Lower the mean of `loss` over the data, one step of the optimizer for each batch.
 
@@ -29,8 +42,14 @@ def fit(
     or tuple, or it is given by a function, such as a generator function or `lambda: batches`. Each pass is an epoch.
     One batch is in memory at a time. An iterator that cannot begin anew is for a single epoch.
 
-    `schedule(epoch)`, counted from 0, gives the learning rate. Each of the `callbacks` is called with the epoch and the
-    history after an epoch; one that returns True ends the training. Ctrl-C ends it too, and what was learned stays.
+    `schedule(epoch)`, counted from 0, gives the learning rate; `per_step` it is `schedule(step)` of each step, of which
+    an epoch has one for each batch, such as a warm-up; it goes by the step alone, since it is asked before the epoch.
+    `clip` bounds the gradients of a step: their norm all together (`clip=1.0`), or each (`clip=("value", 1.0)`), as
+    `clip_grad_norm` and `clip_grad_value` do. Each of the `callbacks` is called with the epoch and the
+    history after an epoch; one that returns True, or NumPy's, ends the training. Ctrl-C ends it too, and what was
+    learned stays. A training that diverges ends with a RuntimeWarning: in an epoch that leaves a parameter infinite or
+    NaN, or whose loss is so while that of the first was not. The parameters and the optimizer's memory are then those
+    before that epoch.
 
     With `compiled="auto"` the loss is compiled where that pays and changes nothing but the time it takes. What
     it looks at besides its arguments is watched, and some samples are computed eagerly beside the program: where
@@ -51,11 +70,14 @@ def fit(
     """
     if compiled not in (True, False, "auto"):
         raise ValueError(f"compiled is True, False or 'auto', got {compiled!r}.")
+    callbacks = check_arguments(loss, data, optimizer, epochs, schedule, callbacks)
+    clipping = clip_of(clip, optimizer)
     batches = Batches(data, epochs, batch_size=batch_size, replace=replace, seed=seed)
     run: Run | None = None
     if compiled and epochs:
         from microgrannd.compiler import for_training  # here, because eager training needs no compiler
 
-        run = for_training(loss, batches, optimizer, epochs=epochs, insist=compiled is True)
-    run = run or ByBatch(BySample(loss), batches, optimizer)
-    return train(run, batches, optimizer, epochs=epochs, schedule=schedule, callbacks=callbacks, progress=progress)
+        run = for_training(loss, batches, optimizer, epochs=epochs, insist=compiled is True, clip=clipping)
+    run = run or ByBatch(BySample(loss), batches, optimizer, clipping)
+    pace = Pace(schedule, per_step, batches, optimizer)
+    return train(run, batches, optimizer, epochs=epochs, pace=pace, callbacks=callbacks, progress=progress)

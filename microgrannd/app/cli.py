@@ -6,6 +6,7 @@ import argparse
 import os
 import re
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -23,7 +24,10 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 def main(arguments: Sequence[str] | None = None) -> int:
     parsed = _parser().parse_args(list(map(_positional, sys.argv[1:] if arguments is None else arguments)))
     try:
-        parsed.run(parsed)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("always", message="The training diverged")
+            warnings.showwarning = lambda message, *_: print(f"microgrannd: {message}", file=sys.stderr)
+            parsed.run(parsed)
         sys.stdout.flush()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

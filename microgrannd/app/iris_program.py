@@ -50,6 +50,8 @@ def run(arguments: Namespace) -> None:
     print(heading(f"accuracy {right}/{matrix.total} = {matrix.accuracy:.4f}") + f", trained in {seconds:.3g} s")
     if history.interrupted:
         print(f"interrupted after {len(history)} epochs; this is what was learned until then")
+    if history.diverged:
+        print(f"diverged in epoch {len(history)}; this is what was learned until then")
     for line in _files(arguments.out, model, data, loss, targets, history):
         print(line)
 

@@ -91,7 +91,7 @@ def train(
     options: dict[str, Any] = {"batch_size": recipe.batch_size, "replace": recipe.replace, "seed": seed}
     history = program.fit((digits.x, targets), optimizer, epochs=epochs, progress=progress, **options)
     losses = history.losses
-    if rest and not history.interrupted:
+    if rest and not (history.interrupted or history.diverged):
         options["seed"] = None if seed is None else seed + 1  # so that the first epoch's draws do not come again
         generator = random.Random(options["seed"])
         draw = generator.choices if recipe.replace else generator.sample

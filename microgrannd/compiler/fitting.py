@@ -29,7 +29,8 @@ from microgrannd.engine import Value, number_of
 from microgrannd.ground import modes
 from microgrannd.ground.errors import TracingError
 from microgrannd.ground.nests import builder, is_array, leaves
-from microgrannd.learning.epochs import Batches, ByBatch, BySample, Run, sample_at
+from microgrannd.learning.clipping import Clip
+from microgrannd.learning.epochs import Batches, ByBatch, BySample, Rates, Run, sample_at
 from microgrannd.learning.reached import Reached
 from microgrannd.operations import as_float
 from microgrannd.optim import Optimizer
@@ -45,17 +46,18 @@ _FREE: Final = 0.05  # seconds of comparing after the first callbacks and schedu
 
 
 def for_training(
-    loss: Callable[..., Any], batches: Batches, optimizer: Optimizer, *, epochs: int, insist: bool
-) -> Run | None:
+    loss: Callable[..., Any], batches: Batches, optimizer: Optimizer, *, epochs: int, insist: bool,
+    clip: Clip | None = None,
+) -> Run | None:  # fmt: skip
     """A run by a program; None for a loss that cannot be compiled, or is not worth it unless `insist`ing."""
     if isinstance(loss, Program):
-        return training(loss, batches, optimizer, epochs)
+        return training(loss, batches, optimizer, epochs, clip)
     if not insist and not batches.stream and epochs * batches.count < _WORTHWHILE:
         return None
     batches.first()  # whose errors are the data's
     before = Reached(loss)
     try:
-        run = _compiled_run(loss, batches, optimizer, before, epochs, insist)
+        run = _compiled_run(loss, batches, optimizer, before, epochs, insist, clip)
     except Exception:
         before.restore()
         if insist:
@@ -65,7 +67,9 @@ def for_training(
     return run
 
 
-def training(program: Program, batches: Batches, optimizer: Optimizer, epochs: int = 1) -> Watched:
+def training(
+    program: Program, batches: Batches, optimizer: Optimizer, epochs: int = 1, clip: Clip | None = None
+) -> Watched:
     """The run of a program. Raises TracingError where what its function reaches has changed since it was traced."""
     columns = batches.first()
     shapes = tuple(sample_shapes(columns))
@@ -75,12 +79,13 @@ def training(program: Program, batches: Batches, optimizer: Optimizer, epochs: i
     if program.function is not None:
         refuse_samples(plan.trace, program.function, batches.columns)
     reached = program.runtime.reached.get(plan.trace.shapes)
-    return Watched(program, plan, batches, optimizer, program.function, reached, epochs)
+    return Watched(program, plan, batches, optimizer, program.function, reached, epochs, clip=clip)
 
 
 def _compiled_run(
-    loss: Callable[..., Any], batches: Batches, optimizer: Optimizer, before: Reached, epochs: int, insist: bool
-) -> Watched:
+    loss: Callable[..., Any], batches: Batches, optimizer: Optimizer, before: Reached, epochs: int, insist: bool,
+    clip: Clip | None,
+) -> Watched:  # fmt: skip
     if modes.current.detecting:
         raise TracingError("detect_anomaly() looks at every number, so nothing is compiled within it.")
     program, columns = compile(loss), batches.first()
@@ -101,7 +106,7 @@ def _compiled_run(
     backend = program.runtime.backend(plan, "parameters")
     if not insist and backend == "python" and len(plan.tape("parameters").instructions) > _LONGEST_PYTHON:
         raise TracingError("The loss is too long for compiled Python.")
-    run = Watched(program, plan, batches, optimizer, loss, reached, epochs, insist=insist)
+    run = Watched(program, plan, batches, optimizer, loss, reached, epochs, insist=insist, clip=clip)
     run.compare(columns)
     if changed := reached.changed():
         raise TracingError(f"The loss changes what it looks at: {changed}.")
@@ -123,6 +128,7 @@ class Watched:
     reached: Reached | None
     remaining: int  # epochs
     insist: bool = True
+    clip: Clip | None = None
     inner: Run | None = None
     update: Update | None = None
     places: Places | None = None
@@ -143,10 +149,27 @@ class Watched:
         assert self.inner
         self.inner.load()
 
-    def run(self, epochs: int, size: int, order: Sequence[int] | None) -> list[float]:
+    def snapshot(self) -> Any:
+        assert self.inner
+        return self.inner, self.inner.snapshot()
+
+    def restore(self, snapshot: Any) -> None:
+        inner, numbers = snapshot
+        inner.restore(numbers)
+        if inner is not self.inner:  # training has gone on eagerly since
+            inner.write_back()
+
+    def is_finite(self) -> bool:
+        return self.inner is None or self.inner.is_finite()
+
+    def run(self, epochs: int, size: int, order: Sequence[int] | None, rates: Rates = None) -> list[float]:
         assert self.inner
         start = time.perf_counter()
-        losses = self.inner.run(epochs, size, order)
+        own = type(self.optimizer).__module__ != Optimizer.__module__
+        if own and isinstance(rates, list) and 0 in rates and any(rates):  # its `if` may see which rates are 0
+            self.inner = ByBatch(self.program.backward, self.batches, self.optimizer, self.clip)
+            self.update = None
+        losses = self.inner.run(epochs, size, order, rates)
         if self.started:
             self.seconds += time.perf_counter() - start
         self.started = True
@@ -211,7 +234,7 @@ class Watched:
             raise TracingError(f"{why}. Compile the function again, or train with compiled=False.")
         warnings.warn(f"{why}; training goes on eagerly.", UserWarning, stacklevel=6)
         self.eager = True
-        self.inner = ByBatch(BySample(self.loss), self.batches, self.optimizer)
+        self.inner = ByBatch(BySample(self.loss), self.batches, self.optimizer, self.clip)
 
     def _chosen(self) -> Run:
         """What runs the epochs for the optimizer as it is set now; the same as before where that will do."""
@@ -223,7 +246,7 @@ class Watched:
         started = self._started(update, places) if update and places else None
         if self.batches.stream:
             return Streaming(started, self)
-        return started or ByBatch(self.program.backward, self.batches, self.optimizer)
+        return started or ByBatch(self.program.backward, self.batches, self.optimizer, self.clip)
 
     def _started(self, update: Update, places: Places) -> Training | ArrayTraining | None:
         """A training on arrays or in native code; None where a step needs the optimizer itself."""
@@ -233,23 +256,27 @@ class Watched:
             from microgrannd.compiler.arrays.training import array_training
 
             started = array_training(
-                lambda guarded: runtime.array_kernel(plan, "parameters", guarded=guarded), plan.trace, update, places
+                lambda guarded: runtime.array_kernel(plan, "parameters", guarded=guarded),
+                plan.trace,
+                update,
+                places,
+                self.clip,
             )
         elif self.batches.size * len(plan.trace.tape.inputs) <= PART:  # a whole batch is made columns of floats
             native = self._native_fit(update)
-            started = Training(native, plan.trace, places) if native else None
+            started = Training(native, plan.trace, places, self.clip) if native else None
         if started and self.batches.columns:
             started.take(self.batches.columns)
         return started
 
     def _native_fit(self, update: Update) -> NativeFit | None:
         """The native training loop, made once; None where it cannot be had."""
-        runtime, key = self.program.runtime, (id(self.plan), id(update))
+        runtime, key = self.program.runtime, (id(self.plan), id(update), self.clip is not None)
         with runtime.lock:
             if key not in runtime.fits:
                 native = runtime.backend(self.plan, "parameters") == "native"
                 own = any(map(unsupported, update[:2]))
-                fit = NativeFit(self.plan, update, runtime.options.cache)
+                fit = NativeFit(self.plan, update, self.clip is not None, runtime.options.cache)
                 runtime.fits[key] = fit if native and not own else None
             return runtime.fits[key]  # type: ignore[no-any-return]
 

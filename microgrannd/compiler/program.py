@@ -21,7 +21,9 @@ from microgrannd.engine import Value
 from microgrannd.ground.data import Data
 from microgrannd.ground.errors import TracingError
 from microgrannd.ground.nests import SCALAR, builder
-from microgrannd.learning.epochs import Batches, ByBatch, History, train
+from microgrannd.learning.arguments import check_arguments
+from microgrannd.learning.clipping import clip_of
+from microgrannd.learning.epochs import Batches, ByBatch, History, Pace, train
 from microgrannd.optim import Optimizer
 
 if TYPE_CHECKING:
@@ -216,6 +218,8 @@ class Program:
         replace: bool = False,
         seed: int | None = None,
         schedule: Callable[[int], float] | None = None,
+        per_step: bool = False,
+        clip: float | tuple[str, float] | None = None,
         callbacks: Iterable[Callable[[int, History], object]] = (),
         progress: bool = False,
     ) -> History:
@@ -227,9 +231,13 @@ class Program:
         """
         from microgrannd.compiler.fitting import training
 
+        callbacks = check_arguments(self.function or self, data, optimizer, epochs, schedule, callbacks)
+        clipping = clip_of(clip, optimizer)
         batches = Batches(data, epochs, batch_size=batch_size, replace=replace, seed=seed)
-        run = training(self, batches, optimizer, epochs) if epochs else ByBatch(self.backward, batches, optimizer)
-        return train(run, batches, optimizer, epochs=epochs, schedule=schedule, callbacks=callbacks, progress=progress)
+        idle = ByBatch(self.backward, batches, optimizer)
+        run = training(self, batches, optimizer, epochs, clipping) if epochs else idle
+        pace = Pace(schedule, per_step, batches, optimizer)
+        return train(run, batches, optimizer, epochs=epochs, pace=pace, callbacks=callbacks, progress=progress)
 
     def trace(self, *arguments: Any, **keywords: Any) -> Program:
         """Trace for arguments like these now rather than at the first call.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from microgrannd.compiler.batches import sample_shapes
@@ -27,7 +27,7 @@ class Streaming(ByBatch):
     """
 
     def __init__(self, training: Training | ArrayTraining | None, watched: Watched) -> None:
-        super().__init__(watched.program.backward, watched.batches, watched.optimizer)
+        super().__init__(watched.program.backward, watched.batches, watched.optimizer, watched.clip)
         self.training = training
         self.watched = watched
         self.shapes = sample_shapes(self.batches.first())
@@ -40,6 +40,27 @@ class Streaming(ByBatch):
     def load(self) -> None:
         if self.training:
             self.training.load()
+
+    def snapshot(self) -> Any:
+        return self.training, self.training.snapshot() if self.training else super().snapshot()
+
+    def restore(self, snapshot: Any) -> None:
+        training, numbers = snapshot
+        if training is None:
+            super().restore(numbers)
+        else:
+            training.restore(numbers)
+            training.write_back()
+        self.load()
+
+    def is_finite(self) -> bool:
+        return self.training.is_finite() if self.training else super().is_finite()
+
+    def run(
+        self, epochs: int, size: int, order: Sequence[int] | None, rates: Iterable[float] | None = None
+    ) -> list[float]:
+        self.looked_into = self.looked_into or rates is not None  # a schedule may look at and change the same
+        return super().run(epochs, size, order, rates)
 
     def write_back(self) -> None:
         if self.training and self.ahead:

@@ -5,27 +5,32 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import os
 import random
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeAlias
 
 from microgrannd.calculus.passes import computed_before
-from microgrannd.engine import Value
+from microgrannd.engine import Value, number_of
 from microgrannd.ground.data import Column, Data, batch_size_of, columns_of, plain_samples, stream_of
 from microgrannd.ground.errors import GradientError
 from microgrannd.ground.progress import reporting
+from microgrannd.learning.clipping import Clip
 from microgrannd.optim import Optimizer
 
 Callback: TypeAlias = "Callable[[int, History], object]"
+Rates: TypeAlias = "Iterable[float] | None"
 _GLANCE: Final = 0.05  # seconds between two looks at Ctrl-C
 
 
 @dataclass
 class History:
-    """What happened in each epoch, in order; `interrupted` tells whether Ctrl-C ended the training.
+    """What happened in each epoch, in order; whether Ctrl-C `interrupted` the training, or it `diverged` in the last.
 
     An epoch's loss is the mean of its samples' losses as they were met, so for full batches it is the
     loss before that epoch's step.
@@ -35,6 +40,7 @@ class History:
     rates: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     interrupted: bool = False
+    diverged: bool = False
 
     def __len__(self) -> int:
         return len(self.losses)
@@ -74,7 +80,8 @@ class History:
         if not self.losses:
             return "History(no epochs)"
         losses, seconds = f"loss {self.losses[0]:.6g} → {self.losses[-1]:.6g}", f"{sum(self.seconds):.3g} s"
-        return f"History({len(self)} epochs, {losses}, {seconds}{', interrupted' if self.interrupted else ''})"
+        end = ", interrupted" * self.interrupted + ", diverged" * self.diverged
+        return f"History({len(self)} epochs, {losses}, {seconds}{end})"
 
 
 class Batches:
@@ -128,11 +135,23 @@ class Run(Protocol):
     def load(self) -> None:
         """Go on from the parameters and from the optimizer's settings and memory as they stand."""
 
-    def run(self, epochs: int, size: int, order: Sequence[int] | None) -> list[float]:
-        """Train for some epochs in batches of `size`, the samples in this order; the mean losses."""
+    def run(self, epochs: int, size: int, order: Sequence[int] | None, rates: Rates = None) -> list[float]:
+        """Train for some epochs in batches of `size`, the samples in this order; the mean losses.
+
+        `rates` are the learning rates of the steps of a single epoch, where not all have the optimizer's.
+        """
 
     def write_back(self) -> None:
         """Put the parameters, their last gradients and the optimizer's memory where they belong."""
+
+    def snapshot(self) -> Any:
+        """The parameters and the optimizer's memory as they stand, to be restored."""
+
+    def restore(self, snapshot: Any) -> None:
+        """Go on from what they were then, once more if need be."""
+
+    def is_finite(self) -> bool:
+        """Whether all parameters are finite."""
 
     def epochs_in(self, seconds: float) -> int:
         """A conservative estimate of how many epochs fit in `seconds`; 0 where each is to be seen by itself."""
@@ -141,10 +160,13 @@ class Run(Protocol):
 class ByBatch:
     """A run batch by batch: `backward(*batch)` gives the mean loss and adds the mean gradients, the optimizer steps."""
 
-    def __init__(self, backward: Callable[..., float], batches: Batches, optimizer: Optimizer) -> None:
+    def __init__(
+        self, backward: Callable[..., float], batches: Batches, optimizer: Optimizer, clip: Clip | None = None
+    ) -> None:
         self.backward = backward
         self.batches = batches
         self.optimizer = optimizer
+        self.clip = clip
 
     def load(self) -> None:
         pass  # everything is where it belongs
@@ -155,12 +177,28 @@ class ByBatch:
     def epochs_in(self, seconds: float) -> int:
         return 0  # so that Ctrl-C keeps the epochs before it
 
-    def run(self, epochs: int, size: int, order: Sequence[int] | None) -> list[float]:
-        return [self._epoch(order) for _ in range(epochs)]
+    def snapshot(self) -> Any:
+        memory = {name: numbers[:] for name, numbers in self.optimizer.memory.items()}
+        return list(map(number_of, self.optimizer.parameters)), memory, self.optimizer.steps
 
-    def _epoch(self, order: Sequence[int] | None) -> float:
+    def restore(self, snapshot: Any) -> None:
+        numbers, memory, self.optimizer.steps = snapshot
+        for parameter, number in zip(self.optimizer.parameters, numbers, strict=True):
+            parameter.data = number
+        self.optimizer.memory = {name: kept[:] for name, kept in memory.items()}
+
+    def is_finite(self) -> bool:
+        return are_finite(map(number_of, self.optimizer.parameters))
+
+    def run(self, epochs: int, size: int, order: Sequence[int] | None, rates: Rates = None) -> list[float]:
+        return [self._epoch(order, rates) for _ in range(epochs)]
+
+    def _epoch(self, order: Sequence[int] | None, rates: Rates = None) -> float:
         total, count, stream = 0.0, 0, self.batches.stream
+        following = iter(rates or ())
         for batch in self.batches.epoch(order):
+            if rates is not None:
+                self.optimizer.lr = next(following)
             size = len(batch[0])
             try:
                 total += size * self.step(batch)
@@ -173,10 +211,13 @@ class ByBatch:
         return total / count
 
     def step(self, batch: Sequence[Column]) -> float:
-        self.optimizer.zero_grad()
-        loss = self.backward(*batch)
-        self.optimizer.step()
-        return loss
+        def backward() -> float:
+            loss = self.backward(*batch)
+            if self.clip:
+                self.clip(self.optimizer.parameters)
+            return loss
+
+        return self.optimizer.step_on(backward)
 
 
 class BySample:
@@ -209,32 +250,83 @@ class BySample:
         return total * share
 
 
+def _is_true(answer: object) -> bool:
+    """Whether it is the True of Python or of an array library; what is no bool, such as a list or a 1, is no answer."""
+    return answer is True or ("bool" in str(getattr(answer, "dtype", "")) and bool(answer))
+
+
+def are_finite(numbers: Iterable[float]) -> bool:
+    kept = list(numbers)
+    return math.isfinite(sum(kept)) or all(map(math.isfinite, kept))  # the sum is quick, but may be too large
+
+
+class Pace:
+    """The learning rate as the schedule has it: of an epoch or, `per_step`, of each of its steps."""
+
+    def __init__(
+        self, schedule: Callable[[int], float] | None, per_step: bool, batches: Batches, optimizer: Optimizer
+    ) -> None:
+        self.schedule = schedule
+        self.per_step = per_step
+        self.batches = batches
+        self.optimizer = optimizer
+        self.steps = itertools.count()
+
+    def rates(self, epoch: int) -> Rates:
+        """The rates of the epoch's steps, if they have their own; those of a stream are asked for as it goes."""
+        if not self.schedule:
+            return None
+        if not self.per_step:
+            self.optimizer.lr = self.schedule(epoch)
+            return None
+        if self.batches.stream:
+            return map(self._rate, self.steps)
+        count = -(-self.batches.count // self.batches.size)
+        rates = [self._rate(step) for step in itertools.islice(self.steps, count)]
+        self.optimizer.lr = next(filter(None, rates), 0.0)  # an update is compiled for rates that are not 0
+        return rates
+
+    def _rate(self, step: int) -> float:
+        assert self.schedule
+        self.optimizer.lr = self.schedule(step)
+        return self.optimizer.lr
+
+
 def train(
     run: Run, batches: Batches, optimizer: Optimizer, *, epochs: int,
-    schedule: Callable[[int], float] | None = None, callbacks: Iterable[Callback] = (), progress: bool = False,
+    pace: Pace | None = None, callbacks: Iterable[Callback] = (), progress: bool = False,
 ) -> History:  # fmt: skip
     """Run the epochs: as many at a time as nobody wants to look into, but no more than fit between two looks at Ctrl-C.
 
     A schedule and callbacks may look at everything and change it, so the run writes back before them and loads after.
+    An epoch after which a parameter is not finite is the last, and is undone; so is one whose loss is not, unless the
+    first was not either.
     """
-    history, callbacks = History(), list(callbacks)
-    looked_into = bool(schedule or callbacks)
+    history, callbacks, pace = History(), list(callbacks), pace or Pace(None, False, batches, optimizer)
+    looked_into = bool(pace.schedule or callbacks)
     one_by_one = looked_into or progress or batches.shuffled
     at_once = 0
     ahead = False  # whether the run has come further than what it was loaded with
+    sound = True  # whether the parameters were finite when they were loaded
     with reporting(epochs, progress) as report:
         try:
             while (epoch := len(history)) < epochs:
                 start = time.perf_counter()
-                if schedule:
-                    optimizer.lr = schedule(epoch)
+                rates = pace.rates(epoch)
                 if looked_into or not epoch:
                     run.load()
+                    sound = run.is_finite()
                 if not epoch and not one_by_one:
                     at_once = run.epochs_in(_GLANCE)
                 turns, order = min(at_once, epochs - epoch) or 1, batches.order()
-                ahead = True
-                losses = run.run(turns, batches.size, order)
+                before, ahead = run.snapshot(), True
+                losses = run.run(turns, batches.size, order, rates)
+                checked = math.isfinite((history.losses or losses)[0])
+                if (checked and not are_finite(losses)) or (sound and not run.is_finite()):
+                    losses = _undone(run, before, losses, batches.size, checked, sound)
+                    history.diverged, turns = True, len(losses)
+                if isinstance(rates, list):
+                    optimizer.lr = rates[-1]
                 if looked_into:
                     run.write_back()
                     ahead = False
@@ -245,11 +337,40 @@ def train(
                 if at_once:
                     at_once = at_once * 2 if elapsed < _GLANCE else max(1, at_once // 2)
                 report(len(history), losses[-1])
-                if True in [callback(epoch, history) is True for callback in callbacks]:
+                if history.diverged:
+                    break
+                if True in [_is_true(callback(epoch, history)) for callback in callbacks]:
                     break
         except KeyboardInterrupt:
             history.interrupted = True
         finally:
             if ahead:
                 run.write_back()
+    if history.diverged:
+        _warn(history, epochs, optimizer)
     return history
+
+
+def _undone(run: Run, before: Any, losses: list[float], size: int, checked: bool, sound: bool) -> list[float]:
+    """The losses up to the epoch that diverged, which is undone: those that ran at once run again, one by one."""
+    if len(losses) > 1:
+        run.restore(before)
+        count, losses = len(losses), []
+        while len(losses) < count:
+            before = run.snapshot()
+            losses += run.run(1, size, None)
+            if (checked and not math.isfinite(losses[-1])) or (sound and not run.is_finite()):
+                break
+    run.restore(before)
+    return losses
+
+
+def _warn(history: History, epochs: int, optimizer: Optimizer) -> None:
+    loss, rate = history.losses[-1], optimizer.lr
+    what = f"its loss is {loss}" if not math.isfinite(loss) else "a parameter is infinite or NaN after it"
+    warnings.warn(
+        f"The training diverged in epoch {len(history)} of {epochs}: {what}. The parameters are those before that "
+        f"epoch. The learning rate, {rate:g}, may be too large: a smaller lr may help, or clip=.",
+        RuntimeWarning,
+        stacklevel=4,
+    )

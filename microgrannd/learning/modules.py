@@ -1,12 +1,16 @@
 """`Module`: what holds parameters, finds them, names them and tells them where they belong."""
 
-from collections.abc import Iterable
+import functools
+from collections import Counter
+from collections.abc import Iterable, Mapping, MutableSequence, Set
 from typing import Any, Final
 
 from microgrannd.engine import Value, zero_grad
 from microgrannd.ground import modes
+from microgrannd.ground.nests import is_array
 
 _PLAIN: Final = frozenset([int, float, bool, str, type(None), modes.Origin])  # kinds that hold no parameters
+_FIELDS: Final = "__dataclass_fields__"  # what dataclasses have; the module of that name is slow to load
 
 
 class _Naming(type):
@@ -21,8 +25,9 @@ class _Naming(type):
 class Module(metaclass=_Naming):
     """A part of a network: its attributes hold its parameters and the modules it is made of.
 
-    A parameter is a leaf `Value`. Parameters and modules are found in the attributes, and in lists,
-    tuples and dicts there; one that is used in several places is listed once, under its first name.
+    A parameter is a leaf `Value`. Parameters and modules are found in the attributes, and in lists, tuples, dicts,
+    sets, dataclasses and arrays of objects there; one that is used in several places is listed once, under its first
+    name.
 
     >>> from microgrannd.nn import MLP
     >>> class Gain(Module):
@@ -40,20 +45,24 @@ class Module(metaclass=_Naming):
     def parameters(self) -> list[Value]:
         """The leaves that training changes, in the order of `named_parameters()`."""
         found: dict[Value, None] = {}
-        _gather(self.__dict__, set(), found)
+        _gather((self,), {}, found)
         return list(found)
 
     def named_parameters(self) -> list[tuple[str, Value]]:
         """Each parameter with its name: the attributes that lead to it, joined by dots.
 
         An element of a list has the list's name in the singular and its position: `model.layers[1]` is
-        `layer1`, `neuron.w[2]` is `w2`.
+        `layer1`, `neuron.w[2]` is `w2`. An element of a set has no position. Raises ValueError where two parameters
+        have one name, so that no file and no dict of them loses one.
         """
-        found: dict[int, tuple[str, Value]] = {}
+        found: dict[Value, str] = {}
         for name, part in self._parts():
             if isinstance(part, Value):
-                found.setdefault(id(part), (name, part))
-        return list(found.values())
+                found.setdefault(part, name)
+        if twice := [name for name, count in Counter(found.values()).items() if count > 1]:
+            remedy = "rename an attribute, or keep them in a list or a dict where they are in a set"
+            raise ValueError(f"Two parameters of {type(self).__name__} are called {twice[0]!r}: {remedy}.")
+        return [(name, parameter) for parameter, name in found.items()]
 
     @property
     def parameter_count(self) -> int:
@@ -90,40 +99,63 @@ def _find(thing: Any, path: str, seen: set[int], found: list[tuple[str, Any]]) -
         if thing.op is None:
             found.append((path, thing))
         return
-    if isinstance(thing, Module):
+    if isinstance(thing, Module) or hasattr(thing, _FIELDS):  # which may hold what holds it
         if id(thing) in seen:
             return
         seen.add(id(thing))
-        if path:
-            found.append((path, thing))
-        children: Iterable[tuple[object, Any]] = vars(thing).items()
-    elif isinstance(thing, dict):
-        children = thing.items()
-    elif isinstance(thing, list | tuple):
-        children = enumerate(thing)
-    else:
-        return
+    if isinstance(thing, Module) and path:
+        found.append((path, thing))
     named = f"{path}." if path else ""
     numbered = f"{_singular(path)}{'.' * path[-1:].isdigit()}"
-    for key, child in children:
-        _find(child, f"{numbered if isinstance(key, int) else named}{key}", seen, found)
+    for key, child in _held(thing):
+        name = _singular(path) if key is None else f"{numbered if isinstance(key, int) else named}{key}"
+        _find(child, name, seen, found)
 
 
-def _gather(holder: Any, seen: set[int], found: dict[Value, None]) -> None:
+def _gather(children: Iterable[Any], seen: dict[int, Any], found: dict[Value, None]) -> None:
     """The parameters alone, without their names, which takes a tenth of the time."""
-    if id(holder) in seen:
-        return
-    seen.add(id(holder))
-    for child in holder.values() if isinstance(holder, dict) else holder:
+    for child in children:
         if isinstance(child, Value):
             if child.op is None:
                 found[child] = None
-        elif child.__class__ in _PLAIN:
-            pass
-        elif isinstance(child, (list, tuple, dict)):  # these take half the time of a union
-            _gather(child, seen, found)
-        elif isinstance(child, Module):
-            _gather(child.__dict__, seen, found)
+        elif child.__class__ not in _PLAIN and _may_hold(child.__class__) and id(child) not in seen:
+            seen[id(child)] = child  # itself, so that no other has its id
+            if isinstance(child, (list, tuple)):  # these take half the time of a union
+                _gather(child, seen, found)
+            elif isinstance(child, Module) and not _slots(child.__class__):
+                _gather(child.__dict__.values(), seen, found)
+            else:
+                _gather([part for _, part in _held(child)], seen, found)
+
+
+@functools.lru_cache(maxsize=1024)
+def _may_hold(kind: type) -> bool:
+    """Whether things of this kind may hold parameters."""
+    holders = (Module, list, tuple, Mapping, MutableSequence, Set)
+    return issubclass(kind, holders) or hasattr(kind, _FIELDS) or kind.__name__ == "ndarray"
+
+
+@functools.lru_cache(maxsize=1024)
+def _slots(kind: type) -> list[str]:
+    slots = [vars(base).get("__slots__", ()) for base in kind.__mro__]
+    return [name for names in slots for name in ((names,) if isinstance(names, str) else names) if name[:2] != "__"]
+
+
+def _held(thing: Any) -> Iterable[tuple[Any, Any]]:
+    """What a thing holds, by name or position, and by None where it has neither."""
+    if isinstance(thing, Module):
+        slots = [(name, getattr(thing, name)) for name in _slots(type(thing)) if hasattr(thing, name)]
+        return [*slots, *vars(thing).items()]
+    if isinstance(thing, Mapping):
+        return thing.items()
+    if isinstance(thing, tuple | MutableSequence):
+        return enumerate(thing)
+    if isinstance(thing, Set):
+        return [(None, part) for part in thing]
+    if is_array(thing) and thing.dtype.hasobject:
+        return enumerate(thing.tolist()) if thing.ndim else [(None, thing.item())]
+    names = () if isinstance(thing, type) else getattr(thing, _FIELDS, ())
+    return [(name, getattr(thing, name)) for name in names if hasattr(thing, name)]
 
 
 def _singular(name: str) -> str:

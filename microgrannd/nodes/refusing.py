@@ -71,10 +71,15 @@ def refuse_unrecorded(y: Any) -> None:
         )
 
 
-def refused_where(condition: Callable[[], Any]) -> None:
-    """While a function is traced: note that it would raise for plain numbers for which `condition()` is not 0."""
-    if modes.opened and (refusals := modes.current.refusals) is not None:
-        refusals.append(condition())
+def refused_where(condition: Callable[[], Any]) -> bool:
+    """While a function is traced: note that it would raise for plain numbers for which `condition()` is not 0.
+
+    True while one is traced.
+    """
+    if not modes.opened or (refusals := modes.current.refusals) is None:
+        return False
+    refusals.append(condition())
+    return True
 
 
 def _asked_by_us() -> bool:

@@ -216,3 +216,12 @@ def test_an_expression_may_start_with_a_minus(before, expression, tmp_path, monk
 def test_an_unknown_option_is_still_one():
     with pytest.raises(SystemExit):
         main(["draw", "--frobnicate", "x", "x=3"])
+def test_iris_says_in_which_epoch_a_training_diverged_and_keeps_finite_parameters(tmp_path):
+    result = run("iris", "--eta", "1e9", "--quiet", "--out", tmp_path)
+    assert result.returncode == 0
+    [line] = [line for line in result.stderr.splitlines() if "diverged" in line]
+    found = re.match(r"microgrannd: The training diverged in epoch (\d+) of 1000: .*learning rate, 1e\+09", line)
+    assert found, line
+    assert f"diverged in epoch {found[1]}; this is what was learned until then" in result.stdout
+    numbers = json.loads((tmp_path / "model.json").read_text())["parameters"].values()
+    assert all(type(number) is float for number in numbers)  # what is not finite is written as a text

@@ -138,10 +138,13 @@ def test_guards_come_back_where_training_meets_an_infinite_slope():
         def loss(x):
             return (w * x).relu() * 0.25 + (x - x) * (v * 1e200 * 1e200) * v + (v - 2) ** 2
 
-        fit(loss, ([1.0, 2.0],), SGD([w, v], lr=0.1), epochs=4, compiled=compiled)
-        return [w.data, v.data]
+        with pytest.warns(RuntimeWarning, match="diverged in epoch 1 of 4"):
+            history = fit(loss, ([1.0, 2.0],), SGD([w, v], lr=0.1), epochs=4, compiled=compiled)
+        return [w.data, v.data, w.grad, v.grad, *history.losses]
 
     np.testing.assert_equal(train(True), train(False))
+    assert np.isfinite(train(True)[:3]).all()
+    assert np.isnan(train(True)[3])
 
 
 @pytest.mark.parametrize("optimizer", [SGD, Adam])

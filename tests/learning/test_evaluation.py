@@ -1,5 +1,8 @@
 """From outputs to classes, and from classes to accuracy and the confusion matrix."""
 
+from decimal import Decimal
+from fractions import Fraction
+
 import pytest
 
 from microgrannd import Value
@@ -94,3 +97,53 @@ def test_the_largest_output_is_the_class_and_the_first_of_equals():
 def test_what_cannot_be_compared_is_an_error(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+# ---- what is no class
+
+
+@pytest.mark.parametrize(
+    "predictions",
+    [
+        [0.9, 0.1, 0.8],
+        [[0.9], [0.1], [0.8]],
+        [float("nan"), 0, 1],
+        [float("inf"), 0, 1],
+        [Fraction(1, 2), 0, 1],
+        [Decimal("0.5"), 0, 1],
+        [1.0, 0.0, 0.7],
+    ],
+)
+@pytest.mark.parametrize("measure", [accuracy, ConfusionMatrix])
+def test_probabilities_are_no_classes(measure, predictions):
+    for pair in (([1, 0, 1], predictions), (predictions, [1, 0, 1])):
+        with pytest.raises(ValueError, match=r"whole number or a name, got .*; threshold\(output\) gives the class"):
+            measure(*pair)
+    labels = [1, 0, 1]
+    for thing in (Value(0.9), [Value(0.9)]):
+        with pytest.raises(TypeError, match="threshold"):
+            measure(labels, [thing, 0, 1])
+
+
+def test_probabilities_in_arrays_are_no_classes_either():
+    numpy = pytest.importorskip("numpy")
+    for array in (numpy.array([0.9, 0.1]), numpy.array([[0.9], [0.1]]), numpy.float32([0.5, 1.0])):
+        with pytest.raises(ValueError, match="threshold"):
+            accuracy([1, 0], array)
+    assert accuracy([1, 0], [threshold(p) for p in (0.9, 0.1)]) == 1.0
+
+
+@pytest.mark.parametrize("labels", [[1.0, 0.0], [True, False], [Fraction(1), Decimal(0)], ["1", "0"], [b"1", b"0"]])
+def test_whole_numbers_and_names_of_any_kind_are_classes(labels):
+    assert accuracy(labels, labels) == 1.0
+    assert ConfusionMatrix(labels, labels).accuracy == 1.0
+
+
+def test_arrays_without_axes_are_classes():
+    numpy = pytest.importorskip("numpy")
+    assert accuracy([numpy.array(1), numpy.bool_(False)], [1, 0]) == 1.0
+
+
+def test_an_empty_row_has_no_largest_entry():
+    with pytest.raises(ValueError, match="at least one output"):
+        accuracy([1], [[]])

@@ -235,6 +235,27 @@ def test_a_callback_that_returns_anything_else_does_not_end_it():
     assert len(fit(lambda x: p + x, ([1.0],), Recorder([p]), epochs=3, callbacks=[lambda *_: 1])) == 3
 
 
+def says_true(kind):
+    numpy, torch = pytest.importorskip("numpy"), pytest.importorskip("torch")
+    kinds = {"numpy": numpy.True_, "an array": numpy.array(True), "one in an array": numpy.array([True])}
+    return {"python": True, "torch": torch.tensor(True), **kinds}[kind]
+
+
+@pytest.mark.parametrize("kind", ["python", "numpy", "an array", "one in an array", "torch"])
+def test_any_true_of_a_bool_kind_ends_it_and_a_false_does_not(kind):
+    p, true = Value(0.0), says_true(kind)
+    ends = [lambda epoch, history: true if epoch == 2 else true ^ true]
+    for compiled in (True, False):
+        assert len(fit(lambda x: p + x, ([1.0],), SGD([p]), epochs=9, callbacks=ends, compiled=compiled)) == 3
+
+
+def test_what_is_no_bool_does_not_end_it():
+    numpy, p = pytest.importorskip("numpy"), Value(0.0)
+    for answer in (1, 1.0, "True", [True], numpy.float64(1.0), numpy.int64(1), object(), numpy.array(1)):
+        ends = [lambda *_, answer=answer: answer]
+        assert len(fit(lambda x: p + x, ([1.0],), SGD([p]), epochs=2, callbacks=ends)) == 2
+
+
 def test_ctrl_c_keeps_what_was_learned():
     p = Value(0.0)
 

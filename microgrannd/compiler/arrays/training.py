@@ -1,6 +1,7 @@
 """Training on arrays: minibatches through a matrix program, with the parameters in one flat array of the library."""
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,46 +11,84 @@ from microgrannd.compiler.arrays.libraries import Library
 from microgrannd.compiler.batches import chosen, rows_of
 from microgrannd.compiler.tape.expand import expanded
 from microgrannd.compiler.tape.trace import Trace
-from microgrannd.compiler.tape.update import Places, Update, settings_of
+from microgrannd.compiler.tape.update import Places, Update, rate_place, settings_of
 from microgrannd.compiler.text.python_source import python_source
 from microgrannd.engine import number_of
+from microgrannd.learning.clipping import Clip
 from microgrannd.operations import TABLE, mul, sub
 
 
 class ArrayTraining:
-    """`state` are the parameters and the optimizer's memory, `gradients` those of the last batch, summed over it."""
+    """`state` are the parameters and the optimizer's memory, `gradients` those of the last batch, summed over it.
 
-    def __init__(self, kernel: Callable[[bool], ArrayKernel], trace: Trace, update: Update, places: Places) -> None:
+    Where parameters are changed in place, `before` is what they were, `kept` whether they still are, and `shared`
+    whether a snapshot has the same array.
+    """
+
+    before: Any
+    kept: bool
+    shared: bool
+
+    def __init__(
+        self, kernel: Callable[[bool], ArrayKernel], trace: Trace, update: Update, places: Places, clip: Clip | None
+    ) -> None:
         self.kernel = kernel
         self.parameters = trace.parameters
         self.shapes = trace.shapes
         self.optimizer = places.optimizer
         self.update = update
         self.places = places
+        self.clip = clip
         self.last = 1
         self._enter(guarded=False)
         self.take([])
 
     def load(self) -> None:
-        self.settings = settings_of(self.optimizer)
+        self.settings, self.rate_place = settings_of(self.optimizer), rate_place(self.optimizer)
         self._set([list(map(number_of, self.parameters)), *self.places.memory(self.update.memory)])
 
     def take(self, columns: Sequence[Any]) -> None:
         self.count = len(columns[0]) if columns else 0
         self.arrays = rows_of(columns, self.shapes) if columns else []
 
-    def run(self, epochs: int, size: int, order: Sequence[int] | None) -> list[float]:
+    def snapshot(self) -> Any:
+        if self.batch.in_place:
+            self._keep()
+            self.shared = True
+        return [self.before] if self.batch.in_place else list(self.state), self.rolled, self.optimizer.steps
+
+    def restore(self, snapshot: Any) -> None:
+        columns, rolled, self.optimizer.steps = snapshot
+        numbers = [self._ordered(self.library.numbers(column), rolled) for column in columns]
+        self._set(numbers)
+
+    def _keep(self) -> None:
+        """Have the parameters as they stand in `before`, though they are changed in place."""
+        if not self.kept:
+            if self.shared:
+                self.before, self.shared = self.library.xp.copy(self.state[0]), False
+            else:
+                self.before[:] = self.state[0]
+        self.kept = True
+
+    def is_finite(self) -> bool:
+        return bool(np.isfinite(self.library.numbers(self.state[0])).all())
+
+    def run(
+        self, epochs: int, size: int, order: Sequence[int] | None, rates: Iterable[float] | None = None
+    ) -> list[float]:
+        of_steps = list(rates or ())
         steps_before, start = self.optimizer.steps, self.state
         if self.batch.in_place:
-            self.before[:] = self.state[0]
-            start = [self.before]
-        losses = [self._epoch(size, order) for _ in range(epochs)]
+            self._keep()
+            start, self.kept = [self.before], False
+        losses = [self._epoch(size, order, of_steps) for _ in range(epochs)]
         if not self.guarded and np.isnan(self.library.numbers(self.state[0]).max()):  # a NaN once there stays there
             self.optimizer.steps = steps_before
             columns = [self._ordered(self.library.numbers(column)) for column in start]
             self._enter(guarded=True)
             self._set(columns)
-            losses = [self._epoch(size, order) for _ in range(epochs)]
+            losses = [self._epoch(size, order, of_steps) for _ in range(epochs)]
         return losses
 
     def epochs_in(self, seconds: float) -> int:
@@ -83,14 +122,14 @@ class ArrayTraining:
 
     def _set(self, columns: Sequence[Any]) -> None:
         self.state = [self.library.array(np.array(column, dtype=float)[self.rolled.layout]) for column in columns]
-        self.before = self.library.xp.copy(self.state[0])
+        self.before, self.kept, self.shared = self.library.xp.copy(self.state[0]), True, False
 
-    def _ordered(self, column: Any) -> Any:
+    def _ordered(self, column: Any, rolled: MatrixFunction | None = None) -> Any:
         ordered = np.empty(len(self.parameters))
-        ordered[self.rolled.layout] = column
+        ordered[(rolled or self.rolled).layout] = column
         return ordered
 
-    def _epoch(self, size: int, order: Sequence[int] | None) -> float:
+    def _epoch(self, size: int, order: Sequence[int] | None, rates: Sequence[float]) -> float:
         total, last = 0.0, 0.0
         samples = None if order is None else np.asarray(order)
         with self.library.mode():
@@ -98,6 +137,8 @@ class ArrayTraining:
                 rows = slice(start, start + size) if samples is None else samples[start : start + size]
                 arrays = [chosen(array, rows) for array in self.arrays]
                 total += float(last)  # one behind: a device works meanwhile, and lags no further
+                if rates and self.rate_place is not None:
+                    self.settings[self.rate_place] = rates[start // size]
                 last = self._step(arrays, min(size, self.count - start))
             return (total + float(last)) / self.count
 
@@ -107,7 +148,7 @@ class ArrayTraining:
         shared = self.update.shared.run((1 / count, float(self.optimizer.steps), *self.settings))
         xp, parameters = self.library.xp, self.state[0]
         self.gradients = []  # gives way to the next
-        if count <= self.chunk:
+        if count <= self.chunk and not self.clip:
             loss, self.gradients, self.state = self.batch.all(xp, self.state, shared, *self._given(arrays, count))
             return loss
         loss, gradients = 0.0, [0.0] * len(self.batch.parts)
@@ -116,8 +157,20 @@ class ArrayTraining:
             given = self._given(some, min(self.chunk, count - start))
             more, found = self.batch.backward(xp, parameters, *given)
             loss, gradients = loss + float(more), [x + y for x, y in zip(gradients, found, strict=True)]
+        gradients = self._clipped(gradients, count)
         self.gradients, self.state = gradients, self.batch.step(xp, self.state, gradients, shared)
         return loss
+
+    def _clipped(self, gradients: list[Any], count: int) -> list[Any]:
+        """What `learning.clipping` does, to the gradients summed over a batch."""
+        if not self.clip:
+            return gradients
+        norm, limit = self.clip.norm, self.clip.value * count
+        if limit < math.inf:
+            return [self.library.xp.clip(gradient, -limit, limit) for gradient in gradients]
+        lengths = [math.hypot(*self.library.numbers(gradient).ravel().tolist()) for gradient in gradients]
+        factor = norm / (math.hypot(*lengths) / count + 1e-6)
+        return gradients if factor >= 1 else [factor * gradient for gradient in gradients]
 
     def _given(self, arrays: Sequence[Any], count: int) -> list[Any]:
         return [self.library.rows(array) for array in arrays] or [count]
@@ -133,12 +186,12 @@ class _Part(NamedTuple):
 
 
 def array_training(
-    kernel: Callable[[bool], ArrayKernel], trace: Trace, update: Update, places: Places
+    kernel: Callable[[bool], ArrayKernel], trace: Trace, update: Update, places: Places, clip: Clip | None
 ) -> ArrayTraining | None:
     """A training on arrays; None where the library cannot take the optimizer's steps."""
     library = kernel(False).library
     names = {operation.name for operation, _ in expanded(update.each, library.known).instructions}
-    return ArrayTraining(kernel, trace, update, places) if names <= _functions(library).keys() else None
+    return ArrayTraining(kernel, trace, update, places, clip) if names <= _functions(library).keys() else None
 
 
 def _functions(library: Library) -> dict[str, Any]:

@@ -7,19 +7,25 @@ from microgrannd.compiler.tape.tape import Tape
 from microgrannd.compiler.tape.update import Update
 
 
-def fit_source(tape: Tape, update: Update) -> str:
+def fit_source(tape: Tape, update: Update, clips: bool = False) -> str:
     """The assembly of `fit`; its `width` is the number of parameters, rounded up to whole vectors.
+
+    `given` has 1 / batch size, the count of the step, the settings, and the largest norm and gradient for one that
+    `clips`. The learning rate of a step, from `rates`, goes into its `rate.place`.
 
     Unless `guarded`, it stops before the step of a batch one of whose gradients is NaN, and gives 1.
     """
     prepare, step = kernel(update.shared, "one", "prepare"), kernel(update.each, "each", "step")
-    return module(kernel(tape, "total"), prepare, step, Assembly(frozenset(), (_FIT,)))
+    place = len(update.shared.inputs)
+    fit = _FIT.replace("CLIP", _CALL.format(norm=place, value=place + 1) if clips else "")
+    parts = [Assembly(_INTRINSICS, (_CLIP,))] if clips else []
+    return module(kernel(tape, "total"), prepare, step, *parts, Assembly(frozenset(), (fit,)))
 
 
 _FIT: Final = """\
 define i64 @fit(ptr %columns, ptr %parameters, ptr %sums, ptr %given, ptr %numbers, ptr %before, ptr %after,
-               ptr %losses, i64 %steps, i64 %epochs, i64 %count, i64 %size, i64 %limit, i64 %width,
-               i64 %guarded) {
+               ptr %losses, ptr %rates, i64 %steps, i64 %epochs, i64 %count, i64 %size, i64 %limit, i64 %width,
+               i64 %rate.place, i64 %rate.stride, i64 %guarded) {
 entry:
   %plain = icmp eq i64 %guarded, 0
   %share.place = getelementptr double, ptr %given, i64 0
@@ -69,7 +75,12 @@ step.now:
   %share = fdiv double 1.0, %batch.number
   store double %share, ptr %share.place
   store double %step.number, ptr %step.place
-  call void @prepare(ptr %given, ptr %given, ptr %numbers)
+  %rate.index = mul i64 %done, %rate.stride
+  %rate.from = getelementptr double, ptr %rates, i64 %rate.index
+  %rate = load double, ptr %rate.from
+  %rate.to = getelementptr double, ptr %given, i64 %rate.place
+  store double %rate, ptr %rate.to
+CLIP  call void @prepare(ptr %given, ptr %given, ptr %numbers)
   call void @step(ptr %before, ptr %numbers, ptr %after, i64 0, i64 %width, i64 %width)
   %batch.loss = load double, ptr %sums
   %loss.after = fadd double %loss, %batch.loss
@@ -88,4 +99,82 @@ stopped:
 
 end:
   ret i64 0
+}"""
+
+_CALL: Final = """\
+  %norm.place = getelementptr double, ptr %given, i64 {norm}
+  %norm = load double, ptr %norm.place
+  %value.place = getelementptr double, ptr %given, i64 {value}
+  %value = load double, ptr %value.place
+  %gradients = getelementptr double, ptr %sums, i64 1
+  call void @clip(ptr %gradients, i64 %width, double %share, double %norm, double %value)
+"""
+
+_INTRINSICS: Final = frozenset([f"declare double @llvm.{name}.f64(double)" for name in ("fabs", "sqrt")])
+# What `learning.clipping` does, to the gradients summed over a batch, 1 / share times their mean; no square overflows.
+_CLIP: Final = """\
+define void @clip(ptr %gradients, i64 %width, double %share, double %norm, double %value) {
+entry:
+  %limit = fdiv double %value, %share
+  %lower = fneg double %limit
+  %all = fcmp oeq double %norm, 0x7FF0000000000000
+  br label %each
+
+each:
+  %i = phi i64 [ 0, %entry ], [ %i.after, %each ]
+  %largest = phi double [ 0.0, %entry ], [ %largest.after, %each ]
+  %place = getelementptr double, ptr %gradients, i64 %i
+  %given = load double, ptr %place
+  %above = fcmp ogt double %given, %limit
+  %lowered = select i1 %above, double %limit, double %given
+  %below = fcmp olt double %lowered, %lower
+  %kept = select i1 %below, double %lower, double %lowered
+  store double %kept, ptr %place
+  %size = call double @llvm.fabs.f64(double %kept)
+  %larger = fcmp ogt double %size, %largest
+  %largest.after = select i1 %larger, double %size, double %largest
+  %i.after = add i64 %i, 1
+  %more = icmp slt i64 %i.after, %width
+  br i1 %more, label %each, label %measured
+
+measured:
+  %none = fcmp oeq double %largest.after, 0.0
+  %unit = select i1 %none, double 1.0, double %largest.after
+  br i1 %all, label %end, label %square
+
+square:
+  %j = phi i64 [ 0, %measured ], [ %j.after, %square ]
+  %sum = phi double [ 0.0, %measured ], [ %sum.after, %square ]
+  %from = getelementptr double, ptr %gradients, i64 %j
+  %gradient = load double, ptr %from
+  %part = fdiv double %gradient, %unit
+  %squared = fmul double %part, %part
+  %sum.after = fadd double %sum, %squared
+  %j.after = add i64 %j, 1
+  %squares = icmp slt i64 %j.after, %width
+  br i1 %squares, label %square, label %summed
+
+summed:
+  %root = call double @llvm.sqrt.f64(double %sum.after)
+  %length = fmul double %root, %unit
+  %infinite = fcmp oeq double %unit, 0x7FF0000000000000
+  %whole = select i1 %infinite, double %unit, double %length
+  %mean = fmul double %whole, %share
+  %padded = fadd double %mean, 0x3EB0C6F7A0B5ED8D
+  %factor = fdiv double %norm, %padded
+  %small = fcmp oge double %factor, 1.0
+  br i1 %small, label %end, label %scale
+
+scale:
+  %k = phi i64 [ 0, %summed ], [ %k.after, %scale ]
+  %to = getelementptr double, ptr %gradients, i64 %k
+  %long = load double, ptr %to
+  %short = fmul double %long, %factor
+  store double %short, ptr %to
+  %k.after = add i64 %k, 1
+  %scales = icmp slt i64 %k.after, %width
+  br i1 %scales, label %scale, label %end
+
+end:
+  ret void
 }"""

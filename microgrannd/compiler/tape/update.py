@@ -33,14 +33,16 @@ class _Setting(Variable):
         return True
 
 
-_OWN: Final = ("parameters", "memory", "steps")
+_OWN: Final = ("parameters", "groups", "memory", "steps")
 _traced: WeakKeyDictionary[type, dict[Any, tuple[Update | None, Reached]]] = WeakKeyDictionary()
 
 
 def update_of(optimizer: Optimizer) -> Update | None:
     """The update as the optimizer's settings stand; None where only the optimizer itself can take its step."""
     kind, state = type(optimizer), vars(optimizer)
-    for name in ("step", "zero_grad", "memory_of"):
+    if optimizer.groups:
+        return None
+    for name in ("step", "step_on", "zero_grad", "memory_of"):
         if getattr(kind, name) is not getattr(Optimizer, name) or name in state:
             return None
     settings = _settings(optimizer)
@@ -103,6 +105,16 @@ def places_of(parameters: Sequence[Value], optimizer: Optimizer, update: Update)
 def settings_of(optimizer: Optimizer) -> list[float]:
     """The numbers of an optimizer, in the order in which `shared` takes them."""
     return [float(number) for x in _settings(optimizer).values() for number in (x if isinstance(x, tuple) else (x,))]
+
+
+def rate_place(optimizer: Optimizer) -> int | None:
+    """Where the learning rate is among the numbers of `settings_of`."""
+    place = 0
+    for name, x in _settings(optimizer).items():
+        if name == "lr":
+            return place
+        place += len(x) if isinstance(x, tuple) else 1
+    return None
 
 
 def _settings(optimizer: Optimizer) -> dict[str, Any]:
