@@ -37,7 +37,7 @@ def save(model: Module, path: AnyPath) -> None:
         "architecture": _architecture(model),
         "parameters": {name: _spelled(parameter.data) for name, parameter in model.named_parameters()},
     }
-    write_whole(os.path.realpath(path), json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    write_whole(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def load(path: AnyPath, into: Module | None = None) -> Any:

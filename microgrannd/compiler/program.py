@@ -21,6 +21,7 @@ from microgrannd.compiler.text.c_source import c_source
 from microgrannd.engine import Value
 from microgrannd.ground.data import Data
 from microgrannd.ground.errors import TracingError
+from microgrannd.ground.files import write_whole
 from microgrannd.ground.nests import SCALAR, builder
 from microgrannd.learning.epochs import Batches, ByBatch, History, train
 from microgrannd.optim import Optimizer
@@ -220,8 +221,8 @@ class Program:
         header = file.with_suffix(".h")
         gradients = plan.tape("all") if plan.trace.result.kind is None else None
         source = c_source(plan.trace.name, plan.tape("values"), gradients, plan.numbers(), header.name)
-        file.write_text(source.body, encoding="utf-8")
-        header.write_text(source.header, encoding="utf-8")
+        write_whole(header, source.header)
+        write_whole(file, source.body)
 
     @property
     def llvm_ir(self) -> str:
