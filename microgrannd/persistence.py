@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from microgrannd.ground.errors import ModelFileError, quoted, readable
+from microgrannd.ground.errors import ModelFileError, legible, quoted
 from microgrannd.ground.files import write_whole
 from microgrannd.learning.modules import Module
 from microgrannd.nn import ACTIVATIONS, MLP, Layer, Neuron
@@ -87,17 +87,17 @@ def _spelled(number: float) -> float | str:
 
 def _number(path: AnyPath, name: str, written: Any) -> float:
     if type(written) not in (int, float) and written not in ("inf", "-inf", "nan"):
-        raise ModelFileError(f"{path} is damaged: {readable(name)} is {quoted(written)}, which is not a number.")
+        raise ModelFileError(f"{path} is damaged: {legible(name)} is {quoted(written)}, which is not a number.")
     try:
         return float(written)
     except OverflowError:
-        raise ModelFileError(f"{path} is damaged: {readable(name)} is too large for a float.") from None
+        raise ModelFileError(f"{path} is damaged: {legible(name)} is too large for a float.") from None
 
 
 def _difference(parameters: Mapping[str, Any], numbers: Mapping[str, Any]) -> str:
     def some(what: str, names: list[str]) -> list[str]:
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        return [f"{what} {', '.join(map(readable, names[:3]))}{more}"] if names else []
+        return [f"{what} {', '.join(map(legible, names[:3]))}{more}"] if names else []
 
     missing = [name for name in parameters if name not in numbers]
     unknown = [name for name in numbers if name not in parameters]
@@ -125,7 +125,9 @@ def _activation_name(neurons: list[Neuron]) -> str:
 def _built(path: AnyPath, architecture: dict[str, Any], count: int) -> Module:
     kind = architecture.get("class")
     if kind not in ("Neuron", "Layer", "MLP"):
-        raise ModelFileError(f"{path} holds a {readable(kind)}, a class of your own: build one and call load(path, into=it).")
+        raise ModelFileError(
+            f"{path} holds a {legible(kind)}, a class of your own: build one and call load(path, into=it)."
+        )
     try:
         inputs, expand = architecture["inputs"], architecture["expand"] is True
         sizes = [layer["neurons"] for layer in architecture["layers"]]

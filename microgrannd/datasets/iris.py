@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from microgrannd.datasets.samples import Samples
-from microgrannd.ground.errors import quoted, readable
+from microgrannd.ground.errors import legible, quoted
 
 SPECIES: Final = ("setosa", "versicolor")
 TRAINING_ROWS: Final = 35  # of the 50 of each species; the others are for testing
@@ -45,7 +45,7 @@ def iris(columns: Sequence[str] = ("sepal_length", "sepal_width"), path: str | P
         raise ValueError(f"{name} is damaged or no CSV file: {error}.") from None
     for column in (*columns, "species"):
         if column not in header:
-            given = ", ".join(map(readable, header[:10])) or "none"
+            given = ", ".join(map(legible, header[:10])) or "none"
             raise ValueError(f"{name} has no column {column!r}; its columns are: {given}.")
     table = [[_number(row[column], name, i, column) for column in columns] for i, row in enumerate(rows, start=2)]
     mean, std = _mean_and_deviation(table, name, columns)

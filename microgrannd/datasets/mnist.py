@@ -108,7 +108,8 @@ def cache() -> Path:
 
 
 def _content(folder: Path, file: File, *, fetched: bool) -> bytes:
-    path, opened = folder / file.name, open
+    path = folder / file.name
+    opened: Any = open
     if not path.is_file():
         path, opened = folder / f"{file.name}.gz", gzip.open
         if not path.is_file() and not fetched:

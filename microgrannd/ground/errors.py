@@ -53,6 +53,6 @@ def quoted(thing: object) -> str:
     return _SHORT.repr(thing)
 
 
-def readable(name: object) -> str:
+def legible(name: object) -> str:
     """A name from a file: as it is where that is short and can be shown on a line, else as a message quotes it."""
     return name if isinstance(name, str) and name.isprintable() and len(name) <= 80 else quoted(name)

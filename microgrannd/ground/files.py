@@ -78,15 +78,15 @@ def _write_through(path: Path, data: bytes, stream: int | None) -> None:
 def _replaced(path: Path, data: bytes, mode: int | None) -> bool:
     """Whether the file is written; not if another process has swept it away in the moment before it was locked."""
     unfinished = path.parent / f"{_PREFIX}{os.urandom(8).hex()}{_SUFFIX}"
-    private = _NEW if mode is None else 0o600
+    made = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
     try:
-        file = open(unfinished, "xb", opener=lambda name, flags: os.open(name, flags, private))
+        descriptor = os.open(unfinished, made, _NEW if mode is None else 0o600)
     except OSError as error:
         remedy = f"choose another folder for {path.name}"
         raise OSError(error.errno, f"{path.parent} cannot be written to ({error.strerror}): {remedy}.") from None
     try:
-        with _naming(path), file:
-            _lock(file.fileno(), wait=True)
+        with _naming(path), open(descriptor, "wb") as file:
+            _lock(descriptor, wait=True)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -81,6 +81,8 @@ def _hash_for_us(node: Any) -> int:
 
 _identity: Final = object.__hash__
 _hashing = allocate_lock()
+if hasattr(os, "register_at_fork"):  # a child never inherits it from a thread that it does not have
+    os.register_at_fork(before=_hashing.acquire, after_in_parent=_hashing.release, after_in_child=_hashing.release)
 _traces = 0
 
 
