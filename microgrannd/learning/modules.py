@@ -1,6 +1,6 @@
 """`Module`: what holds parameters, finds them, names them and tells them where they belong."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from microgrannd.engine import Value, zero_grad
@@ -39,9 +39,7 @@ class Module(metaclass=_Naming):
 
     def parameters(self) -> list[Value]:
         """The leaves that training changes, in the order of `named_parameters()`."""
-        found: dict[Value, None] = {}
-        _gather(self.__dict__, set(), found)
-        return list(found)
+        return _gathered(self)
 
     def named_parameters(self) -> list[tuple[str, Value]]:
         """Each parameter with its name: the attributes that lead to it, joined by dots.
@@ -50,7 +48,7 @@ class Module(metaclass=_Naming):
         `layer1`, `neuron.w[2]` is `w2`.
         """
         found: dict[int, tuple[str, Value]] = {}
-        for name, part in self._parts():
+        for name, part in _found(self):
             if isinstance(part, Value):
                 found.setdefault(id(part), (name, part))
         return list(found.values())
@@ -69,14 +67,9 @@ class Module(metaclass=_Naming):
         """The module's place in the outermost module that holds it: `layer1.neuron0`."""
         return self.node_origin.scope
 
-    def _parts(self) -> list[tuple[str, Any]]:
-        found: list[tuple[str, Any]] = []
-        _find(self, "", set(), found)
-        return found
-
     def _place(self, scope: str) -> None:
         self.node_origin = modes.Origin(scope, "")
-        for name, part in self._parts():
+        for name, part in _found(self):
             path = f"{scope}.{name}" if scope else name
             if isinstance(part, Module):
                 part.node_origin = modes.Origin(path, "")
@@ -85,45 +78,73 @@ class Module(metaclass=_Naming):
                 part.named(within, part.label or last)
 
 
-def _find(thing: Any, path: str, seen: set[int], found: list[tuple[str, Any]]) -> None:
-    if isinstance(thing, Value):
-        if thing.op is None:
-            found.append((path, thing))
-        return
-    if isinstance(thing, Module):
-        if id(thing) in seen:
-            return
+def _found(module: Module) -> list[tuple[str, Any]]:
+    """The parameters and modules in a module, with the paths that lead to them; what holds itself is met once."""
+    found: list[tuple[str, Any]] = []
+    seen: set[int] = set()
+    stack: list[tuple[str, Any]] = [("", module)]
+    while stack:
+        path, thing = stack.pop()
+        if isinstance(thing, Value):
+            if thing.op is None:
+                found.append((path, thing))
+            continue
+        if (children := _children(thing)) is None or id(thing) in seen:
+            continue
         seen.add(id(thing))
-        if path:
+        if path and isinstance(thing, Module):
             found.append((path, thing))
-        children: Iterable[tuple[object, Any]] = vars(thing).items()
-    elif isinstance(thing, dict):
-        children = thing.items()
-    elif isinstance(thing, list | tuple):
-        children = enumerate(thing)
-    else:
-        return
-    named = f"{path}." if path else ""
-    numbered = f"{_singular(path)}{'.' * path[-1:].isdigit()}"
-    for key, child in children:
-        _find(child, f"{numbered if isinstance(key, int) else named}{key}", seen, found)
+        named = f"{path}." if path else ""
+        numbered = f"{_singular(path)}{'.' * path[-1:].isdigit()}"
+        inner = [
+            (f"{numbered if isinstance(key, int) else named}{key}", child)
+            for key, child in children
+            if child.__class__ not in _PLAIN
+        ]
+        stack += reversed(inner)
+    return found
 
 
-def _gather(holder: Any, seen: set[int], found: dict[Value, None]) -> None:
+def _children(thing: Any) -> Iterable[tuple[object, Any]] | None:
+    """What a container holds, by name, key or position; None for what is no container."""
+    if isinstance(thing, (list, tuple)):  # a tuple of types takes half the time of a union
+        return enumerate(thing)
+    if isinstance(thing, dict):
+        return thing.items()
+    return thing.__dict__.items() if isinstance(thing, Module) else None
+
+
+def _gathered(module: Module) -> list[Value]:
     """The parameters alone, without their names, which takes a tenth of the time."""
-    if id(holder) in seen:
-        return
-    seen.add(id(holder))
-    for child in holder.values() if isinstance(holder, dict) else holder:
-        if isinstance(child, Value):
-            if child.op is None:
-                found[child] = None
-        elif child.__class__ in _PLAIN:
-            pass
-        elif isinstance(child, (list, tuple, dict)):  # these take half the time of a union
-            _gather(child, seen, found)
-        elif isinstance(child, Module):
-            _gather(child.__dict__, seen, found)
+    found: dict[Value, None] = {}
+    holder: Any = module.__dict__
+    seen = {id(holder)}
+    outer: list[Iterator[Any]] = []
+    children = iter(holder.values())
+    while True:
+        for child in children:
+            if isinstance(child, Value):
+                if child.op is None:
+                    found[child] = None
+                continue
+            if child.__class__ in _PLAIN:
+                continue
+            if isinstance(child, (list, tuple, dict)):
+                holder = child
+            elif isinstance(child, Module):
+                holder = child.__dict__
+            else:
+                continue
+            if id(holder) in seen:
+                continue
+            seen.add(id(holder))
+            outer.append(children)
+            children = iter(holder.values() if isinstance(holder, dict) else holder)
+            break
+        else:
+            if not outer:
+                return list(found)
+            children = outer.pop()
 
 
 def _singular(name: str) -> str:
