@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from microgrannd.ground.files import write_whole
+from microgrannd.ground.terminal import is_terminal, tell
 
 MIRRORS: Final = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -186,16 +187,16 @@ def _fetch_from(url: str, partial: Path, size: int) -> None:
 @contextmanager
 def _reporting(name: str, size: int) -> Iterator[Callable[[int], None]]:
     """A function to call with the number of bytes received: a bar on a terminal, one plain line elsewhere."""
-    if not sys.stderr.isatty():
-        print(f"fetching {name} ({size / 1e6:.1f} MB)", file=sys.stderr, flush=True)
+    if not is_terminal(sys.stderr):
+        tell(f"fetching {name} ({size / 1e6:.1f} MB)")
         yield lambda have: None
         return
 
     def report(have: int) -> None:
         bar = "#" * (30 * have // size)
-        print(f"\r{name} [{bar:<30}] {have / 1e6:.1f} of {size / 1e6:.1f} MB", end="", file=sys.stderr, flush=True)
+        tell(f"\r{name} [{bar:<30}] {have / 1e6:.1f} of {size / 1e6:.1f} MB", end="")
 
     try:
         yield report
     finally:
-        print(file=sys.stderr)
+        tell("")

@@ -6,16 +6,19 @@ from itertools import accumulate, product
 from typing import Any, Final, NamedTuple
 
 _CONTAINERS: Final = (list, tuple, dict)
+_DEEPEST: Final = 100  # containers in containers; one that holds itself has no end
 
 
-def items(nest: Any) -> list[Any]:
+def items(nest: Any, depth: int = 0) -> list[Any]:
     """What the lists, tuples and dicts of a nest hold, in order; an array is one item."""
     if not isinstance(nest, _CONTAINERS):
         return [nest]
+    if depth > _DEEPEST:
+        raise _endless()
     found: list[Any] = []
     for part in nest.values() if isinstance(nest, dict) else nest:
         if isinstance(part, _CONTAINERS):
-            found += items(part)
+            found += items(part, depth + 1)
         else:
             found.append(part)
     return found
@@ -26,13 +29,16 @@ def leaves(nest: Any) -> list[Any]:
     return [x for item in items(nest) for x in (item.ravel().tolist() if is_array(item) else (item,))]
 
 
-def mapped(function: Callable[[Any], Any], nest: Any) -> Any:
+def mapped(function: Callable[[Any], Any], nest: Any, depth: int = 0) -> Any:
     """The nest with the function of each item in the item's place."""
     if not isinstance(nest, _CONTAINERS):
         return function(nest)
+    if depth > _DEEPEST:
+        raise _endless()
+    inner = depth + 1
     if isinstance(nest, dict):
-        return {key: mapped(function, part) for key, part in nest.items()}
-    parts = [mapped(function, part) if isinstance(part, _CONTAINERS) else function(part) for part in nest]
+        return {key: mapped(function, part, inner) for key, part in nest.items()}
+    parts = [mapped(function, part, inner) if isinstance(part, _CONTAINERS) else function(part) for part in nest]
     return type(nest)(*parts) if hasattr(nest, "_fields") else type(nest)(parts)
 
 
@@ -79,6 +85,10 @@ def each(function: Callable[..., Any], *nests: Any) -> Any:
     return [each(function, *row) for row in rows]
 
 
+def _endless() -> ValueError:
+    return ValueError(f"Lists, tuples and dicts are nested more than {_DEEPEST} deep here, or one holds itself.")
+
+
 def is_array(thing: Any) -> bool:
     """Whether it is a NumPy array; NumPy is not imported to find out."""
     numpy = sys.modules.get("numpy")
@@ -123,14 +133,16 @@ class Shape(NamedTuple):
 SCALAR = Shape(None)
 
 
-def shape_of(nest: Any, of_item: Callable[[Any], Shape] | None = None) -> Shape:
+def shape_of(nest: Any, of_item: Callable[[Any], Shape] | None = None, depth: int = 0) -> Shape:
     """The shape of a nest, in which an item is a scalar unless `of_item` says otherwise."""
     if not isinstance(nest, _CONTAINERS):
         return of_item(nest) if of_item else SCALAR
+    if depth > _DEEPEST:
+        raise _endless()
     if isinstance(nest, dict):
-        return Shape(dict, tuple(nest), tuple([shape_of(part, of_item) for part in nest.values()]))
+        return Shape(dict, tuple(nest), tuple([shape_of(part, of_item, depth + 1) for part in nest.values()]))
     kind = type(nest) if hasattr(nest, "_fields") else list if isinstance(nest, list) else tuple
-    return Shape(kind, (), tuple([shape_of(part, of_item) for part in nest]))
+    return Shape(kind, (), tuple([shape_of(part, of_item, depth + 1) for part in nest]))
 
 
 def starts_of(shapes: Sequence[Shape]) -> list[int]:

@@ -4,10 +4,24 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import Any
+
+
+def is_terminal(stream: Any) -> bool:
+    """Whether it is a terminal; None is a standard stream that was closed when Python began."""
+    return stream is not None and not stream.closed and stream.isatty()
+
+
+def tell(text: str, end: str = "\n") -> None:
+    """Progress and errors, for whoever reads standard error; if nobody does, or its disk is full, work goes on."""
+    if sys.stderr is not None:  # which `print` would take for standard output
+        with suppress(OSError, ValueError):
+            print(text, end=end, file=sys.stderr, flush=True)
 
 
 def heading(text: str) -> str:
-    styled = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    styled = is_terminal(sys.stdout) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     return f"\033[1m{text}\033[0m" if styled else text
 
 
@@ -22,7 +36,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[i
     lines = [list(header), *map(list, rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     spare = shutil.get_terminal_size().columns - sum(widths[1:]) - 2 * (len(widths) - 1)
-    widths[0] = max(8, min(widths[0], spare)) if sys.stdout.isatty() else widths[0]
+    widths[0] = max(8, min(widths[0], spare)) if is_terminal(sys.stdout) else widths[0]
     aligned = [str.ljust if i in left else str.rjust for i in range(len(widths))]
     return "\n".join(
         "  ".join(
