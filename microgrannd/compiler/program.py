@@ -52,7 +52,9 @@ def compile(
     loops over arrays; or the array library on which the matrix program runs: "numpy", "jax" or "torch", there
     with `float32` if asked for. "auto" takes what is installed and suits. Programs on arrays reorder additions
     too. Native code splits large batches over `threads` threads, and is kept in the directory `cache`, if one is
-    given, for the next time; a file there that has been altered is not used.
+    given, for the next time. Code from there runs only if it is signed with your own key, which lies elsewhere: whoever
+    can write in the directory but cannot read the key can have code compiled anew, and nothing more. Where code cannot
+    be kept, a RuntimeWarning says why.
 
     >>> from microgrannd import operations as mg
     >>> program = compile(lambda x, y: mg.sin(x) * y, backend="python")
