@@ -10,7 +10,7 @@ pytest.importorskip("llvmlite")
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 
 BEGIN = """
-import os, signal, threading, warnings
+import os, signal, threading, time, warnings
 import numpy as np
 import microgrannd as mg
 warnings.simplefilter("ignore", DeprecationWarning)  # that threads and forks go ill together
@@ -65,6 +65,30 @@ finally:
         thread.join()
 """
 
+HELD = """
+from microgrannd.compiler.locking import COMPILING
+from microgrannd.nodes import refusing
+
+def fresh():
+    program = mg.compile(lambda x: mg.cos(x * 7.25) * x, backend="native")
+    assert program.value_and_gradients(0.0) == (0.0, (1.0,))
+
+fresh()
+for lock in (COMPILING, refusing._hashing):
+    held = threading.Event()
+
+    def hold():
+        with lock:
+            held.set()
+            time.sleep(0.3)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    child(fresh)
+    thread.join()
+"""
+
 
 def ran(code):
     command = [sys.executable, "-c", BEGIN + code]
@@ -74,6 +98,10 @@ def ran(code):
 
 def test_a_fork_after_threads_have_run():
     ran(THREADS)
+
+
+def test_a_fork_while_another_thread_holds_a_lock():
+    ran(HELD)
 
 
 @pytest.mark.parametrize("forks", [10, pytest.param(500, marks=pytest.mark.long)])

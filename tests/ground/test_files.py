@@ -73,18 +73,15 @@ def test_a_folder_that_may_not_be_written_is_named(tmp_path):
 def test_a_fifo_is_written_to_and_stays_one(tmp_path):
     fifo = tmp_path / "model.json"
     os.mkfifo(fifo)
-    read = []
-    reader = threading.Thread(target=lambda: read.append(fifo.read_bytes()))
-    reader.start()
+    descriptor = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    os.set_blocking(descriptor, True)
     content = os.urandom(300_000)  # more than a pipe holds
-    while not read and reader.is_alive():
-        try:
-            write_whole(fifo, content)
-            break
-        except OSError:  # until the reader is there
-            time.sleep(0.01)
-    reader.join()
-    assert read == [content]
+    writer = threading.Thread(target=write_whole, args=[fifo, content])
+    writer.start()
+    time.sleep(0.2)  # it waits for the reader, who takes a while
+    with open(descriptor, "rb") as file:
+        assert file.read() == content
+    writer.join()
     assert fifo.is_fifo()
 
 

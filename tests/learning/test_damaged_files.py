@@ -1,6 +1,7 @@
 """Files with random damage: each is read, or refused by an error of one line that names it."""
 
 import contextlib
+import copy
 import json
 import random
 import struct
@@ -37,7 +38,7 @@ def in_structure(content, chance):
         while isinstance(inner[key], dict | list) and inner[key] and chance.random() < 0.8:
             inner = inner[key]
             key = chance.choice(list(inner) if isinstance(inner, dict) else range(len(inner)))
-        inner[key] = chance.choice(STRANGE)
+        inner[key] = copy.deepcopy(chance.choice(STRANGE))
     return json.dumps(whole[0]).encode()
 
 
