@@ -14,7 +14,7 @@ import microgrannd as mg
 from microgrannd.app.images import read_gray
 from microgrannd.datasets import iris
 
-TRIED = [300, pytest.param(20_000, marks=pytest.mark.long)]
+TRIED = [300, pytest.param(3_000, marks=pytest.mark.long)]
 STRANGE = [None, True, -1, 0, 1, 2, 10**9, 10**400, 1e308, float("nan"), "", "x", "nan", "MLP", [], [[]], {}, {"a": 1}]
 
 
