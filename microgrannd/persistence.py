@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from microgrannd.ground.errors import ModelFileError, legible, quoted
+from microgrannd.ground.errors import ModelFileError
 from microgrannd.ground.files import write_whole
+from microgrannd.ground.terminal import legible, quoted
 from microgrannd.learning.modules import Module
 from microgrannd.nn import ACTIVATIONS, MLP, Layer, Neuron
 

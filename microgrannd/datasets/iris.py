@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from microgrannd.datasets.samples import Samples
-from microgrannd.ground.errors import legible, quoted
+from microgrannd.ground.terminal import legible, quoted
 
 SPECIES: Final = ("setosa", "versicolor")
 TRAINING_ROWS: Final = 35  # of the 50 of each species; the others are for testing

@@ -1,11 +1,5 @@
 """What can go wrong, by name; each error is also the built-in error that fits, for code that knows no more."""
 
-from reprlib import Repr
-from typing import Final
-
-_SHORT: Final = Repr()
-_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 2, 60, 60
-
 
 class MicrogranndError(Exception):
     """The root of this package's own errors."""
@@ -40,19 +34,3 @@ class ExpressionError(MicrogranndError, ValueError):
         super().__init__(f"{message}\n  {expression[first : first + 76]}\n  {' ' * (column - first)}^")
         self.expression = expression
         self.column = column
-
-
-def quoted(thing: object) -> str:
-    """A piece of a file as a message quotes it: short, on one line, with no character that a terminal would obey.
-
-    >>> print(quoted("\\33[2J" + "x" * 100_000), quoted([[[1.5]]]), quoted(10**5000))
-    '\\x1b[2Jxxxxxxxxxxxxxxxxxx...xxxxxxxxxxxxxxxxxxxxxxxxxxx' [[...]] an int of 16610 bits
-    """
-    if isinstance(thing, int) and thing.bit_length() > 64:
-        return f"an int of {thing.bit_length()} bits"
-    return _SHORT.repr(thing)
-
-
-def legible(name: object) -> str:
-    """A name from a file: as it is where that is short and can be shown on a line, else as a message quotes it."""
-    return name if isinstance(name, str) and name.isprintable() and len(name) <= 80 else quoted(name)
