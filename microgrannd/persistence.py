@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 
 from microgrannd.ground.errors import ModelFileError
 from microgrannd.ground.files import write_whole
+from microgrannd.ground.terminal import legible, quoted
 from microgrannd.learning.modules import Module
 from microgrannd.nn import ACTIVATIONS, MLP, Layer, Neuron
 
@@ -37,7 +38,7 @@ def save(model: Module, path: AnyPath) -> None:
         "architecture": _architecture(model),
         "parameters": {name: _spelled(parameter.data) for name, parameter in model.named_parameters()},
     }
-    write_whole(os.path.realpath(path), json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    write_whole(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def load(path: AnyPath, into: Module | None = None) -> Any:
@@ -69,9 +70,9 @@ def _content(path: AnyPath) -> dict[str, Any]:
         raise ModelFileError(f"{path} is not a model file: its format is not {FORMAT!r}.")
     version = content.get("version")
     if type(version) is not int or version < 1:
-        raise ModelFileError(f"{path} is damaged: its version is {version!r}.")
+        raise ModelFileError(f"{path} is damaged: its version is {quoted(version)}.")
     if version > VERSION:
-        newer = f"a newer microgrannd (version {version} of the format, this one reads up to {VERSION})"
+        newer = f"a newer microgrannd (version {quoted(version)} of the format, this one reads up to {VERSION})"
         raise ModelFileError(f"{path} was written by {newer}: upgrade with pip install -U microgrannd.")
     for part in ("architecture", "parameters"):
         if not isinstance(content.get(part), dict):
@@ -87,17 +88,17 @@ def _spelled(number: float) -> float | str:
 
 def _number(path: AnyPath, name: str, written: Any) -> float:
     if type(written) not in (int, float) and written not in ("inf", "-inf", "nan"):
-        raise ModelFileError(f"{path} is damaged: {name} is {written!r}, which is not a number.")
+        raise ModelFileError(f"{path} is damaged: {legible(name)} is {quoted(written)}, which is not a number.")
     try:
         return float(written)
     except OverflowError:
-        raise ModelFileError(f"{path} is damaged: {name} is too large for a float.") from None
+        raise ModelFileError(f"{path} is damaged: {legible(name)} is too large for a float.") from None
 
 
 def _difference(parameters: Mapping[str, Any], numbers: Mapping[str, Any]) -> str:
     def some(what: str, names: list[str]) -> list[str]:
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        return [f"{what} {', '.join(names[:3])}{more}"] if names else []
+        return [f"{what} {', '.join(map(legible, names[:3]))}{more}"] if names else []
 
     missing = [name for name in parameters if name not in numbers]
     unknown = [name for name in numbers if name not in parameters]
@@ -125,20 +126,26 @@ def _activation_name(neurons: list[Neuron]) -> str:
 def _built(path: AnyPath, architecture: dict[str, Any], count: int) -> Module:
     kind = architecture.get("class")
     if kind not in ("Neuron", "Layer", "MLP"):
-        raise ModelFileError(f"{path} holds a {kind}, a class of your own: build one and call load(path, into=it).")
+        raise ModelFileError(
+            f"{path} holds a {legible(kind)}, a class of your own: build one and call load(path, into=it)."
+        )
     try:
         inputs, expand = architecture["inputs"], architecture["expand"] is True
         sizes = [layer["neurons"] for layer in architecture["layers"]]
         activations = [layer["activation"] for layer in architecture["layers"]]
+        if not all(isinstance(size, int | float) for size in (inputs, *sizes)):
+            raise TypeError
         expected = sum((before + 1) * after for before, after in zip([inputs, *sizes], sizes, strict=False))
     except (KeyError, TypeError):
         raise ModelFileError(f"{path} is damaged: its architecture is incomplete.") from None
+    if sizes != {"Neuron": [1], "Layer": sizes[:1]}.get(kind, sizes):
+        raise ModelFileError(f"{path} is damaged: its {kind} has layers of {quoted(sizes)} neurons.")
     if expected != count:  # checked first, because a damaged file may ask for a model of any size
-        raise ModelFileError(f"{path} is damaged: it has {count} parameters where {expected} are expected.")
+        raise ModelFileError(f"{path} is damaged: it has {count} parameters where {quoted(expected)} are expected.")
     for activation in activations:
         if not isinstance(activation, str) or activation not in ACTIVATIONS:
             remedy = "build the model and call load(path, into=model)"
-            raise ModelFileError(f"{path} has the activation {activation!r}, which is not built in: {remedy}.")
+            raise ModelFileError(f"{path} has the activation {quoted(activation)}, which is not built in: {remedy}.")
     try:
         if kind == "Neuron":
             return Neuron(inputs, activations[0], init=0, expand=expand)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import Any
 
+from microgrannd.ground.files import write_figure
 from microgrannd.ground.modes import no_grad
 
 
@@ -36,7 +37,7 @@ def decision_boundary(
     axes.set(xlabel=names[0], ylabel=names[1])
     axes.legend(loc="best")
     if path is not None:
-        figure.savefig(path, dpi=144)
+        write_figure(path, figure, dpi=144)
     return figure
 
 

@@ -24,7 +24,7 @@ FLOORS = [
     ["learning", "layers", "plots"],
     ["nn"],
     ["datasets", "persistence"],
-    ["drawing.layout", "compiler.tape"],
+    ["drawing.layout", "compiler.tape", "compiler.locking"],
     ["drawing.picture", "compiler.text", "compiler.batches"],
     ["drawing.write", "compiler.matrix", "compiler.llvm", "compiler.plan"],
     ["drawing.player", "compiler.native"],

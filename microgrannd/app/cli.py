@@ -16,7 +16,7 @@ from typing import TypeAlias
 from microgrannd import __version__, engine
 from microgrannd.engine import Constant, Value, topological_order
 from microgrannd.ground.errors import MicrogranndError
-from microgrannd.ground.terminal import table
+from microgrannd.ground.terminal import table, tell
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -26,17 +26,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("always", message="The training diverged")
-            warnings.showwarning = lambda message, *_: print(f"microgrannd: {message}", file=sys.stderr)
+            warnings.showwarning = lambda message, *_: tell(f"microgrannd: {message}")
             parsed.run(parsed)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it was closed when we began
+            sys.stdout.flush()
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        tell("interrupted")
         return 130
     except BrokenPipeError:  # whoever was reading our output has stopped
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (MicrogranndError, ValueError, TypeError, OSError, ModuleNotFoundError) as error:
-        print(f"microgrannd: {error}", file=sys.stderr)
+        tell(f"microgrannd: {error}")
         return 2
     return 0
 

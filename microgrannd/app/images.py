@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
+DEPTHS: Final = (1, 2, 4, 8)  # bits for a number
+MOST_PIXELS: Final = 1 << 22
+MOST_BYTES: Final = 5 * MOST_PIXELS  # of a file, more than so many pixels take unpacked
 CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by PNG's colour type: grey, RGB, palette, grey and RGB with alpha
 
 
@@ -18,15 +21,18 @@ class Gray(NamedTuple):
 def read_gray(path: str | os.PathLike[str]) -> Gray:
     """A PNG file as grey bytes; transparent pixels count as black. Raises ValueError for what it cannot read."""
     with open(path, "rb") as file:
-        content = file.read()
-    if content[:8] != SIGNATURE:
+        signature = file.read(8)
+        content = file.read(MOST_BYTES + 1) if signature == SIGNATURE else b""
+    if not content:
         raise ValueError(f"{path} is not a PNG file; save the image as PNG.")
+    if len(content) > MOST_BYTES:
+        raise ValueError(f"{path} is a PNG file of more than {MOST_BYTES:,} bytes; save a smaller image.")
     try:
         return _decoded(content)
-    except (struct.error, zlib.error, IndexError, KeyError) as error:
-        raise ValueError(f"{path} is a damaged PNG file: {error!r}.") from None
     except NotImplementedError as error:
-        raise ValueError(f"{path} is {error}; save it with 8 bits per colour, not interlaced.") from None
+        raise ValueError(f"{path} is a PNG file {error}.") from None
+    except (struct.error, zlib.error, IndexError, KeyError, ValueError) as error:
+        raise ValueError(f"{path} is a damaged PNG file: {error!r}.") from None
 
 
 def squared(image: Gray, side: int) -> list[int]:
@@ -45,21 +51,23 @@ def squared(image: Gray, side: int) -> list[int]:
 
 
 def _decoded(content: bytes) -> Gray:
-    chunks: dict[bytes, bytes] = {}
-    place = 8
-    while place < len(content):
-        length, kind = struct.unpack(">I4s", content[place : place + 8])
-        chunks[kind] = chunks.get(kind, b"") + content[place + 8 : place + 8 + length]
-        place += 12 + length
+    chunks = _chunks(content)
     width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", chunks[b"IHDR"][:13])
     if interlaced or depth == 16:
-        raise NotImplementedError("an interlaced PNG file" if interlaced else "a PNG file of 16 bits per colour")
+        what = "that is interlaced" if interlaced else "of 16 bits per colour"
+        raise NotImplementedError(f"{what}; save it with 8 bits per colour, not interlaced")
+    if not 0 < width * height <= MOST_PIXELS:
+        raise NotImplementedError(f"of {width:,} × {height:,} pixels; they may be 1 to {MOST_PIXELS:,}")
     channels = CHANNELS[colour]
+    if depth not in DEPTHS:
+        raise ValueError(f"{depth} bits per colour")
     stride = -(-width * channels * depth // 8)
-    data = zlib.decompress(chunks[b"IDAT"])
-    if len(data) < height * (stride + 1):
-        raise IndexError("its rows are incomplete")
-    palette, largest, shifts = chunks.get(b"PLTE", b""), 2**depth - 1, range(8 - depth, -1, -depth)
+    size = height * (stride + 1)
+    unpacking = zlib.decompressobj()
+    data = unpacking.decompress(chunks[b"IDAT"], size + 1)
+    if len(data) != size or not unpacking.eof:
+        raise ValueError("it has more than its rows" if len(data) > size else "its rows are incomplete")
+    palette, largest, shifts = chunks[b"PLTE"], 2**depth - 1, range(8 - depth, -1, -depth)
     rows = []
     for line in _unfiltered(data, height, stride, max(1, channels * depth // 8)):
         values: Sequence[int] = line
@@ -69,6 +77,18 @@ def _decoded(content: bytes) -> Gray:
             values = [value * 255 // largest for value in values]
         rows.append([_grey(values[i : i + channels], colour, palette) for i in range(0, width * channels, channels)])
     return Gray(width, rows)
+
+
+def _chunks(content: bytes) -> dict[bytes, bytes]:
+    """What stands in the chunks of each kind that is needed, together."""
+    parts: dict[bytes, list[bytes]] = {b"IHDR": [], b"PLTE": [], b"IDAT": []}
+    place = 0
+    while place < len(content):
+        length, kind = struct.unpack(">I4s", content[place : place + 8])
+        if kind in parts:
+            parts[kind].append(content[place + 8 : place + 8 + length])
+        place += 12 + length
+    return {kind: b"".join(found) for kind, found in parts.items()}
 
 
 def _unfiltered(data: bytes, height: int, stride: int, size: int) -> list[bytearray]:

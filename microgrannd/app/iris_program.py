@@ -4,6 +4,7 @@ import time
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from microgrannd import plots
@@ -99,8 +100,6 @@ def _check_writable(folder: Path) -> None:
     """Raise OSError now rather than after the training if the results cannot be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".microgrannd"
-        probe.touch()
-        probe.unlink()
+        TemporaryFile(dir=folder).close()
     except OSError as error:
         raise OSError(f"Cannot write to {folder}: {error.strerror}. Name another folder with --out.") from None

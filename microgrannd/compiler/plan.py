@@ -7,11 +7,11 @@ to it where they find a NaN. Text has nothing to hand on to: C is guarded, and P
 
 import gc
 import math
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
+from microgrannd.compiler.locking import COMPILING
 from microgrannd.compiler.tape.simplify import reassociate, simplify
 from microgrannd.compiler.tape.tape import Tape
 from microgrannd.compiler.tape.trace import Trace, differentiate, differentiate_twice
@@ -33,7 +33,6 @@ class Plan:
         self.arrange_result = builder(trace.result)
         self._arrange = [builder(shape) for shape in trace.shapes]
         self._tapes: dict[tuple[str, bool], Tape] = {}
-        self._lock = threading.RLock()
 
     @property
     def shown(self) -> Wanted:
@@ -56,7 +55,7 @@ class Plan:
     def tape(self, wanted: Wanted, *, guarded: bool = False) -> Tape:
         key = (wanted, guarded and wanted not in ("values", "curvature"))
         if key not in self._tapes:
-            with self._lock, without_collection():
+            with COMPILING, without_collection():
                 self._tapes[key] = self._tapes.get(key) or self._derived(wanted, key[1])
         return self._tapes[key]
 

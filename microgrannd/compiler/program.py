@@ -20,6 +20,7 @@ from microgrannd.compiler.tape.trace import trace_graph
 from microgrannd.engine import Value
 from microgrannd.ground.data import Data
 from microgrannd.ground.errors import TracingError
+from microgrannd.ground.files import write_whole
 from microgrannd.ground.nests import SCALAR, builder
 from microgrannd.learning.arguments import check_arguments
 from microgrannd.learning.clipping import clip_of
@@ -56,7 +57,9 @@ def compile(
     loops over arrays; or the array library on which the matrix program runs: "numpy", "jax" or "torch", there
     with `float32` if asked for. "auto" takes what is installed and suits. Programs on arrays reorder additions
     too. Native code splits large batches over `threads` threads, and is kept in the directory `cache`, if one is
-    given, for the next time; a file there that has been altered is not used.
+    given, for the next time. Code from there runs only if it is signed with your own key, which lies elsewhere: whoever
+    can write in the directory but cannot read the key can have code compiled anew, and nothing more. Where code cannot
+    be kept, a RuntimeWarning says why.
 
     Arguments may go by keyword. An int, bool or str that the function looks at, as `range(n)` and `if mode == "sin"`
     do, is static: the function is traced anew for each of its values, and the gradient by it is None. Which they are
@@ -304,8 +307,8 @@ class Program:
         header = file.with_suffix(".h")
         gradients = plan.tape("all", guarded=True) if plan.trace.result.kind is None else None
         source = c_source(plan.trace.name, plan.tape("values"), gradients, plan.numbers(), header.name)
-        file.write_text(source.body, encoding="utf-8")
-        header.write_text(source.header, encoding="utf-8")
+        write_whole(header, source.header)
+        write_whole(file, source.body)
 
     @property
     def llvm_ir(self) -> str:

@@ -1,6 +1,5 @@
 """Which plan and which kernel: what a program has traced and compiled so far, and how it finds more."""
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -12,6 +11,7 @@ from microgrannd.compiler.batches import Batch, batch, holds_array, is_sample, w
 from microgrannd.compiler.interpreted import CheckedKernel, Kernel, PythonKernel
 from microgrannd.compiler.llvm.machine import available as native_available
 from microgrannd.compiler.llvm.operations import unsupported
+from microgrannd.compiler.locking import COMPILING
 from microgrannd.compiler.native.direct_calls import fast_function
 from microgrannd.compiler.native.kernel_source import work
 from microgrannd.compiler.native.kernels import NativeKernel
@@ -54,7 +54,7 @@ class Runtime:
         self.latest: Plan | None = None
         self.refusal: TracingError | None = None  # of the last trace that was asked for, to be raised at the next use
         self.reached: dict[tuple[Shape, ...], Reached] = {}  # what the function looked at when it was traced
-        self.lock = threading.RLock()
+        self.lock = COMPILING
         self.fits: dict[Any, Any] = {}  # native training loops, by plan and optimizer
         self._kernels: dict[tuple[int, Wanted], Kernel] = {}
         self._array_backends: dict[int, str] = {}

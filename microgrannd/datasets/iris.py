@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from microgrannd.datasets.samples import Samples
+from microgrannd.ground.terminal import legible, quoted
 
 SPECIES: Final = ("setosa", "versicolor")
 TRAINING_ROWS: Final = 35  # of the 50 of each species; the others are for testing
@@ -37,11 +38,15 @@ def iris(columns: Sequence[str] = ("sepal_length", "sepal_width"), path: str | P
     """
     name = str(path) if path is not None else "iris.csv"
     file = Path(path) if path is not None else resources.files(__package__) / "iris.csv"
-    reader = csv.DictReader(file.read_text(encoding="utf-8-sig").splitlines())
-    header, rows = reader.fieldnames or [], list(reader)
+    try:
+        reader = csv.DictReader(file.read_text(encoding="utf-8-sig").splitlines())
+        header, rows = reader.fieldnames or [], list(reader)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{name} is damaged or no CSV file: {error}.") from None
     for column in (*columns, "species"):
         if column not in header:
-            raise ValueError(f"{name} has no column {column!r}; its columns are: {', '.join(header) or 'none'}.")
+            given = ", ".join(map(legible, header[:10])) or "none"
+            raise ValueError(f"{name} has no column {column!r}; its columns are: {given}.")
     table = [[_number(row[column], name, i, column) for column in columns] for i, row in enumerate(rows, start=2)]
     mean, std = _mean_and_deviation(table, name, columns)
     scaled = [[(x - m) / s for x, m, s in zip(row, mean, std, strict=True)] for row in table]
@@ -74,5 +79,5 @@ def _number(text: str | None, name: str, line: int, column: str) -> float:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise ValueError(f"{name}, line {line}: {column!r} is {text!r}, where a number is expected.")
+        raise ValueError(f"{name}, line {line}: {column!r} is {quoted(text)}, where a number is expected.")
     return number

@@ -4,10 +4,14 @@ import gzip
 import hashlib
 import os
 import sys
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+
+from microgrannd.ground.files import write_whole
+from microgrannd.ground.terminal import is_terminal, tell
 
 MIRRORS: Final = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -16,6 +20,7 @@ MIRRORS: Final = (
 FOLDER_VARIABLE: Final = "MICROGRANND_DATA"
 SIDE: Final = 28
 SMALL_SIDE: Final = 14
+LONGEST: Final = 16 + 60_000 * SIDE * SIDE  # bytes of the content of the largest file
 
 
 class File(NamedTuple):
@@ -105,10 +110,9 @@ def cache() -> Path:
 
 def _content(folder: Path, file: File, *, fetched: bool) -> bytes:
     path = folder / file.name
-    if path.is_file():
-        content = path.read_bytes()
-    else:
-        path = folder / f"{file.name}.gz"
+    opened: Any = open
+    if not path.is_file():
+        path, opened = folder / f"{file.name}.gz", gzip.open
         if not path.is_file() and not fetched:
             raise FileNotFoundError(
                 f"There is no {path.name} in {folder}: it is one of MNIST's four files; "
@@ -116,10 +120,11 @@ def _content(folder: Path, file: File, *, fetched: bool) -> bytes:
             )
         if not path.is_file():
             fetch(path, file)
-        try:
-            content = gzip.decompress(path.read_bytes())
-        except (OSError, EOFError) as error:
-            raise ValueError(f"{path} is damaged: {error}. Delete it, and it is downloaded again.") from None
+    try:
+        with opened(path, "rb") as packed:
+            content: bytes = packed.read(LONGEST + 1)  # a byte more than MNIST's has another checksum
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise ValueError(f"{path} is damaged: {error}. Delete it, and it is downloaded again.") from None
     _check(path, hashlib.md5(content, usedforsecurity=False).hexdigest(), file.content_md5)
     return content
 
@@ -145,9 +150,11 @@ def fetch(path: Path, file: File, mirrors: Sequence[str] = MIRRORS) -> None:
         except (urllib.error.URLError, OSError) as error:
             reasons.append(f"{mirror}: {error}")
             continue
-        found = hashlib.sha256(partial.read_bytes()).hexdigest()
+        content = partial.read_bytes()
+        found = hashlib.sha256(content).hexdigest()
         if found == file.sha256:
-            os.replace(partial, path)
+            write_whole(path, content)
+            partial.unlink()
             return
         partial.unlink()
         reasons.append(f"{mirror}: what it sent has the SHA-256 checksum {found}, not {file.sha256}")
@@ -180,16 +187,16 @@ def _fetch_from(url: str, partial: Path, size: int) -> None:
 @contextmanager
 def _reporting(name: str, size: int) -> Iterator[Callable[[int], None]]:
     """A function to call with the number of bytes received: a bar on a terminal, one plain line elsewhere."""
-    if not sys.stderr.isatty():
-        print(f"fetching {name} ({size / 1e6:.1f} MB)", file=sys.stderr, flush=True)
+    if not is_terminal(sys.stderr):
+        tell(f"fetching {name} ({size / 1e6:.1f} MB)")
         yield lambda have: None
         return
 
     def report(have: int) -> None:
         bar = "#" * (30 * have // size)
-        print(f"\r{name} [{bar:<30}] {have / 1e6:.1f} of {size / 1e6:.1f} MB", end="", file=sys.stderr, flush=True)
+        tell(f"\r{name} [{bar:<30}] {have / 1e6:.1f} of {size / 1e6:.1f} MB", end="")
 
     try:
         yield report
     finally:
-        print(file=sys.stderr)
+        tell("")

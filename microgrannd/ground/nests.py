@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 _PLAIN: Final = frozenset([float, int, str])  # most of what nests hold, and seen at a glance
 _SEQUENCES: Final = (list, tuple)  # `list | tuple` would be made anew at each look
+_DEEPEST: Final = 100  # containers in containers; one that holds itself has no end
 
 
 def contents(nest: Any) -> Collection[Any] | None:
@@ -26,16 +27,18 @@ def contents(nest: Any) -> Collection[Any] | None:
     return [getattr(nest, name) for name in _fields(nest.__class__)] if _is_dataclass(nest.__class__) else None
 
 
-def items(nest: Any) -> list[Any]:
+def items(nest: Any, depth: int = 0) -> list[Any]:
     """What the containers of a nest hold, in order; an array is one item."""
     if (parts := contents(nest)) is None:
         return [nest]
+    if depth > _DEEPEST:
+        raise _endless()
     found: list[Any] = []
     for part in parts:
         if part.__class__ in _PLAIN:
             found.append(part)
         else:
-            found += items(part)
+            found += items(part, depth + 1)
     return found
 
 
@@ -44,11 +47,14 @@ def leaves(nest: Any) -> list[Any]:
     return [x for item in items(nest) for x in (item.ravel().tolist() if is_array(item) else (item,))]
 
 
-def mapped(function: Callable[[Any], Any], nest: Any) -> Any:
+def mapped(function: Callable[[Any], Any], nest: Any, depth: int = 0) -> Any:
     """The nest with the function of each item in the item's place."""
     if (parts := contents(nest)) is None:
         return function(nest)
-    new = [function(part) if part.__class__ in _PLAIN else mapped(function, part) for part in parts]
+    if depth > _DEEPEST:
+        raise _endless()
+    inner = depth + 1
+    new = [function(part) if part.__class__ in _PLAIN else mapped(function, part, inner) for part in parts]
     if isinstance(nest, dict):
         return dict(zip(nest, new, strict=True))
     if isinstance(nest, _SEQUENCES):
@@ -118,6 +124,10 @@ def each(function: Callable[..., Any], *nests: Any) -> Any:
         raise ValueError(f"Lists that go together have one length, got {' and '.join(map(str, sorted(sizes)))}.")
     rows = ([nest[i] if isinstance(nest, _SEQUENCES) else nest for nest in nests] for i in range(sizes.pop()))
     return [each(function, *row) for row in rows]
+
+
+def _endless() -> ValueError:
+    return ValueError(f"Lists, tuples and dicts are nested more than {_DEEPEST} deep here, or one holds itself.")
 
 
 def is_array(thing: Any) -> bool:
@@ -195,11 +205,13 @@ class Shape(NamedTuple):
 SCALAR = Shape(None)
 
 
-def shape_of(nest: Any, of_item: Callable[[Any], Shape] | None = None) -> Shape:
+def shape_of(nest: Any, of_item: Callable[[Any], Shape] | None = None, depth: int = 0) -> Shape:
     """The shape of a nest, in which an item is a scalar unless `of_item` says otherwise."""
     if (parts := contents(nest)) is None:
         return of_item(nest) if of_item else SCALAR
-    inner = tuple([shape_of(part, of_item) for part in parts])
+    if depth > _DEEPEST:
+        raise _endless()
+    inner = tuple([shape_of(part, of_item, depth + 1) for part in parts])
     if isinstance(nest, list):
         return Shape(list, (), inner)
     if isinstance(nest, tuple):

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Final, TypeAlias
 
+from microgrannd.ground.terminal import is_terminal, tell
+
 Report: TypeAlias = Callable[[int, float], None]
 
 LINES: Final = 10  # in a whole training, outside a terminal
@@ -17,14 +19,14 @@ def reporting(epochs: int, shown: bool) -> Iterator[Report]:
     """A function to call after each epoch with the number of epochs done and the last loss."""
     if not shown:
         yield lambda done, loss: None
-    elif not sys.stderr.isatty():
+    elif not is_terminal(sys.stderr):
         yield partial(_print_some, epochs)
     else:
         try:
             from tqdm import tqdm
         except ModuleNotFoundError:
             yield partial(_redraw, epochs)
-            print(file=sys.stderr)
+            tell("")
         else:
             with tqdm(total=epochs, unit="epoch") as bar:
 
@@ -37,12 +39,12 @@ def reporting(epochs: int, shown: bool) -> Iterator[Report]:
 
 def _print_some(epochs: int, done: int, loss: float) -> None:
     if done % max(1, epochs // LINES) == 0 or done == epochs:
-        print(_line(epochs, done, loss), file=sys.stderr, flush=True)
+        tell(_line(epochs, done, loss))
 
 
 def _redraw(epochs: int, done: int, loss: float) -> None:
     width = shutil.get_terminal_size().columns - 1
-    print("\r" + _line(epochs, done, loss)[:width].ljust(width), end="", file=sys.stderr, flush=True)
+    tell("\r" + _line(epochs, done, loss)[:width].ljust(width), end="")
 
 
 def _line(epochs: int, done: int, loss: float) -> str:

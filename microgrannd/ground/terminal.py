@@ -4,10 +4,28 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from reprlib import Repr
+from typing import Any, Final
+
+_SHORT: Final = Repr()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 2, 60, 60
+
+
+def is_terminal(stream: Any) -> bool:
+    """Whether it is a terminal; None is a standard stream that was closed when Python began."""
+    return stream is not None and not stream.closed and stream.isatty()
+
+
+def tell(text: str, end: str = "\n") -> None:
+    """Progress and errors, for whoever reads standard error; if nobody does, or its disk is full, work goes on."""
+    if sys.stderr is not None:  # which `print` would take for standard output
+        with suppress(OSError, ValueError):
+            print(text, end=end, file=sys.stderr, flush=True)
 
 
 def heading(text: str) -> str:
-    styled = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    styled = is_terminal(sys.stdout) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     return f"\033[1m{text}\033[0m" if styled else text
 
 
@@ -22,7 +40,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[i
     lines = [list(header), *map(list, rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     spare = shutil.get_terminal_size().columns - sum(widths[1:]) - 2 * (len(widths) - 1)
-    widths[0] = max(8, min(widths[0], spare)) if sys.stdout.isatty() else widths[0]
+    widths[0] = max(8, min(widths[0], spare)) if is_terminal(sys.stdout) else widths[0]
     aligned = [str.ljust if i in left else str.rjust for i in range(len(widths))]
     return "\n".join(
         "  ".join(
@@ -34,3 +52,19 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[i
 
 def _cut(text: str, width: int) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def quoted(thing: object) -> str:
+    """A piece of a file as a message quotes it: short, on one line, with no character that a terminal would obey.
+
+    >>> print(quoted("\\33[2J" + "x" * 100_000), quoted([[[1.5]]]), quoted(10**5000))
+    '\\x1b[2Jxxxxxxxxxxxxxxxxxx...xxxxxxxxxxxxxxxxxxxxxxxxxxx' [[...]] an int of 16610 bits
+    """
+    if isinstance(thing, int) and thing.bit_length() > 64:
+        return f"an int of {thing.bit_length()} bits"
+    return _SHORT.repr(thing)
+
+
+def legible(name: object) -> str:
+    """A name from a file: as it is where that is short and can be shown on a line, else as a message quotes it."""
+    return name if isinstance(name, str) and name.isprintable() and len(name) <= 80 else quoted(name)

@@ -19,6 +19,7 @@ from microgrannd.calculus.passes import computed_before
 from microgrannd.engine import Value, number_of
 from microgrannd.ground.data import Column, Data, batch_size_of, columns_of, plain_samples, stream_of
 from microgrannd.ground.errors import GradientError
+from microgrannd.ground.files import write_figure
 from microgrannd.ground.progress import reporting
 from microgrannd.learning.clipping import Clip
 from microgrannd.optim import Optimizer
@@ -73,7 +74,7 @@ class History:
         axes.plot(range(1, len(self) + 1), self.losses)
         axes.set(xlabel="epoch", ylabel="mean loss")
         if path is not None:
-            figure.savefig(path)
+            write_figure(path, figure)
         return figure
 
     def __repr__(self) -> str:

@@ -3,7 +3,7 @@
 import functools
 import os
 import sys
-from _thread import allocate_lock  # threading takes a tenth of the package's import
+from _thread import RLock  # threading takes a tenth of the package's import
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -101,7 +101,9 @@ def _hash_for_us(node: Any) -> int:
 
 
 _identity: Final = object.__hash__
-_hashing = allocate_lock()
+_hashing = RLock()
+if hasattr(os, "register_at_fork"):  # a child never inherits it from a thread that it does not have
+    os.register_at_fork(before=_hashing.acquire, after_in_parent=_hashing.release, after_in_child=_hashing.release)
 _traces = 0
 
 

@@ -216,6 +216,8 @@ def test_an_expression_may_start_with_a_minus(before, expression, tmp_path, monk
 def test_an_unknown_option_is_still_one():
     with pytest.raises(SystemExit):
         main(["draw", "--frobnicate", "x", "x=3"])
+
+
 def test_iris_says_in_which_epoch_a_training_diverged_and_keeps_finite_parameters(tmp_path):
     result = run("iris", "--eta", "1e9", "--quiet", "--out", tmp_path)
     assert result.returncode == 0
@@ -225,3 +227,39 @@ def test_iris_says_in_which_epoch_a_training_diverged_and_keeps_finite_parameter
     assert f"diverged in epoch {found[1]}; this is what was learned until then" in result.stdout
     numbers = json.loads((tmp_path / "model.json").read_text())["parameters"].values()
     assert all(type(number) is float for number in numbers)  # what is not finite is written as a text
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell closes the streams")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "2>/dev/full"])
+def test_a_closed_standard_stream_stops_nothing(closed, tmp_path):
+    program = f"{sys.executable} -m microgrannd"
+    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+
+    def shell(arguments):
+        command = f"{program} {arguments} {closed}"
+        return subprocess.run(
+            command, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+
+    drawn = shell("draw 'x*y' x=1 y=2")
+    assert (drawn.returncode, drawn.stderr) == (0, "")
+    assert (tmp_path / "circuit.svg").read_text("utf-8").endswith("</svg>\n")
+    trained = shell("iris --epochs 20 --out iris")
+    assert trained.returncode == 0
+    assert "Traceback" not in trained.stderr
+    assert "epoch " not in trained.stdout, "progress is for standard error, or for nobody"
+    assert mg.load(tmp_path / "iris" / "model.json").parameter_count == 9
+    wrong = shell("draw 'x*'")
+    assert wrong.returncode == 2
+    assert "expression" not in wrong.stdout
+
+
+def test_an_image_and_a_data_file_that_are_bombs_are_one_line(tmp_path):
+    mg.save(mg.MLP(196, [10], seed=0), tmp_path / "model.json")
+    image = tmp_path / "x.png"
+    image.write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\xff\xff\xff\xff\0\0\0\0\x08\0\0\0\0crc ")
+    done = run("predict", tmp_path / "model.json", image)
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        f"microgrannd: {image} is a PNG file of 4,294,967,295 × 0 pixels; they may be 1 to 4,194,304."
+    ]

@@ -1,6 +1,7 @@
 """PNG files of every kind that small images come in, written here byte by byte."""
 
 import struct
+import tracemalloc
 import zlib
 
 import pytest
@@ -80,3 +81,47 @@ def test_a_larger_square_is_averaged_and_paper_is_turned_over():
     assert squared(paper, 3) == [0, 0, 0, 0, 255, 0, 0, 0, 0]
     with pytest.raises(ValueError, match="4 × 2"):
         squared(Gray(4, dark.rows[:2]), 2)
+
+
+def filled(path, width, height, packed, *, colour=0, depth=8):
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed))
+    return path
+
+
+NOTHING = zlib.compress(b"")
+BOMB = zlib.compress(bytes(200_000_000), 9)
+
+
+@pytest.mark.parametrize(
+    ("size", "packed", "options"),
+    [
+        ((4_000_000_000, 0), NOTHING, {}),
+        ((0, 4_000_000_000), NOTHING, {}),
+        ((4_000_000_000, 4_000_000_000), NOTHING, {}),
+        ((100_000, 100_000), NOTHING, {}),
+        ((28, 28), BOMB, {}),
+        ((2048, 2048), NOTHING, {"colour": 6, "depth": 255}),
+        ((28, 28), NOTHING, {"depth": 0}),
+        ((28, 28), NOTHING, {"colour": 3}),  # without a palette
+        ((1, 1), zlib.compress(bytes(2)), {"colour": 3}),
+        ((1, 1), zlib.compress(bytes([5, 0])), {}),  # there are five filters
+        ((1, 1), zlib.compress(bytes(2))[:-1], {}),
+    ],
+)
+def test_what_a_small_file_claims_is_not_made(tmp_path, size, packed, options):
+    path = filled(tmp_path / "a.png", *size, packed, **options)
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"a\.png is a .*PNG file"):
+        read_gray(path)
+    assert tracemalloc.get_traced_memory()[1] < 30_000_000
+    tracemalloc.stop()
+
+
+def test_a_file_that_is_too_long_is_not_read_to_its_end(tmp_path):
+    path = tmp_path / "a.png"
+    with open(path, "wb") as file:
+        file.write(b"\x89PNG\r\n\x1a\n")
+        file.truncate(1 << 40)  # a terabyte of zeros that takes no space
+    with pytest.raises(ValueError, match=r"a\.png is a PNG file of more than"):
+        read_gray(path)

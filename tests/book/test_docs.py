@@ -104,7 +104,7 @@ def run_shell(block, folder):
 
 @pytest.mark.parametrize(
     "page",
-    [*PAGES, *(ROOT / name for name in ("CONTRIBUTING.md", "CHANGELOG.md", "notebooks/README.md"))],
+    [*PAGES, *(ROOT / name for name in ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "notebooks/README.md"))],
     ids=lambda page: page.name,
 )
 def test_every_link_leads_to_a_file_and_a_heading_that_exist(page):

@@ -580,3 +580,58 @@ def test_a_dropped_graph_leaves_nothing_to_the_collector():
         assert gc.collect() == 0
     finally:
         gc.enable()
+
+
+class Box(Module):
+    def __init__(self, inner):
+        self.inner = inner
+
+
+def test_a_thousand_modules_in_each_other_are_a_module(tmp_path):
+    def boxed(seed):
+        module = MLP(1, [1], seed=seed)
+        for _ in range(1000):
+            module = Box(module)
+        return module
+
+    model, other = boxed(1), boxed(2)
+    assert [name for name, _ in model.named_parameters()] == [
+        f"{'inner.' * 1000}layer0.neuron0.{name}" for name in ("w0", "b")
+    ]
+    assert [p.scope for p in model.parameters()] == [f"{'inner.' * 1000}layer0.neuron0"] * 2
+    mg.save(model, tmp_path / "model.json")
+    mg.load(tmp_path / "model.json", into=other)
+    assert [p.data for p in other.parameters()] == [p.data for p in model.parameters()]
+
+
+class Ring(Module):
+    """A list and a dict that hold themselves, and a module that is held by what it holds."""
+
+    def __init__(self):
+        self.w = Value(1.0)
+        self.parts = [Value(2.0)]
+        self.parts.append(self.parts)
+        self.table = {"a": Value(3.0), "box": Box(self)}
+        self.table["table"] = self.table
+
+    def __call__(self, x):
+        return self.w * x + self.parts[0] + self.table["a"]
+
+
+def test_what_holds_itself_is_met_once(tmp_path):
+    model = Ring()
+    assert [(name, p.data) for name, p in model.named_parameters()] == [("w", 1.0), ("part0", 2.0), ("table.a", 3.0)]
+    assert [p.data for p in model.parameters()] == [1.0, 2.0, 3.0]
+    mg.fit(lambda x, y: (model(x) - y) ** 2, ([1.0], [7.0]), mg.optim.SGD(model.parameters(), lr=0.5), epochs=1)
+    assert [p.data for p in model.parameters()] == [2.0, 3.0, 4.0]  # each + 0.5 · 2 · (7 - 6)
+    mg.save(model, tmp_path / "ring.json")
+    other = mg.load(tmp_path / "ring.json", into=Ring())
+    assert [p.data for p in other.parameters()] == [2.0, 3.0, 4.0]
+
+
+def test_lists_that_share_lists_are_found_in_the_time_of_their_parts():
+    shared = [Value(1.0)]
+    for _ in range(100):
+        shared = [shared, shared]  # 2¹⁰⁰ ways lead to the parameter
+    model = Box(shared)
+    assert len(model.named_parameters()) == len(model.parameters()) == 1

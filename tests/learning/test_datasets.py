@@ -128,3 +128,21 @@ def test_moons_repeat_by_their_seed():
 def test_moons_that_cannot_be_are_errors(options):
     with pytest.raises(ValueError, match="at least"):
         moons(**options)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\33[2J" + b"x" * 100_000 + b"," * 1000 + b"\n1,2\n",
+        b"sepal_length,sepal_width,species\n\33[2J" + b"x" * 100_000 + b",1,setosa\n",
+        b"sepal_length,sepal_width,species\n" + b"1" * 200_000 + b",1,setosa\n",  # longer than a field of CSV may be
+        b"\xff\xfe\0",
+    ],
+)
+def test_an_error_shows_a_little_of_a_foreign_file_on_one_line(tmp_path, content):
+    path = tmp_path / "mine.csv"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"mine\.csv") as caught:
+        iris(path=path)
+    assert len(str(caught.value)) < 2000
+    assert str(caught.value).isprintable()

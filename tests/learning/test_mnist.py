@@ -6,7 +6,9 @@ import io
 import os
 import struct
 import sys
+import tracemalloc
 import urllib.request
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -159,3 +161,47 @@ def test_the_original_digits_and_their_small_images():
         "d3554808a1d92e5223a853c393e4ee8cd4698c7b83434c83dadd25d3295a8abd",
     ]
     assert round(float(small.train.x.mean()), 4) == 33.3514
+
+
+def test_any_flipped_bit_is_a_damaged_file(made):
+    folder, files, _ = made
+    path = folder / f"{files[0].name}.gz"
+    # As in the originals, mostly background, so that the packed file has tables that a bit can break.
+    rows = b"".join(bytes(200) + os.urandom(40) + bytes(544) for _ in range(20))
+    packed = gzip.compress(struct.pack(">IIII", 2051, 20, 28, 28) + rows, mtime=0)
+    for place in range(10, len(packed)):
+        path.write_bytes(packed[:place] + bytes([packed[place] ^ 1 << place % 8]) + packed[place + 1 :])
+        with pytest.raises(ValueError, match=r"train-images-idx3-ubyte\.gz is damaged"):
+            mnist(folder, download=False)
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_a_file_is_not_read_beyond_the_length_of_the_largest(made, suffix):
+    folder, files, _ = made
+    path = folder / f"{files[0].name}{suffix}"
+    if suffix:
+        packing = zlib.compressobj(9, wbits=31)
+        path.write_bytes(b"".join(packing.compress(bytes(10**7)) for _ in range(40)) + packing.flush())
+    else:
+        with open(path, "wb") as file:
+            file.truncate(1 << 40)
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="is damaged"):
+        mnist(folder, download=False)
+    assert tracemalloc.get_traced_memory()[1] < 150_000_000
+    tracemalloc.stop()
+
+
+def test_a_fetched_file_follows_a_link(made, tmp_path, monkeypatch):
+    folder, files, _ = made
+    content = (folder / f"{files[0].name}.gz").read_bytes()
+    cache, elsewhere = tmp_path / "cache", tmp_path / "elsewhere"
+    cache.mkdir()
+    elsewhere.mkdir()
+    link = cache / f"{files[0].name}.gz"
+    link.symlink_to(elsewhere / "file.gz")
+    Server(monkeypatch, content)
+    fetch(link, files[0], ["https://first/"])
+    assert link.is_symlink()
+    assert (elsewhere / "file.gz").read_bytes() == content
+    assert list(cache.iterdir()) == [link]

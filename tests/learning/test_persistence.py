@@ -5,6 +5,7 @@ import math
 import os
 import stat
 import sys
+import tracemalloc
 
 import pytest
 
@@ -268,3 +269,73 @@ def test_the_file_keeps_its_permissions_and_a_link_stays_a_link(path, tmp_path):
     assert link.is_symlink()
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
     assert numbers(load(path)) == numbers(model)
+
+
+# ---- files from others
+
+
+LAYER = {"neurons": 1, "activation": "tanh"}
+BOMBS = [
+    {"class": "Neuron", "inputs": 10**9, "layers": [{"neurons": 0, "activation": "tanh"}]},
+    {"class": "Neuron", "inputs": 10**9, "layers": []},
+    {"class": "Layer", "inputs": 10**9, "layers": [{"neurons": 10**9, "activation": "tanh"}] * 0},
+    {"class": "Layer", "inputs": -1, "layers": [{"neurons": 10**9, "activation": "tanh"}]},
+    {"class": "MLP", "inputs": -1, "layers": [{"neurons": 10**9, "activation": "tanh"}]},
+    {"class": "MLP", "inputs": 10**9, "layers": [{"neurons": 0, "activation": "tanh"}] * 2},
+    {"class": "MLP", "inputs": 10**9, "layers": [{"neurons": "ab", "activation": "tanh"}]},
+    {"class": "MLP", "inputs": 10**9, "layers": [{"neurons": [1], "activation": "tanh"}]},
+    {"class": "MLP", "inputs": 10**4000, "layers": [{"neurons": 10**4000, "activation": "tanh"}]},
+    {"class": "MLP", "inputs": math.inf, "layers": [LAYER]},
+    {"class": "MLP", "inputs": math.nan, "layers": [LAYER]},
+    {"class": "MLP", "inputs": None, "layers": [LAYER]},
+]
+
+
+@pytest.mark.parametrize("architecture", BOMBS)
+def test_a_small_file_never_makes_a_large_model(architecture, path):
+    content = {"format": "microgrannd model", "version": 1, "architecture": architecture | {"expand": False}}
+    path.write_text(json.dumps(content | {"parameters": {}}))
+    assert path.stat().st_size < 10_000
+    tracemalloc.start()
+    with pytest.raises(ModelFileError, match="is damaged"):
+        load(path)
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
+
+
+def test_the_work_of_loading_grows_as_the_file_does(path):
+    def calls(neurons):
+        """How many functions are called to load a layer."""
+        save(Layer(3, neurons, seed=0), path)
+        counted = [0]
+        sys.setprofile(lambda frame, event, argument: counted.__setitem__(0, counted[0] + 1))
+        load(path)
+        sys.setprofile(None)
+        return counted[0]
+
+    calls(10)
+    assert calls(2000) < 2.2 * calls(1000)
+
+
+HOSTILE = "\33]0;owned\7\33[2J\n" + "x" * 100_000
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"version": HOSTILE},
+        {"architecture": ARCHITECTURE | {"class": HOSTILE}},
+        {"architecture": ARCHITECTURE | {"layers": [{"neurons": 1, "activation": HOSTILE}]}},
+        {"parameters": {HOSTILE: 1.0, HOSTILE + "y": 2.0, "z": 3.0}},
+        {"parameters": PARAMETERS | {"layer0.neuron0.b": HOSTILE}},
+        {"parameters": PARAMETERS | {HOSTILE: "no number"}},
+        {"parameters": PARAMETERS | {HOSTILE: 10**400}},
+        {"parameters": PARAMETERS | {"layer0.neuron0.b": [HOSTILE] * 100}},
+    ],
+)
+def test_an_error_shows_a_little_of_the_file_on_one_line(changes, path):
+    saved(path, **changes)
+    with pytest.raises(ModelFileError) as caught:
+        load(path)
+    assert len(str(caught.value)) < 600 + len(str(path))
+    assert str(caught.value).isprintable()

@@ -2,14 +2,14 @@
 
 import ctypes
 import functools
-import hashlib
-import os
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-LOCK: Final = threading.RLock()  # LLVM's global state is not for two threads at a time
+from microgrannd.compiler.llvm.cached_code import CachedCode
+from microgrannd.compiler.locking import COMPILING
+
+_unused: Final[list[Any]] = []  # engines whose code nobody can call any more
 
 
 @functools.cache
@@ -38,46 +38,37 @@ def processor() -> tuple[str, str]:
 
 class MachineCode:
     def __init__(self, source: str, level: int = 3, cache: Path | None = None) -> None:
-        with LOCK:
+        with COMPILING:
             module = llvm().parse_assembly(source)
             cpu, features = processor()
             # An engine takes possession of its machine, so each has a new one.
             machine = llvm().Target.from_default_triple().create_target_machine(cpu=cpu, features=features, opt=level)
             module.triple = machine.triple
             self._engine = llvm().create_mcjit_compiler(module, machine)
-            if cache is not None:
+            if cache is None:
+                self._engine.finalize_object()
+            else:
                 version = str(llvm().llvm_version_info)
-                kept = CachedCode(cache, "\n".join([source, str(level), cpu, features, version]))
-                self._engine.set_object_cache(kept.write, kept.read)
-            self._engine.finalize_object()
+                self._finalize(CachedCode(cache, "\n".join([source, str(level), cpu, features, version])))
+            _unused.clear()
+
+    def _finalize(self, kept: CachedCode) -> None:
+        """Take the code that is kept, or compile and keep it. LLVM's callbacks only hand it over: they cannot fail."""
+        known, made = kept.read(), []
+        self._engine.set_object_cache(lambda module, code: made.append(code), lambda module: known)
+        self._engine.finalize_object()
+        if made:
+            kept.write(made[0])
 
     def address(self, name: str) -> int:
         return int(self._engine.get_function_address(name))
 
-
-class CachedCode:
-    """Machine code on disk: a file named for all that it depends on, which starts with its own hash."""
-
-    def __init__(self, folder: Path, depends: str) -> None:
-        self.path = folder / f"{hashlib.sha256(depends.encode()).hexdigest()}.o"
-
-    def read(self, module: Any) -> bytes | None:
-        """The code; None where there is none, or not as it was written."""
-        try:
-            content = self.path.read_bytes()
-        except OSError:
-            return None
-        return content[32:] if content[:32] == self._hash(content[32:]) else None
-
-    def write(self, module: Any, code: bytes) -> None:
-        """Keep the code. A reader sees all of it or nothing."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        whole = self.path.with_suffix(f".{os.getpid()}")
-        whole.write_bytes(self._hash(code) + code)
-        whole.replace(self.path)
-
-    def _hash(self, code: bytes) -> bytes:
-        return hashlib.sha256(self.path.name.encode() + code).digest()
+    def __del__(self) -> None:
+        """Free the code, but not while anybody forks: LLVM's own lock would be held for ever in the child."""
+        _unused.append(self.__dict__.pop("_engine", None))
+        if COMPILING.acquire(blocking=False):  # else whoever compiles next frees it
+            _unused.clear()
+            COMPILING.release()
 
 
 def optimisation(operands: int) -> int:

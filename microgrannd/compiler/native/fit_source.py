@@ -52,9 +52,9 @@ batch:
 check:
   %k = phi i64 [ 1, %batch ], [ %k.after, %check ]
   %sum = phi <8 x double> [ zeroinitializer, %batch ], [ %sum.after, %check ]
-  %gradients.place = getelementptr double, ptr %sums, i64 %k
-  %gradients = load <8 x double>, ptr %gradients.place, align 8
-  %sum.after = fadd <8 x double> %sum, %gradients
+  %next.eight = getelementptr double, ptr %sums, i64 %k
+  %eight = load <8 x double>, ptr %next.eight, align 8
+  %sum.after = fadd <8 x double> %sum, %eight
   %k.after = add i64 %k, 8
   %unchecked = icmp sle i64 %k.after, %width
   br i1 %unchecked, label %check, label %checked

@@ -2,13 +2,15 @@
 
 import ctypes
 import functools
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from microgrannd.compiler.batches import Column
 from microgrannd.compiler.llvm.emitter import LANES
-from microgrannd.compiler.llvm.machine import LOCK, MachineCode, llvm, optimisation, pointers
+from microgrannd.compiler.llvm.machine import MachineCode, llvm, optimisation, pointers
+from microgrannd.compiler.locking import COMPILING
 from microgrannd.compiler.native.kernel_source import Kind, kernel_source, work
 from microgrannd.compiler.tape.tape import Tape
 
@@ -72,7 +74,7 @@ class NativeKernel:
 
     def _function(self, kind: Kind) -> Any:
         if kind not in self._functions:
-            with LOCK:
+            with COMPILING:
                 code = MachineCode(kernel_source(self.tape, kind), optimisation(work(self.tape)), self.cache)
                 self._functions.setdefault(kind, (_SIGNATURES[kind](code.address(kind)), code))
         return self._functions[kind][0]
@@ -93,6 +95,10 @@ def in_threads(threads: int) -> Any:
     from concurrent.futures import ThreadPoolExecutor  # slow to load
 
     return ThreadPoolExecutor(threads, thread_name_prefix="microgrannd")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=in_threads.cache_clear)  # a child has none of its parent's threads
 
 
 def padded(columns: Sequence[Column], count: int) -> tuple[list[Column], int]:

@@ -3,7 +3,6 @@
 import ctypes
 import functools
 import math
-import threading
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -20,6 +19,7 @@ from microgrannd.compiler.arrays.loops.source import loop_source
 from microgrannd.compiler.arrays.loops.strides import SAMPLES
 from microgrannd.compiler.arrays.loops.symbolic import Argument, Array, ArrayRecording, Count, View, applied
 from microgrannd.compiler.llvm.machine import MachineCode, pointers, processor
+from microgrannd.compiler.locking import COMPILING
 from microgrannd.ground.nests import items, mapped
 
 
@@ -53,7 +53,7 @@ class LoopFunction:
         if arguments[0].__class__ is Array:  # it is part of a function that is being compiled
             return self.function(xp, *given)
         if self._run is None:
-            with _lock:
+            with COMPILING:
                 if self._run is None:
                     self._compile(xp, given)
         arrays, numbers, samples = [], [], 1
@@ -127,7 +127,6 @@ def _address(array: Any) -> int:
 
 
 _BYTE: Final = ctypes.c_char
-_lock: Final = threading.Lock()  # one thread compiles, the others wait for it
 _SIGNATURE: Final = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 6, ctypes.c_int64)
 
 
