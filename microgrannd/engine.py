@@ -16,6 +16,7 @@ from operator import attrgetter, mul
 from typing import Any, TypeAlias
 
 from microgrannd.ground import modes
+from microgrannd.ground.arguments import text
 from microgrannd.ground.modes import opened
 from microgrannd.nodes.arithmetic import Arithmetic
 from microgrannd.nodes.observing import Step, observed, stop_at_anomalies
@@ -62,7 +63,7 @@ class Value(Arithmetic):
         self._grad = 0.0
         self.op = None
         self._first = self._second = None
-        self._origin = modes.Origin("", "", label) if label else None
+        self._origin = None if label == "" else modes.Origin("", "", text("label", label))
         self._pass = 0
 
     @property
@@ -133,7 +134,7 @@ class Value(Arithmetic):
 
     @label.setter
     def label(self, label: str) -> None:
-        self._origin = modes.Origin(self.scope, self.line, label)
+        self._origin = modes.Origin(self.scope, self.line, text("label", label))
 
     @property
     def scope(self) -> str:
@@ -142,7 +143,7 @@ class Value(Arithmetic):
 
     def named(self, scope: str, label: str) -> None:
         """Say where this Value belongs and what it is called: its `scope` and its `label`."""
-        self._origin = modes.Origin(scope, self.line, label)
+        self._origin = modes.Origin(text("scope", scope), self.line, text("label", label))
 
     @property
     def line(self) -> str:

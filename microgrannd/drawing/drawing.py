@@ -13,13 +13,13 @@ from typing import Any, Final
 from microgrannd.drawing.layout.layout import Geometry
 from microgrannd.drawing.picture.backward import backward_picture
 from microgrannd.drawing.picture.folding import folded
-from microgrannd.drawing.picture.lettering import escaped
 from microgrannd.drawing.picture.picture import Detail, Picture, picture
 from microgrannd.drawing.write.dot import dot_text, render
 from microgrannd.drawing.write.svg import geometry_of, svg_text
 from microgrannd.drawing.write.tree import tree
 from microgrannd.engine import Value
 from microgrannd.ground.files import write_whole
+from microgrannd.printing.labels import in_markup
 
 LAYOUTS: Final = ("layered", "dot")
 DIRECTIONS: Final = ("LR", "RL", "TB", "BT")
@@ -95,7 +95,7 @@ class Drawing:
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
             "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
             '<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">'
-            f"<title>{escaped(self.picture.title)}</title><style>body {{ margin: 1rem }}</style></head>\n"
+            f"<title>{in_markup(self.picture.title)}</title><style>body {{ margin: 1rem }}</style></head>\n"
             f"<body>{self.svg[self.svg.index('<svg') :]}</body></html>\n"
         )
 
@@ -132,7 +132,7 @@ class Drawing:
         nbconvert's sanitiser takes `style` and `hidden` away, so that its own class hides the image's text.
         """
         data = b64encode(self.svg.encode("utf-8", "replace")).decode("ascii")
-        title, text = escaped(self.picture.title), str(self)
+        title, text = in_markup(self.picture.title), str(self)
         html = (
             '<div class="jp-FileSize-hidden collapse" style="display: block; overflow-x: auto">'
             f'<img alt="{title}" style="max-width: none" src="data:image/svg+xml;base64,{data}"></div>'

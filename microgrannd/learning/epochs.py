@@ -16,7 +16,7 @@ from microgrannd.calculus.passes import computed_before
 from microgrannd.engine import Value
 from microgrannd.ground.data import Column, Data, batch_size_of, columns_of, plain_samples, stream_of
 from microgrannd.ground.errors import GradientError
-from microgrannd.ground.progress import reporting
+from microgrannd.learning.progress import reporting
 from microgrannd.optim import Optimizer
 
 Callback: TypeAlias = "Callable[[int, History], object]"

@@ -12,7 +12,7 @@ from microgrannd import operations as ops
 from microgrannd.ground import ieee
 from microgrannd.operations import Operation
 from microgrannd.printing.precedence import ATOM, SIGN, SUM
-from microgrannd.printing.printer import ARITHMETIC, Dialect, Expression, called, chain, one_line, over, times
+from microgrannd.printing.printer import ARITHMETIC, Dialect, Expression, called, chain, over, times
 
 RESERVED: Final = frozenset({*keyword.kwlist, *dir(builtins), *dir(ieee)})
 # Python 3.12's sum() of floats carries the rounding errors along; a chain of + does not.
@@ -66,11 +66,6 @@ def _call(name: str, operation: Operation, operands: Sequence[Expression]) -> Ex
         vectors = [f"[{', '.join(vector)}]" for vector in arguments[: operation.vectors]]
         texts = [*vectors, *arguments[operation.vectors :]]
     return called(name, map(Expression, texts))
-
-
-def docstring(text: str) -> str:
-    escaped = one_line(text).replace("\\", "\\\\").replace('"', '\\"')
-    return f'"""{escaped}"""'
 
 
 PYTHON: Final = Dialect(

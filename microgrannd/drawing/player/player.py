@@ -14,7 +14,6 @@ from html import escape
 from importlib.resources import files
 from typing import Any, Final
 
-from microgrannd.drawing.picture.lettering import escaped
 from microgrannd.drawing.player.animation import animated
 from microgrannd.drawing.player.recording import Recording, playable_order, record
 from microgrannd.drawing.player.stage import stage
@@ -24,6 +23,7 @@ from microgrannd.engine import Value
 from microgrannd.ground.files import write_whole
 from microgrannd.operations import Number
 from microgrannd.optim import Optimizer
+from microgrannd.printing.labels import in_markup, in_script
 
 HEIGHT: Final = 640  # of the player in a notebook, in pixels
 LINES: Final = 200  # of the steps, as text in a notebook
@@ -85,7 +85,7 @@ class Player:
         )
         parts = {
             "policy": policy,
-            "title": escaped(self.recording.title),
+            "title": in_markup(self.recording.title),
             "style": style,
             "picture": svg.svg_text(self._picture, self._geometry),
             "data": _json(self._data()),
@@ -108,7 +108,7 @@ class Player:
         JupyterLab's, for untrusted notebooks, drops `<iframe>` and `popover`, so the image appears. nbconvert's shows
         both as text and drops `style` and `hidden`, so its own class hides that text and the steps appear.
         """
-        title = escaped(self.recording.title)
+        title = in_markup(self.recording.title)
         image = b64encode(animated(self.recording, self._picture, self._geometry).encode()).decode()
         return (
             '<div class="jp-FileSize-hidden collapse" style="display:block">'
@@ -145,7 +145,7 @@ class Player:
 def _json(data: Any) -> str:
     """JSON that may stand in a `<script>`."""
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return re.sub("[<>&\u2028\u2029]", lambda match: f"\\u{ord(match[0]):04x}", text)
+    return in_script(text)
 
 
 def _spelled(x: Any) -> Any:

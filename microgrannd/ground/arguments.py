@@ -1,0 +1,95 @@
+"""Checks of arguments, for the door of a public function: the error names the argument and shows what was given."""
+
+import operator
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from reprlib import Repr
+from typing import Any, Final
+
+
+class _Short(Repr):
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxstring, self.maxlist, self.maxtuple = 3, 60, 4, 4
+
+    def repr_instance(self, x: Any, level: int) -> str:
+        try:
+            return repr(x)  # called from here, where a Value may be shown while it is traced
+        except Exception:
+            return object.__repr__(x)
+
+
+_SHORT: Final = _Short()
+
+
+def shown(thing: object) -> str:
+    """Anything at all in a few words on one line.
+
+    >>> shown("x"), shown([0] * 10_000), shown(10**400)
+    ("'x' (str)", '[0, 0, 0, 0, ...] (list)', 'an int of 1329 bits')
+    """
+    if isinstance(thing, int) and thing.bit_length() > 64:
+        return f"an int of {thing.bit_length()} bits"
+    text = " ".join(_SHORT.repr(thing).split())
+    return f"{text if len(text) <= 80 else text[:77] + '...'} ({type(thing).__name__})"
+
+
+def wrong(name: str, wanted: str, thing: object) -> TypeError:
+    return TypeError(f"{name} is {wanted}, got {shown(thing)}.")
+
+
+def must_be(name: str, thing: Any, kind: type) -> None:
+    if not isinstance(thing, kind):
+        raise wrong(name, f"a{'n' * (kind.__name__[0] in 'AEIO')} {kind.__name__}", thing)
+
+
+def function_of(name: str, thing: Any) -> Callable[..., Any]:
+    """The argument, if it can be called; a class can, too."""
+    if not callable(thing):
+        raise wrong(name, "a function", thing)
+    return thing  # type: ignore[no-any-return]
+
+
+def one_of(name: str, thing: Any, known: Sequence[str]) -> None:
+    if not isinstance(thing, str) or thing not in known:
+        raise ValueError(f"{name} is one of {', '.join(map(repr, known))}; got {shown(thing)}.")
+
+
+def text(name: str, thing: Any) -> str:
+    if not isinstance(thing, str):
+        raise wrong(name, "a str", thing)
+    return thing
+
+
+def whole_number(name: str, thing: Any, least: int | None = None) -> int:
+    """The argument as an int, if it is a whole number and large enough."""
+    try:
+        number = operator.index(thing)
+    except TypeError:
+        raise wrong(name, "a whole number", thing) from None
+    if least is not None and number < least:
+        raise ValueError(f"{name} is a whole number from {least}, got {shown(thing)}.")
+    return number
+
+
+def list_of(name: str, thing: Any, wanted: str = "a list", kind: type = object) -> list[Any]:
+    """The items of the argument, if it has some of this kind; a str has none.
+
+    >>> list_of("labels", 5)
+    Traceback (most recent call last):
+    TypeError: labels is a list, got 5 (int).
+    """
+    if isinstance(thing, str | bytes) or not isinstance(thing, Iterable) or getattr(thing, "shape", None) == ():
+        raise wrong(name, wanted, thing)
+    items = list(thing)
+    for item in items:
+        if not isinstance(item, kind):
+            raise TypeError(f"{name} is {wanted}, got one with {shown(item)} in it.")
+    return items
+
+
+def path_of(name: str, thing: Any) -> Path:
+    if not isinstance(thing, str | os.PathLike):
+        raise wrong(name, "the path of a file", thing)
+    return Path(thing)
