@@ -16,8 +16,8 @@ from operator import attrgetter, mul
 from typing import Any, TypeAlias
 
 from microgrannd.ground import modes
-from microgrannd.ground.arguments import text
-from microgrannd.ground.modes import opened
+from microgrannd.ground.arguments import list_of, text
+from microgrannd.ground.modes import UNNAMED, opened
 from microgrannd.nodes.arithmetic import Arithmetic
 from microgrannd.nodes.observing import Step, observed, stop_at_anomalies
 from microgrannd.nodes.order import started, topological_order
@@ -58,12 +58,12 @@ class Value(Arithmetic):
     _x: Any
     _y: Any
 
-    def __init__(self, data: Number, label: str = "") -> None:
+    def __init__(self, data: Number, label: str = UNNAMED) -> None:
         self._data = data if type(data) is float else as_float(data)
         self._grad = 0.0
         self.op = None
         self._first = self._second = None
-        self._origin = None if label == "" else modes.Origin("", "", text("label", label))
+        self._origin = None if label is UNNAMED else modes.Origin("", "", text("label", label))
         self._pass = 0
 
     @property
@@ -325,7 +325,7 @@ def zero_grad(values: Iterable[Value]) -> None:
     """
     if opened:
         refuse_while_tracing("set")
-    for value in values:
+    for value in list_of("values", values, "a list of Values", Value):
         value._grad = 0.0
 
 

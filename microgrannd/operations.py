@@ -21,7 +21,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, overload
 
 from microgrannd.ground import ieee
-from microgrannd.ground.arguments import shown
+from microgrannd.ground.arguments import list_of, shown
 
 Number = float | int
 _STARRED: Final = 4  # the flag of a function that takes any number of arguments
@@ -449,7 +449,7 @@ def softmax(xs: Iterable[Any]) -> list[Any]:
     >>> softmax([2.0, 2.0])
     [0.5, 0.5]
     """
-    xs = list(xs)
+    xs = list_of("xs", xs, "a list of numbers or Values")
     shift = stop_gradient(logsumexp(xs))  # any shift cancels in the division: it needs no gradient
     exponentials = [exp(x - shift) for x in xs]
     total = sum(exponentials)

@@ -7,6 +7,7 @@ from itertools import starmap
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from microgrannd.engine import Value, topological_order
+from microgrannd.ground.arguments import list_of, must_be, whole_number
 from microgrannd.ground.terminal import table
 from microgrannd.operations import Operation
 
@@ -18,7 +19,7 @@ class Breakdown(Generic[Entry]):
 
     def __init__(self, kind: type[Entry], rows: Iterable[Entry]) -> None:
         self._kind = kind
-        self.rows = sorted(rows, key=lambda row: -row.seconds)
+        self.rows = sorted(list_of("rows", rows, f"a list of {kind.__name__}s", kind), key=lambda row: -row.seconds)
 
     def by_operation(self) -> list[Entry]:
         """The slowest first."""
@@ -26,6 +27,7 @@ class Breakdown(Generic[Entry]):
 
     def by_scope(self, depth: int | None = 1) -> list[Entry]:
         """The slowest first; `depth` names deep, as `layer0` is 1 and None all."""
+        depth = None if depth is None else whole_number("depth", depth, 0)
         return self._summed(lambda row: ("", ".".join(row.scope.split(".")[:depth])))
 
     def _summed(self, key: Callable[[Entry], tuple[str, str]]) -> list[Entry]:
@@ -107,6 +109,9 @@ def profile(*ys: Value, repeats: int = 5) -> Profile:
     >>> sorted((share.scope, share.nodes) for share in found.by_scope())
     [('', 1), ('wave', 2)]
     """
+    for y in ys:
+        must_be("What is profiled", y, Value)
+    repeats = whole_number("repeats", repeats, 1)
     groups: dict[tuple[Operation, str], list[Value]] = defaultdict(list)
     for node in topological_order(*ys, leaves=False):
         if node.op is not None:

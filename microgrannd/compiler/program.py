@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import types
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from microgrannd.compiler.arrays.choice import array_kernel
@@ -19,6 +18,7 @@ from microgrannd.compiler.tape.tape import Tape
 from microgrannd.compiler.tape.trace import trace_graph
 from microgrannd.compiler.text.c_source import c_source
 from microgrannd.engine import Value
+from microgrannd.ground.arguments import list_of, must_be, path_of, shown, whole_number
 from microgrannd.ground.data import Data
 from microgrannd.ground.errors import TracingError
 from microgrannd.ground.nests import SCALAR, builder
@@ -63,11 +63,11 @@ def compile(
     if (function is None) == (graph is None):
         raise TypeError("compile takes a function, or graph=y with inputs=[...].")
     if function is not None and not callable(function):
-        raise TypeError(f"compile takes a function, got {function!r}; a graph goes as graph=y, inputs=[...].")
-    folder = None if cache is None else Path(cache)
+        raise TypeError(f"compile takes a function, got {shown(function)}; a graph goes as graph=y, inputs=[...].")
+    folder = None if cache is None else path_of("cache", cache)
     program = Program(function, Options(backend, reassociate, float32, threads, folder))
     if graph is not None:
-        program.runtime.add(trace_graph(graph, inputs))
+        program.runtime.add(trace_graph(graph, list_of("inputs", inputs, "a list of Values", Value)))
     return program
 
 
@@ -122,8 +122,11 @@ class Program:
         [[10.0, 6.0], [6.0, 0.0]]
         """
         plan, sample = self.runtime.sample(arguments)
+        count, position = len(arguments), whole_number("argnums", argnums)
+        if position not in range(-count, count):
+            raise TypeError(f"argnums={argnums} asks for an argument that was not given: there are {count}.")
         outputs = self.runtime.kernel(plan, "curvature").one(sample, plan.numbers())
-        shape, start, size = plan.trace.shapes[argnums], plan.starts[argnums], len(sample)
+        shape, start, size = plan.trace.shapes[position], plan.starts[position % count], len(sample)
         nest, rows = builder(shape), range(start, start + shape.size)
         return nest([nest(outputs[i * size : (i + 1) * size], start) for i in rows], 0)
 
@@ -165,6 +168,7 @@ class Program:
         """
         from microgrannd.compiler.fitting import training
 
+        must_be("optimizer", optimizer, Optimizer)
         batches = Batches(data, epochs, batch_size=batch_size, replace=replace, seed=seed)
         run = training(self, batches, optimizer, epochs) if epochs else ByBatch(self.backward, batches, optimizer)
         return train(run, batches, optimizer, epochs=epochs, schedule=schedule, callbacks=callbacks, progress=progress)
@@ -216,7 +220,7 @@ class Program:
 
     def to_c(self, path: str | os.PathLike[str]) -> None:
         """Write the program as C99: `path` with the value, its gradients and the parameters, and a header beside it."""
-        plan, file = self.runtime.traced(), Path(path)
+        plan, file = self.runtime.traced(), path_of("path", path)
         header = file.with_suffix(".h")
         gradients = plan.tape("all") if plan.trace.result.kind is None else None
         source = c_source(plan.trace.name, plan.tape("values"), gradients, plan.numbers(), header.name)
@@ -242,7 +246,7 @@ class Program:
         >>> sorted((part.operation, part.forward, part.backward) for part in profile.by_operation())
         [('cos', 0, 1), ('mul', 1, 1), ('sin', 1, 0)]
         """
-        runtime = self.runtime
+        runtime, repeats = self.runtime, whole_number("repeats", repeats, 1)
         if batch := runtime.batch(arguments):
             plan, given = batch
         else:

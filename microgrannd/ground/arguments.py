@@ -56,6 +56,13 @@ def one_of(name: str, thing: Any, known: Sequence[str]) -> None:
         raise ValueError(f"{name} is one of {', '.join(map(repr, known))}; got {shown(thing)}.")
 
 
+def truth(name: str, thing: Any) -> bool:
+    try:
+        return bool(thing)
+    except (TypeError, ValueError):  # an array says neither
+        raise wrong(name, "True or False", thing) from None
+
+
 def text(name: str, thing: Any) -> str:
     if not isinstance(thing, str):
         raise wrong(name, "a str", thing)
@@ -83,13 +90,20 @@ def list_of(name: str, thing: Any, wanted: str = "a list", kind: type = object) 
     if isinstance(thing, str | bytes) or not isinstance(thing, Iterable) or getattr(thing, "shape", None) == ():
         raise wrong(name, wanted, thing)
     items = list(thing)
-    for item in items:
-        if not isinstance(item, kind):
-            raise TypeError(f"{name} is {wanted}, got one with {shown(item)} in it.")
+    if kind is not object:
+        for item in items:
+            if not isinstance(item, kind):
+                raise TypeError(f"{name} is {wanted}, got one with {shown(item)} in it.")
     return items
 
 
 def path_of(name: str, thing: Any) -> Path:
     if not isinstance(thing, str | os.PathLike):
         raise wrong(name, "the path of a file", thing)
+    try:
+        possible = b"\0" not in os.fsencode(thing)
+    except UnicodeEncodeError:
+        possible = False
+    if not possible:
+        raise ValueError(f"{name} has a character that no file's name may have: {shown(thing)}.")
     return Path(thing)

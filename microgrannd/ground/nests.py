@@ -8,16 +8,23 @@ from typing import Any, Final, NamedTuple
 _CONTAINERS: Final = (list, tuple, dict)
 
 
+def too_deep() -> ValueError:
+    return ValueError("What holds the numbers (lists, tuples, dicts, modules) is nested too deeply, or holds itself.")
+
+
 def items(nest: Any) -> list[Any]:
     """What the lists, tuples and dicts of a nest hold, in order; an array is one item."""
     if not isinstance(nest, _CONTAINERS):
         return [nest]
     found: list[Any] = []
-    for part in nest.values() if isinstance(nest, dict) else nest:
-        if isinstance(part, _CONTAINERS):
-            found += items(part)
-        else:
-            found.append(part)
+    try:
+        for part in nest.values() if isinstance(nest, dict) else nest:
+            if isinstance(part, _CONTAINERS):
+                found += items(part)
+            else:
+                found.append(part)
+    except RecursionError:
+        raise too_deep() from None
     return found
 
 
@@ -76,7 +83,10 @@ def each(function: Callable[..., Any], *nests: Any) -> Any:
     if len(sizes) > 1:
         raise ValueError(f"Lists that go together have one length, got {' and '.join(map(str, sorted(sizes)))}.")
     rows = ([nest[i] if isinstance(nest, list | tuple) else nest for nest in nests] for i in range(sizes.pop()))
-    return [each(function, *row) for row in rows]
+    try:
+        return [each(function, *row) for row in rows]
+    except RecursionError:
+        raise too_deep() from None
 
 
 def is_array(thing: Any) -> bool:
@@ -130,7 +140,10 @@ def shape_of(nest: Any, of_item: Callable[[Any], Shape] | None = None) -> Shape:
     if isinstance(nest, dict):
         return Shape(dict, tuple(nest), tuple([shape_of(part, of_item) for part in nest.values()]))
     kind = type(nest) if hasattr(nest, "_fields") else list if isinstance(nest, list) else tuple
-    return Shape(kind, (), tuple([shape_of(part, of_item) for part in nest]))
+    try:
+        return Shape(kind, (), tuple([shape_of(part, of_item) for part in nest]))
+    except RecursionError:
+        raise too_deep() from None
 
 
 def starts_of(shapes: Sequence[Shape]) -> list[int]:

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from microgrannd.calculus.passes import computed_before
 from microgrannd.engine import Value
+from microgrannd.ground.arguments import path_of, whole_number
 from microgrannd.ground.data import Column, Data, batch_size_of, columns_of, plain_samples, stream_of
 from microgrannd.ground.errors import GradientError
 from microgrannd.learning.progress import reporting
@@ -49,7 +50,7 @@ class History:
         """
         if not self.losses:
             return "no epochs"
-        last = len(self) - 1
+        last, rows = len(self) - 1, whole_number("rows", rows, 1)
         lines = [f"{'epoch':>5} {'loss':>12} {'lr':>12} {'seconds':>12}"]
         for i in sorted({round(i * last / max(1, rows - 1)) for i in range(rows)} | {last}):
             elapsed = sum(self.seconds[: i + 1])
@@ -67,7 +68,7 @@ class History:
         axes.plot(range(1, len(self) + 1), self.losses)
         axes.set(xlabel="epoch", ylabel="mean loss")
         if path is not None:
-            figure.savefig(path)
+            figure.savefig(path_of("path", path))
         return figure
 
     def __repr__(self) -> str:

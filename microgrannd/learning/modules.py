@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from microgrannd.engine import Value, zero_grad
 from microgrannd.ground import modes
+from microgrannd.ground.nests import too_deep
 
 _PLAIN: Final = frozenset([int, float, bool, str, type(None), modes.Origin])  # kinds that hold no parameters
 
@@ -40,7 +41,10 @@ class Module(metaclass=_Naming):
     def parameters(self) -> list[Value]:
         """The leaves that training changes, in the order of `named_parameters()`."""
         found: dict[Value, None] = {}
-        _gather(self.__dict__, set(), found)
+        try:
+            _gather(self.__dict__, set(), found)
+        except RecursionError:
+            raise too_deep() from None
         return list(found)
 
     def named_parameters(self) -> list[tuple[str, Value]]:
@@ -71,7 +75,10 @@ class Module(metaclass=_Naming):
 
     def _parts(self) -> list[tuple[str, Any]]:
         found: list[tuple[str, Any]] = []
-        _find(self, "", set(), found)
+        try:
+            _find(self, "", set(), found)
+        except RecursionError:
+            raise too_deep() from None
         return found
 
     def _place(self, scope: str) -> None:

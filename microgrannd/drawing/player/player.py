@@ -20,6 +20,7 @@ from microgrannd.drawing.player.stage import stage
 from microgrannd.drawing.player.training_recording import record_training
 from microgrannd.drawing.write import svg
 from microgrannd.engine import Value
+from microgrannd.ground.arguments import must_be, path_of, shown
 from microgrannd.ground.files import write_whole
 from microgrannd.operations import Number
 from microgrannd.optim import Optimizer
@@ -60,7 +61,7 @@ def step(
     if data is not None:
         return Player(*record_training(y, data, loss, optimizer, steps))
     if not isinstance(y, Value):
-        raise TypeError(f"step takes a Value, or a model with data= and optimizer= to train it; got {y!r}.")
+        raise TypeError(f"step takes a Value, or a model with data= and optimizer= to train it; got {shown(y)}.")
     order = playable_order(y)
     return Player(record(order, upstream), order)
 
@@ -72,6 +73,7 @@ class Player:
     """
 
     def __init__(self, recording: Recording, order: Sequence[Value]) -> None:
+        must_be("recording", recording, Recording)
         self.recording = recording
         self._picture, self._geometry = stage(recording, order)
 
@@ -96,7 +98,7 @@ class Player:
 
     def to_html(self, path: str | os.PathLike[str]) -> str:
         """Write the page to a file, which appears only once it is complete; returns its path."""
-        write_whole(path, self.html)
+        write_whole(path_of("path", path), self.html)
         return os.fspath(path)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
