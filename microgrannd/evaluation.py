@@ -9,7 +9,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 from microgrannd.engine import Operand, Value
-from microgrannd.ground.arguments import list_of, shown, whole_number, wrong
+from microgrannd.ground.arguments import brief, list_of, shown, whole_number, wrong
 from microgrannd.ground.terminal import table
 from microgrannd.operations import is_number
 
@@ -48,7 +48,7 @@ def one_hot(label: int, classes: int) -> list[float]:
     [0.0, 0.0, 1.0, 0.0]
     """
     if not is_number(label) or label not in range(whole_number("classes", classes)):
-        raise ValueError(f"Label {shown(label)} does not fit {classes} classes: it is an int from 0 to {classes - 1}.")
+        raise ValueError(f"Label {brief(label)} does not fit {classes} classes: it is an int from 0 to {classes - 1}.")
     return [float(label == k) for k in range(classes)]
 
 
@@ -89,7 +89,7 @@ class ConfusionMatrix:
         place = {name: i for i, name in enumerate(self.classes)}
         self.counts = [[0] * len(place) for _ in place]
         if foreign := [name for pair in pairs for name in pair if name not in place]:
-            raise ValueError(f"{shown(foreign[0])} is not one of the classes: {shown(self.classes)}.")
+            raise ValueError(f"{brief(foreign[0])} is not one of the classes {brief(self.classes)}.")
         for label, prediction in pairs:
             self.counts[place[label]][place[prediction]] += 1
 

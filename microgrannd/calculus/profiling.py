@@ -10,6 +10,7 @@ from microgrannd.engine import Value, topological_order
 from microgrannd.ground.arguments import list_of, must_be, whole_number
 from microgrannd.ground.terminal import table
 from microgrannd.operations import Operation
+from microgrannd.printing.labels import in_message
 
 Entry = TypeVar("Entry", bound=Any)  # a tuple of an operation, a scope and numbers; it has `seconds`
 
@@ -45,7 +46,7 @@ class Breakdown(Generic[Entry]):
         every = self._sum("", "", self.rows)
         named = {"operation": [(row.operation, row) for row in self.by_operation()]}
         if any(row.scope for row in self.rows):
-            named["scope"] = [(row.scope or "(none)", row) for row in self.by_scope()]
+            named["scope"] = [(in_message(row.scope) or "(none)", row) for row in self.by_scope()]
         return "\n\n".join(
             table([heading, *header], [[name, *cells(row, every)] for name, row in [*rows, ("all", every)]])
             for heading, rows in named.items()

@@ -23,16 +23,21 @@ class _Short(Repr):
 _SHORT: Final = _Short()
 
 
-def shown(thing: object) -> str:
-    """Anything at all in a few words on one line.
-
-    >>> shown("x"), shown([0] * 10_000), shown(10**400)
-    ("'x' (str)", '[0, 0, 0, 0, ...] (list)', 'an int of 1329 bits')
-    """
+def brief(thing: object) -> str:
+    """Anything at all, short and on one line."""
     if isinstance(thing, int) and thing.bit_length() > 64:
         return f"an int of {thing.bit_length()} bits"
     text = " ".join(_SHORT.repr(thing).split())
-    return f"{text if len(text) <= 80 else text[:77] + '...'} ({type(thing).__name__})"
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def shown(thing: object) -> str:
+    """The same with its type, so that nobody takes one kind of thing for another.
+
+    >>> shown("x"), shown([0] * 10_000), shown(10**400)
+    ("'x' (str)", '[0, 0, 0, 0, ...] (list)', 'an int of 1329 bits (int)')
+    """
+    return f"{brief(thing)} ({type(thing).__name__})"
 
 
 def wrong(name: str, wanted: str, thing: object) -> TypeError:
