@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 
 from microgrannd.engine import Value
 from microgrannd.evaluation import ConfusionMatrix, accuracy, argmax, one_hot, threshold
+from microgrannd.ground.arguments import function_of, must_be, shown, whole_number
 from microgrannd.ground.data import Data
 from microgrannd.learning.epochs import Batches, ByBatch, BySample, Callback, History, Run, train
 from microgrannd.optim import Optimizer
@@ -49,8 +50,10 @@ def fit(
     >>> round(w.data, 6)
     4.0
     """
-    if compiled not in (True, False, "auto"):
-        raise ValueError(f"compiled is True, False or 'auto', got {compiled!r}.")
+    if not isinstance(compiled, int | str) or compiled not in (True, False, "auto"):
+        raise ValueError(f"compiled is True, False or 'auto', got {shown(compiled)}.")
+    must_be("optimizer", optimizer, Optimizer)
+    loss, epochs = function_of("loss", loss), whole_number("epochs", epochs)
     batches = Batches(data, epochs, batch_size=batch_size, replace=replace, seed=seed)
     run: Run | None = None
     if compiled and epochs:

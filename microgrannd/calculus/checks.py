@@ -13,13 +13,14 @@ from typing import Any, NamedTuple
 
 from microgrannd.calculus.passes import all_slopes
 from microgrannd.engine import Value
+from microgrannd.ground.arguments import whole_number
 from microgrannd.ground.errors import GradientError
 from microgrannd.ground.functions import argument_names, name_of
 from microgrannd.ground.modes import no_grad, recording
 from microgrannd.ground.nests import leaves, paths, rebuilt
 from microgrannd.ground.terminal import table
 from microgrannd.nodes.notation import input_names
-from microgrannd.operations import Operation, is_number
+from microgrannd.operations import Operation, as_float, is_number
 
 EPSILON = 2.0**-52
 SHOWN = 40  # rows of a table that are printed one by one
@@ -117,6 +118,9 @@ def check_gradients(
     """
     replaced, variables = _variables(f, args, argnums)
     variables += _named(parameters, "parameter") if parameters is not None else []
+    tolerance, step = as_float(tolerance), None if step is None else as_float(step)
+    if not (tolerance >= 0 and (step is None or 0 < step < math.inf)):
+        raise ValueError(f"tolerance is at least 0 and step above it, or None; got {tolerance} and {step}.")
     variables = _sampled(variables, samples)
 
     def number() -> float:
@@ -249,6 +253,7 @@ def _named(parameters: Any, name: str) -> list[tuple[str, Value]]:
 def _sampled(variables: list[tuple[str, Value]], samples: int | None) -> list[tuple[str, Value]]:
     if samples is None:
         return variables
+    samples = whole_number("samples", samples, 1)
     groups: dict[str, list[tuple[str, Value]]] = {}
     for name, value in variables:
         groups.setdefault(_group(name), []).append((name, value))

@@ -169,6 +169,7 @@ class Program:
         from microgrannd.compiler.fitting import training
 
         must_be("optimizer", optimizer, Optimizer)
+        epochs = whole_number("epochs", epochs)
         batches = Batches(data, epochs, batch_size=batch_size, replace=replace, seed=seed)
         run = training(self, batches, optimizer, epochs) if epochs else ByBatch(self.backward, batches, optimizer)
         return train(run, batches, optimizer, epochs=epochs, schedule=schedule, callbacks=callbacks, progress=progress)

@@ -263,7 +263,7 @@ def _generator(seed: int | None) -> random.Random:
 
 
 def _is_batch(x: Matrix) -> bool:
-    array = is_array(x) and x.size and x.ndim in (1, 2) and x.dtype.kind in "fiubO"
+    array = is_array(x) and x.size and x.ndim in (1, 2) and x.dtype.kind in "fiub"
     if not (array or (isinstance(x, list | tuple) and x)):
         raise wrong("What goes through a layer", "a row of numbers or several, as a list or an array", x)
     return x.ndim == 2 if array else isinstance(x[0], list | tuple) or is_array(x[0])

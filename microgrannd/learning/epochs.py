@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from microgrannd.calculus.passes import computed_before
 from microgrannd.engine import Value
-from microgrannd.ground.arguments import path_of, whole_number
+from microgrannd.ground.arguments import function_of, list_of, path_of, truth, whole_number
 from microgrannd.ground.data import Column, Data, batch_size_of, columns_of, plain_samples, stream_of
 from microgrannd.ground.errors import GradientError
 from microgrannd.learning.progress import reporting
@@ -84,7 +84,7 @@ class Batches:
     def __init__(
         self, data: Data, epochs: int, *, batch_size: int | None = None, replace: bool = False, seed: int | None = None
     ) -> None:
-        self.source = data
+        self.source, replace = data, truth("replace", replace)
         self.stream = stream_of(data, epochs, batch_size=batch_size, replace=replace, seed=seed)
         self.columns, self.count = ([], 0) if self.stream else columns_of(data)  # a stream has no count and no size
         if epochs < 0:
@@ -92,7 +92,7 @@ class Batches:
         self.size = 0 if self.stream else batch_size_of(batch_size, self.count)
         self.replace = replace
         self.shuffled = self.size < self.count or replace
-        self._generator: Any = random if seed is None else random.Random(seed)
+        self._generator: Any = random if seed is None else random.Random(whole_number("seed", seed))
 
     def first(self) -> Sequence[Column]:
         """The first batch of a stream, or all columns."""
@@ -218,9 +218,12 @@ def train(
 
     A schedule and callbacks may look at everything and change it, so the run writes back before them and loads after.
     """
-    history, callbacks = History(), list(callbacks)
+    history, callbacks = History(), list_of("callbacks", callbacks, "a list of functions")
+    for callback in callbacks:
+        function_of("Each of the callbacks", callback)
+    schedule = None if schedule is None else function_of("schedule", schedule)
     looked_into = bool(schedule or callbacks)
-    one_by_one = looked_into or progress or batches.shuffled
+    one_by_one = looked_into or truth("progress", progress) or batches.shuffled
     at_once = 0
     ahead = False  # whether the run has come further than what it was loaded with
     with reporting(epochs, progress) as report:

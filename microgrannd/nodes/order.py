@@ -24,7 +24,7 @@ def topological_order(*roots: Node, leaves: bool = True) -> list[Node]:
     [2.0, 1.0, 3.0, 6.0]
     """
     for root in roots:
-        if not hasattr(root, "op"):
+        if not hasattr(root, "op") or isinstance(root, type):
             raise wrong("Each root", "a Value", root)
     if leaves.__class__ is not bool:
         leaves = truth("leaves", leaves)

@@ -20,7 +20,7 @@ from microgrannd.drawing.player.stage import stage
 from microgrannd.drawing.player.training_recording import record_training
 from microgrannd.drawing.write import svg
 from microgrannd.engine import Value
-from microgrannd.ground.arguments import must_be, path_of, shown
+from microgrannd.ground.arguments import list_of, must_be, path_of, shown
 from microgrannd.ground.files import write_whole
 from microgrannd.operations import Number
 from microgrannd.optim import Optimizer
@@ -74,6 +74,8 @@ class Player:
 
     def __init__(self, recording: Recording, order: Sequence[Value]) -> None:
         must_be("recording", recording, Recording)
+        if len(list_of("order", order, "a list of Values", Value)) != len(recording.nodes):
+            raise ValueError(f"The recording is of {len(recording.nodes)} nodes, and order has {len(order)}.")
         self.recording = recording
         self._picture, self._geometry = stage(recording, order)
 
