@@ -222,6 +222,8 @@ class Program:
     def to_c(self, path: str | os.PathLike[str]) -> None:
         """Write the program as C99: `path` with the value, its gradients and the parameters, and a header beside it."""
         plan, file = self.runtime.traced(), path_of("path", path)
+        if not file.name:
+            raise ValueError(f"path names no file: {shown(path)}.")
         header = file.with_suffix(".h")
         gradients = plan.tape("all") if plan.trace.result.kind is None else None
         source = c_source(plan.trace.name, plan.tape("values"), gradients, plan.numbers(), header.name)

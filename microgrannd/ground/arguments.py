@@ -92,10 +92,11 @@ def list_of(name: str, thing: Any, wanted: str = "a list", kind: type = object) 
     Traceback (most recent call last):
     TypeError: labels is a list, got 5 (int).
     """
-    if isinstance(thing, str | bytes) or not isinstance(thing, Iterable) or getattr(thing, "shape", None) == ():
+    listed = type(thing) is list or (isinstance(thing, Iterable) and not isinstance(thing, str | bytes))
+    if not listed or getattr(thing, "shape", None) == ():
         raise wrong(name, wanted, thing)
     items = list(thing)
-    if kind is not object:
+    if kind is not object and set(map(type, items)) != {kind}:  # which is quick, since zero_grad asks at every step
         for item in items:
             if not isinstance(item, kind):
                 raise TypeError(f"{name} is {wanted}, got one with {shown(item)} in it.")
