@@ -15,8 +15,7 @@ from itertools import chain
 from operator import attrgetter, mul
 from typing import Any, TypeAlias
 
-from microgrannd.ground import modes
-from microgrannd.ground.arguments import list_of, text
+from microgrannd.ground import arguments, modes
 from microgrannd.ground.modes import UNNAMED, opened
 from microgrannd.nodes.arithmetic import Arithmetic
 from microgrannd.nodes.observing import Step, observed, stop_at_anomalies
@@ -63,7 +62,7 @@ class Value(Arithmetic):
         self._grad = 0.0
         self.op = None
         self._first = self._second = None
-        self._origin = None if label is UNNAMED else modes.Origin("", "", text("label", label))
+        self._origin = None if label is UNNAMED else modes.Origin("", "", arguments.text("label", label))
         self._pass = 0
 
     @property
@@ -134,7 +133,7 @@ class Value(Arithmetic):
 
     @label.setter
     def label(self, label: str) -> None:
-        self._origin = modes.Origin(self.scope, self.line, text("label", label))
+        self._origin = modes.Origin(self.scope, self.line, arguments.text("label", label))
 
     @property
     def scope(self) -> str:
@@ -143,7 +142,7 @@ class Value(Arithmetic):
 
     def named(self, scope: str, label: str) -> None:
         """Say where this Value belongs and what it is called: its `scope` and its `label`."""
-        self._origin = modes.Origin(text("scope", scope), self.line, text("label", label))
+        self._origin = modes.Origin(arguments.text("scope", scope), self.line, arguments.text("label", label))
 
     @property
     def line(self) -> str:
@@ -325,7 +324,7 @@ def zero_grad(values: Iterable[Value]) -> None:
     """
     if opened:
         refuse_while_tracing("set")
-    for value in list_of("values", values, "a list of Values", Value):
+    for value in arguments.list_of("values", values, "a list of Values", Value):
         value._grad = 0.0
 
 
