@@ -1,11 +1,15 @@
 """Checks of arguments, for the door of a public function: the error names the argument and shows what was given."""
 
+from __future__ import annotations
+
 import operator
 import os
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from reprlib import Repr
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class _Short(Repr):
@@ -104,6 +108,8 @@ def list_of(name: str, thing: Any, wanted: str = "a list", kind: type = object) 
 
 
 def path_of(name: str, thing: Any) -> Path:
+    from pathlib import Path  # slow to load, and not needed by those who import the package alone
+
     if not isinstance(thing, str | os.PathLike):
         raise wrong(name, "the path of a file", thing)
     try:
