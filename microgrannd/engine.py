@@ -14,9 +14,9 @@ from itertools import chain
 from operator import attrgetter, mul
 from typing import Any, TypeAlias
 
-from microgrannd.ground import modes
+from microgrannd.ground import arguments, modes
 from microgrannd.ground.ieee import sum as added
-from microgrannd.ground.modes import opened
+from microgrannd.ground.modes import UNNAMED, opened
 from microgrannd.nodes.arithmetic import Arithmetic
 from microgrannd.nodes.freeing import freed_in_a_loop
 from microgrannd.nodes.observing import Step, cut_off, observed, stop_at_anomalies
@@ -57,12 +57,12 @@ class Value(Arithmetic):
     _x: Any
     _y: Any
 
-    def __init__(self, data: Number, label: str = "") -> None:
+    def __init__(self, data: Number, label: str = UNNAMED) -> None:
         self._data = data if type(data) is float else as_float(data)
         self._grad = 0.0
         self.op = None
         self._first = self._second = None
-        self._origin = modes.Origin("", "", label) if label else None
+        self._origin = None if label is UNNAMED else modes.Origin("", "", arguments.text("label", label))
         self._pass = 0
 
     @property
@@ -133,7 +133,7 @@ class Value(Arithmetic):
 
     @label.setter
     def label(self, label: str) -> None:
-        self._origin = modes.Origin(self.scope, self.line, label)
+        self._origin = modes.Origin(self.scope, self.line, arguments.text("label", label))
 
     @property
     def scope(self) -> str:
@@ -142,7 +142,7 @@ class Value(Arithmetic):
 
     def named(self, scope: str, label: str) -> None:
         """Say where this Value belongs and what it is called: its `scope` and its `label`."""
-        self._origin = modes.Origin(scope, self.line, label)
+        self._origin = modes.Origin(arguments.text("scope", scope), self.line, arguments.text("label", label))
 
     @property
     def line(self) -> str:
@@ -324,7 +324,7 @@ def zero_grad(values: Iterable[Value]) -> None:
     """
     if opened:
         refuse_while_tracing("set")
-    for value in values:
+    for value in arguments.list_of("values", values, "a list of Values", Value):
         value._grad = 0.0
 
 

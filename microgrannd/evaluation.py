@@ -9,6 +9,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 from microgrannd.engine import Operand, Value
+from microgrannd.ground.arguments import brief, list_of, shown, whole_number, wrong
 from microgrannd.ground.terminal import table
 from microgrannd.operations import is_number
 
@@ -19,6 +20,9 @@ def threshold(output: Operand, at: float = 0.5) -> int:
     >>> threshold(0.49), threshold(0.5)
     (0, 1)
     """
+    for name, number in (("output", output), ("at", at)):
+        if not (isinstance(number, Value) or is_number(number)):
+            raise wrong(name, "a number or a Value", number)
     return 0 if output < at else 1
 
 
@@ -28,9 +32,12 @@ def argmax(outputs: Iterable[Operand]) -> int:
     >>> argmax([0.1, 0.7, 0.2])
     1
     """
-    numbers = list(outputs)
+    numbers = list_of("outputs", outputs, "a list of numbers or Values")
     if not numbers:
-        raise ValueError("argmax needs at least one output, got none.")
+        raise ValueError("outputs has a number for each class, got none.")
+    for number in numbers:
+        if not (isinstance(number, Value) or is_number(number)):
+            raise wrong("Each of the outputs", "a number or a Value", number)
     return max(range(len(numbers)), key=numbers.__getitem__)
 
 
@@ -40,8 +47,8 @@ def one_hot(label: int, classes: int) -> list[float]:
     >>> one_hot(2, 4)
     [0.0, 0.0, 1.0, 0.0]
     """
-    if label not in range(classes):
-        raise ValueError(f"Label {label} does not fit {classes} classes: it is an int from 0 to {classes - 1}.")
+    if not is_number(label) or label not in range(whole_number("classes", classes)):
+        raise ValueError(f"Label {brief(label)} does not fit {classes} classes: it is an int from 0 to {classes - 1}.")
     return [float(label == k) for k in range(classes)]
 
 
@@ -80,19 +87,20 @@ class ConfusionMatrix:
     ) -> None:
         pairs = _pairs(labels, predictions)
         occurring: set[Any] = {name for pair in pairs for name in pair}
-        self.classes = list(classes if classes is not None else sorted({0, 1} if occurring <= {0, 1} else occurring))
+        self.classes = _in_order(occurring) if classes is None else list(map(_class, list_of("classes", classes)))
         place = {name: i for i, name in enumerate(self.classes)}
         self.counts = [[0] * len(place) for _ in place]
         if foreign := [name for pair in pairs for name in pair if name not in place]:
-            raise ValueError(f"{foreign[0]!r} is not one of the classes {self.classes}.")
+            raise ValueError(f"{brief(foreign[0])} is not one of the classes {brief(self.classes)}.")
         for label, prediction in pairs:
             self.counts[place[label]][place[prediction]] += 1
 
     @classmethod
     def from_counts(cls, counts: Sequence[Sequence[int]], classes: Sequence[Hashable] | None = None) -> ConfusionMatrix:
         """The matrix with these counts, rows true and columns predicted."""
-        rows = [list(row) for row in counts]
-        names: list[Hashable] = list(range(len(rows)) if classes is None else classes)
+        rows = [list_of("A row of counts", row, "a list of whole numbers") for row in list_of("counts", counts)]
+        rows = [[whole_number("A count", count, 0) for count in row] for row in rows]
+        names: list[Hashable] = list(map(_class, range(len(rows)) if classes is None else list_of("classes", classes)))
         if any(len(row) != len(rows) for row in rows) or len(names) != len(rows):
             raise ValueError(f"A confusion matrix is square, with a row for each class; got {rows}, {names}.")
         matrix = cls.__new__(cls)
@@ -107,6 +115,8 @@ class ConfusionMatrix:
     @property
     def accuracy(self) -> float:
         """The fraction on the diagonal: of predictions that are right."""
+        if not self.total:
+            raise ValueError("The matrix has no samples, of which a fraction could be right.")
         return sum(row[i] for i, row in enumerate(self.counts)) / self.total
 
     @property
@@ -176,7 +186,10 @@ class ConfusionMatrix:
 
 
 def _pairs(labels: Iterable[Any], predictions: Iterable[Any]) -> list[tuple[Hashable, Hashable]]:
-    first, second = [_class(label) for label in labels], [_class(prediction) for prediction in predictions]
+    first, second = (
+        [_class(thing) for thing in list_of(name, given, "a list of classes")]
+        for name, given in (("labels", labels), ("predictions", predictions))
+    )
     if len(first) != len(second):
         raise ValueError(f"Each label has one prediction: got {len(first)} labels and {len(second)} predictions.")
     if not first:
@@ -188,10 +201,19 @@ def _class(thing: Any) -> Hashable:
     is_row = hasattr(thing, "__len__") and getattr(thing, "shape", None) != ()
     if is_row and not isinstance(thing, str | bytes):
         return _class(thing[0]) if len(thing) == 1 else argmax(thing)
-    name = thing.item() if hasattr(thing, "item") else thing
+    name = thing.item() if getattr(thing, "shape", None) == () else thing
     remedy = "threshold(output) gives the class of a probability or a score"
     if isinstance(name, Value):
-        raise TypeError(f"A class is a whole number or a name, got {name!r}; {remedy}.")
+        raise TypeError(f"A class is a whole number or a name, got {shown(name)}; {remedy}.")
     if is_number(name) and name % 1 != 0:
         raise ValueError(f"A class is a whole number or a name, got {name}; {remedy}.")
-    return name  # type: ignore[no-any-return]
+    if not isinstance(name, Hashable):
+        raise wrong("A class", "a whole number or a name", thing)
+    return name
+
+
+def _in_order(occurring: set[Any]) -> list[Hashable]:
+    try:
+        return sorted({0, 1} if occurring <= {0, 1} else occurring)
+    except TypeError:
+        raise TypeError("These classes have no order: say it with classes=[...].") from None

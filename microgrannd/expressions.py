@@ -10,9 +10,10 @@ from unicodedata import normalize
 
 from microgrannd import operations
 from microgrannd.engine import Constant, Operand, Value
+from microgrannd.ground.arguments import must_be, shown, text
 from microgrannd.ground.errors import ExpressionError
 from microgrannd.nodes.notation import input_names
-from microgrannd.operations import TABLE, FusedOperation, Number, Operation, as_float
+from microgrannd.operations import TABLE, FusedOperation, Number, Operation
 
 CONSTANTS: Final = {"pi": 3.141592653589793, "e": 2.718281828459045}
 ALIASES: Final = {"max": "maximum", "min": "minimum"}
@@ -31,7 +32,7 @@ def evaluate(expression: str, inputs: Mapping[str, Number] | None = None) -> Val
     >>> evaluate("max(x, 2) ** 0.5", {"x": 9}).data
     3.0
     """
-    return _Reader(expression, inputs or {}).value()
+    return _Reader(expression, {} if inputs is None else inputs).value()
 
 
 class _Reader:
@@ -39,12 +40,13 @@ class _Reader:
 
     def __init__(self, expression: str, inputs: Mapping[str, Number]) -> None:
         if not isinstance(expression, str):
-            raise TypeError(f'An expression is a str, such as "(x + y) * z"; got {expression!r:.80}.')
+            raise TypeError(f'An expression is a str, such as "(x + y) * z"; got {shown(expression)}.')
+        must_be("inputs", inputs, Mapping)
         # On one line, without characters that a terminal cannot show.
         self.expression = re.sub(r"[\0-\x1f\x7f-\x9f\ud800-\udfff]", "\ufffd", re.sub(r"\s", " ", expression))
         self.start = len(self.expression) - len(self.expression.lstrip())  # the parser takes no blanks before
         # The parser brings names into this normal form.
-        self.leaves = {normalize("NFKC", name): Value(as_float(number), name) for name, number in inputs.items()}
+        self.leaves = {normalize("NFKC", text("A name", name)): Value(number, name) for name, number in inputs.items()}
 
     def value(self) -> Value:
         results: list[Operand] = []

@@ -14,6 +14,7 @@ from typing import Any, Final, TypeAlias
 from microgrannd import operations
 from microgrannd.engine import Constant, Operand, Value, neuron, number_of
 from microgrannd.ground import modes
+from microgrannd.ground.arguments import shown, truth
 from microgrannd.learning.initialisation import Initialisation, Seed, draws, generator_of, within_layer
 from microgrannd.learning.modules import Module
 from microgrannd.operations import Operation
@@ -75,7 +76,7 @@ class Neuron(Module):
         self.w = [Value(weight()) for _ in range(inputs)]
         self.b = Value(bias())
         self.activation = _activation(activation)
-        self.expand = expand
+        self.expand = truth("expand", expand)
 
     def __call__(self, x: Iterable[Operand]) -> Value:
         """The neuron's output, a Value. Raises ValueError for a wrong number of inputs."""
@@ -175,7 +176,7 @@ def _inputs(module: Module, x: Iterable[Operand], expected: int) -> list[Value]:
     try:
         inputs = [value if type(value) is Value or hasattr(value, "record") else Constant(value) for value in x]
     except TypeError:
-        if hasattr(x, "__iter__"):
+        if hasattr(x, "__iter__") and getattr(x, "shape", None) != ():
             if any(hasattr(row, "__iter__") and not isinstance(row, str) for row in x):
                 remedy = "[model(x) for x in batch], or mg.compile(model)(batch)"
                 raise TypeError(f"{kind} takes one sample of {expected} at a time, got several: {remedy}.") from None
@@ -209,7 +210,7 @@ def _activation(activation: Activation) -> Operation | Callable[[Value], Value] 
     if callable(activation):
         return activation
     if not isinstance(activation, str):
-        raise TypeError(f"An activation is a name, an Operation or a function of a Value; got {activation!r}.")
+        raise TypeError(f"An activation is a name, an Operation or a function of a Value; got {shown(activation)}.")
     if activation not in ACTIVATIONS:
         from difflib import get_close_matches  # slow to load
 
@@ -227,8 +228,8 @@ def _name(activation: Operation | Callable[[Value], Value] | None) -> str:
 
 
 def _sizes(sizes: Sequence[int]) -> list[int]:
-    if isinstance(sizes, str) or not hasattr(sizes, "__iter__"):
-        raise TypeError(f"An MLP takes a list of layer sizes, such as [16, 1]; got {sizes!r}.")
+    if isinstance(sizes, str) or not hasattr(sizes, "__iter__") or getattr(sizes, "shape", None) == ():
+        raise TypeError(f"An MLP takes a list of layer sizes, such as [16, 1]; got {shown(sizes)}.")
     widths = [_size("neurons", size) for size in sizes]
     if not widths:
         raise ValueError("An MLP needs at least one layer; the list of layer sizes is empty.")
@@ -239,7 +240,7 @@ def _size(what: str, number: int) -> int:
     try:
         size = operator.index(number)
     except TypeError:
-        raise TypeError(f"The number of {what} is an int, got {number!r} ({type(number).__name__}).") from None
+        raise TypeError(f"The number of {what} is an int, got {shown(number)}.") from None
     if size < 1:
         raise ValueError(f"The number of {what} is at least 1, got {size}.")
     return size

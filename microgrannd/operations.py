@@ -21,10 +21,12 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, overload
 
 from microgrannd.ground import ieee
+from microgrannd.ground.arguments import list_of, shown
 from microgrannd.ground.special import gamma as _gamma
 from microgrannd.ground.special import logarithms as _logarithms
 
 Number = float | int
+_STARRED: Final = 4  # the flag of a function that takes any number of arguments
 
 if TYPE_CHECKING:
 
@@ -104,13 +106,17 @@ class Operation:
     def __call__(self, *arguments: Any) -> Any: ...
     def __call__(self, *arguments: Any) -> Any:
         """A float for numbers, a node for Values, an array for NumPy arrays."""
-        for argument in arguments:
-            if type(argument) is not float:
-                break
-        else:
-            if not self.defaults:
-                return self.forward(*arguments)
-        return self._dispatch(arguments + self.defaults[len(arguments) :])
+        try:
+            for argument in arguments:
+                if type(argument) is not float:
+                    break
+            else:
+                if not self.defaults:
+                    return self.forward(*arguments)
+            return self._dispatch(arguments + self.defaults[len(arguments) :])
+        except TypeError:
+            self._check_arguments(arguments)
+            raise
 
     def _dispatch(self, arguments: tuple[Any, ...]) -> Any:
         recorder = None
@@ -124,6 +130,20 @@ class Operation:
         if recorder is not None:
             return recorder.record(self, arguments)
         return self.forward(*[as_float(argument) for argument in arguments])
+
+    def _check_arguments(self, arguments: tuple[Any, ...]) -> None:
+        """Raise TypeError where there are too few or too many, or one is a class."""
+        for argument in arguments:
+            if isinstance(argument, type):
+                as_float(argument)
+        rule = self.local_gradients
+        if self.vectors or not isinstance(rule, FunctionType) or rule.__defaults__ or rule.__code__.co_flags & _STARRED:
+            return
+        most, given = len(self.inputs), len(arguments)
+        least = self.defaults.count(None) if self.defaults else most
+        if not least <= given <= most:
+            takes = f"{most}" if least == most else f"{least} to {most}"
+            raise TypeError(f"{self.name} takes {takes} number{'s' * (takes != '1')}, got {given}.")
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -237,21 +257,13 @@ def is_number(thing: object) -> bool:
 def as_float(number: Any) -> float:
     """The nearest float. Raises TypeError for what is no real number, OverflowError for an int beyond the floats."""
     if not is_number(number):
-        raise TypeError(f"A real number is needed, got {_shown(number)}{_remedy(number)}.")
+        raise TypeError(f"A real number is needed, got {shown(number)}{_remedy(number)}.")
     try:
         return float(number)
     except OverflowError:
         raise OverflowError(
-            f"{_shown(number)} is too large for a float, whose largest is about 1.8e308; scale it down first."
+            f"{shown(number)} is too large for a float, whose largest is about 1.8e308; scale it down first."
         ) from None
-
-
-def _shown(thing: Any) -> str:
-    kind = type(thing).__name__
-    if isinstance(thing, int) and thing.bit_length() > 64:
-        return f"an int of {thing.bit_length()} bits"
-    text = repr(thing)
-    return f"{text if len(text) < 60 else text[:57] + '...'} ({kind})"
 
 
 def _remedy(thing: Any) -> str:
@@ -271,7 +283,11 @@ def _remedy(thing: Any) -> str:
 def _on_arrays(operation: Operation, arguments: tuple[Any, ...]) -> Any:
     """Element by element with broadcasting: by NumPy's own function, by the form in others, else in a loop."""
     numpy = sys.modules["numpy"]
+    operation._check_arguments(arguments)  # NumPy would take one too many for where the result goes
     arrays = [numpy.asarray(x) if getattr(x, "shape", ()) or hasattr(x, "record") else as_float(x) for x in arguments]
+    for array in arrays:
+        if hasattr(array, "dtype") and array.dtype.kind not in "fiubO":
+            raise TypeError(f"{operation.name} takes arrays of numbers, got one of {array.dtype}.")
     function = getattr(numpy, operation.numpy) if operation.numpy else operation.form
     with numpy.errstate(all="ignore"):
         if function and not any(hasattr(array, "dtype") and array.dtype.hasobject for array in arrays):
@@ -507,7 +523,7 @@ def softmax(xs: Iterable[Any]) -> list[Any]:
     >>> softmax([2.0, 2.0])
     [0.5, 0.5]
     """
-    xs = list(xs)
+    xs = list_of("xs", xs, "a list of numbers or Values")
     shift = stop_gradient(logsumexp(xs))  # any shift cancels in the division: it needs no gradient
     exponentials = [exp(x - shift) for x in xs]
     total = sum(exponentials)

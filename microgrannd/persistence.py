@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+from microgrannd.ground.arguments import brief, legible
 from microgrannd.ground.errors import ModelFileError
 from microgrannd.ground.files import write_whole
-from microgrannd.ground.terminal import legible, quoted
 from microgrannd.learning.modules import Module
 from microgrannd.nn import ACTIVATIONS, MLP, Layer, Neuron
 
@@ -70,9 +70,9 @@ def _content(path: AnyPath) -> dict[str, Any]:
         raise ModelFileError(f"{path} is not a model file: its format is not {FORMAT!r}.")
     version = content.get("version")
     if type(version) is not int or version < 1:
-        raise ModelFileError(f"{path} is damaged: its version is {quoted(version)}.")
+        raise ModelFileError(f"{path} is damaged: its version is {brief(version)}.")
     if version > VERSION:
-        newer = f"a newer microgrannd (version {quoted(version)} of the format, this one reads up to {VERSION})"
+        newer = f"a newer microgrannd (version {brief(version)} of the format, this one reads up to {VERSION})"
         raise ModelFileError(f"{path} was written by {newer}: upgrade with pip install -U microgrannd.")
     for part in ("architecture", "parameters"):
         if not isinstance(content.get(part), dict):
@@ -88,7 +88,7 @@ def _spelled(number: float) -> float | str:
 
 def _number(path: AnyPath, name: str, written: Any) -> float:
     if type(written) not in (int, float) and written not in ("inf", "-inf", "nan"):
-        raise ModelFileError(f"{path} is damaged: {legible(name)} is {quoted(written)}, which is not a number.")
+        raise ModelFileError(f"{path} is damaged: {legible(name)} is {brief(written)}, which is not a number.")
     try:
         return float(written)
     except OverflowError:
@@ -139,13 +139,13 @@ def _built(path: AnyPath, architecture: dict[str, Any], count: int) -> Module:
     except (KeyError, TypeError):
         raise ModelFileError(f"{path} is damaged: its architecture is incomplete.") from None
     if sizes != {"Neuron": [1], "Layer": sizes[:1]}.get(kind, sizes):
-        raise ModelFileError(f"{path} is damaged: its {kind} has layers of {quoted(sizes)} neurons.")
+        raise ModelFileError(f"{path} is damaged: its {kind} has layers of {brief(sizes)} neurons.")
     if expected != count:  # checked first, because a damaged file may ask for a model of any size
-        raise ModelFileError(f"{path} is damaged: it has {count} parameters where {quoted(expected)} are expected.")
+        raise ModelFileError(f"{path} is damaged: it has {count} parameters where {brief(expected)} are expected.")
     for activation in activations:
         if not isinstance(activation, str) or activation not in ACTIVATIONS:
             remedy = "build the model and call load(path, into=model)"
-            raise ModelFileError(f"{path} has the activation {quoted(activation)}, which is not built in: {remedy}.")
+            raise ModelFileError(f"{path} has the activation {brief(activation)}, which is not built in: {remedy}.")
     try:
         if kind == "Neuron":
             return Neuron(inputs, activations[0], init=0, expand=expand)

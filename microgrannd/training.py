@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 
 from microgrannd.engine import Value
 from microgrannd.evaluation import ConfusionMatrix, accuracy, argmax, one_hot, threshold
+from microgrannd.ground.arguments import shown, whole_number
 from microgrannd.ground.data import Data
 from microgrannd.learning.arguments import check_arguments
 from microgrannd.learning.clipping import clip_grad_norm, clip_grad_value, clip_of
@@ -68,8 +69,9 @@ def fit(
     >>> round(w.data, 6)
     4.0
     """
-    if compiled not in (True, False, "auto"):
-        raise ValueError(f"compiled is True, False or 'auto', got {compiled!r}.")
+    if not isinstance(compiled, int | str) or compiled not in (True, False, "auto"):
+        raise ValueError(f"compiled is True, False or 'auto', got {shown(compiled)}.")
+    epochs = whole_number("epochs", epochs)
     callbacks = check_arguments(loss, data, optimizer, epochs, schedule, callbacks)
     clipping = clip_of(clip, optimizer)
     batches = Batches(data, epochs, batch_size=batch_size, replace=replace, seed=seed)

@@ -11,6 +11,7 @@ from microgrannd.calculus.differences import EPSILON, NOISE, Estimate, estimated
 from microgrannd.calculus.passes import all_slopes
 from microgrannd.calculus.transforms import arguments_at, positions_of
 from microgrannd.engine import Constant, Value, topological_order
+from microgrannd.ground.arguments import whole_number
 from microgrannd.ground.errors import GradientError
 from microgrannd.ground.functions import argument_names, name_of
 from microgrannd.ground.modes import no_grad, recording
@@ -18,7 +19,7 @@ from microgrannd.ground.nests import leaves, paths, rebuilt
 from microgrannd.ground.terminal import table
 from microgrannd.nodes.notation import input_names
 from microgrannd.nodes.observing import ExactZeros
-from microgrannd.operations import TABLE, Operation, is_number
+from microgrannd.operations import TABLE, Operation, as_float, is_number
 
 _ROWS = frozenset(TABLE.values())
 STOPPED = "0 x inf on the way"
@@ -122,6 +123,9 @@ def check_gradients(
         arguments_at(positions, args, f)
     replaced, variables = _variables(f, args, argnums)
     variables += _named(parameters, "parameter") if parameters is not None else []
+    tolerance, step = as_float(tolerance), None if step is None else as_float(step)
+    if not (tolerance >= 0 and (step is None or 0 < step < math.inf)):
+        raise ValueError(f"tolerance is at least 0 and step above it, or None; got {tolerance} and {step}.")
     variables = _sampled(variables, samples)
 
     check = _check(f, replaced, variables, step, tolerance)
@@ -304,6 +308,7 @@ def _named(parameters: Any, name: str) -> list[tuple[str, Value]]:
 def _sampled(variables: list[tuple[str, Value]], samples: int | None) -> list[tuple[str, Value]]:
     if samples is None:
         return variables
+    samples = whole_number("samples", samples, 1)
     groups: dict[str, list[tuple[str, Value]]] = {}
     for name, value in variables:
         groups.setdefault(_group(name), []).append((name, value))

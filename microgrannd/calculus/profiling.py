@@ -7,8 +7,10 @@ from itertools import starmap
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from microgrannd.engine import Value, topological_order
+from microgrannd.ground.arguments import list_of, must_be, whole_number
 from microgrannd.ground.terminal import table
 from microgrannd.operations import Operation
+from microgrannd.printing.labels import in_message
 
 Entry = TypeVar("Entry", bound=Any)  # a tuple of an operation, a scope and numbers; it has `seconds`
 
@@ -18,7 +20,7 @@ class Breakdown(Generic[Entry]):
 
     def __init__(self, kind: type[Entry], rows: Iterable[Entry]) -> None:
         self._kind = kind
-        self.rows = sorted(rows, key=lambda row: -row.seconds)
+        self.rows = sorted(list_of("rows", rows, f"a list of {kind.__name__}s", kind), key=lambda row: -row.seconds)
 
     def by_operation(self) -> list[Entry]:
         """The slowest first."""
@@ -26,6 +28,7 @@ class Breakdown(Generic[Entry]):
 
     def by_scope(self, depth: int | None = 1) -> list[Entry]:
         """The slowest first; `depth` names deep, as `layer0` is 1 and None all."""
+        depth = None if depth is None else whole_number("depth", depth, 0)
         return self._summed(lambda row: ("", ".".join(row.scope.split(".")[:depth])))
 
     def _summed(self, key: Callable[[Entry], tuple[str, str]]) -> list[Entry]:
@@ -43,7 +46,7 @@ class Breakdown(Generic[Entry]):
         every = self._sum("", "", self.rows)
         named = {"operation": [(row.operation, row) for row in self.by_operation()]}
         if any(row.scope for row in self.rows):
-            named["scope"] = [(row.scope or "(none)", row) for row in self.by_scope()]
+            named["scope"] = [(in_message(row.scope) or "(none)", row) for row in self.by_scope()]
         return "\n\n".join(
             table([heading, *header], [[name, *cells(row, every)] for name, row in [*rows, ("all", every)]])
             for heading, rows in named.items()
@@ -107,6 +110,9 @@ def profile(*ys: Value, repeats: int = 5) -> Profile:
     >>> sorted((share.scope, share.nodes) for share in found.by_scope())
     [('', 1), ('wave', 2)]
     """
+    for y in ys:
+        must_be("What is profiled", y, Value)
+    repeats = whole_number("repeats", repeats, 1)
     groups: dict[tuple[Operation, str], list[Value]] = defaultdict(list)
     for node in topological_order(*ys, leaves=False):
         if node.op is not None:

@@ -9,8 +9,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
+from microgrannd.ground.arguments import shown
 from microgrannd.ground.nests import SCALAR, Shape, builder, contents, is_array, items, leaves, shape_of
-from microgrannd.operations import as_float
+from microgrannd.operations import as_float, is_number
 
 Column = Any  # a list of floats or a NumPy array
 PART: Final = 1 << 22  # the largest copy as floats that is made at once, in numbers: 32 MB
@@ -66,10 +67,11 @@ def batch(arguments: Sequence[Any]) -> Batch:
 
 def samples(arguments: Sequence[Any]) -> Batch:
     """Arguments that are arrays or lists with one entry, a number or a nest, for each sample."""
-    lengths = [len(argument) if hasattr(argument, "__len__") else None for argument in arguments]
+    lengths = [len(argument) if _is_column(argument) else None for argument in arguments]
     if None in lengths or len(set(lengths)) != 1:
-        shown = ", ".join("a number" if length is None else str(length) for length in lengths)
-        raise ValueError(f"A batch has an array or a list of samples for each argument, of one length; got {shown}.")
+        given = zip(arguments, lengths, strict=True)
+        found = ", ".join(str(length) if length is not None else _kind(argument) for argument, length in given)
+        raise ValueError(f"A batch has an array or a list of samples for each argument, of one length; got {found}.")
     count = lengths[0] or 0
     shapes: list[Shape] = []
     columns: list[Column] = []
@@ -84,6 +86,14 @@ def samples(arguments: Sequence[Any]) -> Batch:
             rows = [_row(sample, shapes[-1], i) for i, sample in enumerate(argument)]
             columns += [list(column) for column in zip(*rows, strict=True)] if rows else [[]]
     return Batch(tuple(shapes), columns, count, tuple(map(is_array, arguments)))
+
+
+def _is_column(thing: Any) -> bool:
+    return isinstance(thing, list | tuple) or _has_samples(thing)
+
+
+def _kind(thing: Any) -> str:
+    return "a number" if is_number(thing) else shown(thing)
 
 
 def ends(columns: Sequence[Any]) -> list[Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import types
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from microgrannd.compiler.arrays.choice import array_kernel
@@ -18,6 +17,7 @@ from microgrannd.compiler.runtime import Options, Runtime
 from microgrannd.compiler.tape.tape import Tape
 from microgrannd.compiler.tape.trace import trace_graph
 from microgrannd.engine import Value
+from microgrannd.ground.arguments import list_of, path_of, shown, whole_number
 from microgrannd.ground.data import Data
 from microgrannd.ground.errors import TracingError
 from microgrannd.ground.files import write_whole
@@ -78,12 +78,14 @@ def compile(
     if (function is None) == (graph is None):
         raise TypeError("compile takes a function, or graph=y with inputs=[...].")
     if function is not None and not callable(function):
-        raise TypeError(f"compile takes a function, got {function!r}; a graph goes as graph=y, inputs=[...].")
-    folder = None if cache is None else Path(cache)
-    named = (static,) if isinstance(static, int | str) else tuple(static)
+        raise TypeError(f"compile takes a function, got {shown(function)}; a graph goes as graph=y, inputs=[...].")
+    folder = None if cache is None else path_of("cache", cache)
+    named = (
+        (static,) if isinstance(static, int | str) else tuple(list_of("static", static, "a list of names or positions"))
+    )
     program = Program(function, Options(backend, reassociate, float32, threads, folder, named))
     if graph is not None:
-        program.runtime.add(trace_graph(graph, inputs))
+        program.runtime.add(trace_graph(graph, list_of("inputs", inputs, "a list of Values", Value)))
     return program
 
 
@@ -189,8 +191,11 @@ class Program:
             form, call = self._forms.of(arguments, {})
             return form.hessian(*call.numbers, argnums=call.place(argnums))
         plan, sample = self.runtime.sample(arguments)
+        count, position = len(arguments), whole_number("argnums", argnums)
+        if position not in range(-count, count):
+            raise TypeError(f"argnums={argnums} asks for an argument that was not given: there are {count}.")
         outputs = self.runtime.kernel(plan, "curvature").one(sample, plan.numbers())
-        shape, start, size = plan.trace.shapes[argnums], plan.starts[argnums], len(sample)
+        shape, start, size = plan.trace.shapes[position], plan.starts[position % count], len(sample)
         nest, rows = builder(shape), range(start, start + shape.size)
         return nest([nest(outputs[i * size : (i + 1) * size], start) for i in rows], 0)
 
@@ -303,7 +308,9 @@ class Program:
         """Write the program as C99: `path` with the value, its gradients and the parameters, and a header beside it."""
         from microgrannd.compiler.text.c_source import c_source
 
-        plan, file = self.runtime.traced(), Path(path)
+        plan, file = self.runtime.traced(), path_of("path", path)
+        if not file.name:
+            raise ValueError(f"path names no file: {shown(path)}.")
         header = file.with_suffix(".h")
         gradients = plan.tape("all", guarded=True) if plan.trace.result.kind is None else None
         source = c_source(plan.trace.name, plan.tape("values"), gradients, plan.numbers(), header.name)
@@ -331,6 +338,7 @@ class Program:
         """
         from microgrannd.compiler.profiles import profile_of_lines, profile_on_arrays
 
+        repeats = whole_number("repeats", repeats, 1)
         if self._forms.needed:
             form, call = self._forms.of(arguments, {})
             return form.profile(*call.numbers, repeats=repeats)

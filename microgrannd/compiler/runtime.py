@@ -19,6 +19,7 @@ from microgrannd.compiler.plan import Plan, Wanted, without_collection
 from microgrannd.compiler.refusals import refuse_batch, refuse_sample
 from microgrannd.compiler.tape.tape import Tape
 from microgrannd.compiler.tape.trace import Trace, trace
+from microgrannd.ground.arguments import one_of, truth, whole_number
 from microgrannd.ground.errors import TracingError
 from microgrannd.ground.nests import Shape, builder, leaves, starts_of
 from microgrannd.learning.reached import Reached
@@ -38,11 +39,10 @@ class Options:
     static: tuple[int | str, ...] | None = ()  # arguments, by position or by name; None where all are numbers
 
     def __post_init__(self) -> None:
-        if self.backend not in BACKENDS:
-            raise ValueError(f"backend is one of {', '.join(BACKENDS)}; got {self.backend!r}.")
-        if self.float32 and self.backend not in ARRAY_BACKENDS:
+        one_of("backend", self.backend, BACKENDS)
+        if truth("float32", self.float32) and self.backend not in ARRAY_BACKENDS:
             raise ValueError(f"float32 is for {', '.join(ARRAY_BACKENDS)}; got backend={self.backend!r}.")
-        if self.threads < 1:
+        if whole_number("threads", self.threads) < 1:
             raise ValueError(f"threads is at least 1, got {self.threads}.")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from microgrannd.datasets.samples import Samples
-from microgrannd.ground.terminal import legible, quoted
+from microgrannd.ground.arguments import brief, legible, list_of, path_of
 
 SPECIES: Final = ("setosa", "versicolor")
 TRAINING_ROWS: Final = 35  # of the 50 of each species; the others are for testing
@@ -36,8 +36,9 @@ def iris(columns: Sequence[str] = ("sepal_length", "sepal_width"), path: str | P
     >>> [round(mean, 4) for mean in data.mean]
     [5.8433, 3.0573]
     """
+    columns = tuple(list_of("columns", columns, "a list of names", str))
     name = str(path) if path is not None else "iris.csv"
-    file = Path(path) if path is not None else resources.files(__package__) / "iris.csv"
+    file = path_of("path", path) if path is not None else resources.files(__package__) / "iris.csv"
     try:
         reader = csv.DictReader(file.read_text(encoding="utf-8-sig").splitlines())
         header, rows = reader.fieldnames or [], list(reader)
@@ -58,7 +59,7 @@ def iris(columns: Sequence[str] = ("sepal_length", "sepal_width"), path: str | P
         for samples, some in ((train, flowers[:TRAINING_ROWS]), (test, flowers[TRAINING_ROWS:])):
             samples.x.extend(some)
             samples.y.extend([label] * len(some))
-    return Iris(train, test, tuple(columns), mean, std)
+    return Iris(train, test, columns, mean, std)
 
 
 def _mean_and_deviation(table: list[list[float]], name: str, columns: Sequence[str]) -> tuple[list[float], list[float]]:
@@ -79,5 +80,5 @@ def _number(text: str | None, name: str, line: int, column: str) -> float:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise ValueError(f"{name}, line {line}: {column!r} is {quoted(text)}, where a number is expected.")
+        raise ValueError(f"{name}, line {line}: {column!r} is {brief(text)}, where a number is expected.")
     return number

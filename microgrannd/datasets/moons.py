@@ -4,6 +4,8 @@ import math
 import random
 
 from microgrannd.datasets.samples import Samples
+from microgrannd.ground.arguments import whole_number
+from microgrannd.operations import as_float
 
 
 def moons(n: int = 100, noise: float = 0.1, seed: int | None = 0) -> Samples:
@@ -15,11 +17,12 @@ def moons(n: int = 100, noise: float = 0.1, seed: int | None = 0) -> Samples:
     >>> sorted((label, round(x, 6), round(y, 6)) for (x, y), label in zip(*points))
     [(0, -1.0, 0.0), (0, 1.0, 0.0), (1, 0.0, 0.5), (1, 2.0, 0.5)]
     """
+    n, noise = whole_number("n", n), as_float(noise)
     if n < 2:
         raise ValueError(f"Two moons have at least 2 points, got n={n}.")
     if not noise >= 0:
         raise ValueError(f"The noise is a standard deviation, at least 0; got {noise}.")
-    generator = random.Random(seed)
+    generator = random.Random(None if seed is None else whole_number("seed", seed))
     upper = [(math.cos(t), math.sin(t)) for t in _angles(n // 2)]
     lower = [(1 - math.cos(t), 0.5 - math.sin(t)) for t in _angles(n - n // 2)]
     points = [(x, y, 0) for x, y in upper] + [(x, y, 1) for x, y in lower]

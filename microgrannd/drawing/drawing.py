@@ -7,19 +7,19 @@ from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from html import escape
-from pathlib import Path
 from typing import Any, Final
 
 from microgrannd.drawing.layout.layout import Geometry
 from microgrannd.drawing.picture.backward import backward_picture
 from microgrannd.drawing.picture.folding import folded
-from microgrannd.drawing.picture.lettering import escaped
 from microgrannd.drawing.picture.picture import Detail, Picture, picture
 from microgrannd.drawing.write.dot import dot_text, render
 from microgrannd.drawing.write.svg import geometry_of, svg_text
 from microgrannd.drawing.write.tree import tree
 from microgrannd.engine import Value
+from microgrannd.ground.arguments import list_of, must_be, one_of, path_of, shown, truth, whole_number
 from microgrannd.ground.files import write_whole
+from microgrannd.printing.labels import in_markup
 
 LAYOUTS: Final = ("layered", "dot")
 DIRECTIONS: Final = ("LR", "RL", "TB", "BT")
@@ -51,14 +51,18 @@ def draw(
     ├─ x 3 (∇ 6)
     └─ x, as above
     """
-    _check("layout", layout, LAYOUTS)
-    _check("rankdir", rankdir, DIRECTIONS)
-    detail, roots = Detail(values, gradients, rules, precision, frozenset(highlight)), _roots(y)
-    _check("fold", fold, FOLDS)
-    _check_number("precision", precision, 1)
+    roots = _roots(y)
+    one_of("fold", fold, FOLDS)
+    detail = Detail(
+        truth("values", values),
+        truth("gradients", gradients),
+        truth("rules", rules),
+        min(whole_number("precision", precision, 1), 1000),
+        frozenset(list_of("highlight", highlight, "a list of Values", Value)),
+    )
     if depth is not None:
-        _check_number("depth", depth, 0)
-    if not backward:
+        depth = whole_number("depth", depth, 0)
+    if not truth("backward", backward):
         return Drawing(folded(roots, detail, fold=fold, depth=depth) or picture(roots, detail), rankdir, layout)
     if len(roots) > 1:
         raise ValueError(f"backward=True draws the backward pass of one Value, got {len(roots)}.")
@@ -72,6 +76,9 @@ class Drawing:
     """
 
     def __init__(self, picture: Picture, rankdir: str = "LR", layout: str = "layered") -> None:
+        must_be("picture", picture, Picture)
+        one_of("layout", layout, LAYOUTS)
+        one_of("rankdir", rankdir, DIRECTIONS)
         self.picture, self.rankdir, self.layout = picture, rankdir, layout
         if layout == "dot":
             _ = self.svg  # a problem with Graphviz is reported now, not when the drawing is shown
@@ -95,7 +102,7 @@ class Drawing:
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
             "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
             '<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">'
-            f"<title>{escaped(self.picture.title)}</title><style>body {{ margin: 1rem }}</style></head>\n"
+            f"<title>{in_markup(self.picture.title)}</title><style>body {{ margin: 1rem }}</style></head>\n"
             f"<body>{self.svg[self.svg.index('<svg') :]}</body></html>\n"
         )
 
@@ -106,7 +113,7 @@ class Drawing:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the picture to a file: .svg, .dot or .html; with layout="dot" also .png and .pdf."""
-        suffix = Path(path).suffix.lower()
+        suffix = path_of("path", path).suffix.lower()
         if suffix in (".svg", ".dot", ".html"):
             write_whole(path, str(getattr(self, suffix[1:])))
         elif suffix not in (".png", ".pdf"):
@@ -132,7 +139,7 @@ class Drawing:
         nbconvert's sanitiser takes `style` and `hidden` away, so that its own class hides the image's text.
         """
         data = b64encode(self.svg.encode("utf-8", "replace")).decode("ascii")
-        title, text = escaped(self.picture.title), str(self)
+        title, text = in_markup(self.picture.title), str(self)
         html = (
             '<div class="jp-FileSize-hidden collapse" style="display: block; overflow-x: auto">'
             f'<img alt="{title}" style="max-width: none" src="data:image/svg+xml;base64,{data}"></div>'
@@ -144,17 +151,7 @@ class Drawing:
 def _roots(y: object) -> list[Value]:
     roots = [y] if isinstance(y, Value) else list(y) if isinstance(y, (list, tuple)) else None
     if roots is None or not all(isinstance(root, Value) for root in roots):
-        raise TypeError(f"draw takes a Value or a list of Values, got {y!r:.80}.")
+        raise TypeError(f"draw takes a Value or a list of Values, got {shown(y)}.")
     if not roots:
         raise ValueError("draw takes a Value or a list of Values, got an empty list.")
     return list(dict.fromkeys(roots))
-
-
-def _check(name: str, given: str, known: tuple[str, ...]) -> None:
-    if given not in known:
-        raise ValueError(f"{name} is one of {', '.join(map(repr, known))}; got {given!r}.")
-
-
-def _check_number(name: str, given: object, least: int) -> None:
-    if not isinstance(given, int) or isinstance(given, bool) or given < least:
-        raise ValueError(f"{name} is a whole number from {least}, got {given!r}.")

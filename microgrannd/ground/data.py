@@ -1,10 +1,10 @@
 """Data to train on: aligned columns, or a stream of batches of which one at a time is in memory."""
 
-import operator
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
+from microgrannd.ground.arguments import whole_number
 from microgrannd.ground.nests import items, mapped
 
 Column: TypeAlias = Any  # an array or a list, samples along the first axis
@@ -33,7 +33,7 @@ def columns_of(data: Any, what: str = "The data") -> tuple[list[Column], int]:
 def batch_size_of(batch_size: int | None, count: int) -> int:
     if batch_size is None:
         return count
-    size = operator.index(batch_size)
+    size = whole_number("batch_size", batch_size)
     if not 1 <= size <= count:
         raise ValueError(f"batch_size is {size}, but the data has {count} samples: it is from 1 to {count}.")
     return size

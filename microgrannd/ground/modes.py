@@ -12,9 +12,14 @@ from _weakref import ref  # all of weakref takes a tenth of the package's import
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
+
+from microgrannd.ground.arguments import function_of, shown
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+UNNAMED: Final = ""  # the one empty str, so that it is known by its identity, whatever else a label is
 
 
 class Origin(NamedTuple):
@@ -22,7 +27,7 @@ class Origin(NamedTuple):
 
     scope: str
     line: str
-    label: str = ""
+    label: str = UNNAMED
 
 
 class Modes(NamedTuple):
@@ -66,6 +71,7 @@ class Block:
 
     def __call__(self, function: Decorated) -> Decorated:
         """The function, or the coroutine or the generator step by step, inside a block of its own at each call."""
+        function = function_of("What is decorated", function)  # type: ignore[assignment]
         import inspect  # not needed by those who import the package alone, and slow to load
 
         kind, settings = type(self), self.settings
@@ -191,7 +197,7 @@ def scope(name: str) -> Block:
     'encoder.gate'
     """
     if not isinstance(name, str) or not name:
-        raise TypeError(f"A scope has a name, a str that is not empty; got {name!r}.")
+        raise TypeError(f"A scope has a name, a str that is not empty; got {shown(name)}.")
     return Block(scope=name)
 
 

@@ -111,7 +111,7 @@ def paths(nest: Any, root: str) -> Iterator[str]:
             yield from paths(part, f"{root}.{key}" if _is_dataclass(type(nest)) else f"{root}[{key!r}]")
 
 
-def each(function: Callable[..., Any], *nests: Any) -> Any:
+def each(function: Callable[..., Any], *nests: Any, depth: int = 0) -> Any:
     """The function on numbers and whole arrays; element by element where one is a list, with the others.
 
     >>> each(lambda x, y: x * y, [1, [2, 3]], 10)
@@ -122,8 +122,10 @@ def each(function: Callable[..., Any], *nests: Any) -> Any:
         return function(*nests)
     if len(sizes) > 1:
         raise ValueError(f"Lists that go together have one length, got {' and '.join(map(str, sorted(sizes)))}.")
+    if depth > _DEEPEST:
+        raise _endless()
     rows = ([nest[i] if isinstance(nest, _SEQUENCES) else nest for nest in nests] for i in range(sizes.pop()))
-    return [each(function, *row) for row in rows]
+    return [each(function, *row, depth=depth + 1) for row in rows]
 
 
 def _endless() -> ValueError:

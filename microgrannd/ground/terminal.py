@@ -5,11 +5,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from reprlib import Repr
-from typing import Any, Final
-
-_SHORT: Final = Repr()
-_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 2, 60, 60
+from typing import Any
 
 
 def is_terminal(stream: Any) -> bool:
@@ -52,19 +48,3 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[i
 
 def _cut(text: str, width: int) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
-
-
-def quoted(thing: object) -> str:
-    """A piece of a file as a message quotes it: short, on one line, with no character that a terminal would obey.
-
-    >>> print(quoted("\\33[2J" + "x" * 100_000), quoted([[[1.5]]]), quoted(10**5000))
-    '\\x1b[2Jxxxxxxxxxxxxxxxxxx...xxxxxxxxxxxxxxxxxxxxxxxxxxx' [[...]] an int of 16610 bits
-    """
-    if isinstance(thing, int) and thing.bit_length() > 64:
-        return f"an int of {thing.bit_length()} bits"
-    return _SHORT.repr(thing)
-
-
-def legible(name: object) -> str:
-    """A name from a file: as it is where that is short and can be shown on a line, else as a message quotes it."""
-    return name if isinstance(name, str) and name.isprintable() and len(name) <= 80 else quoted(name)

@@ -6,6 +6,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from microgrannd import operations
+from microgrannd.ground.arguments import shown, text
 from microgrannd.ground.nests import each, is_array, leaves, rebuilt
 from microgrannd.operations import FusedOperation, Operation
 
@@ -28,7 +29,7 @@ class Gate:
 
     def __init__(self, operation: Operation) -> None:
         if not isinstance(operation, Operation):
-            raise TypeError(f"A gate is made of an Operation, such as mul or relu; got {operation!r}.")
+            raise TypeError(f"A gate is made of an Operation, such as mul or relu; got {shown(operation)}.")
         self.operation = operation
         self.inputs: tuple[Any, ...] = ()
         self.output: Any = None
@@ -82,7 +83,7 @@ class ComputationalGraph:
 
     def add(self, name: str, operation: Operation, *inputs: Any) -> None:
         """Add a gate called `name`; its inputs are names of gates or of the graph's inputs, or plain numbers."""
-        if name in self.gates:
+        if text("name", name) in self.gates:
             raise ValueError(f"There is a gate {name!r} already.")
         self.gates[name] = Gate(operation)
         self.wires[name] = inputs

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from microgrannd import operations
 from microgrannd.evaluation import one_hot
+from microgrannd.ground.arguments import list_of, whole_number, wrong
 from microgrannd.ground.nests import each, is_array, leaves
 from microgrannd.layers.gates import Gate
 from microgrannd.operations import Operation
@@ -63,7 +64,7 @@ class Affine:
         self.x = x
         if is_array(self.W):
             return x @ self.W + self.b
-        columns = list(zip(*self.W, strict=True))
+        columns = _columns(self.W)
         rows = [[operations.dot(row, w, b) for w, b in zip(columns, self.b, strict=True)] for row in _rows(x)]
         return rows if _is_batch(x) else rows[0]
 
@@ -75,8 +76,8 @@ class Affine:
         if is_array(self.W):
             self.dW, self.db = _as_array(x).T @ dy_rows, _as_array(dy_rows).sum(axis=0)
             return dy @ self.W.T
-        columns = list(zip(*dy_rows, strict=True))
-        self.dW = [[operations.dot(xi, dyj) for dyj in columns] for xi in zip(*x, strict=True)]
+        columns = _columns(dy_rows)
+        self.dW = [[operations.dot(xi, dyj) for dyj in columns] for xi in _columns(x)]
         self.db = [operations.sum(dyj) for dyj in columns]
         rows = [[operations.dot(dyi, w) for w in self.W] for dyi in dy_rows]
         return rows if _is_batch(dy) else rows[0]
@@ -95,7 +96,8 @@ class FullyConnectedLayer(Affine):
     """
 
     def __init__(self, inputs: int, outputs: int, *, seed: int | random.Random | None = None) -> None:
-        draw = seed if isinstance(seed, random.Random) else random.Random(seed)
+        inputs, outputs = whole_number("inputs", inputs, 1), whole_number("outputs", outputs, 1)
+        draw = seed if isinstance(seed, random.Random) else _generator(seed)
         weights = [[draw.random() - 0.5 for _ in range(outputs)] for _ in range(inputs)]
         super().__init__(weights, [draw.random() - 0.5 for _ in range(outputs)])
         self.clear()
@@ -120,7 +122,7 @@ class FullyConnectedLayer(Affine):
         """Move the parameters by -`eta` times the mean gradient, and begin anew."""
         if not self.passes:
             raise RuntimeError("No backward pass since the last step: there is nothing to learn from.")
-        rate = eta / self.passes
+        rate = operations.as_float(eta) / self.passes
         _move(self.W, self.delta_w, rate)
         _move(self.b, self.delta_b, rate)
         self.clear()
@@ -145,13 +147,17 @@ class SoftmaxWithLoss:
     def forward(self, a: Matrix, t: Any) -> float:
         """The loss of the scores a for the targets t."""
         rows = _rows(a)
-        targets = list(t) if _is_batch(a) else [t]
+        targets = list_of("t", t, "a target for each sample") if _is_batch(a) else [t]
         if len(targets) != len(rows):
             raise ValueError(f"Each sample has one target: got {len(rows)} samples and {len(targets)} targets.")
         self.t = [
-            [float(x) for x in target] if hasattr(target, "__iter__") else one_hot(target, len(rows[0]))
+            list(map(operations.as_float, target))
+            if getattr(target, "shape", hasattr(target, "__iter__"))
+            else one_hot(target, len(rows[0]))
             for target in targets
         ]
+        if {len(target) for target in self.t} != {len(rows[0])}:
+            raise ValueError(f"A target is the number of a class, or a share for each of {len(rows[0])} scores.")
         if is_array(a):
             exponentials = operations.exp(a - a.max(axis=-1, keepdims=True))
             self.y, self.t = exponentials / exponentials.sum(axis=-1, keepdims=True), _as_array(self.t).reshape(a.shape)
@@ -167,7 +173,7 @@ class SoftmaxWithLoss:
         """The gradient of the scores."""
         if self.y is None:
             raise RuntimeError("The layer has no scores yet: call forward before backward.")
-        batch = len(_rows(self.y))
+        batch, upstream = len(_rows(self.y)), operations.as_float(upstream)
         return each(lambda y, t: (y - t) / batch * upstream, self.y, self.t)
 
 
@@ -191,6 +197,8 @@ class Network:
 
     def add(self, layer: Any) -> None:
         """Append a layer."""
+        if isinstance(layer, type) or not all(hasattr(layer, name) for name in ("forward", "backward", "step")):
+            raise wrong("layer", "a layer, with forward, backward and step", layer)
         self.layers.append(layer)
 
     @property
@@ -229,11 +237,14 @@ class Network:
         The gradient of a sample is that of ½ Σ (prediction − y)² over its outputs, and a step uses the
         mean over the minibatch. With `verbose` every tenth minibatch prints its mean error.
         """
-        if not 1 <= batch_size <= len(x_train):
-            raise ValueError(f"A minibatch has between 1 and {len(x_train)} samples, all there are; got {batch_size}.")
-        draw = random.Random(seed)
+        count, size = len(_rows(x_train)), whole_number("batch_size", batch_size)
+        if not 1 <= size <= count:
+            raise ValueError(f"A minibatch has between 1 and {count} samples, all there are; got {size}.")
+        if len(_rows(y_train)) != count:
+            raise ValueError(f"Each sample has one target: got {count} samples and {len(_rows(y_train))} targets.")
+        draw, minibatches = _generator(seed), whole_number("minibatches", minibatches, 0)
         for i in range(minibatches):
-            chosen = draw.sample(range(len(x_train)), batch_size)
+            chosen = draw.sample(range(count), size)
             x, y = _taken(x_train, chosen), _taken(y_train, chosen)
             predictions = self.predict(x)
             self.backward(each(lambda p, t: p - t, predictions, y))
@@ -242,12 +253,27 @@ class Network:
                 print(f"minibatch {i:5d}/{minibatches} error={self._reported(predictions, y):0.9f}")
 
     def _reported(self, predictions: Matrix, y: Matrix) -> float:
+        _rows(y)  # which checks it
         errors = list(leaves(each(lambda p, t: 0.5 * (p - t) ** 2, predictions, y)))
         return float(operations.mean(errors))
 
 
+def _generator(seed: int | None) -> random.Random:
+    return random.Random(None if seed is None else whole_number("seed", seed))
+
+
 def _is_batch(x: Matrix) -> bool:
-    return x.ndim == 2 if is_array(x) else isinstance(x[0], list | tuple) or is_array(x[0])
+    array = is_array(x) and x.size and x.ndim in (1, 2) and x.dtype.kind in "fiub"
+    if not (array or (isinstance(x, list | tuple) and x)):
+        raise wrong("What goes through a layer", "a row of numbers or several, as a list or an array", x)
+    return x.ndim == 2 if array else isinstance(x[0], list | tuple) or is_array(x[0])
+
+
+def _columns(rows: Matrix) -> list[Any]:
+    lengths = {len(row) if hasattr(row, "__len__") else 0 for row in rows}
+    if len(lengths) > 1:
+        raise ValueError(f"The rows of a matrix have one length, got {' and '.join(map(str, sorted(lengths)))}.")
+    return list(zip(*rows, strict=True))
 
 
 def _rows(x: Matrix) -> Matrix:
@@ -270,4 +296,7 @@ def _move(matrix: Matrix, gradient: Matrix, rate: float) -> None:
 def _as_array(matrix: Matrix) -> Any:
     import numpy
 
-    return numpy.asarray(matrix, dtype=float)
+    try:
+        return numpy.asarray(matrix, dtype=float)
+    except (TypeError, ValueError):
+        raise wrong("What a layer holds", "an array of numbers", matrix) from None

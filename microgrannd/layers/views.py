@@ -7,6 +7,7 @@ from typing import Any
 from microgrannd import operations
 from microgrannd.calculus.passes import all_slopes
 from microgrannd.engine import Value, topological_order
+from microgrannd.ground.arguments import must_be, whole_number, wrong
 from microgrannd.operations import Operation
 
 
@@ -50,13 +51,17 @@ def layer_view(model: Any, loss: Value, sample: int = 0) -> LayerView:
     layer  neuron              z              a          σ'(z)          ∂C/∂a      δ = ∂C/∂z
         0       0              1       0.731059       0.196612      -0.268941     -0.0528771
     """
+    must_be("loss", loss, Value)
+    sample, layers = whole_number("sample", sample), getattr(model, "layers", [model])
+    if not (layers and isinstance(layers, list) and all(hasattr(layer, "neurons") for layer in layers)):
+        raise wrong("model", "an MLP, or a Layer", model)
     slopes = all_slopes(loss)
     children: dict[Value, list[Value]] = {}
     for node in topological_order(loss):
         for parent in dict.fromkeys(node.parents):
             children.setdefault(parent, []).append(node)
     view = LayerView()
-    for layer in getattr(model, "layers", [model]):
+    for layer in layers:
         pairs = [_weighted_input_and_activation(neuron, children, sample) for neuron in layer.neurons]
         numbers = [z.data for z, _ in pairs], [a.data for _, a in pairs]
         slope = [1.0 if a is z else all_slopes(a).get(z, 0.0) for z, a in pairs]

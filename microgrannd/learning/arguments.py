@@ -3,35 +3,27 @@
 from __future__ import annotations
 
 import inspect
-import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
-from microgrannd.optim import Optimizer
+from microgrannd.ground.arguments import function_of, list_of, whole_number, wrong
+from microgrannd.optim import SGD, Optimizer
 
 
 def check_arguments(
     loss: Any, data: Any, optimizer: Any, epochs: Any, schedule: Any, callbacks: Any
 ) -> list[Callable[..., Any]]:
     """Raise TypeError for what `fit` cannot take; the callbacks as a list."""
-    if not callable(loss):
-        raise TypeError(f"The loss is a function of one sample, such as lambda x, y: ...; got {loss!r}.")
+    function_of("loss", loss)
     if not isinstance(optimizer, Optimizer):
-        example = "SGD(model.parameters(), lr=0.1)"
-        if isinstance(optimizer, type) and issubclass(optimizer, Optimizer):
-            example = f"{optimizer.__name__}(model.parameters(), lr=0.1)"
-        raise TypeError(f"fit takes an optimizer, such as {example}; got {optimizer!r}.")
-    try:
-        operator.index(epochs)
-    except TypeError:
-        raise TypeError(f"epochs is an int, got {epochs!r}.") from None
-    if schedule is not None and not callable(schedule):
-        raise TypeError(f"The schedule is a function that gives the learning rate, got {schedule!r}.")
-    if callable(callbacks) or not isinstance(callbacks, Iterable):
-        raise TypeError(f"callbacks is a list of functions, such as [f]; got {callbacks!r}.")
-    functions = list(callbacks)
-    if strange := [callback for callback in functions if not callable(callback)]:
-        raise TypeError(f"A callback is a function of the epoch and the history, got {strange[0]!r}.")
+        kind = optimizer if isinstance(optimizer, type) and issubclass(optimizer, Optimizer) else SGD
+        raise wrong("optimizer", f"one such as {kind.__name__}(model.parameters(), lr=0.1)", optimizer)
+    whole_number("epochs", epochs)
+    if schedule is not None:
+        function_of("schedule", schedule)
+    functions = list_of("callbacks", callbacks, "a list of functions of the epoch and the history")
+    for callback in functions:
+        function_of("Each of the callbacks", callback)
     if isinstance(data, list | tuple) and data and all(hasattr(column, "__len__") for column in data):
         _check_columns(getattr(loss, "function", None) or loss, data)
     return functions

@@ -17,11 +17,12 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from microgrannd.calculus.passes import computed_before
 from microgrannd.engine import Value, number_of
+from microgrannd.ground.arguments import truth, whole_number
 from microgrannd.ground.data import Column, Data, batch_size_of, columns_of, plain_samples, stream_of
 from microgrannd.ground.errors import GradientError
 from microgrannd.ground.files import write_figure
-from microgrannd.ground.progress import reporting
 from microgrannd.learning.clipping import Clip
+from microgrannd.learning.progress import reporting
 from microgrannd.optim import Optimizer
 
 Callback: TypeAlias = "Callable[[int, History], object]"
@@ -56,7 +57,7 @@ class History:
         """
         if not self.losses:
             return "no epochs"
-        last = len(self) - 1
+        last, rows = len(self) - 1, whole_number("rows", rows, 1)
         lines = [f"{'epoch':>5} {'loss':>12} {'lr':>12} {'seconds':>12}"]
         for i in sorted({round(i * last / max(1, rows - 1)) for i in range(rows)} | {last}):
             elapsed = sum(self.seconds[: i + 1])
@@ -91,7 +92,7 @@ class Batches:
     def __init__(
         self, data: Data, epochs: int, *, batch_size: int | None = None, replace: bool = False, seed: int | None = None
     ) -> None:
-        self.source = data
+        self.source, replace = data, truth("replace", replace)
         self.stream = stream_of(data, epochs, batch_size=batch_size, replace=replace, seed=seed)
         self.columns, self.count = ([], 0) if self.stream else columns_of(data)  # a stream has no count and no size
         if epochs < 0:
@@ -99,7 +100,7 @@ class Batches:
         self.size = 0 if self.stream else batch_size_of(batch_size, self.count)
         self.replace = replace
         self.shuffled = self.size < self.count or replace
-        self._generator: Any = random if seed is None else random.Random(seed)
+        self._generator: Any = random if seed is None else random.Random(whole_number("seed", seed))
 
     def first(self) -> Sequence[Column]:
         """The first batch of a stream, or all columns."""
@@ -305,7 +306,7 @@ def train(
     """
     history, callbacks, pace = History(), list(callbacks), pace or Pace(None, False, batches, optimizer)
     looked_into = bool(pace.schedule or callbacks)
-    one_by_one = looked_into or progress or batches.shuffled
+    one_by_one = looked_into or truth("progress", progress) or batches.shuffled
     at_once = 0
     ahead = False  # whether the run has come further than what it was loaded with
     sound = True  # whether the parameters were finite when they were loaded

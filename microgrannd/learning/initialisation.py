@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import operator
 import random
 from collections.abc import Callable
 from typing import Final, TypeAlias, cast
 
+from microgrannd.ground.arguments import shown, whole_number
 from microgrannd.operations import Number, is_number
 
 Weights: TypeAlias = Callable[[random.Random, int, int], float]
@@ -24,7 +24,7 @@ INITIALISATIONS: Final[dict[str, Callable[[int, int], float]]] = {
 def generator_of(seed: Seed) -> random.Random:
     if seed is None:
         return cast(random.Random, random)  # the module is a generator too, the one that all share
-    return cast(random.Random, seed) if hasattr(seed, "uniform") else random.Random(operator.index(seed))
+    return cast(random.Random, seed) if hasattr(seed, "uniform") else random.Random(whole_number("seed", seed))
 
 
 def within_layer(init: Initialisation, inputs: int, outputs: int) -> Initialisation:
@@ -47,7 +47,7 @@ def draws(init: Initialisation, generator: random.Random, inputs: int) -> tuple[
         init = _half_width(init, inputs, 1)
     widths = init if isinstance(init, tuple | list) else (init, 0)
     if len(widths) != 2 or not all(is_number(width) and width >= 0 for width in widths):
-        raise ValueError(f"init is a half-width ≥ 0, a pair of them, a name or a function; got {init!r}.")
+        raise ValueError(f"init is a half-width ≥ 0, a pair of them, a name or a function; got {shown(init)}.")
     return uniform(widths[0]), uniform(widths[1])
 
 

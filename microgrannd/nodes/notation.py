@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from microgrannd.printing.labels import in_message
 from microgrannd.printing.words import Formula, formula, input_names, rules
 
 __all__ = ["Formula", "formula", "in_words", "input_names", "local_gradients_in_words", "place_in_words", "rules"]
@@ -18,16 +19,17 @@ def local_gradients_in_words(node: Any) -> tuple[str, ...]:
     if node.op is None:
         return ()
     names = input_names(node.op, len(node.parents))
-    named = [parent.label or name for parent, name in zip(node.parents, names, strict=True)]
-    return rules(node.op, *named, out=node.label or "out")
+    named = [in_message(parent.label) or name for parent, name in zip(node.parents, names, strict=True)]
+    return rules(node.op, *named, out=in_message(node.label) or "out")
 
 
 def in_words(node: Any) -> str:
-    inputs = [f"{p.label}={x!r}" if p.label else repr(x) for p, x in zip(node.parents, node.inputs, strict=True)]
+    given = zip(node.parents, node.inputs, strict=True)
+    inputs = [f"{in_message(p.label)}={x!r}" if p.label else repr(x) for p, x in given]
     shown = inputs if len(inputs) <= 8 else [*inputs[:8], f"... {len(inputs) - 8} more"]
-    return f"{node.label + ' = ' if node.label else ''}{node.op.name}({', '.join(shown)})"
+    return f"{in_message(node.label) + ' = ' if node.label else ''}{node.op.name}({', '.join(shown)})"
 
 
 def place_in_words(node: Any) -> str:
-    where = f" in {node.scope}" if node.scope else ""
+    where = f" in {in_message(node.scope)}" if node.scope else ""
     return where + (f", made at {node.line}" if node.line else "")

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from microgrannd import operations
 from microgrannd.ground import modes
 from microgrannd.ground.errors import AnomalyError
+from microgrannd.printing.labels import in_message
 
 
 class Step(NamedTuple):
@@ -40,7 +41,7 @@ class Step(NamedTuple):
         return notation.local_gradients_in_words(self.node)[self.position]
 
     def __str__(self) -> str:
-        name = self.parent.label or f"parent {self.position} of {self.node.op}"
+        name = in_message(self.parent.label) or f"parent {self.position} of {self.node.op}"
         return (
             f"grad({name}) += {self.upstream:.6g} × {self.local_gradient:.6g} = {self.contribution:.6g}: "
             f"{self.before:.6g} → {self.after:.6g}"
@@ -140,7 +141,7 @@ def stop_at_anomalies(root: Any, steps: Iterable[Step]) -> None:
         if not (math.isfinite(step.after) or step.parent.is_constant):
             from microgrannd.nodes import notation
 
-            name = step.parent.label or f"input {step.position}"
+            name = in_message(step.parent.label) or f"input {step.position}"
             raise AnomalyError(
                 f"In the backward pass of {notation.in_words(step.node)} the gradient of {name} became {step.after}: "
                 f"upstream {step.upstream} × local gradient {step.local_gradient} "

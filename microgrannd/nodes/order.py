@@ -6,6 +6,7 @@ Both functions visit parents in their order, so straight-line code comes out as 
 from itertools import count
 from typing import Any, TypeAlias
 
+from microgrannd.ground.arguments import truth, wrong
 from microgrannd.ground.modes import opened
 from microgrannd.nodes.refusing import refuse_unrecorded, refuse_while_tracing
 
@@ -22,6 +23,11 @@ def topological_order(*roots: Node, leaves: bool = True) -> list[Node]:
     >>> [node.data for node in topological_order((x + 1) * x)]
     [2.0, 1.0, 3.0, 6.0]
     """
+    for root in roots:
+        if not hasattr(root, "op") or isinstance(root, type):
+            raise wrong("Each root", "a Value", root)
+    if leaves.__class__ is not bool:
+        leaves = truth("leaves", leaves)
     order: list[Node] = []
     seen: set[Node] = set()
     stack: list[Node] = [*reversed(roots)]

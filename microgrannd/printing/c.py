@@ -7,8 +7,9 @@ from typing import Final
 
 from microgrannd import operations as ops
 from microgrannd.operations import Operation
+from microgrannd.printing.labels import Names
 from microgrannd.printing.precedence import CHOICE, COMPARISON, SIGN, SUM
-from microgrannd.printing.printer import ARITHMETIC, COMPARISONS, Dialect, Expression, Names, Pattern, called, chain
+from microgrannd.printing.printer import ARITHMETIC, COMPARISONS, Dialect, Expression, Pattern, called, chain
 
 _LIBRARY: Final = """
     exp exp2 expm1 log log2 log10 log1p pow sqrt cbrt hypot sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh

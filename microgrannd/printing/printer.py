@@ -2,19 +2,18 @@
 
 An expression is a template whose holes are expressions too, each with how tightly it must bind to stand
 there: brackets are printed where it binds less tightly, and nowhere else. What a user wrote (labels, the
-names of functions) gets into a source only through `Names.identifier` and `Dialect.comment`.
+names of functions) gets into a source only through `printing.labels`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
-from unicodedata import normalize
 
 from microgrannd import operations as ops
 from microgrannd.operations import Operation
+from microgrannd.printing.labels import in_comment
 from microgrannd.printing.precedence import ANY, ATOM, COMPARISON, POWER, PRODUCT, SIGN, SUM
 
 _NOTHING: Final[Mapping[Any, Any]] = {}
@@ -128,38 +127,4 @@ class Dialect(NamedTuple):
         '/* * / main\\\\n */'
         """
         start, end = self.comments
-        return f"{start}{one_line(text)}{end}"
-
-
-def one_line(text: str) -> str:
-    """The text with escapes for what is not printable, and spaces in all that begins or ends a comment anywhere."""
-    shown = "".join([c if c.isprintable() else c.encode("unicode_escape").decode() for c in text])
-    return re.sub(r"(?<=[*(/])(?=\*)|(?<=\*)(?=[/)])", " ", shown)
-
-
-class Names:
-    """The names of one source, no two of them the same.
-
-    >>> names = Names({"lambda"})
-    >>> [names.identifier(label) for label in ("w", "w", "w", "lambda", "my loss", "1")]
-    ['w', 'w_', 'w_3', 'lambda_', 'my_loss', '_1']
-    """
-
-    def __init__(self, taken: Iterable[str], *, ascii_only: bool = False, second: str = "_") -> None:
-        self.taken = set(taken)
-        self.second = second  # what tells a second thing of one name from the first
-        self.ascii_only = ascii_only
-        self._counts: dict[str, int] = {}
-
-    def identifier(self, label: str) -> str:
-        """The label as a name that is none of the others; Python takes letters of one compatible form for the same."""
-        letters = normalize("NFKC", label)
-        name = "".join([c if f"a{c}".isidentifier() and (c.isascii() or not self.ascii_only) else "_" for c in letters])
-        if not name.isidentifier():
-            name = f"_{name}"
-        found = name
-        while found in self.taken:
-            self._counts[name] = count = self._counts.get(name, 1) + 1
-            found = f"{name}{self.second}" if count == 2 else f"{name}_{count}"
-        self.taken.add(found)
-        return found
+        return f"{start}{in_comment(text)}{end}"

@@ -13,7 +13,7 @@ from microgrannd.ground import ieee
 from microgrannd.ground.special import gamma, logarithms
 from microgrannd.operations import Operation
 from microgrannd.printing.precedence import ATOM, SIGN, SUM
-from microgrannd.printing.printer import ARITHMETIC, Dialect, Expression, called, chain, one_line, over, times
+from microgrannd.printing.printer import ARITHMETIC, Dialect, Expression, called, chain, over, times
 
 OURS: Final = (ieee, gamma, logarithms)  # a printed function brings what it needs of them
 RESERVED: Final = frozenset({*keyword.kwlist, *dir(builtins), *[name for module in OURS for name in dir(module)]})
@@ -67,11 +67,6 @@ def _call(name: str, operation: Operation, operands: Sequence[Expression]) -> Ex
         vectors = [f"[{', '.join(vector)}]" for vector in arguments[: operation.vectors]]
         texts = [*vectors, *arguments[operation.vectors :]]
     return called(name, map(Expression, texts))
-
-
-def docstring(text: str) -> str:
-    escaped = one_line(text).replace("\\", "\\\\").replace('"', '\\"')
-    return f'"""{escaped}"""'
 
 
 PYTHON: Final = Dialect(

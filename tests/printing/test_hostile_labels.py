@@ -13,7 +13,7 @@ from microgrannd.compiler.tape.tape import Instruction, Tape
 from microgrannd.compiler.text.c_source import c_source
 from microgrannd.compiler.text.python_source import python_source
 from microgrannd.printing.c import c_name
-from microgrannd.printing.printer import Names
+from microgrannd.printing.labels import Names
 
 FRAGMENTS = [
     *("\n", "\r", "\x0c", "\x00", "\u2028", "\u202e", "\ud800", "\t", " ", "", "\N{NO-BREAK SPACE}"),

@@ -15,7 +15,8 @@ from microgrannd.compiler.matrix.groups import ApplyPart
 from microgrannd.compiler.matrix.matrix_program import MatrixProgram, Piece, live, uses
 from microgrannd.compiler.matrix.recognition import equations
 from microgrannd.printing.arrays import flag, multiplies_matrices
-from microgrannd.printing.printer import Expression, Names
+from microgrannd.printing.labels import Names, in_message
+from microgrannd.printing.printer import Expression
 from microgrannd.printing.python import RESERVED
 
 INLINE: Final = 44  # a longer expression has a line of its own
@@ -204,10 +205,11 @@ class _ArrayFunction:
 
         def shown(v: int) -> str:
             if v < len(given):
-                return given[v]
+                return in_message(given[v])
             label = next(iter(self.program.terms.labels.get(v, ())), "")
             original = label.removeprefix("d_v").removeprefix("v")
             known = self.labels.get(int(original), f"v{original}") if original.isdigit() else label or f"t{v}"
+            known = in_message(known)
             return f"d_{known}" if label.startswith("d_v") else known
 
         found = {}

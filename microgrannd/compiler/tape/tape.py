@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from microgrannd.nodes import notation
 from microgrannd.operations import Operation
+from microgrannd.printing.labels import in_message
 
 TapeOperand = int | float  # an int is a variable, a float a constant
 
@@ -85,8 +86,10 @@ class Tape:
         return replace(self, outputs=tuple(outputs))
 
     def __str__(self) -> str:
-        names = [*self.inputs, *self.parameters]
-        names += [self.labels.get(v, f"v{v}") for v in range(len(names), len(names) + len(self.instructions))]
+        names = [*map(in_message, (*self.inputs, *self.parameters))]
+        names += [
+            in_message(self.labels.get(v, f"v{v}")) for v in range(len(names), len(names) + len(self.instructions))
+        ]
         counts = Counter(names)
         names = [name if counts[name] == 1 else f"{name}.v{v}" for v, name in enumerate(names)]
 
@@ -94,7 +97,7 @@ class Tape:
             return names[x] if isinstance(x, int) else f"{x!r}".removesuffix(".0")
 
         leaves = (("inputs", self.inputs), ("parameters", self.parameters))
-        lines = [f"{kind} {', '.join(given)}" for kind, given in leaves if given]
+        lines = [f"{kind} {', '.join(map(in_message, given))}" for kind, given in leaves if given]
         for v, (operation, operands) in enumerate(self.instructions, self.leaves):
             lines.append(f"{names[v]} = {notation.formula(operation, *map(shown, operands))}")
         return "\n".join([*lines, f"outputs {', '.join(map(shown, self.outputs))}"])

@@ -15,6 +15,7 @@ from microgrannd.calculus.variable import Variable
 from microgrannd.compiler.tape.tape import Instruction, Tape, TapeOperand
 from microgrannd.engine import Value, number_of, topological_order
 from microgrannd.ground import modes
+from microgrannd.ground.arguments import shown
 from microgrannd.ground.errors import TracingError
 from microgrannd.ground.functions import argument_names
 from microgrannd.ground.nests import SCALAR, Shape, builder, contents, leaf_names, shape_of
@@ -64,7 +65,7 @@ def trace_graph(output: Value, inputs: Sequence[Value]) -> Trace:
     """The trace of a graph that is there already; its other leaves are parameters."""
     for thing in (output, *inputs):
         if not isinstance(thing, Value):
-            raise TypeError(f"compile(graph=y, inputs=[...]) takes Values, got {thing!r}.")
+            raise TypeError(f"compile(graph=y, inputs=[...]) takes Values, got {shown(thing)}.")
     shapes = (SCALAR,) * len(inputs)
     return _trace(output.label or "graph", _input_names(inputs), shapes, SCALAR, list(inputs), [output], [])
 
@@ -204,7 +205,7 @@ def _checked_output(x: Any) -> Value | float:
     if operations.is_number(x):
         return float(x)
     hint = " Is there a `return`?" if x is None else ""
-    raise TracingError(f"A compiled function returns Values or numbers, or a nest of them; got {x!r}.{hint}")
+    raise TracingError(f"A compiled function returns Values or numbers, or a nest of them; got {shown(x)}.{hint}")
 
 
 def _function_name(function: Callable[..., Any]) -> str:

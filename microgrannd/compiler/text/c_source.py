@@ -6,7 +6,8 @@ from typing import NamedTuple
 from microgrannd.compiler.tape.expand import expanded
 from microgrannd.compiler.tape.tape import Tape, TapeOperand
 from microgrannd.printing.c import DEFINITIONS, C, c_name
-from microgrannd.printing.printer import Expression, Names
+from microgrannd.printing.labels import Names
+from microgrannd.printing.printer import Expression
 
 
 class CSource(NamedTuple):

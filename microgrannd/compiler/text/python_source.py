@@ -9,8 +9,9 @@ from microgrannd import operations as ops
 from microgrannd.compiler.tape.tape import Instruction, Tape, TapeOperand
 from microgrannd.compiler.text.definitions import definitions
 from microgrannd.operations import Operation
-from microgrannd.printing.printer import Expression, Names
-from microgrannd.printing.python import PYTHON, RESERVED, docstring, exact, home
+from microgrannd.printing.labels import Names, in_docstring
+from microgrannd.printing.printer import Expression
+from microgrannd.printing.python import PYTHON, RESERVED, exact, home
 
 WIDTH: Final = 100
 INLINE: Final = 60  # a longer expression has a line of its own
@@ -64,7 +65,7 @@ class _PythonFunction:
 
     def source(self, text: str, groups: Sequence[int]) -> Source:
         tape = self.tape
-        lines = [docstring(text)]
+        lines = [in_docstring(text)]
         consumer = self._single_consumers()
         for k, instruction in enumerate(tape.instructions):
             v = tape.leaves + k

@@ -1,14 +1,13 @@
 """Numbers and labels as a picture shows them; their widths are generous estimates, the same on every machine."""
 
 import math
-import re
-from html import escape
 from typing import Final
+
+from microgrannd.printing.labels import in_picture
 
 LONGEST: Final = 28  # characters of a label that are drawn; the whole of it is in the node's title
 MONOSPACE: Final = 7.0  # the width of one digit, at the size of the numbers
 
-_FORBIDDEN: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NARROW: Final = frozenset("fijlrtI.,:;'`|!()[]{} /\\-")
 _BROAD: Final = frozenset("mwMWQ@%&ΣΩ—…")
 
@@ -30,28 +29,13 @@ def numeral(x: float, precision: int = 4) -> str:
     return text.replace("-", "−")
 
 
-def printable(text: str) -> str:
-    if text.isascii() and text.isprintable():
-        return text
-    return " ".join(_FORBIDDEN.sub("\ufffd", text).split())
-
-
-def escaped(text: str) -> str:
-    """The text, made safe between tags and in attributes of XML and HTML.
-
-    >>> escaped('a < b & "c"\\x00')
-    'a &lt; b &amp; &quot;c&quot;�'
-    """
-    return escape(printable(text))
-
-
 def shortened(text: str, longest: int = LONGEST) -> str:
     """The text on one line, cut to `longest` characters.
 
     >>> shortened("a label that nobody wants to read to its end")
     'a label that nobody wants t…'
     """
-    text = printable(text)
+    text = in_picture(text)
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 

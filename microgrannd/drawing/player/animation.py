@@ -7,10 +7,11 @@ from collections.abc import Callable
 from typing import Final
 
 from microgrannd.drawing.layout.layout import Geometry
-from microgrannd.drawing.picture.lettering import escaped, shortened
+from microgrannd.drawing.picture.lettering import shortened
 from microgrannd.drawing.picture.picture import Picture
 from microgrannd.drawing.player.recording import Added, Computed, Moments, Recording, Seeded, Updated
 from microgrannd.drawing.write import svg
+from microgrannd.printing.labels import in_markup
 
 SECONDS: Final = 1.6  # for each event
 LONGEST: Final = 160  # events; of a longer recording only the end is shown
@@ -41,7 +42,7 @@ def animated(recording: Recording, picture: Picture, geometry: Geometry) -> str:
     captions = [(0, f"{len(events)} steps"), *((i + 1, recording.line(event)) for i, event in enumerate(events))]
     place = f'x="20" y="{down - 20:.0f}"'
     caption = clock.one_after_another(
-        captions, lambda text, when: f'<text class="caption{when}" {place}>{escaped(shortened(text, 80))}</text>'
+        captions, lambda text, when: f'<text class="caption{when}" {place}>{in_markup(shortened(text, 80))}</text>'
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="microgrannd" width="{across:.0f}" height="{down:.0f}" '

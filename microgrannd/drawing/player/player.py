@@ -14,16 +14,17 @@ from html import escape
 from importlib.resources import files
 from typing import Any, Final
 
-from microgrannd.drawing.picture.lettering import escaped
 from microgrannd.drawing.player.animation import animated
 from microgrannd.drawing.player.recording import Recording, playable_order, record
 from microgrannd.drawing.player.stage import stage
 from microgrannd.drawing.player.training_recording import record_training
 from microgrannd.drawing.write import svg
 from microgrannd.engine import Value
+from microgrannd.ground.arguments import list_of, must_be, path_of, shown
 from microgrannd.ground.files import write_whole
 from microgrannd.operations import Number
 from microgrannd.optim import Optimizer
+from microgrannd.printing.labels import in_markup, in_script
 
 HEIGHT: Final = 640  # of the player in a notebook, in pixels
 LINES: Final = 200  # of the steps, as text in a notebook
@@ -60,7 +61,7 @@ def step(
     if data is not None:
         return Player(*record_training(y, data, loss, optimizer, steps))
     if not isinstance(y, Value):
-        raise TypeError(f"step takes a Value, or a model with data= and optimizer= to train it; got {y!r}.")
+        raise TypeError(f"step takes a Value, or a model with data= and optimizer= to train it; got {shown(y)}.")
     order = playable_order(y)
     return Player(record(order, upstream), order)
 
@@ -72,6 +73,9 @@ class Player:
     """
 
     def __init__(self, recording: Recording, order: Sequence[Value]) -> None:
+        must_be("recording", recording, Recording)
+        if len(list_of("order", order, "a list of Values", Value)) != len(recording.nodes):
+            raise ValueError(f"The recording is of {len(recording.nodes)} nodes, and order has {len(order)}.")
         self.recording = recording
         self._picture, self._geometry = stage(recording, order)
 
@@ -85,7 +89,7 @@ class Player:
         )
         parts = {
             "policy": policy,
-            "title": escaped(self.recording.title),
+            "title": in_markup(self.recording.title),
             "style": style,
             "picture": svg.svg_text(self._picture, self._geometry),
             "data": _json(self._data()),
@@ -96,7 +100,7 @@ class Player:
 
     def to_html(self, path: str | os.PathLike[str]) -> str:
         """Write the page to a file, which appears only once it is complete; returns its path."""
-        write_whole(path, self.html)
+        write_whole(path_of("path", path), self.html)
         return os.fspath(path)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
@@ -108,7 +112,7 @@ class Player:
         JupyterLab's, for untrusted notebooks, drops `<iframe>` and `popover`, so the image appears. nbconvert's shows
         both as text and drops `style` and `hidden`, so its own class hides that text and the steps appear.
         """
-        title = escaped(self.recording.title)
+        title = in_markup(self.recording.title)
         image = b64encode(animated(self.recording, self._picture, self._geometry).encode()).decode()
         return (
             '<div class="jp-FileSize-hidden collapse" style="display:block">'
@@ -145,7 +149,7 @@ class Player:
 def _json(data: Any) -> str:
     """JSON that may stand in a `<script>`."""
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return re.sub("[<>&\u2028\u2029]", lambda match: f"\\u{ord(match[0]):04x}", text)
+    return in_script(text)
 
 
 def _spelled(x: Any) -> Any:

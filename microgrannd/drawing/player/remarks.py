@@ -5,8 +5,9 @@ from math import isfinite
 from typing import Final, NamedTuple
 
 from microgrannd import operations
-from microgrannd.drawing.picture.lettering import numeral, printable, shortened
+from microgrannd.drawing.picture.lettering import numeral, shortened
 from microgrannd.engine import Step, Value
+from microgrannd.printing.labels import in_picture
 
 SATURATED: Final = {operations.sigmoid: 0.01, operations.tanh: 0.04}  # below this slope, 4 % of the largest
 
@@ -36,7 +37,7 @@ def on_start(order: Sequence[Value], values: Sequence[float | None]) -> Iterator
 def on_forward(node: Value, i: int, event: int) -> Iterator[Remark]:
     """Saturation, a ReLU that is off, and results that are not finite although all inputs are."""
     assert node.op is not None
-    name = printable(node.op.name)
+    name = in_picture(node.op.name)
     if node.op in SATURATED:
         slope = float(node.op.local_gradients(*node.inputs, node.data)[0])
         if slope < SATURATED[node.op]:

@@ -8,6 +8,7 @@ from microgrannd.drawing.picture.lettering import numeral
 from microgrannd.drawing.player.recording import Pass, Recording, Updated, playable_order, recorded_pass
 from microgrannd.drawing.player.wording import described, title
 from microgrannd.engine import Value
+from microgrannd.ground.arguments import function_of, must_be, shown, whole_number
 from microgrannd.ground.data import columns_of
 from microgrannd.ground.nests import is_array
 from microgrannd.optim import Optimizer
@@ -24,7 +25,8 @@ def record_training(
         raise TypeError("With data= a model is trained: give the model, or the loss of a sample, not a Value.")
     if not isinstance(optimizer, Optimizer):
         wanted = "give an optimizer=, such as SGD(model.parameters(), lr=0.1)"
-        raise TypeError(f"With data= a model is trained: {wanted}; got {optimizer!r}.")
+        raise TypeError(f"With data= a model is trained: {wanted}; got {shown(optimizer)}.")
+    steps = whole_number("steps", steps)
     if steps < 1:
         raise ValueError(f"The training has at least 1 step, got {steps}.")
     columns, _ = columns_of(data)
@@ -58,15 +60,18 @@ def _step(order: Sequence[Value], optimizer: Optimizer) -> Pass:
 
 
 def _loss_of_sample(model: Callable[..., Any], loss: str | Callable[..., Value] | None) -> Callable[..., Value]:
+    model = function_of("y", model)
     if loss is None:
         return model
-    function = losses.named(loss) if isinstance(loss, str) else loss
+    function = losses.named(loss) if isinstance(loss, str) else function_of("loss", loss)
     return lambda *sample: function(model(*sample[:-1]), sample[-1])
 
 
 def _mean(values: Sequence[Value]) -> Value:
+    for value in values:
+        must_be("The loss of a sample", value, Value)
     mean = values[0] if len(values) == 1 else operations.mean(values)
-    if isinstance(mean, Value) and not mean.label and mean.op is not None:
+    if not mean.label and mean.op is not None:
         mean.label = "loss"
     return mean
 

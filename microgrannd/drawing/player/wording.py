@@ -7,12 +7,13 @@ from functools import reduce
 from typing import Final, NamedTuple
 
 from microgrannd import operations
-from microgrannd.drawing.picture.lettering import numeral, printable, shortened
+from microgrannd.drawing.picture.lettering import numeral, shortened
 from microgrannd.drawing.picture.picture import kind_of
 from microgrannd.engine import Value
 from microgrannd.nodes import notation
 from microgrannd.nodes.notation import Formula
 from microgrannd.operations import add, div, mul
+from microgrannd.printing.labels import in_picture
 from microgrannd.printing.precedence import SIGN
 
 LONGEST_LABEL: Final = 80  # characters of a label that are kept
@@ -46,14 +47,14 @@ def described(order: Sequence[Value]) -> Iterator[Described]:
         scoped = node.scope and node.label and uses[str(name)] > 1
         yield Described(
             name=str(name),
-            path=f"{printable(node.scope)}.{name}" if scoped else str(name),
+            path=f"{in_picture(node.scope)}.{name}" if scoped else str(name),
             kind=kind_of(node),
-            operation=printable(node.op.name) if node.op else "",
+            operation=in_picture(node.op.name) if node.op else "",
             formula=_written(_formula(node, operands)) if node.op else "",
             local_gradients=_local_gradients(node, operands, name),
             parents=tuple(position[parent] for parent in node.parents),
-            scope=printable(node.scope),
-            line=printable(node.line),
+            scope=in_picture(node.scope),
+            line=in_picture(node.line),
             routes=node.op is not None and node.op.routes,
         )
 
@@ -69,7 +70,8 @@ def title(order: Sequence[Value]) -> str:
         texts[node] = expression
     output = order[-1]
     text = _written(texts[output])
-    return f"{shortened(output.label, LONGEST_LABEL)} = {text}" if output.label and output.op is not None else text
+    label = shortened(output.label, LONGEST_LABEL)
+    return f"{label} = {text}" if label and output.op is not None else text
 
 
 def formula_in_numbers(node: Value) -> str:
@@ -92,8 +94,8 @@ def local_gradients_in_numbers(node: Value) -> tuple[str, ...]:
 
 def _name(node: Value, i: int, operands: list[Formula]) -> Formula:
     """The label; else a number, or a short expression; else v and the position in the graph."""
-    if node.label:
-        return Formula(shortened(node.label, LONGEST_LABEL))
+    if label := shortened(node.label, LONGEST_LABEL):
+        return Formula(label)
     if node.op is None:
         return _numeral(node.data) if node.is_constant else Formula(f"v{i}")
     expression = _formula(node, operands)
@@ -141,4 +143,4 @@ def _local_gradients(node: Value, operands: Sequence[Formula], out: Formula) -> 
 
 
 def _written(formula: Formula) -> str:
-    return _MINUS.sub("−", printable(str(formula)))
+    return _MINUS.sub("−", in_picture(str(formula)))

@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from microgrannd.drawing.picture.lettering import printable
 from microgrannd.drawing.picture.picture import Box, Picture
 from microgrannd.drawing.write import svg
 from microgrannd.ground.errors import LayoutError
+from microgrannd.printing.labels import in_dot
 
 _STYLES: Final = {
     "leaf": 'style="rounded,filled", color="#0072b2", fillcolor="#e3f2fd"',
@@ -18,7 +18,7 @@ _STYLES: Final = {
 
 def dot_text(picture: Picture, rankdir: str) -> str:
     lines = [
-        f"digraph {_quoted(picture.title)} {{",
+        f"digraph {in_dot(picture.title)} {{",
         f'  rankdir={rankdir}; bgcolor="#fcfcfd";',
         '  node [shape=box, fontname="Helvetica", fontsize=11, margin="0.12,0.05"];',
         '  edge [color="#7b8799", arrowsize=0.6];',
@@ -28,7 +28,7 @@ def dot_text(picture: Picture, rankdir: str) -> str:
         source, target = picture.nodes[edge.source].id, picture.nodes[edge.target].id
         attributes = [f"penwidth={1 + 2 * edge.strength:.1f}"] if edge.strength else []
         attributes += ["style=dotted"] if edge.idle else ["style=dashed"] if edge.kind == "used" else []
-        attributes += [f"label={_quoted(edge.rule)}, fontsize=10"] if edge.rule else []
+        attributes += [f"label={in_dot(edge.rule)}, fontsize=10"] if edge.rule else []
         lines.append(f"  {source} -> {target}" + (f" [{', '.join(attributes)}];" if attributes else ";"))
     return "\n".join([*lines, "}", ""])
 
@@ -58,12 +58,6 @@ def _attributes(node: Box) -> str:
     across, down = svg.size(node)
     weight = ", penwidth=2, peripheries=2" if node.output else ", penwidth=3" if node.highlighted else ""
     return (
-        f"label={_quoted(*filter(None, rows))}, tooltip={_quoted(node.title)}, "
+        f"label={in_dot(*filter(None, rows))}, tooltip={in_dot(node.title)}, "
         f"width={across / 72:.3f}, height={down / 72:.3f}, {_STYLES[node.kind]}{weight}"
     )
-
-
-def _quoted(*rows: str) -> str:
-    """Rows of text as a string of the dot language, in which Graphviz sees nothing but text."""
-    texts = [printable(row).replace("\\", "\\\\").replace('"', '\\"').replace("&", "&amp;") for row in rows]
-    return '"' + "\\n".join(texts) + '"'

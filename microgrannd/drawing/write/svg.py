@@ -7,8 +7,9 @@ from itertools import repeat
 from typing import Final
 
 from microgrannd.drawing.layout.layout import Geometry, Point, Size, layered
-from microgrannd.drawing.picture.lettering import MONOSPACE, escaped, width
+from microgrannd.drawing.picture.lettering import MONOSPACE, width
 from microgrannd.drawing.picture.picture import Box, Edge, Picture
+from microgrannd.printing.labels import in_markup
 
 MARGIN: Final = 20.0
 ROW: Final = 15.0
@@ -46,8 +47,8 @@ def svg_text(picture: Picture, geometry: Geometry) -> str:
             f'<svg xmlns="http://www.w3.org/2000/svg" class="microgrannd" role="img" '
             f'aria-labelledby="microgrannd-title microgrannd-description" '
             f'width="{across:.0f}" height="{down:.0f}" viewBox="0 0 {_plain(across)} {_plain(down)}">',
-            f'<title id="microgrannd-title">{escaped(picture.title)}</title>',
-            f'<desc id="microgrannd-description">{escaped(picture.description)}</desc>',
+            f'<title id="microgrannd-title">{in_markup(picture.title)}</title>',
+            f'<desc id="microgrannd-description">{in_markup(picture.description)}</desc>',
             f"<style>{stylesheet()}</style>",
             "<defs>" + _arrowhead("head") + _arrowhead("back") + "</defs>",
             f'<rect class="paper" width="{_plain(across)}" height="{_plain(down)}" rx="10"/>',
@@ -58,7 +59,7 @@ def svg_text(picture: Picture, geometry: Geometry) -> str:
             *map(_node, picture.nodes, geometry.sizes, geometry.centres),
             "</g>",
             *[_tag(edge, at) for edge, at in zip(picture.edges, geometry.tags, strict=False) if at],
-            *[_text("note", 0, geometry.height + MARGIN + i * ROW, escaped(line)) for i, line in enumerate(caption)],
+            *[_text("note", 0, geometry.height + MARGIN + i * ROW, in_markup(line)) for i, line in enumerate(caption)],
             "</g></svg>\n",
         ]
     )
@@ -116,7 +117,7 @@ def _tag(edge: Edge, centre: Point) -> str:
     return (
         f'<g class="rule" transform="translate({_plain(centre[0])} {_plain(centre[1])})">'
         f'<rect class="tag" x="{_plain(-across / 2)}" y="-9" width="{_plain(across)}" height="18" rx="4"/>'
-        f'<text x="{_plain(5 - across / 2)}" y="4">{escaped(edge.rule)}</text></g>'
+        f'<text x="{_plain(5 - across / 2)}" y="4">{in_markup(edge.rule)}</text></g>'
     )
 
 
@@ -124,7 +125,7 @@ def _node(node: Box, size: Size, centre: Point) -> str:
     across, down = size
     left, top = centre[0] - across / 2, centre[1] - down / 2
     classes = f"node {node.kind}" + (" output" if node.output else "") + (" highlight" if node.highlighted else "")
-    title = f"<title>{escaped(node.title)}</title>" if node.title else ""
+    title = f"<title>{in_markup(node.title)}</title>" if node.title else ""
     return (
         f'<g id="{node.id}" class="{classes}" transform="translate({left:.7g} {top:.7g})">{title}'
         f"{_outline(node, across, down)}{_gate(node, across, down)}{_texts(node, across)}</g>"
@@ -147,13 +148,13 @@ def _texts(node: Box, across: float) -> str:
     x, y = gate + inset, 16.0 if node.kind == "constant" else 18.5
     parts = []
     if node.label:
-        parts.append(_text("label", x, y, escaped(node.label)))
+        parts.append(_text("label", x, y, in_markup(node.label)))
     if node.value:
         beside = x + (width(node.label) * LABEL + 7 if node.label else 0.0)
         parts.append(_text("value", beside, y, node.value))
     y += ROW if parts else 0.0
     rows = [("gradient", f"∇ {node.gradient}")] if node.gradient else []
-    for kind, row in rows + [("note", escaped(note)) for note in node.notes]:
+    for kind, row in rows + [("note", in_markup(note)) for note in node.notes]:
         parts.append(_text(kind, x, y, row))
         y += ROW
     if node.strength:
@@ -180,7 +181,7 @@ def _gate(node: Box, across: float, down: float) -> str:
         left = f"H7A7 7 0 0 0 0 7V{_plain(down - 7)}A7 7 0 0 0 7 {bottom}H{right}z"
         shape = f'<path class="gate" d="M{right} 0{left}"/>'
     classes, lower = ("symbol short", 5.5) if len(node.gate) <= 2 else ("symbol", 4)
-    return f"{shape}{_text(classes, breadth / 2, down / 2 + lower, escaped(node.gate))}"
+    return f"{shape}{_text(classes, breadth / 2, down / 2 + lower, in_markup(node.gate))}"
 
 
 def _rectangle(kind: str, corner: float, across: float, down: float, radius: float) -> str:
