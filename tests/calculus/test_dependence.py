@@ -314,7 +314,7 @@ def test_programs_and_training_take_dataclasses_and_none(backend):
     assert product.value_and_gradients(Nested(Spring(2.0, 3.0))) == (6.0, (Nested(Spring(3.0, 2.0)),))
     value, [gradient] = product.value_and_gradients(Nested(Spring(np.array([2.0, 4.0]), np.array([3.0, 5.0]))))
     assert (value.tolist(), gradient.spring.k.tolist(), gradient.rest) == ([6.0, 20.0], [3.0, 5.0], None)
-    with pytest.raises(mg.TracingError, match=r"got None\. Is there a `return`"):
+    with pytest.raises(mg.TracingError, match=r"got None \(NoneType\)\. Is there a `return`"):
         mg.compile(lambda x: None, backend=backend)(2.0)
     found = []
     for compiled in (False, True):
