@@ -39,11 +39,10 @@ def home(operation: Operation) -> ModuleType | None:
     name = operation.name
     if ops.TABLE.get(name) is not operation:
         return None
-    if isinstance(operation, ops.FusedOperation):
-        return ieee
-    if operation.forward is getattr(operator, name, None) and hasattr(builtins, name):
+    forward = operation.on_vectors if isinstance(operation, ops.FusedOperation) else operation.forward
+    if forward is getattr(operator, name, None) and hasattr(builtins, name):
         return builtins
-    return next((module for module in (math, *OURS) if getattr(module, name, None) is operation.forward), None)
+    return next((module for module in (math, *OURS) if getattr(module, name, None) is forward), None)
 
 
 def _quotient(x: Expression, y: Expression) -> Expression | None:
