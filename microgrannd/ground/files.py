@@ -23,7 +23,8 @@ def write_whole(path: str | os.PathLike[str], content: str | bytes) -> None:
     """Write beside the destination, then rename: a reader sees the old file or the new one, never half of it.
 
     A link stays, and the file that it leads to is written. What is there and is no regular file, such as a FIFO or a
-    device, is written to and stays what it is; a FIFO that nobody reads loses it, with a RuntimeWarning. What killed processes were writing in the folder is removed.
+    device, is written to and stays what it is; a FIFO that nobody reads loses it, with a RuntimeWarning. What killed
+    processes were writing in the folder is removed.
     """
     path = Path(path)
     data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
