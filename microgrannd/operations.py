@@ -574,7 +574,7 @@ def register(operation: Operation, name: str = "") -> Operation:
     """
     name = name or operation.symbol
     if not name.isidentifier() or iskeyword(name):
-        raise ValueError(f"A row's name is a Python name, such as 'softsign'; got {name!r}.")
+        raise ValueError(f"A row's name is a Python name, such as 'softsign'; got {shown(name)}.")
     if name in globals() or TABLE.get(name, operation) is not operation:
         raise ValueError(f"{name!r} is taken: give the row another name.")
     operation.name = name

@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
+from microgrannd.ground.arguments import path_of
+
 try:
     import fcntl
 except ModuleNotFoundError:  # on Windows and in the browser
@@ -26,7 +28,7 @@ def write_whole(path: str | os.PathLike[str], content: str | bytes) -> None:
     device, is written to and stays what it is; a FIFO that nobody reads loses it, with a RuntimeWarning. What killed
     processes were writing in the folder is removed.
     """
-    path = Path(path)
+    path = path_of("path", path)
     data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
     there = _status(path)
     if there and stat.S_ISDIR(there.st_mode):
@@ -45,7 +47,7 @@ def write_whole(path: str | os.PathLike[str], content: str | bytes) -> None:
 
 def write_figure(path: str | os.PathLike[str], figure: Any, **options: Any) -> None:
     """Write a figure of matplotlib's, whole, in the format that the name ends with; as .png where it has no ending."""
-    path = Path(path)
+    path = path_of("path", path)
     path = path if path.suffix else path.with_suffix(".png")
     content = io.BytesIO()
     figure.savefig(content, format=path.suffix[1:], **options)
