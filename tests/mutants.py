@@ -47,9 +47,10 @@ NORM = "lambda xs: where(sum([equal(abs(x), math.inf) for x in xs]), math.inf, (
 EQUIVALENT = {
     (
         "expanded",
-        "given = {x.__class__ for operation, operands in tape.instructions if operation in foreign for x in operands} -> "
+        "given = {x.__class__ for operation, operands in tape.instructions if operation in foreign for x in operands} -> "  # noqa: E501
         "given = {x.__class__ for operation, operands in tape.instructions for x in operands}",
     ): "more is simplified, and that computes the same",
+    ("_sub", "return None -> pass"): "a function ends so without saying it",
     ("norm", NORM): "all are 0 there",
     ("relu", "lambda x, out: (greater(out, 0.0),)"): "out is positive where x is",
     ("share", "lambda x, y: where(equal(x, y), 0.5, greater_equal(x, y))"): "equal ones are dealt with before",
