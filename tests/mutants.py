@@ -249,7 +249,7 @@ class OnMutants:
                 os._exit(self.is_noticed(session, items, name, code))
             _, status = os.waitpid(child, 0)
             if code is None and status:
-                raise SystemExit(f"The tests of {self.path} fail as it is.")
+                pytest.exit(f"The tests of {self.path} fail as it is.", returncode=1)
             if code is not None and not status:
                 self.survivors.append((name, text))
                 print(f"{'equivalent' if (name, text) in EQUIVALENT else 'SURVIVES'}  {name}: {text}", flush=True)
@@ -278,7 +278,8 @@ def mutate_code(paths: list[str]) -> int:
     survivors = []
     for path in paths:
         plugin = OnMutants(path, [mutant for where, mutant in chosen if where == path])
-        pytest.main(["-q", "-s", "-p", "no:cacheprovider", *CODE[path]], plugins=[plugin])
+        if pytest.main(["-q", "-s", "-p", "no:cacheprovider", *CODE[path]], plugins=[plugin]):
+            return 1
         survivors += plugin.survivors
     return told(sum(path in paths for path, _ in chosen), survivors)
 
