@@ -177,6 +177,7 @@ CODE = {
     "microgrannd/compiler/tape/tape.py": ("microgrannd/compiler/tape/tape.py", *TAPE),
     "microgrannd/compiler/tape/expand.py": (*TAPE, "tests/heart/test_rows.py"),
 }
+QUICK = "not million and not small_stack"
 PLACES = 200
 SECONDS = 60  # of a processor, for the tests of one mutant
 
@@ -278,7 +279,7 @@ def mutate_code(paths: list[str]) -> int:
     survivors = []
     for path in paths:
         plugin = OnMutants(path, [mutant for where, mutant in chosen if where == path])
-        if pytest.main(["-q", "-s", "-p", "no:cacheprovider", *CODE[path]], plugins=[plugin]):
+        if pytest.main(["-q", "-s", "-p", "no:cacheprovider", "-k", QUICK, *CODE[path]], plugins=[plugin]):
             return 1
         survivors += plugin.survivors
     return told(sum(path in paths for path, _ in chosen), survivors)
