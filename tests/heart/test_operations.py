@@ -334,6 +334,7 @@ def test_public_operations_have_no_signature_surprises():
         "local_gradients",
         "about",
         "form",
+        "textbook",
         "defaults",
         "numpy",
         "awkward",
