@@ -196,7 +196,7 @@ class FusedOperation(Operation):
     """
 
     __doc__ = _Explanation(__doc__)
-    __slots__ = ("on_vectors",)
+    __slots__ = ("on_paper", "on_vectors")
 
     def __init__(
         self, symbol: str, forward: Callable[..., float], local_gradients: Callable[..., tuple[Any, ...]], about: str = "",
@@ -204,9 +204,10 @@ class FusedOperation(Operation):
         vectors: int = 1, finite: bool = False,
     ) -> None:  # fmt: skip
         super().__init__(symbol, forward, local_gradients, about, form=form, textbook=textbook, finite=finite)
-        self.vectors, self.on_vectors = vectors, forward
+        self.vectors, self.on_vectors, self.on_paper = vectors, forward, textbook or local_gradients
         self.forward = lambda *inputs: forward(*self.split(inputs))
         self.local_gradients = lambda *inputs: local_gradients(*self.split(inputs[:-1]), inputs[-1])
+        self.textbook = lambda *inputs: self.on_paper(*self.split(inputs[:-1]), inputs[-1])
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -214,7 +215,7 @@ class FusedOperation(Operation):
         return self.on_floats.__code__.co_varnames[: self.vectors]
 
     def _remade(self) -> tuple[Any, ...]:
-        own: dict[str, Any] = {"form": self.form, "textbook": self.textbook}
+        own: dict[str, Any] = {"form": self.form, "textbook": self.on_paper}
         own |= {"vectors": self.vectors, "finite": self.finite}
         return partial(type(self), self.symbol, self.on_vectors, self.on_floats, self.about, **own), ()
 

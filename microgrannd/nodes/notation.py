@@ -3,18 +3,9 @@
 from typing import Any
 
 from microgrannd.printing.labels import in_message
-from microgrannd.printing.words import Formula, formula, input_names, rules, textbook_gradients
+from microgrannd.printing.words import Formula, formula, input_names, rules
 
-__all__ = [
-    "Formula",
-    "formula",
-    "in_words",
-    "input_names",
-    "local_gradients_in_words",
-    "place_in_words",
-    "rules",
-    "textbook_gradients",
-]
+__all__ = ["Formula", "formula", "in_words", "input_names", "local_gradients_in_words", "place_in_words", "rules"]
 
 
 def local_gradients_in_words(node: Any) -> tuple[str, ...]:

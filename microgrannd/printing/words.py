@@ -81,11 +81,6 @@ def _operand(x: Any) -> Formula:
     return Formula(x if isinstance(x, str) else WORDS.number(x).template)
 
 
-def textbook_gradients(operation: Operation, inputs: Sequence[Any], out: Any) -> tuple[Any, ...]:
-    """The local gradients of an operation as a textbook has them, one for each input, of formulas or of numbers."""
-    return operation.textbook(*operation.split(tuple(inputs)), out)
-
-
 def rules(operation: Operation, *inputs: str, out: str = "out") -> tuple[str, ...]:
     """The local gradients of an operation as text, one for each input, as a textbook has them.
 
@@ -100,7 +95,7 @@ def rules(operation: Operation, *inputs: str, out: str = "out") -> tuple[str, ..
     ('x1', 'x2', 'w1', 'w2')
     """
     inputs = inputs or input_names(operation, 2 * getattr(operation, "vectors", 1))
-    return tuple(_operand(x).text for x in textbook_gradients(operation, list(map(Formula, inputs)), Formula(out)))
+    return tuple(_operand(x).text for x in operation.textbook(*map(Formula, inputs), Formula(out)))
 
 
 def input_names(operation: Operation, count: int) -> tuple[str, ...]:

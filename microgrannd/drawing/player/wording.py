@@ -136,7 +136,7 @@ def _local_gradients(node: Value, operands: Sequence[Formula], out: Formula) -> 
     if node.op is None:
         return ()
     try:
-        gradients = notation.textbook_gradients(node.op, operands, out)
+        gradients = node.op.textbook(*operands, out)
     except (TypeError, ValueError, AttributeError):
         return ("",) * len(operands)
     return tuple(_written(g) if isinstance(g, Formula) else numeral(float(g)) for g in gradients)
