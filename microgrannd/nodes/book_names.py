@@ -1,4 +1,4 @@
-"""What books call the nodes of a network: w¹₀₁ for `layer0.neuron0.w1`, z and a for what a neuron computes."""
+"""What books call the nodes of a network: w¹₀₂ for `layer1.neuron0.w2`, z and a for what a neuron computes."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -38,13 +38,13 @@ class BookName(NamedTuple):
 def book_names(order: Sequence[Node]) -> dict[Node, BookName]:
     """The names of those nodes that have one, no two the same: a label, or a part of a neuron.
 
-    The inputs of a network are its layer 0, so that `layer0` is 1 here; neurons and inputs are counted as in the code.
+    Layers, neurons and inputs are counted as in the code, from 0. A neuron without an activation gives z.
 
     >>> from microgrannd import Value, topological_order
     >>> from microgrannd.nn import MLP
     >>> y = MLP(2, [1, 1], activation="tanh")([Value(1.0), 2.0])
     >>> print(*book_names(topological_order(y)).values())
-    w²₀₀ w¹₀₀ w¹₀₁ x₀ x₁ b¹₀ z¹₀ a¹₀ b²₀ a²₀
+    w¹₀₀ w⁰₀₀ w⁰₀₁ x₀ x₁ b⁰₀ z⁰₀ a⁰₀ b¹₀ z¹₀
     """
     proposed = {node: BookName(in_message(node.label)) for node in order if node.label.strip()}
     for node, name in _in_neurons(order):
@@ -78,8 +78,9 @@ def _in_neurons(order: Sequence[Node]) -> Iterator[tuple[Node, BookName]]:
             continue
         yield from _inputs(node)
         if node not in consumed:
-            yield node, BookName("a", layer, (neuron,))
-            if len(node.parents) == 1 and node.parents[0].scope == node.scope and node.parents[0].op:
+            activated = len(node.parents) == 1 and node.parents[0].op and node.parents[0].scope == node.scope
+            yield node, BookName("a" if activated else "z", layer, (neuron,))
+            if activated:
                 yield node.parents[0], BookName("z", layer, (neuron,))
 
 
@@ -94,6 +95,6 @@ def _inputs(node: Node) -> Iterator[tuple[Node, BookName]]:
 
 
 def _place(node: Node) -> tuple[str, str] | None:
-    """The layer, from 1, and the neuron that a node belongs to."""
+    """The layer, if it is in one, and the neuron that a node belongs to."""
     found = _NEURON.search(node.scope)
-    return (str(int(found[1]) + 1) if found[1] else "", found[2]) if found else None
+    return (found[1] or "", found[2]) if found else None
