@@ -31,6 +31,7 @@ _sys.meta_path.append(_Moved())
 # What is loaded when it is first used: each room with the names that it gives.
 _ROOMS = {
     "calculus": "grad gradient_graph gradients hessian hvp jacobian jvp value_and_grad vjp",
+    "calculus.derivations": "Derivation derive",
     "calculus.checks": "GradientCheck check_gradients",
     "layers.views": "layer_view",
     "calculus.profiling": "Profile profile",

@@ -53,7 +53,8 @@ def book_names(order: Sequence[Node]) -> dict[Node, BookName]:
     names: dict[Node, BookName] = {}
     taken: dict[str, int] = {}
     for node in order:
-        if name := proposed.get(node):
+        if node in proposed:
+            name = proposed[node]
             text = str(name)
             while text in taken:
                 taken[str(name)] += 1
