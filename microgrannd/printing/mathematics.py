@@ -45,6 +45,7 @@ class Notation(NamedTuple):
     number: Callable[[float, int], Expression]  # in so many digits
     signs: tuple[str, str, str]  # of equality, of addition, of subtraction, at the start of a line
     omission: str  # what stands for terms that are left out
+    fence: str  # brackets
 
     def apply(self, operation: Operation, *operands: Expression) -> Expression:
         return self.dialect.expression(operation, operands)
@@ -59,6 +60,10 @@ class Notation(NamedTuple):
         for factor in others:
             total = self.apply(ops.mul, total, factor)
         return total._replace(precedence=SUM) if negative else total
+
+    def term(self, x: Expression) -> Expression:
+        """An expression as one of several terms."""
+        return _held(x, SUM, self.fence)
 
     def more(self, count: int) -> Expression:
         """What stands for so many terms that are left out."""
@@ -127,7 +132,7 @@ def _bare(pattern: str) -> dict[Operation, Callable[[Expression], Expression | N
 
     def bare(row: Operation) -> Callable[[Expression], Expression | None]:
         written = Pattern(pattern.format(row.name), SIGN, (ATOM,))
-        return lambda x: written(x) if x.precedence == ATOM else None
+        return lambda x: written(x) if x.precedence == ATOM and not x.holes else None
 
     return {row: bare(row) for row in BARE}
 
@@ -216,6 +221,7 @@ TEXT: Final = Notation(
     number_in_text,
     ("= ", "+ ", "− "),
     "… {} more …",
+    "({})",
 )
 
 LATEX: Final = Notation(
@@ -239,6 +245,7 @@ LATEX: Final = Notation(
     number_in_latex,
     ("= ", "+ ", "- "),
     r"\cdots \text{{ {} more }} \cdots",
+    _TEX_FENCE,
 )
 
 MATHML: Final = Notation(
@@ -264,4 +271,5 @@ MATHML: Final = Notation(
     number_in_markup,
     ("<mo>=</mo>", "<mo>+</mo>", "<mo>−</mo>"),
     "<mtext>… {} more …</mtext>",
+    _FENCE,
 )
