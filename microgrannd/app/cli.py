@@ -16,6 +16,7 @@ from typing import TypeAlias
 from microgrannd import __version__, engine
 from microgrannd.engine import Constant, Value, topological_order
 from microgrannd.ground.errors import MicrogranndError
+from microgrannd.ground.files import open_in_browser
 from microgrannd.ground.terminal import table, tell
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -135,6 +136,7 @@ def _add_inputs(command: argparse.ArgumentParser) -> None:
 def _add_expression(command: argparse.ArgumentParser, output: str) -> None:
     _add_inputs(command)
     command.add_argument("-o", "--output", type=Path, default=Path(output), metavar="FILE", help=f"default: {output}")
+    command.add_argument("--open", action="store_true", help="open the file in the browser")
 
 
 def _program(module: str, function: str) -> Callable[[argparse.Namespace], None]:
@@ -151,7 +153,7 @@ def _draw(arguments: argparse.Namespace) -> None:
     print(_values_and_gradients(y))
     drawing = draw(y, backward=arguments.backward, rules=arguments.rules, fold=arguments.fold, depth=arguments.depth)
     drawing.save(arguments.output)
-    print(f"wrote {arguments.output}")
+    _tell_written(arguments)
 
 
 def _step(arguments: argparse.Namespace) -> None:
@@ -162,7 +164,13 @@ def _step(arguments: argparse.Namespace) -> None:
     player = step(y)
     print(_values_and_gradients(y))
     player.to_html(arguments.output)
+    _tell_written(arguments)
+
+
+def _tell_written(arguments: argparse.Namespace) -> None:
     print(f"wrote {arguments.output}")
+    if arguments.open:
+        open_in_browser(arguments.output)
 
 
 def _source(arguments: argparse.Namespace) -> None:

@@ -8,6 +8,9 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 from xml.etree import ElementTree
 
 import pytest
@@ -412,6 +415,21 @@ def test_the_page_does_not_depend_on_the_hash_seed(tmp_path):
         for seed in "12"
     ]
     assert runs[0] == runs[1]
+
+
+@pytest.mark.parametrize("thing", [lambda y: mg.step(y), lambda y: mg.draw(y), lambda y: mg.draw(y, backward=True)])
+def test_what_is_seen_is_saved_and_shown_by_one_name(thing, tmp_path, monkeypatch):
+    addresses = []
+    monkeypatch.setattr("webbrowser.open", lambda address: addresses.append(address) or True)
+    seen = thing(circuit()[0])
+    seen.save(tmp_path / "page.html")
+    assert (tmp_path / "page.html").read_text(encoding="utf-8") == seen.html
+    seen.show()
+    shown = Path(url2pathname(urlsplit(addresses[0]).path))
+    assert shown.read_text(encoding="utf-8") == seen.html
+    shown.unlink()
+    with pytest.raises(ValueError, match="saved as .*html"):
+        seen.save(tmp_path / "page.txt")
 
 
 def test_to_html_writes_the_whole_page_and_gives_its_path(tmp_path):

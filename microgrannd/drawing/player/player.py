@@ -21,7 +21,7 @@ from microgrannd.drawing.player.training_recording import record_training
 from microgrannd.drawing.write import svg
 from microgrannd.engine import Value
 from microgrannd.ground.arguments import list_of, must_be, path_of, shown
-from microgrannd.ground.files import write_whole
+from microgrannd.ground.files import show_page, write_whole
 from microgrannd.learning.optimizer import Optimizer
 from microgrannd.operations import Number
 from microgrannd.printing.labels import in_markup, in_script
@@ -67,7 +67,7 @@ def step(
 
 
 class Player:
-    """A recording, ready to be played: `.to_html(path)` writes the page, a notebook shows it.
+    """A recording, ready to be played: `.save(path)` writes the page, `.show()` opens it, a notebook shows it.
 
     `.html` is the page as text; `str(player)` is the steps, a line each.
     """
@@ -98,8 +98,19 @@ class Player:
         # In one pass, so that nothing that was filled in is searched again.
         return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _asset("player.html"))
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the page to a file that ends in .html, as a drawing's `save` does."""
+        suffix = path_of("path", path).suffix.lower()
+        if suffix not in (".html", ".htm"):
+            raise ValueError(f"A player is saved as .html, not as {suffix or 'a file without a suffix'!r}.")
+        self.to_html(path)
+
+    def show(self) -> None:
+        """Open the page in the browser."""
+        show_page(self.html)
+
     def to_html(self, path: str | os.PathLike[str]) -> str:
-        """Write the page to a file, which appears only once it is complete; returns its path."""
+        """Write the page to a file, whatever its name; returns its path."""
         write_whole(path_of("path", path), self.html)
         return os.fspath(path)
 
@@ -127,7 +138,7 @@ class Player:
 
     def __repr__(self) -> str:
         nodes, events = len(self.recording.nodes), sum(len(run.events) for run in self.recording.passes)
-        return f"<Player of {self.recording.title}: {nodes} nodes, {events} steps; .to_html(path) writes it>"
+        return f"<Player of {self.recording.title}: {nodes} nodes, {events} steps; .save(path) writes it>"
 
     def _text(self, longest: int | None = None) -> str:
         lines = list(self.recording.lines())
