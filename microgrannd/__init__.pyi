@@ -20,6 +20,10 @@ from microgrannd.calculus.checks import (
     GradientCheck as GradientCheck,
     check_gradients as check_gradients,
 )
+from microgrannd.calculus.derivations import (
+    Derivation as Derivation,
+    derive as derive,
+)
 from microgrannd.calculus.passes import (
     gradient_graph as gradient_graph,
     gradients as gradients,
@@ -200,6 +204,7 @@ __all__ = [
     "AnomalyError",
     "ConfusionMatrix",
     "Constant",
+    "Derivation",
     "Drawing",
     "ExpressionError",
     "FusedOperation",
@@ -243,6 +248,7 @@ __all__ = [
     "cos",
     "cosh",
     "datasets",
+    "derive",
     "detect_anomaly",
     "digamma",
     "div",

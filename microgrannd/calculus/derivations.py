@@ -148,12 +148,12 @@ class Derivation:
         writer = _Writer(self, notation)
         paths = [path for equation in self.equations for path in equation.paths]
         steps = {node for path in paths for edge in path for node in edge[:2]}
-        for node in self.graph.needed(steps, [self.formula(path) for path in paths]):
+        for node in self.graph.needed(steps, [self._formula(path) for path in paths]):
             yield from writer.definition(node)
         for equation in self.equations:
             yield from writer.equation(equation)
 
-    def formula(self, path: Sequence[Link], *, as_computed: bool = False) -> Polynomial:
+    def _formula(self, path: Sequence[Link], *, as_computed: bool = False) -> Polynomial:
         """The product along a path; as computed, with the engine's number where a formula does not give it."""
         start = path[0].above
         known = [] if start is self.graph.y else [symbol(("slope", self.graph.position[start]))]
@@ -213,8 +213,8 @@ class _Writer:
         """The derivative, the chain rule, its factors as letters and as numbers, and the result."""
         known, left = self._total(equation.node), self._slope(equation.node)
         paths = equation.paths
-        letters = [self.derivation.formula(path) for path in paths]
-        computed = [self.derivation.formula(path, as_computed=True) for path in paths]
+        letters = [self.derivation._formula(path) for path in paths]
+        computed = [self.derivation._formula(path, as_computed=True) for path in paths]
         rows = [
             [self._signed(known)],
             [self._signed(self._chain(path), first=not i) for i, path in enumerate(paths)],

@@ -428,7 +428,7 @@ def test_what_is_seen_is_saved_and_shown_by_one_name(thing, tmp_path, monkeypatc
     shown = Path(url2pathname(urlsplit(addresses[0]).path))
     assert shown.read_text(encoding="utf-8") == seen.html
     shown.unlink()
-    with pytest.raises(ValueError, match="saved as .*html"):
+    with pytest.raises(ValueError, match=r"saved as .*html"):
         seen.save(tmp_path / "page.txt")
 
 
