@@ -235,7 +235,7 @@ class _Writer:
         for term in filter(None, terms):
             negative = bool(rows) and is_negative(term)
             expression = written(opposite(term) if negative else term, self.notation, write)
-            expression = self.notation.term(expression) if len(terms) > 1 else expression
+            expression = self.notation.term(expression, first=not rows) if len(terms) > 1 else expression
             rows.append(self._signed(expression, first=not rows, negative=negative))
         return rows
 

@@ -61,9 +61,9 @@ class Notation(NamedTuple):
             total = self.apply(ops.mul, total, factor)
         return total._replace(precedence=SUM) if negative else total
 
-    def term(self, x: Expression) -> Expression:
+    def term(self, x: Expression, *, first: bool) -> Expression:
         """An expression as one of several terms."""
-        return _held(x, SUM, self.fence)
+        return _held(x, SUM if first else MATRIX, self.fence)
 
     def more(self, count: int) -> Expression:
         """What stands for so many terms that are left out."""
@@ -269,7 +269,7 @@ MATHML: Final = Notation(
     _name_in_markup,
     _derivative("<mo>∂</mo>", "<mi>d</mi>", "<mfrac><mrow>∂{}</mrow><mrow>∂{}</mrow></mfrac>"),
     number_in_markup,
-    ("<mo>=</mo>", "<mo>+</mo>", "<mo>−</mo>"),
+    ('<mo form="infix">=</mo>', '<mo form="infix">+</mo>', '<mo form="infix">−</mo>'),
     "<mtext>… {} more …</mtext>",
     _FENCE,
 )

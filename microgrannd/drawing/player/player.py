@@ -17,7 +17,6 @@ from typing import Any, Final
 from microgrannd.drawing.player.animation import animated
 from microgrannd.drawing.player.recording import Recording, playable_order, record
 from microgrannd.drawing.player.stage import stage
-from microgrannd.drawing.player.training_recording import record_training
 from microgrannd.drawing.write import svg
 from microgrannd.engine import Value
 from microgrannd.ground.arguments import list_of, must_be, path_of, shown
@@ -54,12 +53,15 @@ def step(
     With `data` it trains a model instead, by `steps` steps of the optimizer on all of the data, and plays
     them: `step(model, data=(X, Y), loss="half_squared_error", optimizer=SGD(...), steps=5)`. The loss is a
     name from `mg.losses` or a function of a prediction and a target; without one, `y` itself is the loss of
-    a sample, as in `mg.fit`. The model is trained afterwards, as `fit` would have left it.
+    a sample, as in `mg.fit`. The model is trained afterwards, as `fit` would have left it. Where samples have two
+    inputs, the page shows what the model makes of their plane at each step; a click on a sample opens its graph.
 
     Raises ValueError, and changes nothing, for a graph of more than 1,500 nodes.
     """
     if data is not None:
-        return Player(*record_training(y, data, loss, optimizer, steps))
+        from microgrannd.drawing.player.training_player import training_player  # which stands on this file
+
+        return training_player(y, data, loss, optimizer, steps)
     if not isinstance(y, Value):
         raise TypeError(f"step takes a Value, or a model with data= and optimizer= to train it; got {shown(y)}.")
     order = playable_order(y)
