@@ -25,7 +25,7 @@ MARGIN: Final = 0.15  # of the samples' range, around them
 
 
 class Plane(NamedTuple):
-    """Samples with two inputs, the rectangle around them, and the model's heights there before each step and at last."""
+    """Samples with two inputs, the rectangle around them, and the heights of the model there, step by step."""
 
     points: list[tuple[float, float, float]]  # the inputs, and the target
     edges: tuple[float, float, float, float]  # left, right, bottom, top

@@ -106,7 +106,8 @@
 
   slider.addEventListener("input", () => {
     const frame = Number(slider.value);
-    seek(frame < starts.length ? starts[frame] : timeline.length);
+    pause();
+    go(frame < starts.length ? starts[frame] : timeline.length);
     paint(frame);
   });
   slider.addEventListener("keydown", (event) => event.stopPropagation());
