@@ -562,6 +562,53 @@ def test_a_network_that_changes_its_graph_cannot_be_played():
         mg.step(loss, data=([1.0], [-2.0]), optimizer=SGD([w], lr=0.5), steps=3)
 
 
+def test_a_training_shows_what_the_model_makes_of_the_plane_at_each_step():
+    model = network()
+    optimizer = SGD(model.parameters(), lr=0.5)
+    player = mg.step(model, data=DATA, loss="half_squared_error", optimizer=optimizer, steps=4)
+    plane = player.plane
+    assert [list(point[:2]) for point in plane.points] == DATA[0]
+    assert [point[2] for point in plane.points] == DATA[1]
+    assert plane.edges == pytest.approx((-0.15, 1.15, -0.15, 1.15))
+    assert plane.level == 0.5
+    assert len(plane.heights) == len(player.parameters) == 5
+    cell = 1.3 / 32
+    corners = [model([-0.15 + cell / 2, -0.15 + cell / 2]).data, model([1.15 - cell / 2, 1.15 - cell / 2]).data]
+    assert [plane.heights[-1][0], plane.heights[-1][-1]] == pytest.approx(corners, rel=2e-3, abs=1e-6)
+    assert player.parameters[-1]["layer1.neuron0.b"] == model.layers[1].neurons[0].b.data
+    assert len(player.parameters[0]) == 9
+    assert "training-data" in player.html
+
+
+@pytest.mark.parametrize("loss", ["half_squared_error", None])
+def test_a_training_of_something_else_has_no_plane(loss):
+    w = Value(0.5, label="w")
+    model = (lambda x: w * x[0]) if loss else lambda x, y: (w * x[0] - y) ** 2
+    player = mg.step(model, data=([[1.0], [2.0]], [1.0, 2.0]), loss=loss, optimizer=SGD([w], lr=0.1), steps=2)
+    assert player.plane is None
+    assert "training-data" not in player.html
+
+
+def test_looking_at_the_plane_draws_no_random_number_and_leaves_no_gradient():
+    import random
+
+    drawn = []
+
+    def noisy(x, w):
+        drawn.append(random.random())
+        return w * x[0] + x[1] * drawn[-1]
+
+    def run(**arguments):
+        random.seed(3)
+        w = Value(0.5, label="w")
+        mg.step(lambda x: noisy(x, w), optimizer=SGD([w], lr=0.1), steps=3, **arguments)
+        return w.data, w.grad
+
+    seen = run(data=DATA, loss="half_squared_error")
+    wide = ([[*x, 0.0] for x in DATA[0]], DATA[1])  # three inputs: there is no plane
+    assert seen == run(data=wide, loss="half_squared_error")
+
+
 def test_too_much_training_is_refused_before_anything_has_changed():
     model = network()
     before = [p.data for p in model.parameters()]

@@ -116,10 +116,10 @@ class Screen:
         return [entry for entry in self.browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
 
     def requests(self):
-        """The addresses that the page has asked for, itself aside."""
+        """The addresses that the page has asked for, aside from itself and from what it holds."""
         log = [json.loads(entry["message"])["message"] for entry in self.browser.get_log("performance")]
         sent = [entry["params"]["request"]["url"] for entry in log if entry["method"] == "Network.requestWillBeSent"]
-        return [url for url in sent if url != self.browser.current_url]
+        return [url for url in sent if url != self.browser.current_url and not url.startswith("blob:")]
 
 
 def parsed(text):
@@ -555,6 +555,30 @@ def test_training_plays_weights_gradients_updates_and_the_falling_loss(opened):
     assert screen.count.startswith(f"{len(player.recording.passes[0].events)} /")
     losses = [run.output for run in player.recording.passes]
     assert losses == sorted(losses, reverse=True)
+
+
+def test_the_plane_follows_the_training_and_a_sample_opens_its_graph(opened):
+    model = MLP(2, [2, 1], activation="tanh", seed=3)
+    data = ([[0.0, 1.0], [1.0, 1.0], [1.0, 0.0]], [1.0, 1.0, 0.0])
+    player = mg.step(model, data=data, loss="half_squared_error", optimizer=SGD(model.parameters(), lr=0.5), steps=4)
+    screen = opened(player)
+    assert len(screen.all("#training .sample")) == 3
+    screen.script("const s = document.getElementById('epoch'); s.value = 2; s.dispatchEvent(new Event('input'))")
+    assert screen.find("#training output").text == "before step 3 of 4"
+    assert "Training step 3 · A new step" in screen.find("#event").text
+    assert screen.find("#training .boundary").get_attribute("d").startswith("M")
+    screen.press(Keys.END)
+    assert screen.find("#training output").text == "at the end"
+    screen.script("document.querySelectorAll('#training .sample')[1].dispatchEvent(new MouseEvent('click'))")
+    address = screen.find("#sample iframe").get_attribute("src").partition("#")[2]
+    numbers = {name: float(x) for name, x in (part.split("=") for part in address.split("&"))}
+    assert [numbers.pop(name) for name in ("x0", "x1", "y")] == [1.0, 1.0, 1.0]
+    assert numbers == {name: parameter.data for name, parameter in model.named_parameters()}
+    screen.browser.switch_to.frame(screen.find("#sample iframe"))
+    assert "square" in screen.find("#title").text
+    screen.browser.switch_to.default_content()
+    screen.find("#sample button").click()
+    assert not screen.all("#sample iframe")
 
 
 def test_numbers_are_written_as_the_drawings_write_them(opened):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 from base64 import b64encode
 from collections.abc import Callable, Sequence
@@ -78,14 +79,19 @@ def training_player(
 
     def watch() -> None:
         nonlocal plane, sample
-        if not frames:
-            plane = _plane(model, data, loss, frames)
+        state = random.getstate()  # what is only looked at draws nothing from the training
+        try:
+            if not frames:
+                plane = _plane(model, data, loss, frames)
+                if plane:
+                    sample, found = _sample_player(model, plane, loss)
+                    leaves.update(found)
             if plane:
-                sample, found = _sample_player(model, plane, loss)
-                leaves.update(found)
-        if plane:
-            frames.append(_heights(model, plane))
-            numbers.append({name: leaf.data for name, leaf in leaves.items()})
+                frames.append(_heights(model, plane))
+                numbers.append({name: leaf.data for name, leaf in leaves.items()})
+        except (ArithmeticError, TypeError, ValueError):  # a model that is not for every point of the plane
+            plane = None
+        random.setstate(state)
 
     recording, order = record_training(model, data, loss, optimizer, steps, watch)
     return TrainingPlayer(recording, order, plane, sample, numbers)
@@ -100,7 +106,7 @@ def _plane(model: Any, data: Sequence[Any], loss: Any, frames: list[list[float]]
         return None
     points = [(float(x[0]), float(x[1]), float(y)) for x, y in samples]
     targets = sorted({y for *_, y in points})
-    logits = "logits" in (name := loss if isinstance(loss, str) else loss.__name__) or "hinge" in name
+    logits = "logits" in (name := loss if isinstance(loss, str) else getattr(loss, "__name__", "")) or "hinge" in name
     level = None if len(targets) != 2 else 0.0 if logits else (targets[0] + targets[1]) / 2
     left, right = _around([x for x, _, _ in points])
     bottom, top = _around([y for _, y, _ in points])
