@@ -173,7 +173,7 @@ def evaluated(x: Polynomial, value: Callable[[Symbol], float]) -> float:
     """The formula's literal, given those of its symbols."""
     total = 0.0
     for monomial, coefficient in x:
-        product = float(coefficient)
+        product = _decimal(coefficient)
         for factor, exponent in monomial:
             product *= ops.pow(_factor_value(factor, value), float(exponent))
         total += product
@@ -191,7 +191,7 @@ def _factor_value(factor: Letter, value: Callable[[Symbol], float]) -> float:
 def written(x: Polynomial, notation: Notation, write: Write) -> Expression:
     """The formula in a notation; `write` says how a symbol is written."""
     if (constant := _constant(x)) is not None and _in_front(constant, False)[1] == 1:
-        return notation.dialect.number(float(constant))
+        return notation.dialect.number(_decimal(constant))
     total: Expression | None = None
     for monomial, coefficient in x:
         term = _product(monomial, abs(coefficient), notation, write)
@@ -216,11 +216,18 @@ def _product(monomial: Monomial, coefficient: Fraction, notation: Notation, writ
 
 def _in_front(coefficient: Fraction, divided: bool) -> tuple[float, int]:
     """The number in front, and one to divide by: ⅓ is 1 and 3, and 0.25 is itself where nothing else is divided by."""
-    decimal = float(coefficient)
+    decimal = _decimal(coefficient)
     whole = max(coefficient.numerator, coefficient.denominator) <= LARGEST_IN_FRACTION
     if whole and (divided or len(repr(decimal).removesuffix(".0")) > LONGEST_DECIMAL):
         return coefficient.numerator, coefficient.denominator
     return decimal, 1
+
+
+def _decimal(coefficient: Fraction) -> float:
+    try:
+        return float(coefficient)
+    except OverflowError:
+        return math.inf if coefficient > 0 else -math.inf
 
 
 def _factor(factor: Letter, notation: Notation, write: Write) -> Expression:

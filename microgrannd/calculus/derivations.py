@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from microgrannd.calculus.algebra import Polynomial, abridged, is_negative, opposite, symbol, times, written
-from microgrannd.calculus.named_graph import Link, NamedGraph
+from microgrannd.calculus.named_graph import LARGEST, Link, NamedGraph
 from microgrannd.engine import Value
 from microgrannd.ground.arguments import list_of, must_be, whole_number
 from microgrannd.nodes.book_names import BookName
@@ -20,7 +20,6 @@ from microgrannd.printing.labels import in_markup
 from microgrannd.printing.mathematics import LATEX, MATHML, TEXT, Notation, number_in_text
 from microgrannd.printing.printer import Expression
 
-LARGEST: Final = 1500  # nodes on the paths: nobody reads more
 _WHICH: Final = re.compile(r' data-\w+="-?\d+"')  # what is not seen of a number: which one it is
 TERMS: Final = 8  # of a long sum that a definition shows
 
@@ -60,9 +59,12 @@ def derive(y: Value, x: Value | Sequence[Value], *, precision: int = 4) -> Deriv
 def leaf_derivations(order: Sequence[Value], most: int = 200_000) -> dict[int, str]:
     """The derivative of the last node by each leaf, as `.html`, by the leaf's position: what a page shows beside it.
 
-    `order` is a topological order. When they come to more than `most` characters together, the others are left out.
+    `order` is a topological order. When they come to more than `most` characters together, the others are left out; of
+    a graph of more than 1,500 nodes all are.
     """
     leaves = [node for node in order if node.op is None and not node.is_constant]
+    if len(order) > LARGEST:
+        return {}
     graph, found = NamedGraph(order[-1], leaves), dict[int, str]()
     for i, node in enumerate(order):
         if node.op is None and not node.is_constant:
@@ -89,11 +91,6 @@ class Derivation:
         self.graph, self.precision = graph, precision
         self.xs = list(dict.fromkeys(list_of("xs", xs, "a list of Values", Value)))
         above = _above(graph, self.xs)
-        if len(above) > LARGEST:
-            raise ValueError(
-                f"A derivation is written for up to {LARGEST:,} named nodes between y and x, here are {len(above):,}. "
-                "Derive by a Value that is nearer to y."
-            )
         uses = Counter([edge.above for edges in above.values() for edge in edges])
         asked_for = {graph.y, *self.xs}
         shared = [n for n, edges in above.items() if n not in asked_for and (uses[n] > 1 or len(edges) > 1)]
@@ -165,7 +162,9 @@ class Derivation:
         strange = {(e.above, e.below): e for path in paths for e in path if not e.holds}
         for equation in self.equations:
             if not equation.paths and equation.node is not self.graph.y:
-                yield f"{names[self.graph.y]} does not depend on {names.get(equation.node, 'x')}."
+                y, x = names[self.graph.y], names.get(equation.node, "x")
+                connected = self.graph.y in self.graph.on_path and equation.node in self.graph.position
+                yield f"Each path from {y} to {x} has a factor 0." if connected else f"{y} does not depend on {x}."
         for edge in strange.values():
             digits = number_in_text(edge.number, self.precision).text()
             factor = f"∂{names[edge.above]}/∂{names[edge.below]}"

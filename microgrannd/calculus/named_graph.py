@@ -30,6 +30,7 @@ from microgrannd.nodes.book_names import BookName, book_names
 from microgrannd.operations import contributed
 from microgrannd.printing.labels import in_message
 
+LARGEST: Final = 1500  # named nodes on the paths: nobody reads more
 LONGEST: Final = 6  # operations in a formula; what would be longer gets a name
 ANONYMOUS: Final = ("L", "y", "f")  # what an output without a label is called, the first that is free
 
@@ -53,7 +54,7 @@ class NamedGraph:
         self.position = {node: i for i, node in enumerate(self.order)}
         self.values = _values_then(self.order)
         self.names = book_names(self.order)
-        self._lengthy = set[Value]()
+        self._lengthy, self._between = set[Value](), 0
         self._texts = set(map(str, self.names.values()))
         self._name(y, *ANONYMOUS)
         for x in xs:
@@ -91,6 +92,12 @@ class NamedGraph:
             self._formulas[node] = formula
             return size
         self.definitions[node] = formula
+        self._between += node in self.on_path
+        if self._between > LARGEST:
+            raise ValueError(
+                f"A derivation is written for up to {LARGEST:,} named nodes between y and x, and here are more. "
+                "Derive by a Value that is nearer to y."
+            )
         self._formulas[node] = self.symbol(node)
         return 0
 

@@ -178,9 +178,11 @@ def test_the_line_of_numbers_is_true_as_it_is_read():
         for x in xs if isinstance(y, Value) else []:
             text = re.sub(r"\n +[+−] ", lambda sign: sign[0].strip() + " ", str(mg.derive(y, x, precision=17)))
             said = re.findall("= ([^∂\\n]*)$", text.rpartition("\n\n")[2], re.MULTILINE)
-            if len(said) > 1:
+            if len(said) > 1 and not re.search("[xu].", said[-2].replace("exp", "").replace("max", "")):
                 lines += 1
-                assert math.isclose(read(said[-2]), read(said[-1]), rel_tol=1e-9, abs_tol=1e-9), text
+                assert math.isclose(read(said[-2]), read(said[-1]), rel_tol=1e-3, abs_tol=1e-6), (
+                    text
+                )  # constants have 6 digits
     assert lines > 80
 
 
@@ -251,6 +253,8 @@ def test_what_does_not_depend_and_what_is_itself():
     x, z = Value(2.0, "x"), Value(3.0, "z")
     assert str(mg.derive(labelled(x * x, "y"), z)) == "∂y/∂z = 0\ny does not depend on z."
     assert str(mg.derive(x, x)) == "∂x/∂x = 1"
+    assert str(mg.derive(labelled(mg.floor(x), "y"), x)) == "∂y/∂x = 0\nEach path from y to x has a factor 0."
+    assert str(mg.derive(x * 1e300 * 1e300, x)).splitlines()[-1] == "∂L/∂x = ∞"
 
 
 def test_values_without_labels_get_names_and_labels_that_repeat_are_told_apart():
