@@ -183,7 +183,7 @@ def test_the_line_of_numbers_is_true_as_it_is_read():
                 assert math.isclose(read(said[-2]), read(said[-1]), rel_tol=1e-3, abs_tol=1e-6), (
                     text
                 )  # constants have 6 digits
-    assert lines > 80
+    assert lines > 80  # to a thousandth, because constants have six digits
 
 
 def read(text):
