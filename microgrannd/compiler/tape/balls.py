@@ -108,10 +108,18 @@ def _own(operation: Operation, writer: Rewriter, numbers: Sequence[Number], out:
         return 0.0
     if operation is ops.add or operation is ops.sub:
         return _UNIT * abs(out)  # which is exact where it underflows
-    if operation is ops.mul and any(isinstance(x, float) and math.frexp(x)[0] in (0.5, -0.5) for x in numbers):
-        return _TINY
+    if operation is ops.mul:
+        if any(_is_zero_or_one(writer, x) for x in numbers):
+            return 0.0
+        if any(isinstance(x, float) and math.frexp(x)[0] in (0.5, -0.5) for x in numbers):
+            return _TINY
     units = operation.ulps * (1 + len(numbers) / 4 if operation.vectors else 1)
     return 2 * units * _UNIT * abs(out) + _TINY
+
+
+def _is_zero_or_one(writer: Rewriter, x: Number) -> bool:
+    made = writer.definition(x.place) if isinstance(x, Written) else None
+    return made is not None and made.operation.flag and made.operation is not ops.share
 
 
 def _of_constants(operation: Operation, numbers: list[float], out: float) -> float:
@@ -157,11 +165,15 @@ def _grown(share: Number) -> Any:
 
 
 def _may_differ(x: Ball, y: Ball) -> Any:
-    """1 where the balls touch, and where one is no number; 0 where they certainly are apart."""
+    """1 where two numbers may be in another order than they are; 0 where they are the same, exact or far enough apart."""
     radius = _sum(x.radius, y.radius)
-    if not isinstance(radius, Written) and not radius:
+    if _are_the_same(x, y) or (not isinstance(radius, Written) and not radius):
         return 0.0
-    return 1.0 - ops.greater(abs(x.number - y.number), radius * _WIDER)
+    return ops.where(radius, 1.0 - ops.greater(abs(x.number - y.number), radius * _WIDER), 0.0)
+
+
+def _are_the_same(x: Ball, y: Ball) -> bool:
+    return isinstance(x.number, Written) and isinstance(y.number, Written) and x.number.place == y.number.place
 
 
 def _times(x: Ball, y: Ball, out: Number) -> Any:
@@ -216,7 +228,7 @@ def _floor(x: Ball, out: Number) -> Any:
 
 
 def _floordiv(x: Ball, y: Ball, out: Number) -> Any:
-    return _floor(x / y, out)
+    return ops.where(_sum(x.radius, y.radius), _floor(x / y, out), 0.0)  # of exact numbers it is exact
 
 
 def _mod(x: Ball, y: Ball, out: Number) -> Any:
@@ -249,7 +261,8 @@ def _zero(x: Ball) -> Ball:
 # How far apart the exact result may be for inputs in balls; all else goes by its rule. Jumps are here, of which no rule
 # tells, and what would go round in circles, as sine and cosine.
 _SPREAD: Final[dict[Operation, Callable[..., Any]]] = {
-    **dict.fromkeys([ops.add, ops.sub], lambda x, y, out: _sum(x.radius, y.radius)),
+    ops.add: lambda x, y, out: _sum(x.radius, y.radius),
+    ops.sub: lambda x, y, out: 0.0 if _are_the_same(x, y) else _sum(x.radius, y.radius),
     **dict.fromkeys([ops.neg, ops.abs, ops.stop_gradient, ops.relu], lambda x, out: x.radius),
     **dict.fromkeys([ops.maximum, ops.minimum], lambda x, y, out: ops.maximum(x.radius, y.radius)),
     **{ops.mul: _times, ops.contribution: _contribution, ops.div: _over, ops.pow: _pow, ops.exp: _exp},
