@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import reduce
 from itertools import starmap
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from microgrannd import operations as ops
 from microgrannd.compiler.tape.expand import Written
@@ -28,7 +28,7 @@ _WIDER: Final = 1 + 2.0**-10
 
 _NAMED: Final = frozenset(x for name, x in vars(ops).items() if name.isupper() and isinstance(x, float)) | {math.pi}
 
-Number = Written | float  # a constant stays a float
+Number: TypeAlias = Any  # Written, or a float for a constant
 
 
 class Ball(Arithmetic):
@@ -73,7 +73,7 @@ def of_a_rule(writer: Rewriter, constant: float) -> Ball:
     if not math.isfinite(number) or (number * 2.0**24).is_integer():
         return Ball(writer, number)
     part = 1 / number
-    units = 1 if part == round(part) else 4 if abs(number) in _NAMED else 16
+    units = 1 if abs(number) in _NAMED or part == round(part) else 16
     return Ball(writer, number, units * _UNIT * abs(number))
 
 
@@ -94,8 +94,10 @@ def _own(operation: Operation, writer: Rewriter, numbers: Sequence[Number], out:
         return _of_constants(operation, [x for x in numbers if isinstance(x, float)], out)
     if any(isinstance(x, Written) and x.place == out.place for x in numbers):
         return 0.0  # x + 0, x · 1
-    made = writer.definition(out.place)
-    operation = made.operation if made else operation
+    if operation.ulps == 0.0:
+        return 0.0
+    if made := writer.definition(out.place):  # what it became: x + -y is x - y, x**2 is x * x
+        operation, numbers = made.operation, [Written(writer, x) if isinstance(x, int) else x for x in made.operands]
     if operation.ulps is None:
         raise TypeError(
             f"{operation.name} does not say how exact it is, so that there is no bound on its error: "
@@ -104,10 +106,9 @@ def _own(operation: Operation, writer: Rewriter, numbers: Sequence[Number], out:
     if operation in _RIGHT_OF_ZERO:
         units = operation.ulps + (numbers[0] if operation is ops.polygamma else 0.0)
         return ops.where(ops.greater(numbers[-1], 0.0), 2.0 * _UNIT * units * abs(out) + _TINY, math.inf)
-    if not operation.ulps:
-        return 0.0
     if operation is ops.add or operation is ops.sub:
-        return _UNIT * abs(out)  # which is exact where it underflows
+        x, y = numbers
+        return _of_sum(x, y if operation is ops.add else -y, out)
     if operation is ops.mul:
         if any(_is_zero_or_one(writer, x) for x in numbers):
             return 0.0
@@ -115,6 +116,12 @@ def _own(operation: Operation, writer: Rewriter, numbers: Sequence[Number], out:
             return _TINY
     units = operation.ulps * (1 + len(numbers) / 4 if operation.vectors else 1)
     return 2 * units * _UNIT * abs(out) + _TINY
+
+
+def _of_sum(x: Number, y: Number, out: Any) -> Any:
+    """The rounding error of a sum, which is a float itself (Knuth)."""
+    second = out - x
+    return abs((x - (out - second)) + (y - second))
 
 
 def _is_zero_or_one(writer: Rewriter, x: Number) -> bool:
@@ -292,8 +299,8 @@ _SPELLED: Final[dict[Operation, Callable[..., Any]]] = {
     ops.sum: lambda xs: _added(xs, 0.0),
     ops.mean: lambda xs: _added(xs, 0.0) / len(xs),
     ops.dot: lambda xs, ys, *b: _added(list(starmap(ops.mul, zip(xs, ys, strict=True))), *(b or (0.0,))),
-    ops.gelu: ops.gelu.form,
-    ops.logsumexp: ops.logsumexp.form,
+    **{row: row.form for row in (ops.sigmoid, ops.softplus, ops.logsigmoid, ops.silu, ops.gelu, ops.logsumexp)},
+    **{row: row.form for row in (ops.leaky_relu, ops.elu)},
 }
 
 
