@@ -18,7 +18,7 @@ from microgrannd.compiler.tape.tape import Tape
 from microgrannd.compiler.tape.trace import Trace, differentiate, differentiate_twice
 from microgrannd.compiler.text.python_source import Source, python_source
 from microgrannd.engine import number_of
-from microgrannd.ground.nests import builder, starts_of
+from microgrannd.ground.nests import SCALAR, Shape, builder, starts_of
 
 # The values alone; the value and its gradient by these leaves; the second derivatives by the inputs, row by row; bounds
 # on the rounding errors of all.
@@ -67,6 +67,14 @@ class Plan:
         if wanted in ("values", "curvature"):
             return range(0)
         return range(inputs if wanted == "parameters" else 0, inputs if wanted == "inputs" else trace.leaves)
+
+    def shape(self, wanted: Wanted) -> Shape:
+        """How a program's caller gets the outputs; the bounds of the parameters' gradients come last."""
+        trace = self.trace
+        if wanted == "values":
+            return trace.result
+        by_parameters = [Shape(tuple, (), (SCALAR,) * len(trace.parameters))] if wanted == "bounds" else []
+        return Shape(tuple, (), (SCALAR, Shape(tuple, (), trace.shapes), *by_parameters))
 
     def source(self, wanted: Wanted, *, guarded: bool = False) -> Source:
         tape, of, name = self.tape(wanted, guarded=guarded), self.leaves(wanted), self.trace.name

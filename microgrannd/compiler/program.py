@@ -6,7 +6,7 @@ import math
 import os
 import types
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from microgrannd.compiler.arrays.choice import array_kernel
 from microgrannd.compiler.batches import Batch, in_parts, samples, space_for
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from microgrannd.compiler.profiles import ProgramProfile
 
 Result = TypeVar("Result")
+ErrorBounds: TypeAlias = tuple[float, tuple[Any, ...], tuple[float, ...]]  # value, by arguments, by parameters
 
 
 def compile(
@@ -99,17 +100,9 @@ def _value_and_gradients(form: Program, call: Call) -> tuple[Any, tuple[Any, ...
     return value, call.spread(gradients)
 
 
-class ErrorBounds(NamedTuple):
-    """How far each result of a run is from the exact one, at most; infinite where nothing is known."""
-
-    value: float
-    gradients: tuple[Any, ...]  # an entry for each argument, in its structure
-    parameters: tuple[float, ...]  # for each of the program's parameters
-
-
 def _error_bounds(form: Program, call: Call) -> ErrorBounds:
-    bounds = form.error_bounds(*call.numbers)
-    return bounds._replace(gradients=call.spread(bounds.gradients))
+    value, gradients, parameters = form.error_bounds(*call.numbers)
+    return value, call.spread(gradients), parameters
 
 
 def _traced(form: Program, call: Call) -> None:
@@ -124,7 +117,6 @@ class Program:
         self.runtime = Runtime(function, options)
         self._forms = Forms(function, options, Program)
         self._direct: Callable[..., Any] | None = None
-        self._direct_bounds: Callable[..., tuple[Any, ...]] | None = None
         self._direct_gradients: Callable[..., tuple[Any, tuple[Any, ...]]] | None = None
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
@@ -198,26 +190,21 @@ class Program:
     def error_bounds(self, *arguments: Any, **keywords: Any) -> ErrorBounds:
         """How far the value and each gradient of a run with these arguments are from the exact ones, at most.
 
-        Exact is what the function and its derivatives give for these very floats if nothing is rounded. The bounds are
-        rigorous, for one sample in Python or native code, as far as each operation keeps to its `ulps`. A bound is wide
-        or infinite where a number comes so near a kink or a jump that rounding may have crossed it, and infinite where a
-        result is, or is no number.
+        A bound for the value, a tuple with those of the gradient by each argument, in the structure of the argument, and
+        a tuple with those of the gradient by each of `parameters`. Exact is what the function and its derivatives give
+        for these very floats if nothing is rounded. The bounds are rigorous, for one sample in Python or native code, as
+        far as each operation keeps to its `ulps`. A bound is wide or infinite where a number comes so near a kink or a
+        jump that rounding may have crossed it, and infinite where a result is, or is no number.
 
         Raises TypeError for a batch, for a program that runs on arrays, which add in an order of their own, and for an
         operation that does not say its `ulps`.
 
         >>> program = compile(lambda x, y: (x + y) * (x - y), backend="python")
-        >>> program(0.1, 0.3), program.error_bounds(0.1, 0.3).value < 1e-16
+        >>> program(0.1, 0.3), program.error_bounds(0.1, 0.3)[0] < 1e-16
         (-0.07999999999999999, True)
-        >>> program.error_bounds(0.5, 0.25)
-        ErrorBounds(value=0.0, gradients=(0.0, 0.0), parameters=())
+        >>> program.value_and_gradients(0.1, 0.3)
+        (-0.07999999999999999, (0.2, -0.6))
         """
-        if self._direct_bounds and not keywords:
-            value, gradients, *_ = self._direct_bounds(*arguments)
-            return ErrorBounds(value, gradients, ())
-        return self._error_bounds(*arguments, **keywords)
-
-    def _error_bounds(self, *arguments: Any, **keywords: Any) -> ErrorBounds:
         if keywords or self._forms.needed:
             return self._by_form(_error_bounds, arguments, keywords)
         runtime = self.runtime
@@ -232,12 +219,12 @@ class Program:
                 "error_bounds is for straight lines, and this program runs on arrays, which add in an order of their "
                 "own: compile it with backend='python'."
             )
-        if not plan.trace.parameters and (direct := runtime.direct(plan, "bounds", self._error_bounds)):
-            self._direct_bounds = direct
-            return self.error_bounds(*arguments)
+        if direct := runtime.direct(plan, "bounds", self.error_bounds):
+            self.error_bounds = direct  # type: ignore[method-assign]
+            return direct(*arguments)  # type: ignore[no-any-return]
         value, *flat = runtime.kernel(plan, "bounds").one(sample, plan.numbers())
         flat = [math.inf if x != x else x for x in flat]
-        return ErrorBounds(value, plan.arranged(flat), tuple(flat[len(sample) :]))
+        return value, plan.arranged(flat), tuple(flat[len(sample) :])
 
     def hessian(self, *arguments: Any, argnums: int = 0) -> Any:
         """The second derivatives by one argument: for each of its scalars a nest like the argument itself.

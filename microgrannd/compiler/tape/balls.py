@@ -61,7 +61,7 @@ class Ball(Arithmetic):
         own = _own(operation, self.writer, [ball.number for ball in balls], number)
         if not any(isinstance(ball.radius, Written) or ball.radius for ball in balls):
             return Ball(self.writer, number, own)
-        spread = _SPREAD.get(operation)
+        spread = _SPREAD.get(operation) or (_flag if operation.flag else None)
         if spread is None:
             return Ball(self.writer, number, _by_rule(operation, balls, number, own))
         return Ball(self.writer, number, _sum(spread(*balls, number), own))
@@ -90,50 +90,53 @@ def _product(x: Number, y: Number) -> Any:
 
 def _own(operation: Operation, writer: Rewriter, numbers: Sequence[Number], out: Number) -> Any:
     """The error that the operation makes itself."""
-    if not isinstance(out, Written):
-        return _of_constants(operation, [x for x in numbers if isinstance(x, float)], out)
-    if any(isinstance(x, Written) and x.place == out.place for x in numbers):
-        return 0.0  # x + 0, x · 1
-    if operation.ulps == 0.0:
-        return 0.0
-    if made := writer.definition(out.place):  # what it became: x + -y is x - y, x**2 is x * x
-        operation, numbers = made.operation, [Written(writer, x) if isinstance(x, int) else x for x in made.operands]
-    if operation.ulps is None:
+    if operation.ulps is None and operation not in _OWN:
         raise TypeError(
             f"{operation.name} does not say how exact it is, so that there is no bound on its error: "
-            f"give its row ulps=, Operation({operation.symbol!r}, ..., ulps=1.0)."
+            f"give its row ulps=, as in Operation({operation.symbol!r}, ..., ulps=1.0)."
         )
-    if operation in _RIGHT_OF_ZERO:
-        units = operation.ulps + (numbers[0] if operation is ops.polygamma else 0.0)
-        return ops.where(ops.greater(numbers[-1], 0.0), 2.0 * _UNIT * units * abs(out) + _TINY, math.inf)
-    if operation is ops.add or operation is ops.sub:
-        x, y = numbers
-        return _of_sum(x, y if operation is ops.add else -y, out)
-    if operation is ops.mul:
-        if any(_is_zero_or_one(writer, x) for x in numbers):
-            return 0.0
-        if any(isinstance(x, float) and math.frexp(x)[0] in (0.5, -0.5) for x in numbers):
-            return _TINY
-    units = operation.ulps * (1 + len(numbers) / 4 if operation.vectors else 1)
-    return 2 * units * _UNIT * abs(out) + _TINY
+    if not isinstance(out, Written):  # x**0 is 1, whatever x is
+        return 0.0 if any(isinstance(x, Written) for x in numbers) else _of_constants(operation, numbers, out)
+    if operation.ulps == 0.0 or any(isinstance(x, Written) and x.place == out.place for x in numbers):
+        return 0.0  # the latter are x + 0, x · 1
+    if made := writer.definition(out.place):  # what it became: x + -y is x - y, x**2 is x * x
+        operation, numbers = made.operation, [Written(writer, x) if isinstance(x, int) else x for x in made.operands]
+    if own := _OWN.get(operation):
+        return own(*numbers, out)
+    return _of_units(operation.ulps or 0.0, out)
 
 
-def _of_sum(x: Number, y: Number, out: Any) -> Any:
+def _of_units(units: Number, out: Number) -> Any:
+    return 2.0 * _UNIT * units * abs(out) + _TINY if isinstance(units, Written) or units else 0.0
+
+
+def _of_sum(x: Number, y: Number, out: Number) -> Any:
     """The rounding error of a sum, which is a float itself (Knuth)."""
     second = out - x
     return abs((x - (out - second)) + (y - second))
 
 
-def _is_zero_or_one(writer: Rewriter, x: Number) -> bool:
-    made = writer.definition(x.place) if isinstance(x, Written) else None
+def _of_product(x: Number, y: Number, out: Number) -> Any:
+    """None by 0, 1 or a power of 2, unless it leaves the range of floats."""
+    if _is_zero_or_one(x) or _is_zero_or_one(y):
+        return 0.0
+    for factor in (x, y):
+        if isinstance(factor, float) and abs(math.frexp(factor)[0]) == 0.5:
+            return _TINY if abs(factor) < 1 else _TINY * abs(out)
+    return _of_units(0.5, out)
+
+
+def _is_zero_or_one(x: Number) -> bool:
+    made = x.writer.definition(x.place) if isinstance(x, Written) else None
     return made is not None and made.operation.flag and made.operation is not ops.share
 
 
-def _of_constants(operation: Operation, numbers: list[float], out: float) -> float:
+def _of_constants(operation: Operation, numbers: Sequence[float], out: float) -> float:
     """The same for a result that is known now: arithmetic is compared with that of fractions."""
     exact = _EXACT.get(operation)
     if exact is None or not all(map(math.isfinite, (*numbers, out))) or (operation is ops.div and not numbers[1]):
-        return 2 * (operation.ulps or 0.0) * _UNIT * abs(out) + (_TINY if operation.ulps else 0.0)
+        own = _OWN.get(operation) if exact is None else None
+        return float(own(*numbers, out) if own else _of_units(operation.ulps or 0.0, out))
     error = abs(exact(*map(Fraction, numbers)) - Fraction(out))
     return math.nextafter(float(error), math.inf) if error else 0.0
 
@@ -244,7 +247,8 @@ def _mod(x: Ball, y: Ball, out: Number) -> Any:
 
 
 def _where(condition: Ball, x: Ball, y: Ball, out: Number) -> Any:
-    chosen = ops.where(condition.number, x.radius, y.radius)
+    moving = _sum(x.radius, y.radius)
+    chosen = ops.where(condition.number, x.radius, y.radius) if isinstance(moving, Written) or moving else 0.0
     if not isinstance(condition.radius, Written) and not condition.radius:
         return chosen
     either = _sum(x.radius, y.radius, abs(x.number - y.number))
@@ -259,6 +263,17 @@ def _sqrt(x: Ball, out: Number) -> Any:
 def _log(x: Ball, out: Number) -> Any:
     share = ops.div(x.radius, x.number)
     return _if_small(share, 0.5, _grown(share))
+
+
+def _atan2(y: Ball, x: Ball, out: Number) -> Any:
+    """By its rule, and a whole turn where it may have jumped: left of 0, where y changes its sign."""
+    turn = ops.less_equal(abs(y.number), y.radius * _WIDER) * ops.less_equal(x.number, x.radius * _WIDER)
+    return _sum(_by_rule(ops.atan2, (y, x), out, _of_units(ops.atan2.ulps or 0.0, out)), 2.0 * math.pi * turn)
+
+
+def _flag(*balls: Any) -> Any:
+    """Of a flag of your own nobody knows where it jumps."""
+    return ops.where(_sum(*[ball.radius for ball in balls[:-1]]), 1.0, 0.0)
 
 
 def _zero(x: Ball) -> Ball:
@@ -277,7 +292,7 @@ _SPREAD: Final[dict[Operation, Callable[..., Any]]] = {
     ops.sin: lambda x, out: _product(_sum(abs(ops.cos(x.number)), x.radius), x.radius),
     ops.cos: lambda x, out: _product(_sum(abs(ops.sin(x.number)), x.radius), x.radius),
     ops.sinh: lambda x, out: _if_small(x.radius, 1.0, _product(ops.cosh(x.number), _grown(x.radius))),
-    **{ops.cosh: _cosh, ops.polygamma: _polygamma, ops.sqrt: _sqrt, ops.log: _log},
+    **{ops.cosh: _cosh, ops.polygamma: _polygamma, ops.sqrt: _sqrt, ops.log: _log, ops.atan2: _atan2},
     ops.hypot: lambda x, y, out: _sum(x.radius, y.radius),
     ops.norm: lambda *xs: _sum(*[x.radius for x in xs[:-1]]),
     ops.sign: lambda x, out: 2.0 * _may_differ(x, _zero(x)),
@@ -286,8 +301,27 @@ _SPREAD: Final[dict[Operation, Callable[..., Any]]] = {
 }
 
 
-# Left of 0 these cross zero between any two poles, and their errors are not in proportion to them.
-_RIGHT_OF_ZERO: Final = frozenset([ops.lgamma, ops.digamma, ops.polygamma])
+def _right_of_zero(units: Number, x: Number, out: Number) -> Any:
+    """Left of 0 gamma's kin cross zero between any two poles, and their errors are not in proportion to them."""
+    return ops.where(ops.greater(x, 0.0), _of_units(units, out), math.inf)
+
+
+def _of_logsumexp(*xs_out: Number) -> Any:
+    """Of the terms' sum, which is 1 or more, and of the two last steps; each exponent's own error is below 1 / e."""
+    return _UNIT * abs(xs_out[-1]) + _UNIT * (2 * len(xs_out) + 1)
+
+
+# The own errors that are not so many units in the last place of the result. Those of powers hold for x * x * x too.
+_OWN: Final[dict[Operation, Callable[..., Any]]] = {
+    ops.add: _of_sum,
+    ops.sub: lambda x, y, out: _of_sum(x, -y, out),
+    ops.mul: _of_product,
+    ops.lgamma: lambda x, out: _right_of_zero(4.0, x, out),
+    ops.digamma: lambda x, out: _right_of_zero(4.0, x, out),
+    ops.polygamma: lambda order, x, out: _right_of_zero(3.0 + order, x, out),
+    ops.logsumexp: _of_logsumexp,
+    ops.norm: lambda *xs_out: _of_units(2.0 + len(xs_out) / 2, xs_out[-1]),
+}
 
 
 def _added(xs: Sequence[Any], *start: Any) -> Any:
@@ -295,11 +329,11 @@ def _added(xs: Sequence[Any], *start: Any) -> Any:
 
 
 # What is no more than a few other operations, in this order, bit for bit.
-_SPELLED: Final[dict[Operation, Callable[..., Any]]] = {
+_SPELLED: Final[dict[Operation, Any]] = {
     ops.sum: lambda xs: _added(xs, 0.0),
     ops.mean: lambda xs: _added(xs, 0.0) / len(xs),
     ops.dot: lambda xs, ys, *b: _added(list(starmap(ops.mul, zip(xs, ys, strict=True))), *(b or (0.0,))),
-    **{row: row.form for row in (ops.sigmoid, ops.softplus, ops.logsigmoid, ops.silu, ops.gelu, ops.logsumexp)},
+    **{row: row.form for row in (ops.sigmoid, ops.softplus, ops.logsigmoid, ops.silu, ops.gelu)},
     **{row: row.form for row in (ops.leaky_relu, ops.elu)},
 }
 
