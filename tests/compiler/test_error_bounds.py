@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 import microgrannd as mg
+from microgrannd import operations
 from microgrannd.compiler.plan import Plan
 from microgrannd.compiler.tape.trace import trace
-from microgrannd.nn import MLP
 from microgrannd.operations import TABLE
 from tests import oracles
 from tests.random_graphs import ENGINE, INPUTS, smooth_graph, tied_graph
@@ -32,8 +32,8 @@ def exact(graph, inputs):
     nodes = list(inputs)
     for name, operands in graph.steps:
         numbers = [nodes[x] if isinstance(x, int) else x for x in operands]
-        functions = ORACLES if any(isinstance(x, mp.mpf) for x in numbers) else ENGINE
-        nodes.append(functions[name](*numbers))
+        constant = not any(isinstance(x, mp.mpf) for x in numbers)
+        nodes.append(ENGINE[name](*numbers) if constant else ORACLES[name](*map(mp.mpf, numbers)))
     return nodes[-1]
 
 
@@ -121,3 +121,176 @@ def test_at_ties_and_kinks_the_value_is_within_its_bound():
             checked += 1
             assert bound == math.inf or abs(mp.mpf(value) - want) <= bound, str(graph)
     assert checked > COUNT / 2
+
+
+def bounds_of(function, *arguments, backend="python"):
+    program = mg.compile(function, backend=backend)
+    return flat(*program.value_and_gradients(*arguments)), flat(*program.error_bounds(*arguments))
+
+
+def test_what_is_exact_has_no_error():
+    assert bounds_of(lambda x, y: (x + y) * 4.0 - y, 0.5, 0.25) == ([2.75, 4.0, 3.0], [0.0, 0.0, 0.0])
+    assert bounds_of(lambda x: mg.relu(x), 0.0) == ([0.0, 0.0], [0.0, 0.0])
+
+
+@pytest.mark.parametrize("backend", ["python", "native"])
+def test_a_kink_that_rounding_may_have_crossed_makes_the_bound_of_the_gradient_wide(backend):
+    # 0.1 + 0.2 is rounded up to z: the float is 0, the exact number -2.8e-17, and the slope of |x| there is -1.
+    z = 0.1 + 0.2
+    for function, slope in [(lambda x, y: abs(x + y - z), -1), (lambda x, y: mg.relu(z - (x + y)), -1)]:
+        (value, by_x, _), bounds = bounds_of(function, 0.1, 0.2, backend=backend)
+        assert value == by_x == 0.0
+        assert 2.7e-17 < bounds[0] < 1e-15
+        assert bounds[1] >= abs(slope)
+
+
+@pytest.mark.parametrize(
+    "jumping",
+    [
+        lambda x: mg.floor(x * 0.1 * 10.0),
+        lambda x: mg.sign(x * 0.1 - 0.30000000000000004),
+        lambda x: operations.step(x * 0.1 - 0.30000000000000004),
+        lambda x: mg.greater(x * 0.1, 0.30000000000000004),
+        lambda x: mg.where(x * 0.1 - 0.30000000000000004, 1.0, 2.0),
+        lambda x: (x * 0.1) % 0.30000000000000004,
+        lambda x: (x * 0.1) // 0.30000000000000004,
+        lambda x: mg.atan2(x * 0.1 - 0.30000000000000004, -1.0),
+    ],
+)
+def test_a_jump_that_rounding_may_have_crossed_makes_the_bound_as_wide_as_the_jump(jumping):
+    assert bounds_of(jumping, 3.0)[1][0] >= 0.29
+
+
+@pytest.mark.parametrize("backend", ["python", "native"])
+@pytest.mark.parametrize(
+    ("function", "inputs"),
+    [
+        (lambda x, y: x * y, (1e200, 1e200)),
+        (lambda x, y: (x * 2.0) / y, (1e308, 3.0)),
+        (lambda x, y: mg.exp(x) + y, (1000.0, 1.0)),
+        (lambda x, y: (x + x) - y, (1.7e308, 1.0)),
+        (lambda x, y: mg.log(x - x) * y, (1.0, 1.0)),
+        (lambda x, y: mg.sqrt(x) * y, (-1.0, 1.0)),
+        (lambda x, y: x / (y + 0.1 - 0.1), (1.0, 0.0)),
+        (lambda x, y: x * y, (math.nan, 1.0)),
+    ],
+)
+def test_where_numbers_leave_the_range_of_floats_the_bound_is_infinite(backend, function, inputs):
+    assert bounds_of(function, *inputs, backend=backend)[1][0] == math.inf
+
+
+@pytest.mark.parametrize("backend", ["python", "native"])
+def test_underflow_is_within_the_bound(backend):
+    rng = Random(1)
+    for _ in range(200 if backend == "python" else 5):
+        x, y, z = (rng.uniform(1, 2) * 2.0 ** -rng.randint(300, 1070) for _ in range(3))
+        [found, *_], [bound, *_] = bounds_of(lambda x, y, z: x * y / z + 0.1 * z, x, y, z, backend=backend)
+        with mp.workdps(400):
+            x, y, z = map(mp.mpf, (x, y, z))
+            assert abs(mp.mpf(found) - (x * y / z + mp.mpf(0.1) * z)) <= bound
+
+
+def test_the_bounds_of_the_parameters_gradients_are_the_last():
+    w, b = mg.Value(0.1, label="w"), mg.Value(0.2, label="b")
+    program = mg.compile(lambda x, y: mg.square(mg.tanh(w * x + b) - y))
+    _, by_arguments, by_parameters = program.error_bounds(0.3, 0.7)
+    as_arguments = mg.compile(lambda w, b, x, y: mg.square(mg.tanh(w * x + b) - y)).error_bounds(0.1, 0.2, 0.3, 0.7)[1]
+    assert (*by_parameters, *by_arguments) == as_arguments
+    w.data, b.data = 1e200, 0.0
+    assert program.error_bounds(1e200, 0.7)[2] == (math.inf, math.inf)
+
+
+def test_nests_static_arguments_and_keywords():
+    program = mg.compile(lambda xs, n: mg.sum([*(xs["a"] for _ in range(n)), xs["b"][0]]))
+    value, gradients, parameters = program.error_bounds({"a": 0.1, "b": [0.2]}, n=3)
+    assert value > 0
+    assert gradients[0]["b"] == [0.0]
+    assert gradients[1] is None
+    assert parameters == ()
+
+
+def test_what_has_no_bounds_says_so():
+    program = mg.compile(lambda x: mg.sin(x))
+    with pytest.raises(TypeError, match="one sample, got a batch"):
+        program.error_bounds(np.ones(3))
+    with pytest.raises(TypeError, match="runs on arrays.*backend='python'"):
+        mg.compile(lambda x: mg.sin(x), backend="numpy").error_bounds(0.5)
+    with pytest.raises(TypeError, match="lbeta does not say how exact it is"):
+        mg.compile(lambda x: mg.lbeta(x, 2.0)).error_bounds(0.5)
+    with pytest.raises(TypeError, match="single number"):
+        mg.compile(lambda x: [x, x]).error_bounds(0.5)
+
+
+def test_an_operation_of_your_own_says_how_exact_it_is():
+    def row(**more):
+        return mg.Operation("cube", lambda x: x * x * x, lambda x, out: (3 * x * x,), **more)
+
+    with pytest.raises(TypeError, match=r"cube does not say how exact it is.*ulps="):
+        mg.compile(lambda x: row()(x * 0.1)).error_bounds(0.7)
+    cube = row(ulps=1.0)
+    (found, _), (bound, _) = bounds_of(lambda x: cube(x * 0.1), 0.7)
+    with mp.workdps(40):
+        assert 0 < abs(mp.mpf(found) - (mp.mpf(0.7) * mp.mpf(0.1)) ** 3) <= bound < 1e-18
+    flag = mg.Operation("positive", lambda x: float(x > 0), lambda x, out: (0,), flag=True)
+    assert bounds_of(lambda x: flag(x * 0.1), 0.7)[1][0] >= 1.0  # nobody knows where it jumps
+    assert bounds_of(lambda x: flag(x), 0.7)[1][0] == 0.0
+
+
+NUMBERS = [name for name, row in TABLE.items() if row.ulps or name in ("lgamma", "digamma", "polygamma", "norm")]
+
+
+@pytest.mark.parametrize("backend", ["python", "native"])
+@pytest.mark.parametrize("name", NUMBERS)
+def test_an_operation_keeps_to_its_ulps(name, backend):
+    """What the bounds rely on: the C library's functions are not rounded correctly, but nearly so."""
+    random, count, checked = Random(name), INPUTS[name], 0
+    program = mg.compile(lambda *xs: ENGINE[name](*xs), backend=backend)
+    draws = oracles.DOMAINS.get(name, (lambda random: random.gauss(0, 3),))
+    for _ in range(COUNT):
+        draw = random.choice([lambda: random.gauss(0, 3), lambda: random.gauss(0, 3) * 10.0 ** random.randint(-20, 2)])
+        xs = (
+            [draw() for _ in range(count)]
+            if name not in oracles.DOMAINS
+            else [f(random) for f in draws * count][:count]
+        )
+        if name == "polygamma":
+            xs[0] = float(random.randint(1, 5))
+        got = program(*xs)
+        with mp.workdps(80):
+            try:
+                want = ORACLES[name](*map(mp.mpf, xs))
+            except (ZeroDivisionError, ValueError):
+                continue
+            if not (isinstance(want, mp.mpf) and mp.isfinite(want) and math.isfinite(got)):
+                continue
+            bound = program.error_bounds(*xs)[0]
+            checked += 1
+            assert abs(mp.mpf(got) - want) <= bound, (xs, got, float(want))
+            assert bound == math.inf or bound <= (TABLE[name].ulps or 8) * 2.01 * math.ulp(got) + 1e-300
+    assert checked > COUNT / 10
+
+
+def test_the_constants_of_rules_are_the_nearest_floats_to_what_they_stand_for():
+    with mp.workdps(40):
+        meant = {
+            "ONE_OVER_SQRT_2PI": 1 / mp.sqrt(2 * mp.pi),
+            "TWO_OVER_SQRT_PI": 2 / mp.sqrt(mp.pi),
+            "SQRT_PI_HALF": mp.sqrt(mp.pi) / 2,
+            "SQRT_HALF": mp.sqrt(mp.mpf(0.5)),
+            "LN_2": mp.log(2),
+            "LN_10": mp.log(10),
+        }
+        named = {name: x for name, x in vars(operations).items() if name.isupper() and isinstance(x, float)}
+        assert named.keys() == meant.keys()
+        for name, x in named.items():
+            assert abs(x - meant[name]) <= meant[name] * mp.mpf(2) ** -53, name
+
+
+def test_what_is_computed_as_its_form_says_is_so_bit_for_bit():
+    """Their bounds are those of the form's steps."""
+    random = Random(0)
+    for name in ("sigmoid", "softplus", "logsigmoid", "silu", "gelu", "leaky_relu", "elu"):
+        row = TABLE[name]
+        for _ in range(1000):
+            xs = [random.gauss(0, 1) * 10.0 ** random.randint(-3, 3) for _ in range(INPUTS[name])]
+            assert row(*xs) == row.form(*xs), (name, xs)
