@@ -190,11 +190,11 @@ class Program:
     def error_bounds(self, *arguments: Any, **keywords: Any) -> ErrorBounds:
         """How far the value and each gradient of a run with these arguments are from the exact ones, at most.
 
-        A bound for the value, a tuple with those of the gradient by each argument, in the structure of the argument, and
-        a tuple with those of the gradient by each of `parameters`. Exact is what the function and its derivatives give
-        for these very floats if nothing is rounded. The bounds are rigorous, for one sample in Python or native code, as
-        far as each operation keeps to its `ulps`. A bound is wide or infinite where a number comes so near a kink or a
-        jump that rounding may have crossed it, and infinite where a result is, or is no number.
+        A bound for the value, a tuple with those of the gradient by each argument, in the argument's structure, and a
+        tuple with those of the gradient by each of `parameters`. Exact is what the function and its derivatives give
+        for these very floats if nothing is rounded. The bounds are rigorous, for one sample in Python or native code,
+        as far as each operation keeps to its `ulps`. A bound is wide or infinite where a number comes so near a kink or
+        a jump that rounding may have crossed it, and infinite where a result is, or is no number.
 
         Raises TypeError for a batch, for a program that runs on arrays, which add in an order of their own, and for an
         operation that does not say its `ulps`.

@@ -46,8 +46,8 @@ def fast_function(
 ) -> tuple[Callable[..., Any], MachineCode] | None:  # fmt: skip
     """`otherwise` for arguments of these shapes, only sooner, and the code to be kept; None where there can be none.
 
-    `result` is the shape of the outputs. If they are `checked`, `otherwise` has the last word where one after the first,
-    a gradient or its bound, is NaN, since the tape may lack guards.
+    `result` is the shape of the outputs. If they are `checked`, `otherwise` has the last word where one of them after
+    the first, a gradient or its bound, is NaN, since the tape may lack guards.
     """
     layout = _layout()
     plain = all(_is_plain(shape) for shape in (*shapes, result))

@@ -1,7 +1,7 @@
 """How rounding errors spread: a number together with a bound on its distance from the exact one.
 
-A ball holds the number that the run has and all that it might be if nothing were rounded. Put through an operation, its
-radius grows by what the row's local gradients make of it, at most, anywhere in the ball (the mean value theorem), and by
+A ball holds the number that the run has and all that it might be if nothing were rounded. Put through an operation, it
+gets the radius that the row's local gradients make of it, at most, anywhere in the ball (the mean value theorem), plus
 the error of the operation itself (`Operation.ulps`). Radii are instructions like any other. They are sums and products
 of what is not negative, so that their own rounding is a factor near 1, for which `SLACK` stands.
 """
@@ -10,25 +10,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 from functools import reduce
 from itertools import starmap
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from microgrannd import operations as ops
 from microgrannd.compiler.tape.expand import Written
+from microgrannd.compiler.tape.roundings import UNIT, Number, of_units, own_error
 from microgrannd.compiler.tape.tape import Rewriter
 from microgrannd.nodes.arithmetic import Arithmetic
 from microgrannd.operations import Operation
 
 SLACK: Final = 1 + 2.0**-20  # for the rounding of up to 2**25 radii that build on each other
-_UNIT: Final = 2.0**-53  # half a unit in the last place of 1, and at most that share of any other number
-_TINY: Final = 2.0**-1066  # more than what underflow takes from a result and from the parts of its radius
 _WIDER: Final = 1 + 2.0**-10
-
 _NAMED: Final = frozenset(x for name, x in vars(ops).items() if name.isupper() and isinstance(x, float)) | {math.pi}
-
-Number: TypeAlias = Any  # Written, or a float for a constant
 
 
 class Ball(Arithmetic):
@@ -58,7 +53,7 @@ class Ball(Arithmetic):
             made = spelled(*operation.split(tuple(balls)))
             return made if isinstance(made, Ball) else Ball(self.writer, made)
         number = operation(*operation.split(tuple([ball.number for ball in balls])))
-        own = _own(operation, self.writer, [ball.number for ball in balls], number)
+        own = own_error(operation, self.writer, [ball.number for ball in balls], number)
         if not any(isinstance(ball.radius, Written) or ball.radius for ball in balls):
             return Ball(self.writer, number, own)
         spread = _SPREAD.get(operation) or (_flag if operation.flag else None)
@@ -74,7 +69,7 @@ def of_a_rule(writer: Rewriter, constant: float) -> Ball:
         return Ball(writer, number)
     part = 1 / number
     units = 1 if abs(number) in _NAMED or part == round(part) else 16
-    return Ball(writer, number, units * _UNIT * abs(number))
+    return Ball(writer, number, units * UNIT * abs(number))
 
 
 def _sum(*terms: Number) -> Any:
@@ -88,65 +83,6 @@ def _product(x: Number, y: Number) -> Any:
     return 0.0 if any(not isinstance(factor, Written) and factor == 0.0 for factor in (x, y)) else x * y
 
 
-def _own(operation: Operation, writer: Rewriter, numbers: Sequence[Number], out: Number) -> Any:
-    """The error that the operation makes itself."""
-    if operation.ulps is None and operation not in _OWN:
-        raise TypeError(
-            f"{operation.name} does not say how exact it is, so that there is no bound on its error: "
-            f"give its row ulps=, as in Operation({operation.symbol!r}, ..., ulps=1.0)."
-        )
-    if not isinstance(out, Written):  # x**0 is 1, whatever x is
-        return 0.0 if any(isinstance(x, Written) for x in numbers) else _of_constants(operation, numbers, out)
-    if operation.ulps == 0.0 or any(isinstance(x, Written) and x.place == out.place for x in numbers):
-        return 0.0  # the latter are x + 0, x · 1
-    if made := writer.definition(out.place):  # what it became: x + -y is x - y, x**2 is x * x
-        operation, numbers = made.operation, [Written(writer, x) if isinstance(x, int) else x for x in made.operands]
-    if own := _OWN.get(operation):
-        return own(*numbers, out)
-    return _of_units(operation.ulps or 0.0, out)
-
-
-def _of_units(units: Number, out: Number) -> Any:
-    return 2.0 * _UNIT * units * abs(out) + _TINY if isinstance(units, Written) or units else 0.0
-
-
-def _of_sum(x: Number, y: Number, out: Number) -> Any:
-    """The rounding error of a sum, which is a float itself (Knuth)."""
-    second = out - x
-    return abs((x - (out - second)) + (y - second))
-
-
-def _of_product(x: Number, y: Number, out: Number) -> Any:
-    """None by 0, 1 or a power of 2, unless it leaves the range of floats."""
-    if _is_zero_or_one(x) or _is_zero_or_one(y):
-        return 0.0
-    for factor in (x, y):
-        if isinstance(factor, float) and abs(math.frexp(factor)[0]) == 0.5:
-            return _TINY if abs(factor) < 1 else out - out  # 0, or NaN where it overflows
-    return _of_units(0.5, out)
-
-
-def _is_zero_or_one(x: Number) -> bool:
-    made = x.writer.definition(x.place) if isinstance(x, Written) else None
-    return made is not None and made.operation.flag and made.operation is not ops.share
-
-
-def _of_constants(operation: Operation, numbers: Sequence[float], out: float) -> float:
-    """The same for a result that is known now: arithmetic is compared with that of fractions."""
-    exact = _EXACT.get(operation)
-    if exact is None or not all(map(math.isfinite, (*numbers, out))) or (operation is ops.div and not numbers[1]):
-        own = _OWN.get(operation) if exact is None else None
-        return float(own(*numbers, out) if own else _of_units(operation.ulps or 0.0, out))
-    error = abs(exact(*map(Fraction, numbers)) - Fraction(out))
-    return math.nextafter(float(error), math.inf) if error else 0.0
-
-
-_EXACT: Final[dict[Operation, Callable[..., Fraction]]] = {
-    **{ops.add: lambda x, y: x + y, ops.sub: lambda x, y: x - y, ops.mul: lambda x, y: x * y},
-    **{ops.div: lambda x, y: x / y, ops.square: lambda x: x * x},
-}
-
-
 def _by_rule(operation: Operation, balls: Sequence[Ball], number: Number, own: Number) -> Any:
     """At most the largest local gradient in the ball times the radius of each input, for any continuous operation.
 
@@ -158,7 +94,6 @@ def _by_rule(operation: Operation, balls: Sequence[Ball], number: Number, own: N
     centre = operation.local_gradients(*[ball.number for ball in balls], number)
     first = _sum(*[_product(abs(centre[i]), balls[i].radius) for i in moving])
     guess = Ball(writer, number, 2.0 * _sum(first, own))
-    guess.was_asked = False
     around = operation.local_gradients(*balls, guess)
     sizes = [ball.size if isinstance(ball, Ball) else abs(float(ball)) for ball in around]
     radius = _sum(*[_product(sizes[i], balls[i].radius) for i in moving], own)
@@ -175,7 +110,7 @@ def _grown(share: Number) -> Any:
 
 
 def _may_differ(x: Ball, y: Ball) -> Any:
-    """1 where two numbers may be in another order than they are; 0 where they are the same, exact or far enough apart."""
+    """1 where two numbers may be in another order than they seem; 0 where they are the same, exact or far apart."""
     radius = _sum(x.radius, y.radius)
     if _are_the_same(x, y) or (not isinstance(radius, Written) and not radius):
         return 0.0
@@ -224,12 +159,10 @@ def _pow(x: Ball, y: Ball, out: Number) -> Any:
 
 def _polygamma(order: Ball, x: Ball, out: Number) -> Any:
     """Right of 0 each is a sum of powers 1 / (x + k), which changes by no larger share than its first."""
-    power = order.number + 1.0
-    share = ops.div(x.radius, x.number) * power
-    radius = _if_small(share, 0.25, 2.0 * _product(abs(out), share))
-    if not isinstance(order.number, float) or order.radius:
+    if not isinstance(order.number, float) or order.number < 1 or order.radius:
         return math.inf
-    return ops.where(ops.greater(x.number, 0.0) * ops.greater(order.number, 0.0), radius, math.inf)
+    share = ops.div(x.radius, x.number) * (order.number + 1.0)
+    return ops.where(ops.greater(x.number, 0.0), _if_small(share, 0.25, 2.0 * _product(abs(out), share)), math.inf)
 
 
 def _floor(x: Ball, out: Number) -> Any:
@@ -268,7 +201,7 @@ def _log(x: Ball, out: Number) -> Any:
 def _atan2(y: Ball, x: Ball, out: Number) -> Any:
     """By its rule, and a whole turn where it may have jumped: left of 0, where y changes its sign."""
     turn = ops.less_equal(abs(y.number), y.radius * _WIDER) * ops.less_equal(x.number, x.radius * _WIDER)
-    return _sum(_by_rule(ops.atan2, (y, x), out, _of_units(ops.atan2.ulps or 0.0, out)), 2.0 * math.pi * turn)
+    return _sum(_by_rule(ops.atan2, (y, x), out, of_units(ops.atan2.ulps or 0.0, out)), 2.0 * math.pi * turn)
 
 
 def _flag(*balls: Any) -> Any:
@@ -301,30 +234,6 @@ _SPREAD: Final[dict[Operation, Callable[..., Any]]] = {
 }
 
 
-def _right_of_zero(units: Number, x: Number, out: Number) -> Any:
-    """Left of 0 gamma's kin cross zero between any two poles, and their errors are not in proportion to them."""
-    return ops.where(ops.greater(x, 0.0), _of_units(units, out), math.inf)
-
-
-def _of_logsumexp(*xs_out: Number) -> Any:
-    """Of the terms' sum, which is 1 or more, and of the two last steps; each exponent's own error is below 1 / e."""
-    return _UNIT * abs(xs_out[-1]) + _UNIT * 1.5 * len(xs_out)
-
-
-# The own errors that are not so many units in the last place of the result, or not always.
-_OWN: Final[dict[Operation, Callable[..., Any]]] = {
-    ops.add: _of_sum,
-    ops.sub: lambda x, y, out: _of_sum(x, -y, out),
-    ops.mul: _of_product,
-    ops.pow: lambda x, y, out: _of_units(1.01 if y == 3.0 and isinstance(y, float) else ops.pow.ulps, out),  # x * x * x
-    ops.lgamma: lambda x, out: _right_of_zero(4.0, x, out),
-    ops.digamma: lambda x, out: _right_of_zero(4.0, x, out),
-    ops.polygamma: lambda order, x, out: _right_of_zero(3.0 + order, x, out),
-    ops.logsumexp: _of_logsumexp,
-    ops.norm: lambda *xs_out: _of_units(2.0 + len(xs_out) / 2, xs_out[-1]),
-}
-
-
 def _added(xs: Sequence[Any], *start: Any) -> Any:
     return reduce(ops.add, xs, *start)
 
@@ -340,9 +249,7 @@ _SPELLED: Final[dict[Operation, Any]] = {
 
 
 def _spelled(operation: Operation) -> Callable[..., Any] | None:
-    form = operation.form
-    if operation.ulps is None and form and getattr(form, "__code__", None) is getattr(operation.forward, "__code__", 0):
-        return (
-            None if operation is ops.lbeta else form
-        )  # computed as its form says, which for lbeta is no more than near
+    form, forward = operation.form, operation.forward
+    if operation.ulps is None and getattr(form, "__code__", None) is getattr(forward, "__code__", 0):
+        return None if operation is ops.lbeta else form  # computed as its form says, which of lbeta is only near
     return _SPELLED.get(operation)

@@ -25,7 +25,8 @@ def bounds(tape: Tape, numbers: Sequence[float], of: Sequence[int], *, guarded: 
         balls.append(balls[0].record(operation, tuple([balls[x] if isinstance(x, int) else x for x in operands])))
     outputs: list[TapeOperand] = []
     for i, x in enumerate(derived.outputs):
-        radius = (balls[x] if isinstance(x, int) else of_a_rule(writer, x)).radius * SLACK
+        ball = balls[x] if isinstance(x, int) else of_a_rule(writer, x)
+        radius = ball.radius * SLACK + (ball.number - ball.number)  # NaN where the result is none or infinite
         if guarded or i == 0:  # of a gradient the NaN says that the guarded tape has the last word
             radius = ops.where(ops.equal(radius, radius), radius, math.inf)
         outputs.append(radius.place if isinstance(radius, Written) else radius)
