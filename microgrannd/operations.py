@@ -70,7 +70,8 @@ class Operation:
     `finite` promises a finite result for finite inputs, overflow aside; then a gradient needs fewer guards.
     `flag` says more: the result is 0, ½ or 1 for any inputs, and is flat.
     `ulps` promises a result within so many units in the last place of the exact one for these inputs, where Python and
-    native code run one sample; None, the default, that nobody knows. On it `program.error_bounds` relies.
+    native code run one sample, and that it has no jump but at its poles; None, the default, that nobody knows. On it
+    `program.error_bounds` relies.
 
     >>> softsign = Operation(
     ...     "softsign",

@@ -6,6 +6,7 @@ MICROGRANND_RANDOM_GRAPHS sets how many graphs; `--long` takes 100,000 and print
 import math
 import os
 import statistics
+import timeit
 from random import Random
 
 import mpmath as mp
@@ -94,6 +95,25 @@ def test_100_000_graphs():
     assert statistics.median(found) <= 10
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("backend", ["python", "native"])
+def test_what_the_bounds_cost(backend):
+    """Calls of `error_bounds` against calls of `value_and_gradients`, the quickest of seven."""
+    ratios = []
+    for graph in map(random_graph, range(30)):
+        program = mg.compile(lambda x, y, z, graph=graph: graph.run([x, y, z]), backend=backend)
+        calls = [lambda p=program: p.value_and_gradients, lambda p=program: p.error_bounds]
+        seconds = []
+        for find in calls:
+            find()(*graph.inputs)
+            call = find()  # by now the direct one
+            seconds.append(min(timeit.repeat(lambda: call(*graph.inputs), number=300, repeat=7)))  # noqa: B023
+        ratios.append(seconds[1] / seconds[0])
+    deciles = ", ".join(f"{x:.1f}" for x in statistics.quantiles(ratios, n=10))
+    print(f"\n{backend}: {statistics.median(ratios):.1f} times the cost of the gradients; deciles: {deciles}")
+    assert statistics.median(ratios) <= 3
+
+
 @pytest.mark.parametrize("backend", ["python", "native"])
 def test_programs_have_the_bounds_of_the_tape_or_as_good_ones(backend):
     for seed in range(max(10, COUNT // 20)):
@@ -172,7 +192,10 @@ def test_a_jump_that_rounding_may_have_crossed_makes_the_bound_as_wide_as_the_ju
         (lambda x, y: mg.log(x - x) * y, (1.0, 1.0)),
         (lambda x, y: mg.sqrt(x) * y, (-1.0, 1.0)),
         (lambda x, y: x / (y + 0.1 - 0.1), (1.0, 0.0)),
+        (lambda x, y: y / (x * 2.0), (1e308, 1.0)),  # 1 / inf is 0, and the exact quotient is not
         (lambda x, y: x * y, (math.nan, 1.0)),
+        (lambda x, y: -x, (math.nan, 1.0)),
+        (lambda x, y: -x, (math.inf, 1.0)),
     ],
 )
 def test_where_numbers_leave_the_range_of_floats_the_bound_is_infinite(backend, function, inputs):
@@ -234,6 +257,13 @@ def test_an_operation_of_your_own_says_how_exact_it_is():
     flag = mg.Operation("positive", lambda x: float(x > 0), lambda x, out: (0,), flag=True)
     assert bounds_of(lambda x: flag(x * 0.1), 0.7)[1][0] >= 1.0  # nobody knows where it jumps
     assert bounds_of(lambda x: flag(x), 0.7)[1][0] == 0.0
+
+
+def test_a_constant_of_a_rule_of_your_own_may_be_rounded():
+    row = mg.Operation("row", lambda x: x * x / 20, lambda x, out: (0.1 * x,), ulps=1.0)
+    (_, slope), (_, bound) = bounds_of(lambda x: row(x), 3.0)
+    with mp.workdps(40):
+        assert 4e-17 < abs(mp.mpf(slope) - mp.mpf(3) / 10) <= bound < 1e-15
 
 
 NUMBERS = [name for name, row in TABLE.items() if row.ulps or name in ("lgamma", "digamma", "polygamma", "norm")]
