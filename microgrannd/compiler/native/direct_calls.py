@@ -117,13 +117,16 @@ class _Caller:
         flag = self._new(holds)
         self.lines += [f"  br i1 {flag}, label %l{self.count}, label %otherwise", f"l{self.count}:"]
 
-    def _is_a(self, thing: str, kind: type) -> None:
+    def _is_a(self, thing: str, *kinds: type) -> None:
         own = self._load("ptr", thing, self.layout.type)
-        self._unless(f"icmp eq ptr {own}, inttoptr (i64 {id(kind)} to ptr)")
+        *others, last = [f"icmp eq ptr {own}, inttoptr (i64 {id(kind)} to ptr)" for kind in kinds]
+        for other in others:
+            last = f"or i1 {self._new(other)}, {self._new(last)}"
+        self._unless(last)
 
     def _read(self, thing: str, shape: Shape) -> None:
         if shape.kind is None:
-            self._is_a(thing, float)
+            self._is_a(thing, *_floats(self.layout))
             self._store(self._load("double", thing, self.layout.number), "%in", 8 * self.place)
             self.place += 1
             return
@@ -146,6 +149,14 @@ class _Caller:
         for i, part in enumerate(shape.parts):
             self.lines.append(f"  call i32 @Py{kind}_SetItem(ptr {nest}, i64 {i}, ptr {self._build(part)})")
         return nest
+
+
+def _floats(layout: ObjectLayout) -> list[type]:
+    """Python's float and, if NumPy is there, its own, which holds its number in the same place."""
+    numpy = sys.modules.get("numpy")
+    if numpy is None or ctypes.c_double.from_address(id(x := numpy.float64(1234.5678)) + layout.number).value != x:
+        return [float]
+    return [float, numpy.float64]
 
 
 def _is_plain(shape: Shape) -> bool:
