@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import types
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from microgrannd.compiler.arrays.choice import array_kernel
 from microgrannd.compiler.batches import Batch, in_parts, samples, space_for
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from microgrannd.compiler.profiles import ProgramProfile
 
 Result = TypeVar("Result")
+ErrorBounds: TypeAlias = tuple[float, tuple[Any, ...], tuple[float, ...]]  # value, by arguments, by parameters
 
 
 def compile(
@@ -97,6 +99,11 @@ def _value(form: Program, call: Call) -> Any:
 def _value_and_gradients(form: Program, call: Call) -> tuple[Any, tuple[Any, ...]]:
     value, gradients = form.value_and_gradients(*call.numbers)
     return value, call.spread(gradients)
+
+
+def _error_bounds(form: Program, call: Call) -> ErrorBounds:
+    value, gradients, parameters = form.error_bounds(*call.numbers)
+    return value, call.spread(gradients), parameters
 
 
 def _traced(form: Program, call: Call) -> None:
@@ -180,6 +187,44 @@ class Program:
         if not self._forms.looks(arguments, {}):
             raise
         return self._by_form(run, arguments, {})
+
+    def error_bounds(self, *arguments: Any, **keywords: Any) -> ErrorBounds:
+        """How far the value and each gradient of a run with these arguments are from the exact ones, at most.
+
+        A bound for the value, a tuple with those of the gradient by each argument, in the argument's structure, and a
+        tuple with those of the gradient by each of `parameters`. Exact is what the function and its derivatives give
+        for these very floats if nothing is rounded. The bounds are rigorous, for one sample in Python or native code,
+        as far as each operation keeps to its `ulps`. A bound is wide or infinite where a number comes so near a kink or
+        a jump that rounding may have crossed it, and infinite where a result is, or is no number.
+
+        Raises TypeError for a batch, for a program that runs on arrays, which add in an order of their own, and for an
+        operation that does not say its `ulps`.
+
+        >>> program = compile(lambda x, y: (x + y) * (x - y), backend="python")
+        >>> value, (by_x, by_y), by_parameters = program.error_bounds(0.1, 0.3)
+        >>> 0 < value < 1e-16, 0 < by_x < 1e-16, by_parameters
+        (True, True, ())
+        """
+        if keywords or self._forms.needed:
+            return self._by_form(_error_bounds, arguments, keywords)
+        runtime = self.runtime
+        try:
+            if runtime.batch(arguments):
+                raise TypeError("error_bounds takes one sample, got a batch: call it for each sample.")
+            plan, sample = runtime.sample(arguments)
+        except TypeError:
+            return self._once_static(_error_bounds, arguments)
+        if runtime.array_backend(plan):
+            raise TypeError(
+                "error_bounds is for straight lines, and this program runs on arrays, which add in an order of their "
+                "own: compile it with backend='python'."
+            )
+        if direct := runtime.direct(plan, "bounds", self.error_bounds):
+            self.error_bounds = direct  # type: ignore[method-assign]
+            return direct(*arguments)  # type: ignore[no-any-return]
+        value, *flat = runtime.kernel(plan, "bounds").one(sample, plan.numbers())
+        flat = [math.inf if x != x else x for x in flat]
+        return value, plan.arranged(flat), tuple(flat[len(sample) :])
 
     def hessian(self, *arguments: Any, argnums: int = 0) -> Any:
         """The second derivatives by one argument: for each of its scalars a nest like the argument itself.
