@@ -1,0 +1,105 @@
+// The playground: one program, and below it what it prints and what its last line shows.
+// EXAMPLES, like PYODIDE and PACKAGES of the worker, is written in by the build.
+import { decoded, encoded } from "./address.js";
+import { editor } from "./editor.js";
+import { keepOffline } from "./keep.js";
+import { Output } from "./output.js";
+import { Python } from "./python.js";
+
+const $ = (id) => document.getElementById(id);
+const output = new Output($("output"));
+const program = editor($("editor"), "", { label: "Program", run, changed: () => program.mark(0) });
+
+let started = 0;
+const python = new Python((state, text = "") => {
+  if (state === "starting") say("Starting Python…");
+  else if (state === "running") say("Running…");
+  else if (state === "ready" && !started) say("Ready");
+  else if (state === "again") say("Starting Python again…");
+  else if (state === "failed") say(`Python could not be started: ${text}`);
+});
+
+function say(text) {
+  $("status").textContent = text;
+}
+
+async function run() {
+  if (python.running) return python.stop(), say("The program was still running: it is being stopped. Run it again.");
+  program.mark(0);
+  output.clear();
+  $("stop").disabled = false;
+  started = performance.now();
+  let failed = null;
+  const listen = (event) => {
+    output.tell(event);
+    if (event.kind === "error") failed = event;
+  };
+  const how = await python.run(program.text, { fresh: true, listen });
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  output.flush();
+  started = 0;
+  $("stop").disabled = true;
+  if (failed?.line) program.mark(failed.line);
+  if (how === "died") output.note(DIED);
+  if (how === "stopped" && !failed) output.note("Stopped.");
+  if (!$("output").childElementCount) output.note("The program ran, and its last line gives nothing to show.");
+  say({ whole: `Done in ${seconds} s`, failed: "An error", stopped: "Stopped", died: "Python died" }[how]);
+}
+
+const DIED =
+  "Python itself has died: its stack or its memory was full, and a browser's are small. It has been started again, " +
+  "and your program is as it was.";
+
+async function link() {
+  const code = await encoded(program.text);
+  history.replaceState(null, "", `#code=${code}`);
+  try {
+    await navigator.clipboard.writeText(location.href);
+    say("The link is copied: it holds the program.");
+  } catch {
+    say("The link is in the address bar: it holds the program.");
+  }
+}
+
+function choose(i) {
+  program.text = EXAMPLES[i].code;
+  history.replaceState(null, "", location.pathname);
+}
+
+async function begin() {
+  EXAMPLES.forEach(({ title }, i) => $("examples").add(new Option(title, i)));
+  const code = new URLSearchParams(location.hash.slice(1)).get("code");
+  if (code) {
+    $("examples").prepend(new Option("from a link", "", true, true));
+    try {
+      program.text = await decoded(code);
+      output.note("This program came with the link. Read it, then press Run.");
+    } catch {
+      output.note("The link's program is damaged: part of the address is missing.");
+    }
+  } else {
+    choose(0);
+    run();
+  }
+  await python.ready;
+  keepOffline();
+}
+
+$("run").onclick = run;
+$("stop").onclick = () => python.stop();
+$("link").onclick = link;
+$("examples").onchange = async () => {
+  if ($("examples").value === "") return;
+  choose(Number($("examples").value));
+  if (python.running) {
+    const { ended } = python.running;
+    python.stop();
+    await ended;
+  }
+  run();
+};
+addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.defaultPrevented) run();
+});
+addEventListener("hashchange", () => location.reload());
+begin();

@@ -1,0 +1,44 @@
+// Python in a worker of its own, so that the page lives whatever the program does.
+// In: {kind: "start", interrupt}, {kind: "run", id, code, cell, fresh}. Out: the session's events, and
+// {kind: "ready"}, {kind: "end", id, whole}, {kind: "died", text}.
+const here = (path) => new URL(path, import.meta.url).href;
+
+let python, session;
+
+async function bytes(path, unpacked = false) {
+  const response = await fetch(here(path));
+  if (!response.ok) throw new Error(`${path}: ${response.status}`);
+  const body = unpacked ? response.body.pipeThrough(new DecompressionStream("gzip")) : response.body;
+  return new Uint8Array(await new Response(body).arrayBuffer());
+}
+
+async function start(interrupt) {
+  const index = here(PYODIDE);
+  const [{ loadPyodide }, snapshot, archive] = await Promise.all([
+    import(index + "pyodide.mjs"),
+    bytes("snapshot.bin.gz", true),
+    bytes("python.zip"),
+  ]);
+  python = await loadPyodide({ indexURL: index, _loadSnapshot: snapshot });
+  python.unpackArchive(archive, "zip", { extractDir: "/home/pyodide" });
+  if (interrupt) python.setInterruptBuffer(interrupt);
+  const send = (event) => postMessage(JSON.parse(event));
+  session = python.runPython(
+    "import json, session\nsession.awake()\nlambda send: session.Session(lambda event: send(json.dumps(event)))",
+  )(send);
+  postMessage({ kind: "ready" });
+}
+
+async function run({ id, code, cell, fresh }) {
+  if (PACKAGES) await python.loadPackagesFromImports(/\bplots?\b/.test(code) ? code + "\nimport matplotlib" : code);
+  if (fresh) session.restart();
+  postMessage({ kind: "end", id, whole: session.run(code, cell) });
+}
+
+onmessage = async ({ data }) => {
+  try {
+    await (data.kind === "start" ? start(data.interrupt) : run(data));
+  } catch (error) {
+    postMessage({ kind: "died", text: String(error).split("\n")[0] });
+  }
+};
