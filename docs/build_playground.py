@@ -62,7 +62,7 @@ def examples() -> list[dict[str, str]]:
     found = []
     for path in sorted((SOURCES / "examples").glob("*.py")):
         code = path.read_text("utf-8")
-        found.append({"title": code.partition("\n")[0].removeprefix("# "), "code": code})
+        found.append({"title": code.partition("\n")[0].removeprefix("# "), "code": code.rstrip()})
     return found
 
 

@@ -10,17 +10,18 @@ const $ = (id) => document.getElementById(id);
 const output = new Output($("output"));
 const program = editor($("editor"), "", { label: "Program", run, changed: () => program.mark(0) });
 
+const WORDS = { starting: "Starting Python…", again: "Starting Python again…", running: "Running…", ready: "Ready" };
 let started = 0;
 const python = new Python((state, text = "") => {
-  if (state === "starting") say("Starting Python…");
-  else if (state === "running") say("Running…");
-  else if (state === "ready" && !started) say("Ready");
-  else if (state === "again") say("Starting Python again…");
-  else if (state === "failed") say(`Python could not be started: ${text}`);
+  if (state === "running") started = performance.now();
+  if (state === "failed") say(`Python could not be started: ${text}`);
+  else if (state !== "ready" || !$("status").dataset.result) say(WORDS[state]);
 });
 
-function say(text) {
+/** `result` is true of what became of a program, which stays until something else happens. */
+function say(text, result = false) {
   $("status").textContent = text;
+  $("status").dataset.result = result ? "yes" : "";
 }
 
 async function run() {
@@ -28,7 +29,6 @@ async function run() {
   program.mark(0);
   output.clear();
   $("stop").disabled = false;
-  started = performance.now();
   let failed = null;
   const listen = (event) => {
     output.tell(event);
@@ -37,13 +37,12 @@ async function run() {
   const how = await python.run(program.text, { fresh: true, listen });
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   output.flush();
-  started = 0;
   $("stop").disabled = true;
   if (failed?.line) program.mark(failed.line);
   if (how === "died") output.note(DIED);
   if (how === "stopped" && !failed) output.note("Stopped.");
   if (!$("output").childElementCount) output.note("The program ran, and its last line gives nothing to show.");
-  say({ whole: `Done in ${seconds} s`, failed: "An error", stopped: "Stopped", died: "Python died" }[how]);
+  say({ whole: `Done in ${seconds} s`, failed: "An error", stopped: "Stopped", died: "Python died" }[how], true);
 }
 
 const DIED =
