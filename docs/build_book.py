@@ -21,6 +21,7 @@ PAGE = """\
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>{title} - microgrannd</title>
+<link rel="icon" href="data:,">
 <style>
 {style}
 </style>

@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 
 pytest.register_assert_rewrite("tests.eager_training")
@@ -21,3 +23,18 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         if "long" in item.keywords:
             item.add_marker(pytest.mark.skip(reason="takes minutes: run with --long"))
+
+
+# What Python says in a browser, which has neither threads nor processes.
+NOT_THERE = ("can't start new thread", "emscripten does not support processes", "No module named '_multiprocessing'")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    """In Pyodide, a test that starts a thread or a process is skipped when it does."""
+    try:
+        return (yield)
+    except (RuntimeError, OSError, ModuleNotFoundError) as error:
+        if sys.platform == "emscripten" and any(text in str(error) for text in NOT_THERE):
+            pytest.skip(f"not in a browser: {error}")
+        raise

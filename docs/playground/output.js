@@ -53,12 +53,16 @@ export class Output {
   }
 
   flush() {
-    for (const { stream, text } of this.waiting) {
+    const texts = this.waiting;
+    this.waiting = [];
+    while (texts.length) {
+      const { stream } = texts[0];
+      const next = texts.findIndex((other) => other.stream !== stream);
+      const together = texts.splice(0, next < 0 ? texts.length : next);
       let last = this.element.lastElementChild;
       if (!last?.matches(`pre.text.${stream}`)) this.add((last = element("pre", `text ${stream}`)));
-      write(last, text);
+      write(last, together.map(({ text }) => text).join(""));
     }
-    this.waiting = [];
   }
 }
 

@@ -8,7 +8,7 @@ import { Python } from "./python.js";
 
 const $ = (id) => document.getElementById(id);
 const output = new Output($("output"));
-const program = editor($("editor"), "", { label: "Program", run, changed: () => program.mark(0) });
+const program = editor($("editor"), "", { label: "Program", run, changed });
 
 const WORDS = { starting: "Starting Python…", again: "Starting Python again…", running: "Running…", ready: "Ready" };
 let started = 0;
@@ -60,16 +60,22 @@ async function link() {
   }
 }
 
+/** The menu names the example that is in the editor, and else "your program". */
+function changed() {
+  const { text } = program;
+  $("examples").value = String(EXAMPLES.findIndex(({ code }) => code === text));
+}
+
 function choose(i) {
   program.text = EXAMPLES[i].code;
   history.replaceState(null, "", location.pathname);
 }
 
 async function begin() {
+  $("examples").add(new Option("Your program", -1));
   EXAMPLES.forEach(({ title }, i) => $("examples").add(new Option(title, i)));
   const code = new URLSearchParams(location.hash.slice(1)).get("code");
   if (code) {
-    $("examples").prepend(new Option("from a link", "", true, true));
     try {
       program.text = await decoded(code);
       output.note("This program came with the link. Read it, then press Run.");
@@ -88,7 +94,7 @@ $("run").onclick = run;
 $("stop").onclick = () => python.stop();
 $("link").onclick = link;
 $("examples").onchange = async () => {
-  if ($("examples").value === "") return;
+  if ($("examples").value === "-1") return program.focus();
   choose(Number($("examples").value));
   if (python.running) {
     const { ended } = python.running;

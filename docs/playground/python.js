@@ -1,5 +1,5 @@
 // The page's side of Python: starts the worker, runs code in it, stops it, and starts it again when it has died.
-const PATIENCE = 700; // milliseconds for a program to end when it is asked to, before its worker is ended
+const PATIENCE = 400; // milliseconds for a program to end when it is asked to, before its worker is ended
 
 export class Python {
   /** `told(state, text)`: "starting", "ready", "running", or "again" with why Python was started anew. */

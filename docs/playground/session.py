@@ -19,7 +19,7 @@ from typing import Any
 
 # What the package or its book can use, and a browser's Python need not have.
 LIBRARIES = ("numpy", "scipy", "matplotlib", "llvmlite", "torch", "jax", "tqdm", "graphviz", "IPython")
-MOST = 200_000  # characters that a cell may print: a page with more is slow to read and to lay out
+MOST = 100_000  # characters that a cell may print: a page with more is slow to read and to lay out
 
 Event = dict[str, Any]
 

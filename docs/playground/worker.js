@@ -29,8 +29,14 @@ async function start(interrupt) {
   postMessage({ kind: "ready" });
 }
 
+// What is fetched for a program that names it, where packages can be: the package imports these when they are used.
+const USED = [["numpy", /matrix_source|mnist/], ["matplotlib", /\bplots?\b/]];
+
 async function run({ id, code, cell, fresh }) {
-  if (PACKAGES) await python.loadPackagesFromImports(/\bplots?\b/.test(code) ? code + "\nimport matplotlib" : code);
+  if (PACKAGES) {
+    await python.loadPackagesFromImports(code);
+    await python.loadPackage(USED.filter(([, words]) => words.test(code)).map(([name]) => name));
+  }
   if (fresh) session.restart();
   postMessage({ kind: "end", id, whole: session.run(code, cell) });
 }

@@ -173,17 +173,19 @@ def titles():
     return [example["title"] for example in build_playground.examples()]
 
 
-ERRORS = {"Gradients, checked by differences": 12, "Awkward points: kinks, poles, infinities": 16}
+ERRORS = {"Gradients, checked by differences": 13, "Awkward points: kinks, poles, infinities": 16}
 
 
 @pytest.mark.parametrize("title", titles())
 def test_every_example_of_the_menu_runs(title, page):
+    page.write("")
     page.script("document.querySelector('[role=status]').textContent = ''")
     for option in page.all("#examples option"):
         if option.text == title:
             option.click()
     page.finished("An error" if title in ERRORS else "Done")
     assert page.output or page.all("#output iframe")
+    assert page.find("#examples option:checked").text == title
     if title in ERRORS:
         assert f"Line {ERRORS[title]}: " in page.output
     assert page.complaints() == []
@@ -272,7 +274,7 @@ def test_markup_that_a_program_makes_stays_away_from_the_page(page):
     time.sleep(0.3)
     assert page.script("return [document.title, window.x]") == ["microgrannd: the playground", None]
     page.run("print('<b>bold</b>')\n'<i>'")
-    assert page.output == "<b>bold</b>\n'<i>'"
+    assert page.output == "<b>bold</b>\n\n'<i>'"
 
 
 def test_it_works_by_keyboard_alone(page):
