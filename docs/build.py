@@ -75,9 +75,7 @@ def _needs(*packages: str) -> None:
         sys.exit(f"This part needs {', '.join(missing)}: pip install {' '.join(missing)}")
 
 
-PARTS: dict[str, Callable[[], None]] = {
-    f.__name__: f for f in (operations, api, stubs, images, book, playground, site)
-}
+PARTS: dict[str, Callable[[], None]] = {f.__name__: f for f in (operations, api, stubs, images, book, playground, site)}
 
 
 def main(arguments: list[str]) -> None:

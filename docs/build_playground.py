@@ -5,7 +5,7 @@ The page's own files are in `docs/playground/`; npm brings the editor and Pyodid
 
     playground.html, index.html    the page
     book/                          the chapters, if `docs/book/` has been built
-    play/                          scripts, the package, Python; all of it is ours to serve, nothing comes from elsewhere
+    play/                          scripts, the package, Python: nothing comes from elsewhere
     offline.js                     keeps all this in the browser for when there is no network
 """
 

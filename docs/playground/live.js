@@ -8,6 +8,10 @@ const cells = [...document.querySelectorAll(".code_cell")].map((place, i) => new
 const bar = element("div", "bar live");
 const status = element("span");
 const [all, stop, anew] = ["Run all", "Stop", "Start anew"].map((text) => button(text));
+const PATIENCE = 5000; // milliseconds after which a reader wonders
+const SLOW =
+  "This takes its time: elsewhere llvmlite compiles it to machine code, which the browser's Python does not have. " +
+  "Stop ends it.";
 let python = null;
 let wanted = []; // the cells that wait for their turn, the one that runs included
 
@@ -75,25 +79,24 @@ async function runCell(cell) {
   cell.output.clear();
   cell.editor.mark(0);
   cell.place.classList.add("running");
+  const slow = setTimeout(() => cell.output.note(SLOW), PATIENCE);
   const listen = (event) => (event.kind === "error" ? failed.push(event) : cell.output.tell(event));
   const how = await python.run(cell.editor.text, { cell: cell.name, listen });
   cell.output.flush();
+  clearTimeout(slow);
   cell.place.classList.remove("running");
   const [error] = failed;
   const missing = error?.library;
-  cell.hasRun = how === "whole" || Boolean(missing);
-  if (cell.stored) cell.stored.hidden = !missing;
-  if (missing) cell.output.note(absent(missing, cell.stored));
-  else if (error) tellError(cell, error);
-  else if (how === "stopped") cell.output.note("Stopped.");
+  cell.hasRun = how === "whole" || how === "stopped" || Boolean(missing);
+  const below = cell.stored && (missing || how === "stopped") ? " Below is what it showed when the book was made." : "";
+  if (cell.stored) cell.stored.hidden = !below;
+  if (missing) cell.output.note(`This needs ${missing}, which the browser's Python does not have.${below}`);
+  else if (how === "stopped") cell.output.note(`Stopped.${below}`);
   else if (how === "died") cell.output.note("Python itself has died: its stack or its memory was full.");
-  if (!cell.hasRun) say({ stopped: "Stopped", died: "Python died" }[how] ?? "An error");
-  return cell.hasRun;
-}
-
-function absent(library, stored) {
-  const what = `This needs ${library}, which the browser's Python does not have.`;
-  return stored ? `${what} Below is what it showed when the book was made.` : what;
+  else if (error) tellError(cell, error);
+  if (how === "whole" || missing) return true;
+  say({ stopped: "Stopped", died: "Python died" }[how] ?? "An error");
+  return false;
 }
 
 function tellError(cell, error) {

@@ -35,14 +35,15 @@ async function run() {
     if (event.kind === "error") failed = event;
   };
   const how = await python.run(program.text, { fresh: true, listen });
-  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  const time = performance.now() - started;
+  const took = time < 1000 ? `${Math.round(time)} ms` : `${(time / 1000).toFixed(1)} s`;
   output.flush();
   $("stop").disabled = true;
   if (failed?.line) program.mark(failed.line);
   if (how === "died") output.note(DIED);
   if (how === "stopped" && !failed) output.note("Stopped.");
   if (!$("output").childElementCount) output.note("The program ran, and its last line gives nothing to show.");
-  say({ whole: `Done in ${seconds} s`, failed: "An error", stopped: "Stopped", died: "Python died" }[how], true);
+  say({ whole: `Done in ${took}`, failed: "An error", stopped: "Stopped", died: "Python died" }[how], true);
 }
 
 const DIED =

@@ -1,7 +1,7 @@
 """What runs a reader's code in the browser: cells that share their names, and tell what happens as it happens.
 
-A session sends dicts to the page: `text` as it is printed, `show` what the last line gives, `error`. It knows nothing of
-browsers, so that it runs, and is tested, in any Python.
+A session sends dicts to the page: `text` as it is printed, `show` what the last line gives, `error`. It knows nothing
+of browsers, so that it runs, and is tested, in any Python.
 """
 
 import ast

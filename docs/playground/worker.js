@@ -34,8 +34,12 @@ const USED = [["numpy", /matrix_source|mnist/], ["matplotlib", /\bplots?\b/]];
 
 async function run({ id, code, cell, fresh }) {
   if (PACKAGES) {
-    await python.loadPackagesFromImports(code);
-    await python.loadPackage(USED.filter(([, words]) => words.test(code)).map(([name]) => name));
+    try {
+      await python.loadPackagesFromImports(code);
+      await python.loadPackage(USED.filter(([, words]) => words.test(code)).map(([name]) => name));
+    } catch {
+      // What cannot be had now is missing, and the program says so where it needs it.
+    }
   }
   if (fresh) session.restart();
   postMessage({ kind: "end", id, whole: session.run(code, cell) });
