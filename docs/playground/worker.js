@@ -22,11 +22,17 @@ async function start(interrupt) {
   python = await loadPyodide({ indexURL: index, _loadSnapshot: snapshot });
   python.unpackArchive(archive, "zip", { extractDir: "/home/pyodide" });
   if (interrupt) python.setInterruptBuffer(interrupt);
+  ["caches", "indexedDB", "Worker"].forEach(takeAway);
   const send = (event) => postMessage(JSON.parse(event));
   session = python.runPython(
     "import json, session\nsession.awake()\nlambda send: session.Session(lambda event: send(json.dumps(event)))",
   )(send);
   postMessage({ kind: "ready" });
+}
+
+/** A program may come from a stranger's link: it does not get at what the browser keeps for this and other pages. */
+function takeAway(name) {
+  for (let place = self; place; place = Object.getPrototypeOf(place)) delete place[name];
 }
 
 // What is fetched for a program that names it, where packages can be: the package imports these when they are used.

@@ -282,6 +282,11 @@ def test_markup_that_a_program_makes_stays_away_from_the_page(page):
     assert page.output == "<b>bold</b>\n\n'<i>'"
 
 
+def test_a_program_does_not_reach_what_the_browser_keeps(page):
+    page.run("import js\n[name for name in ('caches', 'indexedDB', 'Worker', 'fetch') if hasattr(js, name)]")
+    assert page.output == "['fetch']"
+
+
 def test_it_works_by_keyboard_alone(page):
     keys = page.keys
     page.script("document.activeElement.blur()")
