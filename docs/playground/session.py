@@ -122,7 +122,7 @@ class Session:
             {
                 "kind": "error",
                 "name": type(error).__name__,
-                "text": said.strip(),
+                "text": said.strip().removeprefix(f"{type(error).__module__}."),
                 "trace": whole,
                 "cell": place[0],
                 "line": place[1],

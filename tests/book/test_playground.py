@@ -282,6 +282,17 @@ def test_markup_that_a_program_makes_stays_away_from_the_page(page):
     assert page.output == "<b>bold</b>\n\n'<i>'"
 
 
+def test_each_visit_has_dice_of_its_own(driver, address):
+    """Though all of them wake from one snapshot."""
+    thrown = set()
+    for _ in range(2):
+        screen = Screen(driver, f"{address}/playground.html")
+        screen.finished()
+        screen.run("import random\nrandom.random()")
+        thrown.add(screen.output)
+    assert len(thrown) == 2
+
+
 def test_a_program_does_not_reach_what_the_browser_keeps(page):
     page.run("import js\n[name for name in ('caches', 'indexedDB', 'Worker', 'fetch') if hasattr(js, name)]")
     assert page.output == "['fetch']"

@@ -103,6 +103,8 @@ def test_an_error_names_the_readers_own_line_and_shows_no_frame_of_ours(run):
 def test_an_error_within_the_package_is_at_the_line_that_called_it(run):
     [event] = run("import microgrannd as mg\nx = 1\nmg.Value('3')")
     assert (event["name"], event["line"], event["library"]) == ("TypeError", 3, None)
+    [event] = run("import microgrannd as mg\nmg.check_gradients(lambda x: mg.stop_gradient(x), 1.0)")
+    assert event["text"].startswith("GradientError: ")
 
 
 def test_a_mistake_of_syntax_has_its_line(run):
