@@ -29,6 +29,15 @@ def pytest_collection_modifyitems(config, items):
 NOT_THERE = ("can't start new thread", "emscripten does not support processes", "No module named '_multiprocessing'")
 
 
+def pytest_configure():
+    """In Pyodide, which is slow at first, no example has a deadline."""
+    if sys.platform == "emscripten":
+        from hypothesis import HealthCheck, settings
+
+        settings.register_profile("browser", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+        settings.load_profile("browser")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item):
     """In Pyodide, a test that starts a thread or a process is skipped when it does."""
