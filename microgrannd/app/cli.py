@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     build = "pure Python" if engine.__file__.endswith(".py") else "compiled"
     parser.add_argument("--version", action="version", version=f"microgrannd {__version__} ({build})")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_add_iris, _add_draw_step_and_source, _add_mnist_and_predict):
+    for add in (_add_iris, _add_draw_step_and_source, _add_mnist_and_predict, _add_play):
         add(commands)
     return parser
 
@@ -126,6 +126,18 @@ def _add_mnist_and_predict(commands: Commands) -> None:
     predict.add_argument("model", type=Path, help="a model that `microgrannd mnist --save` wrote")
     predict.add_argument("image", type=Path, help="a PNG of one digit, dark on light or light on dark")
     predict.set_defaults(run=_program("mnist_program", "predict"))
+
+
+def _add_play(commands: Commands) -> None:
+    play = commands.add_parser(
+        "play",
+        help="open the playground in the browser",
+        description="Serve the playground to this computer's browsers: programs that are edited and run in the page.",
+    )
+    play.add_argument("--folder", type=Path, metavar="DIR", help="where it was built (default: build/playground)")
+    play.add_argument("--port", type=int, default=8765, metavar="N", help="0 is any that is free (default: 8765)")
+    play.add_argument("--no-browser", action="store_true", help="serve only")
+    play.set_defaults(run=_program("play_program", "run"))
 
 
 def _add_inputs(command: argparse.ArgumentParser) -> None:
