@@ -70,28 +70,30 @@ def trace_graph(output: Value, inputs: Sequence[Value]) -> Trace:
     return _trace(output.label or "graph", _input_names(inputs), shapes, SCALAR, list(inputs), [output], [])
 
 
-def differentiate(tape: Tape, numbers: Sequence[float], of: Sequence[int] | None = None) -> Tape:
-    """The value and the derivatives of the tape's single output by the leaves `of`, where not by all.
+def differentiate(tape: Tape, numbers: Sequence[float], of: Sequence[int] | None = None, *, again: bool = False) -> Tape:
+    """The value and the derivatives of the tape's single output by the variables `of`; without them, by all leaves.
 
     `numbers` are the leaves'. Where one is not finite, the gradients have the guards that infinite leaves need.
+    `again` says that the gradients will be differentiated too.
     """
-    return _derived(tape, numbers, lambda value, leaves: [value, *_slopes(final_gradients, value, leaves, of)])
+    backward, by = gradients if again else final_gradients, range(tape.leaves) if of is None else of
+    return _derived(tape, numbers, lambda value, variables: [value, *_slopes(backward, value, variables, by)])
 
 
 def differentiate_twice(tape: Tape, numbers: Sequence[float], of: Sequence[int]) -> Tape:
     """The second derivatives of the tape's single output by these leaves, a row of them after the other."""
 
-    def rows(value: Value | float, leaves: Sequence[Value]) -> list[Value | float]:
-        slopes = _slopes(gradients, value, leaves, of)
-        return [entry for slope in slopes for entry in _slopes(final_gradients, slope, leaves, of)]
+    def rows(value: Value | float, variables: Sequence[Value]) -> list[Value | float]:
+        slopes = _slopes(gradients, value, variables, of)
+        return [entry for slope in slopes for entry in _slopes(final_gradients, slope, variables, of)]
 
     return _derived(tape, numbers, rows)
 
 
 def _slopes(
-    backward: Callable[..., list[Value]], value: Value | float, leaves: Sequence[Value], of: Sequence[int] | None
+    backward: Callable[..., list[Value]], value: Value | float, variables: Sequence[Value], of: Sequence[int]
 ) -> list[Value | float]:
-    by = leaves if of is None else [leaves[v] for v in of]
+    by = [variables[v] for v in of]
     return [*backward(value, by)] if isinstance(value, Value) else [0.0] * len(by)
 
 
@@ -106,7 +108,7 @@ def _derived(
                 variables[v].label = label
         [output] = tape.outputs
         forward = len(nodes)
-        outputs = derive(variables[output] if isinstance(output, int) else output, leaves)
+        outputs = derive(variables[output] if isinstance(output, int) else output, variables)
     places: dict[Value, int] = {leaf: v for v, leaf in enumerate(leaves)}
     instructions = _instructions(nodes, places)
     labels = {places[node]: node.label for node in (*leaves, *nodes) if node.label}
