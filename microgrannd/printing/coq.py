@@ -30,6 +30,17 @@ _NAMES: Final = {
     **{ops.mod: "modulo", ops.where: "choose", ops.norm: "norm_of"},
 }
 
+# Words that no line may be called: Coq's, and the names that a printed file binds.
+RESERVED_IN_COQ: Final = frozenset(
+    """
+    as at by cofix else end exists exists2 fix for forall fun if IF in is isn let match mod of open proj1 proj2
+    return then using where with suff have Prop SProp Set Type Definition Fixpoint Inductive Lemma Theorem Proof
+    Qed Section End Variable Hypothesis Require Import From Open Scope Axiom Admitted Abort Parameter Ltac Record
+    R s t given leaf path speed moves holds conditions Lines Derivatives nat list positive bool true false option
+    Some None unit tt eq eq_refl eq_trans not and or True False I
+    """.split()
+)
+
 
 def reading(x: float) -> Fraction | None:
     """The number that a float is read as in Coq; None for one that is a rational number of none."""

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from microgrannd import operations as ops
 from microgrannd.operations import FusedOperation, Operation
-from microgrannd.printing.coq import COQ, slopes_in_coq
+from microgrannd.printing.coq import COQ, RESERVED_IN_COQ, slopes_in_coq
 from microgrannd.printing.precedence import ATOM
 from microgrannd.printing.printer import Expression
 
@@ -48,8 +48,9 @@ def copied(names: Iterable[str], rows: Iterable[Operation] = ()) -> list[str]:
 
 
 def words_of_rows() -> set[str]:
-    """Every word of the file: no line of a program may have such a name."""
-    return set(re.findall(r"\w+", _text()))
+    """What no line of a program may be called: the names in the file that are not bound there, and Coq's words."""
+    inputs = {name for operation in ops.TABLE.values() for name in operation.inputs}
+    return {word for word in re.findall(r"\w+", _text()) if len(word) > 1} - inputs | RESERVED_IN_COQ | {*_statements()}
 
 
 def preamble() -> str:

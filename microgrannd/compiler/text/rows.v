@@ -513,7 +513,7 @@ Proof.
     + intros; apply Rmult_comm.
   - unfold plus, mult, scal; cbn. unfold mult; cbn.
     replace (- (- x * sqrt (1 / 2)) * (- x * sqrt (1 / 2))) with (-1 / 2 * x * x)
-      by (replace (- (- x * sqrt (1 / 2)) * (- x * sqrt (1 / 2))) with (- (x * x * (sqrt (1 / 2) * sqrt (1 / 2)))) by ring; rewrite Q; ring).
+      by (replace (- (- x * sqrt (1 / 2)) * (- x * sqrt (1 / 2))) with (- (x * x * (sqrt (1 / 2) * sqrt (1 / 2)))) by ring; rewrite Q; field).
     field. lra.
 Qed.
 Definition relu (x : R) : R := Rmax x 0.
@@ -821,12 +821,12 @@ Proof. now exists (mkposreal 1 Rlt_0_1). Qed.
 Lemma same_line (f g : R -> R) (t d d' : R) : is_derive f t d -> (forall s, f s = g s) -> d = d' -> is_derive g t d'.
 Proof. intros F E <-. exact (is_derive_ext _ _ _ _ E F). Qed.
 Ltac line proof := let H := fresh in pose proof proof as H; exact H.
-Ltac algebra := first [reflexivity | ring | field | lra].
+Ltac algebra := first [reflexivity | ring | field | decide_all].
 Ltac agree := cbn [tangent edges Z.of_nat Pos.of_succ_nat Pos.succ pred pow]; repeat first [reflexivity | ring | f_equal | field].
 
 Fixpoint every (conditions : list Prop) : Prop :=
   match conditions with [] => True | condition :: rest => condition /\ every rest end.
-Lemma condition n conditions : every conditions -> nth n conditions True.
+Lemma one_of n conditions : every conditions -> nth n conditions True.
 Proof.
   revert n; induction conditions as [|c rest IH]; intros [|n] H; cbn in *; trivial; [exact (proj1 H) | now apply IH].
 Qed.
@@ -835,14 +835,14 @@ Fixpoint weighted (by_leaf : list (positive * R)) (speed : positive -> R) : R :=
   match by_leaf with [] => 0 | (i, d) :: rest => d * speed i + weighted rest speed end.
 Fixpoint entry (i : positive) (by_leaf : list (positive * R)) : R :=
   match by_leaf with [] => 0 | (j, d) :: rest => if Pos.eqb j i then d else entry i rest end.
-Fixpoint mentions (i : positive) (by_leaf : list (positive * R)) : bool :=
-  match by_leaf with [] => false | (j, _) :: rest => (Pos.eqb j i || mentions i rest)%bool end.
-Fixpoint distinct (by_leaf : list (positive * R)) : bool :=
-  match by_leaf with [] => true | (j, _) :: rest => (negb (mentions j rest) && distinct rest)%bool end.
+Fixpoint mentions (i : positive) (numbers : list positive) : bool :=
+  match numbers with [] => false | j :: rest => (Pos.eqb j i || mentions i rest)%bool end.
+Fixpoint distinct (numbers : list positive) : bool :=
+  match numbers with [] => true | j :: rest => (negb (mentions j rest) && distinct rest)%bool end.
 Definition alone (i : positive) : positive -> R := fun j => if Pos.eqb j i then 1 else 0.
-Lemma weighted_alone i by_leaf : distinct by_leaf = true -> weighted by_leaf (alone i) = entry i by_leaf.
+Lemma weighted_alone i by_leaf : distinct (map fst by_leaf) = true -> weighted by_leaf (alone i) = entry i by_leaf.
 Proof.
-  assert (Z : forall l, mentions i l = false -> weighted l (alone i) = 0).
+  assert (Z : forall l, mentions i (map fst l) = false -> weighted l (alone i) = 0).
   { induction l as [|[j d] rest IH]; cbn; [trivial|]. unfold alone at 1. destruct (Pos.eqb j i); [discriminate|].
     intros M. rewrite IH by exact M. ring. }
   induction by_leaf as [|[j d] rest IH]; cbn; [trivial|]. intros D. apply andb_prop in D. destruct D as [N D].
@@ -850,7 +850,8 @@ Proof.
   - apply Pos.eqb_eq in E. subst j. rewrite Z; [ring|]. now apply Bool.negb_true_iff.
   - rewrite (IH D). ring.
 Qed.
+Lemma one_at_a_time (f : R -> R) i x by_leaf :
+  is_derive f x (weighted by_leaf (alone i)) -> distinct (map fst by_leaf) = true -> is_derive f x (entry i by_leaf).
+Proof. intros H D. now rewrite <- weighted_alone. Qed.
 Lemma put_moves leaf i x j : is_derive (fun s => put leaf i s j) x (alone i j).
-Proof.
-  unfold put, alone. destruct (Pos.eqb j i); [apply @is_derive_id | apply @is_derive_const].
-Qed.
+Proof. unfold put, alone. destruct (Pos.eqb j i); [apply @is_derive_id | apply @is_derive_const]. Qed.
