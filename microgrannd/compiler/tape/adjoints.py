@@ -36,6 +36,23 @@ class BackwardPass:
         return self.places[x] if isinstance(x, int) else x
 
 
+    def order(self) -> list[int]:
+        """The variables that the output depends on, as `topological_order` has them: backward, each `+=` comes so."""
+        found: list[int] = []
+        seen: set[int] = set()
+        waiting: list[int | None] = [self.output] if isinstance(self.output, int) else []
+        while waiting:
+            v = waiting.pop()
+            if v is None:
+                found.append(int(waiting.pop() or 0))
+            elif v not in seen:
+                seen.add(v)
+                waiting += [v, None]
+                made = self.tape.instructions[v - self.tape.leaves].operands if v >= self.tape.leaves else ()
+                waiting += [x for x in reversed(made) if isinstance(x, int) and x not in seen]
+        return found
+
+
 @dataclass(frozen=True)
 class Derivation:
     """Variables as they were traced, the lines that hold them, and the backward passes.
@@ -91,6 +108,11 @@ def _second(
     return BackwardPass(slope, tape, found, dict(zip(by, tape.outputs[1:], strict=True)))
 
 
+def says(made: Instruction | None, operation: Operation, operands: Sequence[TapeOperand]) -> bool:
+    """Whether it is this operation on these operands; variable 2 is not the number 2."""
+    return made is not None and made.operation is operation and list(map(repr, made.operands)) == list(map(repr, operands))
+
+
 def moving(tape: Tape, of: Collection[int]) -> set[int]:
     """The variables that depend on these leaves."""
     found = set(of)
@@ -141,7 +163,7 @@ class _Record:
 
     def place(self, operation: Operation, operands: tuple[TapeOperand, ...]) -> TapeOperand:
         place = self.writer.place(operation, operands)
-        self.verbatim = self.verbatim and self.writer.definition(place) == (operation, operands)
+        self.verbatim = self.verbatim and says(self.writer.definition(place), operation, operands)
         return place
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from microgrannd.compiler.tape.adjoints import Derivation
@@ -146,6 +146,11 @@ class Lines:
         spoken_of = [line for line, name in self.written.items() if name in words]
         depends = frozenset[str]().union(*map(self.depends, spoken_of))
         return self.call("conditions", depends, leaves).text(ATOM)
+
+    def unfolded(self, lines: Iterable[int]) -> str:
+        """The tactic that puts the definitions of these lines in their place, the later ones first."""
+        names = [self.name(line) for line in sorted(set(lines), reverse=True)]
+        return f"unfold {', '.join(names)}; " if names else ""
 
     def written_out(self, operation: Operation, operands: Sequence[Expression]) -> Expression:
         expression = COQ.expression(operation, operands)

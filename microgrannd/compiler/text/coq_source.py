@@ -25,7 +25,7 @@ What is proved here, for all real numbers that meet the conditions: the lines fo
 derivatives of the lines for the value. `coqc` checks it, with nothing but Coq and Coquelicot.
 What is not: that floats are real numbers. A program rounds each line; that these are the lines that run
 is what microgrannd's tests say, bit for bit. A constant is the number that its decimals name."""
-_SUMS: Final = frozenset([ops.add, ops.sub])
+_SUMS: Final = frozenset([ops.add, ops.sub, ops.neg])
 _AT_ONCE: Final = 3  # contributions in one lemma; more are added up lemma by lemma
 
 
@@ -128,8 +128,9 @@ class _Backward:
         if motion != "moved" or not isinstance(output, int):
             if isinstance(output, int):
                 steps.need([output])
-            known = f"still_derive _ t {steps.names[output]}'moves" if motion == "still" else "is_derive_const _ t"
-            yield from self._changes("[]", [], f"exact ({'' if motion == 'still' else '@'}{known}).")
+            still = motion == "still" and isinstance(output, int)
+            proof = f"exact (still_derive _ t {steps.names[output]}'moves)." if still else "apply @is_derive_const."
+            yield from self._changes("[]", [], proof)
             return
         if output < steps.tape.leaves:
             yield from self._changes(
@@ -138,7 +139,7 @@ class _Backward:
             return
         reached = self._reached(output)
         steps.need([output, *reached])
-        yield from self._blocks(output, sorted(reached - {output}))
+        yield from self._blocks(output, [v for v in self.backward.order() if v in reached and v != output])
 
     def _changes(self, by_leaf: str, leaves: Sequence[int], proof: str) -> Iterator[str]:
         """How the output changes where all leaves move, and that no leaf is listed twice."""
@@ -168,16 +169,19 @@ class _Backward:
         yield f"Definition {prefix}rows'0 : list (R * list edge) := []."
         yield f"Definition {prefix}nodes'0 : list (positive * R) := []."
         yield f"Lemma {prefix}adds'0 : added_up {prefix}rows'0 {prefix}nodes'0. Proof. exact nothing. Qed."
-        for i, v in enumerate(variables):
+        nodes = [v for v in variables if v >= steps.tape.leaves]
+        for v in variables:
             yield from self._added(v, consumers[v])
-            k = i if v in leaves else i - len(leaves)
-            yield from self._leaf(v, k) if v < steps.tape.leaves else self._node(v, k)
-        k, n, edges = len(variables) - len(leaves), len(leaves), f"{steps.names[output]}'edges"
-        rows, nodes, outer = f"{prefix}rows'{k}", f"{prefix}nodes'{k}", f"{prefix}outer'{n}"
-        gathered = f"gather {outer} (gather {nodes} Empty)"
+        for k, v in enumerate(leaves):
+            yield from self._leaf(v, k)
+        for k, v in enumerate(nodes):
+            yield from self._node(v, k)
+        k, n, edges = len(nodes), len(leaves), f"{steps.names[output]}'edges"
+        rows, inner, outer = f"{prefix}rows'{k}", f"{prefix}nodes'{k}", f"{prefix}outer'{n}"
+        gathered = f"gather {outer} (gather {inner} Empty)"
         yield f"Lemma {prefix}spread'0 : spread ((1, {edges}) :: {rows}) Empty = {gathered}."
         yield f"Proof. exact_no_check (eq_refl ({gathered})). Qed."
-        passed = f"backpropagation {edges} {rows} {nodes} {outer} {prefix}adds'{k} {prefix}spread'0"
+        passed = f"backpropagation {edges} {rows} {inner} {outer} {prefix}adds'{k} {prefix}spread'0"
         proof = f"exact (to _ _ _ _ {steps.names[output]}'moves (eq_trans ({passed}) {prefix}same'{n}))."
         yield from self._changes(f"{prefix}by'{n}", [v for v in reversed(leaves)], proof)
 
@@ -227,7 +231,7 @@ class _Backward:
     ) -> list[tuple[Sequence[_Contribution], TapeOperand]]:
         """A few contributions at a time, and the line that holds the sum up to then."""
         total = self.backward.adjoint(v)
-        counted = [i for i, contribution in enumerate(contributions) if contribution.edge[1] != 0.0]
+        counted = [i for i, contribution in enumerate(contributions) if not _is_zero(contribution.edge[1])]
         sums = self._sums(v, len(counted)) if len(counted) > _AT_ONCE else None
         if sums is None:
             return [(contributions, total)]
@@ -245,7 +249,7 @@ class _Backward:
             if made is None or made.operation is not ops.add or len(found) == count - 1:
                 found.append(self.backward.place(x))
                 break
-            if made.operands[1] != 0.0:
+            if not _is_zero(made.operands[1]):
                 found.append(self.backward.place(x))
             x = made.operands[0]
         return found[::-1] if len(found) == count else None
@@ -257,22 +261,25 @@ class _Backward:
         ends += [] if earlier is None else [earlier]
         atoms = {x for x in ends if isinstance(x, int)}
         found: dict[int, None] = {}
-        waiting = [total] if total not in atoms or len(chosen) > 1 or not isinstance(total, int) else []
+        waiting = [total] if isinstance(total, int) and (total not in atoms or len(chosen) > 1) else []
         while waiting:
             x = waiting.pop()
             made = self.lines.definition(x)
             if made is None or not isinstance(x, int) or x in found or (x in atoms and x != total):
                 continue
-            if made.operation in _SUMS or (made.operation is ops.neg):
+            if made.operation in _SUMS:
                 found[x] = None
                 waiting += made.operands
             elif made.operation is ops.mul:
                 found[x] = None
                 waiting += [y for y in made.operands if self._negates(y)]
         found.update(dict.fromkeys(x for x in sorted(atoms) if self._negates(x)))
-        names = ", ".join(self.lines.name(x) for x in found)
-        return f"unfold {names}; " if names else ""
+        return self.lines.unfolded(found)
 
     def _negates(self, x: TapeOperand) -> bool:
         made = self.lines.definition(x)
         return made is not None and made.operation is ops.neg
+
+
+def _is_zero(x: TapeOperand) -> bool:
+    return isinstance(x, float) and x == 0.0

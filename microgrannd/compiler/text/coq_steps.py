@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from microgrannd import operations as ops
-from microgrannd.compiler.tape.adjoints import Derivation
+from microgrannd.compiler.tape.adjoints import Derivation, says
 from microgrannd.compiler.tape.tape import TapeOperand
 from microgrannd.compiler.text.coq_lines import HERE, Lines
 from microgrannd.compiler.text.coq_rows import lemma_of
@@ -106,25 +106,28 @@ class Steps:
         _, verbatim = self.found.slopes(v)
         chain = self._chain(operation, operands)
         place = self.found.places[v]
-        if verbatim and self.lines.definition(place) == (operation, tuple(places)):
+        if verbatim and says(self.lines.definition(place), operation, places):
             return f"line ({chain})."
-        negated = [x for x in places if self._is_negation(x)]
-        same = _unfolded([self.lines.name(x) for x in self._cone([place], places) + negated if isinstance(x, int)])
-        slopes = self._cone([slope for _, slope in self.edges(v)], [place, *places]) + negated
-        parts = _unfolded([self.rate(v), f"{self.names[v]}'edges", *[self.lines.name(x) for x in slopes]])
+        opposite = [x for x in places if self._is_negation(x)]
+        ends = [*places, *[x for line in opposite for x in self.lines.definition(line).operands]]
+        same = self._unfolded([*self._cone([place], ends), *opposite])
+        slopes = [*self._cone([slope for _, slope in self.edges(v)], [place, *ends]), *opposite]
+        parts = f"unfold {self.rate(v)}, {self.names[v]}'edges; {self._unfolded(slopes)}"
         return f"apply (same_line _ _ _ _ _ ({chain})); [intros s; {same}algebra | {parts}agree]."
 
     def _cone(self, roots: Sequence[TapeOperand], ends: Sequence[TapeOperand]) -> list[int]:
         """The lines between some and those that they are made of."""
-        found: dict[int, None] = {}
-        waiting = [x for x in roots if x not in ends or not isinstance(x, int)]
+        found, stops = dict[int, None](), {x for x in ends if isinstance(x, int)}
+        waiting = list(roots)
         while waiting:
             x = waiting.pop()
-            made = self.lines.definition(x)
-            if made and isinstance(x, int) and x not in found and x not in ends and len(found) < 64:
+            if isinstance(x, int) and x not in found and x not in stops and (made := self.lines.definition(x)):
                 found[x] = None
                 waiting += made.operands
         return list(found)
+
+    def _unfolded(self, lines: Iterable[TapeOperand]) -> str:
+        return self.lines.unfolded(x for x in lines if isinstance(x, int))
 
     def _is_negation(self, x: TapeOperand) -> bool:
         made = self.lines.definition(x)
@@ -170,7 +173,7 @@ class Steps:
         for x in parts[-2::-1]:
             facts = f"(filter_and _ _ {self.names[x]}'moves {facts})"
         cases = " & ".join(f"S{i}" for i in range(len(parts)))
-        unfolded = _unfolded([self.lines.name(place)] if isinstance(place, int) else [])
+        unfolded = self._unfolded([place])
         rewritten = ", ".join(f"?S{i}" for i in range(len(parts)))
         return f"generalize {facts}; apply filter_imp; intros s ({cases}); {unfolded}now rewrite {rewritten}."
 
@@ -251,10 +254,6 @@ def _is_flat(operation: Operation, count: int) -> bool:
     """Whether its lemma says that it is flat."""
     lemma = lemma_of(operation)
     return lemma is not None and lemma.conclusion.startswith("flat_")
-
-
-def _unfolded(names: Sequence[str]) -> str:
-    return f"unfold {', '.join(dict.fromkeys(names))}; " if names else ""
 
 
 def _list(given: Sequence[str]) -> str:
