@@ -17,7 +17,7 @@ from microgrannd.compiler.runtime import Options, Runtime
 from microgrannd.compiler.tape.tape import Tape
 from microgrannd.compiler.tape.trace import trace_graph
 from microgrannd.engine import Value
-from microgrannd.ground.arguments import list_of, path_of, shown, whole_number
+from microgrannd.ground.arguments import list_of, path_of, shown, truth, whole_number
 from microgrannd.ground.data import Data
 from microgrannd.ground.errors import TracingError
 from microgrannd.ground.files import write_whole
@@ -30,6 +30,8 @@ from microgrannd.optim import Optimizer
 if TYPE_CHECKING:
     from microgrannd.compiler.matrix.matrix_source import MatrixSource
     from microgrannd.compiler.profiles import ProgramProfile
+    from microgrannd.compiler.text.coq_source import CoqSource
+    from microgrannd.compiler.text.coqc import Proof
 
 Result = TypeVar("Result")
 
@@ -316,6 +318,36 @@ class Program:
         source = c_source(plan.trace.name, plan.tape("values"), gradients, plan.numbers(), header.name)
         write_whole(header, source.header)
         write_whole(file, source.body)
+
+    def to_coq(self, path: str | os.PathLike[str], *, hessian: bool = False) -> None:
+        """Write the `tape` as a file for the proof assistant Coq: real functions, and theorems with their proofs.
+
+        For each gradient a theorem says that its line is the derivative of the value's, for all real numbers that meet
+        the conditions listed; with `hessian`, for each second derivative too. `coqc` checks it, with the library
+        Coquelicot and nothing else. Raises ProofError where an operation has no lemma in Coq.
+        """
+        file = path_of("path", path)
+        write_whole(file, self._coq(hessian).text)
+
+    def prove(self, *, hessian: bool = False, timeout: float = 600.0) -> Proof:
+        """Run Coq on what `to_coq` writes. Returns the theorems that it accepted, and under which conditions they hold.
+
+        Raises ProofError where Coq is not installed, has not finished after `timeout` seconds, or refuses a theorem.
+
+        >>> from microgrannd import operations as mg
+        >>> program = compile(lambda x, y: mg.log(x) * y, backend="python").trace(2.0, 3.0)
+        >>> program.prove()  # doctest: +SKIP
+        Proof(2 theorems, 1 condition: 0 < x)
+        """
+        from microgrannd.compiler.text.coqc import checked
+
+        return checked(self._coq(hessian), timeout)
+
+    def _coq(self, hessian: bool) -> CoqSource:
+        from microgrannd.compiler.text.coq_source import coq_source
+
+        plan = self.runtime.traced()
+        return coq_source(plan.trace.name, plan.derivation(twice=truth("hessian", hessian)))
 
     @property
     def llvm_ir(self) -> str:

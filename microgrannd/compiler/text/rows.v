@@ -822,7 +822,8 @@ Lemma same_line (f g : R -> R) (t d d' : R) : is_derive f t d -> (forall s, f s 
 Proof. intros F E <-. exact (is_derive_ext _ _ _ _ E F). Qed.
 Ltac line proof := let H := fresh in pose proof proof as H; exact H.
 Ltac algebra := first [reflexivity | ring | field | decide_all].
-Ltac agree := cbn [tangent edges Z.of_nat Pos.of_succ_nat Pos.succ pred pow]; repeat first [reflexivity | ring | f_equal | field].
+Ltac agree := cbn [tangent edges Z.of_nat Pos.of_succ_nat Pos.succ pred pow];
+  repeat first [reflexivity | ring | lra | progress f_equal | field].
 
 Fixpoint every (conditions : list Prop) : Prop :=
   match conditions with [] => True | condition :: rest => condition /\ every rest end.
