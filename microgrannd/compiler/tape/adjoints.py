@@ -35,7 +35,6 @@ class BackwardPass:
     def place(self, x: TapeOperand) -> TapeOperand:
         return self.places[x] if isinstance(x, int) else x
 
-
     def order(self) -> list[int]:
         """The variables that the output depends on, as `topological_order` has them: backward, each `+=` comes so."""
         found: list[int] = []
@@ -83,7 +82,9 @@ def derivation(tape: Tape, numbers: Sequence[float], of: Sequence[int], *, twice
     forward, held, constants = _with_constants_as_leaves(rewrite(tape, _mean_as_quotient, only=[ops.mean]))
     numbers = [*numbers[: tape.leaves], *[1.0] * len(held), *constants]
     first = differentiate(forward, numbers, sorted(moving(forward, of)), again=twice)
-    writer = Rewriter(replace(forward, parameters=forward.parameters[: len(forward.parameters) - len(constants)]), _RULES)
+    writer = Rewriter(
+        replace(forward, parameters=forward.parameters[: len(forward.parameters) - len(constants)]), _RULES
+    )
     places: list[TapeOperand] = [*range(writer.leaves), *constants]
     _write(writer, first.instructions[: len(forward.instructions)], places)
     boundary = writer.leaves + len(writer.instructions)
@@ -110,7 +111,9 @@ def _second(
 
 def says(made: Instruction | None, operation: Operation, operands: Sequence[TapeOperand]) -> bool:
     """Whether it is this operation on these operands; variable 2 is not the number 2."""
-    return made is not None and made.operation is operation and list(map(repr, made.operands)) == list(map(repr, operands))
+    return (
+        made is not None and made.operation is operation and list(map(repr, made.operands)) == list(map(repr, operands))
+    )
 
 
 def moving(tape: Tape, of: Collection[int]) -> set[int]:

@@ -70,7 +70,9 @@ def trace_graph(output: Value, inputs: Sequence[Value]) -> Trace:
     return _trace(output.label or "graph", _input_names(inputs), shapes, SCALAR, list(inputs), [output], [])
 
 
-def differentiate(tape: Tape, numbers: Sequence[float], of: Sequence[int] | None = None, *, again: bool = False) -> Tape:
+def differentiate(
+    tape: Tape, numbers: Sequence[float], of: Sequence[int] | None = None, *, again: bool = False
+) -> Tape:
     """The value and the derivatives of the tape's single output by the variables `of`; without them, by all leaves.
 
     `numbers` are the leaves'. Where one is not finite, the gradients have the guards that infinite leaves need.

@@ -147,6 +147,13 @@ class Lines:
         depends = frozenset[str]().union(*map(self.depends, spoken_of))
         return self.call("conditions", depends, leaves).text(ATOM)
 
+    def explained(self, condition: str) -> str:
+        """What the lines that a condition speaks of are."""
+        words = re.findall(r"\w+", condition)
+        spoken_of = [line for line, name in self.written.items() if name in words and line >= self.writer.leaves]
+        said = [self._line(line)[len("Definition ") : -1].replace(" : R := ", " is ") for line in spoken_of]
+        return f", where {' and '.join(said)}" if said else ""
+
     def unfolded(self, lines: Iterable[int]) -> str:
         """The tactic that puts the definitions of these lines in their place, the later ones first."""
         names = [self.name(line) for line in sorted(set(lines), reverse=True)]

@@ -32,6 +32,22 @@ def lemma_of(operation: Operation) -> RowLemma | None:
     return _lemmas().get(operation.name) if row is operation else None
 
 
+def proved_as(operation: Operation) -> str:
+    """How a proof comes to speak of an operation, in a few words of Markdown; "" where it cannot."""
+    special = {
+        ops.dot: "always",
+        ops.mean: "as a sum divided",
+        ops.stop_gradient: "held fixed",
+        ops.logsumexp: "always",
+        ops.pow: "`0 < x`; with a whole constant y always, or `x <> 0`",
+        ops.where: "where the condition is flat, or `condition <> 0`",
+    }
+    if operation in special:
+        return special[operation]
+    lemma = lemma_of(operation)
+    return "" if lemma is None else ", ".join(f"`{condition}`" for condition in lemma.conditions) or "always"
+
+
 def copied(names: Iterable[str], rows: Iterable[Operation] = ()) -> list[str]:
     """The statements that are needed for these names, in their order; those about rows as the rows say them now."""
     statements, chosen, waiting = _statements(), set[str](), [*names]
@@ -63,13 +79,13 @@ def statement(operation: Operation, head: str = "") -> str:
 
     `head` is what the file says, where there is a choice.
     """
-    names = [Expression(name) for name in _coq_inputs(operation)]
+    names = [Expression(name) for name in operation.inputs]
     slopes = slopes_in_coq(operation, names)
     flat = all(slope.of == 0 for slope in slopes)
     known = head if not flat and head and not head.startswith("flat") else ""
     kind = f"flat_{len(names)}" if flat else known or ("is_derive" if len(names) == 1 else f"slopes_{len(names)}")
     written = COQ.expression(operation, names)
-    by_name = " ".join(_coq_inputs(operation))
+    by_name = " ".join(operation.inputs)
     called = re.fullmatch(rf"(\w+) {by_name}", written.text())
     function = called[1] if called else f"(fun {by_name} => {written.text()})"
     parts = [kind, function, by_name, *([] if flat else [slope.text(ATOM) for slope in slopes])]
@@ -80,14 +96,10 @@ def _from_row(operation: Operation, text: str) -> str:
     lemma = lemma_of(operation)
     if lemma is None or isinstance(operation, FusedOperation):
         return text
-    inputs = " ".join(_coq_inputs(operation))
+    inputs = " ".join(operation.inputs)
     said = [f"  {condition} ->" for condition in lemma.conditions]
     said.append(f"  {statement(operation, lemma.conclusion.split()[0])}.")
     return "\n".join([f"Lemma row_{operation.name} ({inputs} : R) :", *said, text[text.index("Proof") :]])
-
-
-def _coq_inputs(operation: Operation) -> tuple[str, ...]:
-    return operation.inputs
 
 
 @functools.cache
@@ -108,7 +120,7 @@ def _statements() -> dict[str, tuple[str, tuple[str, ...]]]:
         words = tuple(set(re.findall(r"\w+", text)) - {name})
         found[name] = (text, words)
         if kind == "Inductive":
-            found.update({word: (text, words) for word in re.findall(r"(?:\| |:= )(\w+)", text)})
+            found.update(dict.fromkeys(re.findall(r"(?:\| |:= )(\w+)", text), (text, words)))
     return found
 
 

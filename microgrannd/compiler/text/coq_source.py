@@ -1,8 +1,8 @@
 """Coq: the tape as real functions of its leaves, and the theorems that its gradients are the derivatives of its value.
 
-Two sections. In the first each line is a definition, as the compiler prints it. In the second the leaves move along any
-path: a lemma a line says how fast the line changes (the chain rule, by the row's lemma), and one says that its adjoint is
-what was added up for it (the backward pass). `backpropagation` of `rows.v` then gives all gradients at once.
+Two sections. In the first each line is a definition, as the compiler prints it. In the second the leaves move along
+any path: a lemma a line says how fast the line changes (the chain rule, by the row's lemma), and one says that its
+adjoint is what was added up for it (the backward pass). `backpropagation` of `rows.v` then gives all gradients at once.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from microgrannd import operations as ops
-from microgrannd.compiler.tape.adjoints import BackwardPass, Derivation
+from microgrannd.compiler.tape.adjoints import Derivation
 from microgrannd.compiler.tape.tape import TapeOperand
 from microgrannd.compiler.text.coq_lines import HERE, Lines
 from microgrannd.compiler.text.coq_rows import copied, preamble
@@ -58,8 +58,8 @@ def coq_source(name: str, found: Derivation) -> CoqSource:
         *section,
         *body,
     ]
-    said = tuple([" ".join(theorem.statement.split()) for theorem in theorems])
-    return CoqSource("\n".join(text) + "\n", said, tuple(conditions))
+    said = tuple([theorem.statement for theorem in theorems])
+    return CoqSource("\n".join(text) + "\n", said, tuple([f"{x}{lines.explained(x)}" for x in conditions]))
 
 
 def _section(found: Derivation, lines: Lines, steps: Steps) -> Iterator[str]:
@@ -128,13 +128,16 @@ class _Backward:
         if motion != "moved" or not isinstance(output, int):
             if isinstance(output, int):
                 steps.need([output])
-            still = motion == "still" and isinstance(output, int)
-            proof = f"exact (still_derive _ t {steps.names[output]}'moves)." if still else "apply @is_derive_const."
+            proof = "apply @is_derive_const."
+            if motion == "still" and isinstance(output, int):
+                proof = f"exact (still_derive _ t {steps.names[output]}'moves)."
             yield from self._changes("[]", [], proof)
             return
         if output < steps.tape.leaves:
             yield from self._changes(
-                f"[({output + 1}%positive, 1)]", [output], f"apply (to _ _ _ _ (moves {output + 1}%positive)); cbn; ring."
+                f"[({output + 1}%positive, 1)]",
+                [output],
+                f"apply (to _ _ _ _ (moves {output + 1}%positive)); cbn; ring.",
             )
             return
         reached = self._reached(output)
@@ -183,7 +186,7 @@ class _Backward:
         yield f"Proof. exact_no_check (eq_refl ({gathered})). Qed."
         passed = f"backpropagation {edges} {rows} {inner} {outer} {prefix}adds'{k} {prefix}spread'0"
         proof = f"exact (to _ _ _ _ {steps.names[output]}'moves (eq_trans ({passed}) {prefix}same'{n}))."
-        yield from self._changes(f"{prefix}by'{n}", [v for v in reversed(leaves)], proof)
+        yield from self._changes(f"{prefix}by'{n}", leaves[::-1], proof)
 
     def _leaf(self, v: int, k: int) -> Iterator[str]:
         prefix, name = self.prefix, self.steps.names[v]
@@ -203,7 +206,7 @@ class _Backward:
         yield f"Proof. exact (node _ _ _ _ _ _ {prefix}{name}'added {prefix}adds'{k}). Qed."
 
     def _added(self, v: int, contributions: Sequence[_Contribution]) -> Iterator[str]:
-        """What is added up for a variable is its adjoint times its rate: in one lemma, or a few contributions at a time."""
+        """What is added up for a variable is its adjoint times its rate: in one lemma, or a few at a time."""
         name, rate = f"{self.prefix}{self.steps.names[v]}'sum", self.steps.rate(v)
         parts = self._parts(v, contributions)
         before: str | None = None
@@ -261,7 +264,9 @@ class _Backward:
         ends += [] if earlier is None else [earlier]
         atoms = {x for x in ends if isinstance(x, int)}
         found: dict[int, None] = {}
-        waiting = [total] if isinstance(total, int) and (total not in atoms or len(chosen) > 1) else []
+        waiting: list[TapeOperand] = [total]
+        if not isinstance(total, int) or (total in atoms and len(chosen) == 1):
+            waiting = []
         while waiting:
             x = waiting.pop()
             made = self.lines.definition(x)

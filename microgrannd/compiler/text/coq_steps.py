@@ -9,11 +9,11 @@ from typing import Literal
 from microgrannd import operations as ops
 from microgrannd.compiler.tape.adjoints import Derivation, says
 from microgrannd.compiler.tape.tape import TapeOperand
-from microgrannd.compiler.text.coq_lines import HERE, Lines
+from microgrannd.compiler.text.coq_lines import Lines
 from microgrannd.compiler.text.coq_rows import lemma_of
 from microgrannd.ground.errors import ProofError
 from microgrannd.operations import FusedOperation, Operation
-from microgrannd.printing.coq import COQ, listed_in_coq, reading, whole_exponent
+from microgrannd.printing.coq import COQ, listed_in_coq, whole_exponent
 from microgrannd.printing.precedence import ATOM
 from microgrannd.printing.printer import Expression
 
@@ -109,7 +109,7 @@ class Steps:
         if verbatim and says(self.lines.definition(place), operation, places):
             return f"line ({chain})."
         opposite = [x for x in places if self._is_negation(x)]
-        ends = [*places, *[x for line in opposite for x in self.lines.definition(line).operands]]
+        ends = [*places, *[x for line in opposite if (made := self.lines.definition(line)) for x in made.operands]]
         same = self._unfolded([*self._cone([place], ends), *opposite])
         slopes = [*self._cone([slope for _, slope in self.edges(v)], [place, *ends]), *opposite]
         parts = f"unfold {self.rate(v)}, {self.names[v]}'edges; {self._unfolded(slopes)}"
@@ -213,13 +213,13 @@ class Steps:
             at = " ".join(self.lines.at(x).text(ATOM) for x in places)
             return f"row_where_moving {at} {proof}"
         self.rows[operation] = None
-        bare, at = [self.lines.bare(x) for x in places], [self.lines.at(x) for x in places]
+        bare, here = [self.lines.bare(x) for x in places], [self.lines.at(x) for x in places]
         if isinstance(operation, FusedOperation):
-            bare, at = [listed_in_coq(bare)], [listed_in_coq(at)]
+            bare, here = [listed_in_coq(bare)], [listed_in_coq(here)]
         numbers = [x for x in places if isinstance(x, float)] if len(places) == len(lemma.inputs) else []
         constants = [x if isinstance(x, float) else None for x in places] if numbers else []
         proofs = [self._condition(text, lemma.inputs, bare, constants) for text in lemma.conditions]
-        return " ".join([f"row_{operation.name}", *[x.text(ATOM) for x in at], *proofs])
+        return " ".join([f"row_{operation.name}", *[x.text(ATOM) for x in here], *proofs])
 
     def _power(self, base: TapeOperand, exponent: int) -> str:
         if exponent >= 0:

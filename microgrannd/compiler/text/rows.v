@@ -823,7 +823,7 @@ Proof. intros F E <-. exact (is_derive_ext _ _ _ _ E F). Qed.
 Ltac line proof := let H := fresh in pose proof proof as H; exact H.
 Ltac algebra := first [reflexivity | ring | field | decide_all].
 Ltac agree := cbn [tangent edges Z.of_nat Pos.of_succ_nat Pos.succ pred pow];
-  repeat first [reflexivity | ring | lra | progress f_equal | field].
+  repeat first [reflexivity | ring | lra | progress f_equal | field | progress decide_all].
 
 Fixpoint every (conditions : list Prop) : Prop :=
   match conditions with [] => True | condition :: rest => condition /\ every rest end.
