@@ -52,7 +52,7 @@ def whole_exponent(x: Expression) -> int | None:
     return int(x.of) if isinstance(x.of, float) and x.of.is_integer() and abs(x.of) <= 1000 else None
 
 
-def applied(name: str, operands: Sequence[Expression]) -> Expression:
+def application(name: str, operands: Sequence[Expression]) -> Expression:
     """A function's name and its arguments, with blanks between them."""
     if not operands:
         return Expression(name)
@@ -89,7 +89,7 @@ def _compared(otherwise: str, with_infinity: float) -> Callable[..., Expression]
 
     def written(x: Expression, y: Expression) -> Expression:
         infinite = isinstance(y.of, float) and math.isinf(y.of)
-        return _number(with_infinity) if infinite else applied(otherwise, (x, y))
+        return _number(with_infinity) if infinite else application(otherwise, (x, y))
 
     return written
 
@@ -97,11 +97,11 @@ def _compared(otherwise: str, with_infinity: float) -> Callable[..., Expression]
 def _call(name: str, operation: Operation, operands: Sequence[Expression]) -> Expression:
     name = _NAMES.get(operation, name)
     if not isinstance(operation, FusedOperation):
-        return applied(name, operands)
+        return application(name, operands)
     split = operation.split(tuple(operands))
     vectors = [listed_in_coq(vector) for vector in split[: operation.vectors]]
     start = [*split[operation.vectors :]] or [_number(0.0)] * (operation.vectors - 1)
-    return applied(name, [*vectors, *start])
+    return application(name, [*vectors, *start])
 
 
 COQ: Final = Dialect(

@@ -12,7 +12,7 @@ from microgrannd.compiler.tape.tape import Instruction, TapeOperand
 from microgrannd.compiler.text.coq_rows import words_of_rows
 from microgrannd.ground.errors import ProofError
 from microgrannd.operations import Operation
-from microgrannd.printing.coq import COQ, applied
+from microgrannd.printing.coq import COQ, application
 from microgrannd.printing.labels import Names
 from microgrannd.printing.precedence import ATOM
 from microgrannd.printing.printer import Expression
@@ -134,7 +134,7 @@ class Lines:
 
     def call(self, name: str, depends: frozenset[str], leaves: str = HERE) -> Expression:
         arguments = ["given"] * ("given" in depends) + [leaves] * ("leaf" in depends)
-        return applied(name, [Expression(x) for x in arguments])
+        return application(name, [Expression(x) for x in arguments])
 
     def path(self, place: TapeOperand) -> str:
         """The function of `s` that it is while the leaves move."""
