@@ -169,6 +169,11 @@ def test_infinity_is_no_real_number(tmp_path):
         program(lambda x: mg.clamp(x, 0.0), 2.0).to_coq(tmp_path / "no.v")
 
 
+def test_what_holds_nowhere_is_not_proved(tmp_path):
+    with pytest.raises(mg.ProofError, match="x <> x, which is nowhere"):
+        program(lambda x: mg.share(x, x) * x, 2.0).to_coq(tmp_path / "no.v")
+
+
 def test_a_program_of_several_numbers_has_no_gradient_to_prove(tmp_path):
     with pytest.raises(TypeError, match="a single number"):
         program(lambda x: [x, x * x], 2.0).to_coq(tmp_path / "no.v")

@@ -238,6 +238,8 @@ class Steps:
             return "ltac:(lra)"
         by_name = dict(zip(inputs, operands, strict=True))
         said = re.sub(r"[A-Za-z_]\w*", lambda word: _bracketed(by_name, word[0]), text)
+        if (same := re.fullmatch(r"(.+) <> (.+)", said)) and same[1] == same[2]:
+            raise ProofError(f"The gradients would be right where {said}, which is nowhere: there is nothing to prove.")
         self.conditions.setdefault(said, len(self.conditions))
         return f"(one_of {self.conditions[said]} _ holds)"
 
