@@ -108,7 +108,9 @@ def _add_prove(commands: Commands) -> None:
     )
     prove.add_argument("expression", nargs="?", help='such as "(x + y) * z"')
     prove.add_argument("--iris", action="store_true", help="the loss of the 2-2-1 iris network, by its 9 parameters")
-    prove.add_argument("--hessian", action="store_true", help="the second derivatives too")
+    prove.add_argument(
+        "--of", choices=["gradients", "hessian", "jvp"], default="gradients", help="of what (default: gradients)"
+    )
     prove.add_argument("--timeout", type=float, default=600.0, metavar="SECONDS", help="for Coq (default: 600)")
     prove.add_argument("-o", "--output", type=Path, metavar="FILE", help="write the Coq file there, too")
     prove.set_defaults(run=_program("proof_program", "prove"))

@@ -16,14 +16,18 @@ def prove(arguments: Namespace) -> None:
         raise ValueError('prove takes an expression, such as "(x + y) * z", or --iris.')
     program = _iris() if arguments.iris else _of_expression(arguments.expression)
     if arguments.output:
-        program.to_coq(arguments.output, hessian=arguments.hessian)
+        program.to_coq(arguments.output, of=arguments.of)
         print(f"wrote {arguments.output}")
-    proof = program.prove(hessian=arguments.hessian, timeout=arguments.timeout)
+    proof = program.prove(of=arguments.of, timeout=arguments.timeout)
     for theorem in proof.theorems:
         print(theorem)
     for condition in proof.conditions:
         print(f"if {condition}")
-    print(heading(f"{len(proof.theorems)} theorems, accepted by Coq in {proof.seconds:.1f} s"))
+    print(
+        heading(
+            f"{len(proof.theorems)} theorem{'s' * (len(proof.theorems) != 1)}, accepted by Coq in {proof.seconds:.1f} s"
+        )
+    )
 
 
 def _iris() -> Program:

@@ -76,10 +76,10 @@ class Plan:
         text = f"The value of {name} and its derivatives by the {by}."
         return python_source(name, tape, text, [1, len(of)], of)
 
-    def derivation(self, *, twice: bool = False) -> Derivation:
-        """What is printed, as a proof needs it; `twice`: with the second derivatives."""
+    def derivation(self, kind: str = "gradients") -> Derivation:
+        """What is printed, as a proof needs it: "gradients", "hessian" for second derivatives too, or "jvp"."""
         self._refuse_several()
-        return derivation(self.trace.tape, self.trace.numbers, self.leaves(self.shown), twice=twice)
+        return derivation(self.trace.tape, self.trace.numbers, self.leaves(self.shown), kind)
 
     def _derived(self, wanted: Wanted, guarded: bool) -> Tape:
         trace = self.trace

@@ -111,9 +111,44 @@ def test_coq_accepts_the_gradients_of_all_kinds_of_programs(name):
 @pytest.mark.long
 def test_coq_accepts_second_derivatives():
     made = program(lambda x: mg.tanh(x[0] * x[1] + x[2]) + mg.exp(-x[0] * x[0]) / x[1], [1.0, 2.0, 3.0])
-    proof = made.prove(hessian=True)
+    proof = made.prove(of="hessian")
     assert len(proof.theorems) == 3 + 9
     assert proof.conditions == ("x1 <> 0",)
+
+
+@needs_coq
+@pytest.mark.parametrize(("function", "arguments", "conditions"), [
+    (lambda x, y: mg.tanh(x * y) + mg.sin(x) / y - mg.gelu(-x) * 3, (1.0, 2.0), ("y <> 0",)),
+    (lambda x: mg.dot(x, [1.0, 2.0]) * mg.logsumexp(x) + mg.relu(x[0]) + mg.mean(x), ([1.0, 2.0],), ("x0 <> 0",)),
+])  # fmt: skip
+def test_coq_accepts_the_lines_of_forward_mode(function, arguments, conditions):
+    proof = program(function, *arguments).prove(of="jvp")
+    assert len(proof.theorems) == 1
+    assert proof.conditions == conditions
+
+
+def test_the_lines_of_forward_mode_give_what_jvp_gives():
+    def function(x, y):
+        return mg.tanh(x * y) + mg.sin(x) / y
+
+    plan = program(function, 1.5, 2.0).runtime.traced()
+    found = plan.derivation("jvp")
+    values = [1.5, 2.0, 0.25, -3.0]
+    for operation, operands in found.writer.instructions:
+        values.append(operation.forward(*[values[x] if isinstance(x, int) else x for x in operands]))
+    expected = mg.jvp(lambda p: function(*p))([1.5, 2.0], [0.25, -3.0])
+    assert values[found.speeds[found.passes[0].output]] == pytest.approx(expected, rel=1e-14)
+
+
+@pytest.mark.parametrize("of", ["hessian", "jvp"])
+def test_the_tip_of_a_norm_is_named(of, tmp_path):
+    with pytest.raises(mg.ProofError, match="norm has a kink"):
+        program(lambda x: mg.norm(x), [1.0, 2.0]).to_coq(tmp_path / "no.v", of=of)
+
+
+def test_what_is_proved_is_one_of_three(tmp_path):
+    with pytest.raises(ValueError, match="of"):
+        program(lambda x: x * x, 1.0).to_coq(tmp_path / "no.v", of="gradient")
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

@@ -14,10 +14,13 @@ from typing import Any, Final
 from microgrannd import operations as ops
 from microgrannd.compiler.tape.simplify import _identity, _shared
 from microgrannd.compiler.tape.tape import Instruction, Rewriter, Tape, TapeOperand, rewrite
-from microgrannd.compiler.tape.trace import differentiate
+from microgrannd.compiler.tape.trace import differentiate, differentiate_forward
+from microgrannd.ground.errors import ProofError
 from microgrannd.nodes.arithmetic import Arithmetic
 from microgrannd.operations import Operation
 from microgrannd.printing.coq import reading
+
+PROVED: Final = ("gradients", "hessian", "jvp")  # what a derivation is of
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,8 @@ class Derivation:
     places: Sequence[TapeOperand]
     passes: Sequence[BackwardPass]
     first_backward: int  # the line with which the backward lines begin
+    speeds: Mapping[int, TapeOperand]  # in forward mode: how fast a variable changes, where the leaves do
+    directions: Mapping[int, int]  # in forward mode: the leaf that says how fast another changes
 
     def slopes(self, v: int) -> tuple[list[TapeOperand], bool]:
         """The lines that hold the local gradients of a variable, and whether all say them word for word as the row."""
@@ -77,15 +82,21 @@ class Derivation:
         return [_place(x) for x in found], record.verbatim
 
 
-def derivation(tape: Tape, numbers: Sequence[float], of: Sequence[int], *, twice: bool = False) -> Derivation:
-    """The lines of the tape's single output and its gradients by the leaves `of`; `twice`: second derivatives too."""
+def derivation(tape: Tape, numbers: Sequence[float], of: Sequence[int], kind: str = "gradients") -> Derivation:
+    """The lines of the tape's single output and its gradients by the leaves `of`; "hessian": second derivatives too.
+
+    "jvp": in place of them how fast the output changes where these leaves do, in forward mode.
+    """
+    norms = [operation.name for operation, _ in tape.instructions if operation in ops.NORMS]
+    if norms and kind != "gradients":
+        raise ProofError(f"{norms[0]} has a kink at its tip; the lines by which {kind} takes care of it have no proof.")
+    if kind == "jvp":
+        return _forward_derivation(tape, numbers, of)
+    twice = kind == "hessian"
     forward, held, constants = _with_constants_as_leaves(rewrite(tape, _mean_as_quotient, only=[ops.mean]))
     numbers = [*numbers[: tape.leaves], *[1.0] * len(held), *constants]
     first = differentiate(forward, numbers, sorted(moving(forward, of)), again=twice)
-    writer = Rewriter(
-        replace(forward, parameters=forward.parameters[: len(forward.parameters) - len(constants)]), _RULES
-    )
-    places: list[TapeOperand] = [*range(writer.leaves), *constants]
+    writer, places = _writer(forward, constants)
     _write(writer, first.instructions[: len(forward.instructions)], places)
     boundary = writer.leaves + len(writer.instructions)
     _write(writer, first.instructions[len(forward.instructions) :], places)
@@ -94,7 +105,29 @@ def derivation(tape: Tape, numbers: Sequence[float], of: Sequence[int], *, twice
     if twice:
         slopes = [passes[0].adjoints[v] for v in of]
         passes += [_second(first, slope, numbers, of, writer, places) for slope in slopes]
-    return Derivation(first if twice else forward, tuple(of), held, writer, places, passes, boundary)
+    return Derivation(first if twice else forward, tuple(of), held, writer, places, passes, boundary, {}, {})
+
+
+def _forward_derivation(tape: Tape, numbers: Sequence[float], of: Sequence[int]) -> Derivation:
+    names = tuple([f"{(*tape.inputs, *tape.parameters)[v]}_speed" for v in of])
+    forward, held, constants = _with_constants_as_leaves(rewrite(tape, _mean_as_quotient, only=[ops.mean]), names)
+    numbers = [*numbers[: tape.leaves], *[1.0] * (len(held) + len(of)), *constants]
+    directions = {v: tape.leaves + len(held) + i for i, v in enumerate(of)}
+    by = sorted(moving(forward, of))
+    whole = differentiate_forward(forward, numbers, of, [*directions.values()], by)
+    writer, places = _writer(forward, constants)
+    _write(writer, forward.instructions, places)
+    boundary = writer.leaves + len(writer.instructions)
+    _write(writer, whole.instructions[len(forward.instructions) :], places)
+    speeds = {v: places[x] if isinstance(x, int) else x for v, x in zip(by, whole.outputs, strict=True)}
+    passes = [BackwardPass(forward.outputs[0], forward, places, {})]
+    return Derivation(forward, tuple(of), held, writer, places, passes, boundary, speeds, directions)
+
+
+def _writer(forward: Tape, constants: Sequence[float]) -> tuple[Rewriter, list[TapeOperand]]:
+    named = forward.parameters[: len(forward.parameters) - len(constants)]
+    writer = Rewriter(replace(forward, parameters=named), _RULES)
+    return writer, [*range(writer.leaves), *constants]
 
 
 def _second(
@@ -125,14 +158,17 @@ def moving(tape: Tape, of: Collection[int]) -> set[int]:
     return found
 
 
-def _with_constants_as_leaves(tape: Tape) -> tuple[Tape, dict[int, int], list[float]]:
+def _with_constants_as_leaves(tape: Tape, more: tuple[str, ...] = ()) -> tuple[Tape, dict[int, int], list[float]]:
     """The tape without constants, so that no float is computed from others while it is differentiated.
 
-    After the leaves come those for what is held, and those for the constants.
+    After the leaves come those for what is held, `more` that nothing reads, and those for the constants.
     """
     stops = [v for v, (operation, _) in enumerate(tape.instructions, tape.leaves) if operation is ops.stop_gradient]
     used = {repr(x): x for instruction in tape.instructions for x in instruction.operands if isinstance(x, float)}
-    held_leaves, first_constant = dict(zip(stops, range(tape.leaves, 10**9), strict=False)), tape.leaves + len(stops)
+    held_leaves, first_constant = (
+        dict(zip(stops, range(tape.leaves, 10**9), strict=False)),
+        tape.leaves + len(stops) + len(more),
+    )
     constants = {text: first_constant + i for i, text in enumerate(used)}
     new: list[int] = list(range(tape.leaves))
     instructions: list[Instruction] = []
@@ -145,7 +181,7 @@ def _with_constants_as_leaves(tape: Tape) -> tuple[Tape, dict[int, int], list[fl
         else:
             new.append(leaves + len(instructions))
             instructions.append(Instruction(operation, arguments))
-    names = (*tape.parameters, *[f"held{i + 1}" for i in range(len(stops))], *used)
+    names = (*tape.parameters, *[f"held{i + 1}" for i in range(len(stops))], *more, *used)
     outputs = tuple([new[x] if isinstance(x, int) else x for x in tape.outputs])
     labels = {new[v]: label for v, label in tape.labels.items() if v not in held_leaves}
     lifted = Tape(tape.inputs, names, tuple(instructions), outputs, len(instructions), labels)

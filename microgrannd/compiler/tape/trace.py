@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from microgrannd import operations
-from microgrannd.calculus.passes import final_gradients, gradients
+from microgrannd.calculus.passes import final_gradients, gradients, tangents
 from microgrannd.calculus.variable import Variable
 from microgrannd.compiler.tape.tape import Instruction, Tape, TapeOperand
 from microgrannd.engine import Value, number_of, topological_order
@@ -80,6 +80,18 @@ def differentiate(
     """
     backward, by = gradients if again else final_gradients, range(tape.leaves) if of is None else of
     return _derived(tape, numbers, lambda value, variables: [value, *_slopes(backward, value, variables, by)])
+
+
+def differentiate_forward(
+    tape: Tape, numbers: Sequence[float], of: Sequence[int], directions: Sequence[int], ys: Sequence[int]
+) -> Tape:
+    """How fast the variables `ys` change while the leaves `of` do at the speeds that other leaves say."""
+
+    def speeds(_: Value | float, variables: Sequence[Value]) -> list[Value | float]:
+        xs, along = [variables[v] for v in of], [variables[v] for v in directions]
+        return [*tangents([variables[v] for v in ys], xs, along)]
+
+    return _derived(tape, numbers, speeds)
 
 
 def differentiate_twice(tape: Tape, numbers: Sequence[float], of: Sequence[int]) -> Tape:

@@ -34,7 +34,8 @@ class Lines:
         self.uses: dict[int, frozenset[str]] = {}
         self.aliases: dict[str, TapeOperand] = {}
         self.slopes: dict[int, str] = {}  # by leaf: the name of the value's derivative by it
-        self.some_stay = len(found.of) < found.writer.leaves
+        self.speeds = {leaf: v for v, leaf in found.directions.items()}  # a leaf that says how fast another moves
+        self.some_stay = len(found.of) + len(self.speeds) < found.writer.leaves
         self.named: set[int] = set()  # lines that somebody speaks of
         self._name_leaves()
         self.computed = self._live()
@@ -44,12 +45,13 @@ class Lines:
         tape, of = self.writer.tape, set(self.found.of)
         for v, label in enumerate((*tape.inputs, *tape.parameters)):
             self.written[v] = self._unique(label)
-            self.uses[v] = frozenset(["leaf" if v in of else "given"])
+            self.uses[v] = frozenset(["leaf" if v in of else "speed" if v in self.speeds else "given"])
 
     def _live(self) -> set[int]:
         """What the program computes: all that its values and gradients need."""
         passes, of = self.found.passes, self.found.of
-        roots = [p.place(p.output) for p in passes] + [p.adjoint(v) for p in passes for v in of]
+        roots = [p.place(p.output) for p in passes] + [p.adjoint(v) for p in passes if p.adjoints for v in of]
+        roots += [self.found.speeds.get(p.output, 0.0) for p in passes if isinstance(p.output, int)]
         return self._closure([*roots, *[self.found.places[v] for v in self.found.held.values()]])
 
     def _closure(self, places: Sequence[TapeOperand]) -> set[int]:
@@ -134,6 +136,7 @@ class Lines:
 
     def call(self, name: str, depends: frozenset[str], leaves: str = HERE) -> Expression:
         arguments = ["given"] * ("given" in depends) + [leaves] * ("leaf" in depends)
+        arguments += ["speed"] * ("speed" in depends)
         return application(name, [Expression(x) for x in arguments])
 
     def path(self, place: TapeOperand) -> str:
@@ -176,10 +179,13 @@ class Lines:
         if self.some_stay:
             yield f"Variable given : leaves.  {COQ.comment('leaves that stay as they are')}"
         yield "Variable leaf : leaves.\n"
+        if self.speeds:
+            yield f"Variable speed : leaves.  {COQ.comment('how fast they move')}\n"
         for v in range(leaves):
             held = self.found.held.get(v)
             told = "" if held is None else f"  {COQ.comment(self._told(held))}"
-            yield f"Definition {self.written[v]} := {'leaf' if v in of else 'given'} {v + 1}%positive.{told}"
+            where = "leaf" if v in of else "speed" if v in self.speeds else "given"
+            yield f"Definition {self.written[v]} := {where} {self.speeds.get(v, v) + 1}%positive.{told}"
         lines = sorted(x for x in needed if x >= leaves)
         boundary = self.found.first_backward
         for title, chosen in (
