@@ -51,7 +51,7 @@ def render_all(notebooks: Path, folder: Path) -> None:
     items = "\n".join(
         f'<li><a href="{path.stem}.html">{html.escape(name)}</a></li>' for path, name in zip(paths, titles, strict=True)
     )
-    contents = f"<h1>The book</h1>\n<p>Backpropagation in ten chapters, read in order.</p>\n<ol>\n{items}\n</ol>"
+    contents = f"<h1>The book</h1>\n<p>Backpropagation in eleven chapters, read in order.</p>\n<ol>\n{items}\n</ol>"
     (folder / "index.html").write_text(_filled("The book", _home(), contents), "utf-8")
 
 

@@ -72,6 +72,7 @@ from microgrannd.ground.errors import (
     LayoutError as LayoutError,
     MicrogranndError as MicrogranndError,
     ModelFileError as ModelFileError,
+    ProofError as ProofError,
     TracingError as TracingError,
 )
 from microgrannd.ground.modes import (
@@ -222,6 +223,7 @@ __all__ = [
     "Player",
     "Profile",
     "Program",
+    "ProofError",
     "Step",
     "TABLE",
     "TracingError",

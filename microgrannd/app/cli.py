@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     build = "pure Python" if engine.__file__.endswith(".py") else "compiled"
     parser.add_argument("--version", action="version", version=f"microgrannd {__version__} ({build})")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_add_iris, _add_draw_step_and_source, _add_mnist_and_predict, _add_play):
+    for add in (_add_iris, _add_draw_step_and_source, _add_prove, _add_mnist_and_predict, _add_play):
         add(commands)
     return parser
 
@@ -98,6 +98,23 @@ def _add_draw_step_and_source(commands: Commands) -> None:
     form.add_argument("--c", action="store_true", help="as a C99 file rather than Python")
     form.add_argument("--llvm", action="store_true", help="as LLVM's assembly (with the native extra)")
     source.set_defaults(run=_source)
+
+
+def _add_prove(commands: Commands) -> None:
+    prove = commands.add_parser(
+        "prove",
+        help="prove that gradients are right, with Coq",
+        description="Print an expression's program as real functions in the proof assistant Coq, and have it check the "
+        "theorems that the lines for the gradients are the derivatives of the value, for all numbers.",
+    )
+    prove.add_argument("expression", nargs="?", help='such as "(x + y) * z"')
+    prove.add_argument("--iris", action="store_true", help="the loss of the 2-2-1 iris network, by its 9 parameters")
+    prove.add_argument(
+        "--of", choices=["gradients", "hessian", "jvp"], default="gradients", help="of what (default: gradients)"
+    )
+    prove.add_argument("--timeout", type=float, default=600.0, metavar="SECONDS", help="for Coq (default: 600)")
+    prove.add_argument("-o", "--output", type=Path, metavar="FILE", help="write the Coq file there, too")
+    prove.set_defaults(run=_program("proof_program", "prove"))
 
 
 def _add_mnist_and_predict(commands: Commands) -> None:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 from microgrannd.compiler.locking import COMPILING
+from microgrannd.compiler.tape.adjoints import Derivation, derivation
 from microgrannd.compiler.tape.bounds import bounds
 from microgrannd.compiler.tape.simplify import reassociate, simplify
 from microgrannd.compiler.tape.tape import Tape
@@ -87,21 +88,30 @@ class Plan:
         text = f"The value of {name} and its derivatives by the {by}."
         return python_source(name, tape, text, [1, len(of)], of)
 
+    def derivation(self, kind: str = "gradients") -> Derivation:
+        """What is printed, as a proof needs it: "gradients", "hessian" for second derivatives too, or "jvp"."""
+        self._refuse_several()
+        return derivation(self.trace.tape, self.trace.numbers, self.leaves(self.shown), kind)
+
     def _derived(self, wanted: Wanted, guarded: bool) -> Tape:
         trace = self.trace
         if wanted == "values":
             return self._simplified(trace.tape)
-        if len(trace.tape.outputs) != 1 or trace.result.kind is not None:
-            raise TypeError(
-                f"Gradients are those of a single number, but {trace.name} returns {trace.result}; "
-                "compile a function that returns one, such as a sum or a loss."
-            )
+        self._refuse_several()
         numbers = [math.nan] * trace.tape.leaves if guarded or wanted == "curvature" else trace.numbers
         if wanted == "curvature":
             return self._simplified(differentiate_twice(trace.tape, numbers, range(len(trace.tape.inputs))))
         if wanted == "bounds":
             return bounds(self._reassociated(trace.tape), numbers, self.leaves(wanted), guarded=guarded)
         return self._simplified(differentiate(trace.tape, numbers, self.leaves(wanted)))
+
+    def _refuse_several(self) -> None:
+        trace = self.trace
+        if len(trace.tape.outputs) != 1 or trace.result.kind is not None:
+            raise TypeError(
+                f"Gradients are those of a single number, but {trace.name} returns {trace.result}; "
+                "compile a function that returns one, such as a sum or a loss."
+            )
 
     def _simplified(self, tape: Tape) -> Tape:
         return simplify(self._reassociated(tape))

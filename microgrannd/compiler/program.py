@@ -15,10 +15,11 @@ from microgrannd.compiler.native.kernel_source import kernel_source
 from microgrannd.compiler.plan import Wanted
 from microgrannd.compiler.refusals import refuse_samples
 from microgrannd.compiler.runtime import Options, Runtime
+from microgrannd.compiler.tape.adjoints import PROVED
 from microgrannd.compiler.tape.tape import Tape
 from microgrannd.compiler.tape.trace import trace_graph
 from microgrannd.engine import Value
-from microgrannd.ground.arguments import list_of, path_of, shown, whole_number
+from microgrannd.ground.arguments import list_of, one_of, path_of, shown, whole_number
 from microgrannd.ground.data import Data
 from microgrannd.ground.errors import TracingError
 from microgrannd.ground.files import write_whole
@@ -32,6 +33,8 @@ from microgrannd.learning.optimizer import Optimizer
 if TYPE_CHECKING:
     from microgrannd.compiler.matrix.matrix_source import MatrixSource
     from microgrannd.compiler.profiles import ProgramProfile
+    from microgrannd.compiler.text.coq_source import CoqSource
+    from microgrannd.compiler.text.coqc import Proof
 
 Result = TypeVar("Result")
 ErrorBounds: TypeAlias = tuple[float, tuple[Any, ...], tuple[float, ...]]  # value, by arguments, by parameters
@@ -362,6 +365,38 @@ class Program:
         source = c_source(plan.trace.name, plan.tape("values"), gradients, plan.numbers(), header.name)
         write_whole(header, source.header)
         write_whole(file, source.body)
+
+    def to_coq(self, path: str | os.PathLike[str], *, of: str = "gradients") -> None:
+        """Write the `tape` as a file for the proof assistant Coq: real functions, and theorems with their proofs.
+
+        For each gradient a theorem says that its line is the derivative of the value's, for all real numbers that meet
+        the conditions listed. `of="hessian"` adds the second derivatives; `of="jvp"` has the lines of forward mode, and
+        the theorem that they are how fast the value changes along any path. `coqc` checks it, with the library
+        Coquelicot and nothing else. Raises ProofError where an operation has no lemma in Coq.
+        """
+        file = path_of("path", path)
+        write_whole(file, self._coq(of).text)
+
+    def prove(self, *, of: str = "gradients", timeout: float = 600.0) -> Proof:
+        """Run Coq on what `to_coq` writes. Returns the theorems that it accepted, and under which conditions they hold.
+
+        Raises ProofError where Coq is not installed, has not finished after `timeout` seconds, or refuses a theorem.
+
+        >>> from microgrannd import operations as mg
+        >>> program = compile(lambda x, y: mg.log(x) * y, backend="python").trace(2.0, 3.0)
+        >>> program.prove()  # doctest: +SKIP
+        Proof(2 theorems, 1 condition: 0 < x)
+        """
+        from microgrannd.compiler.text.coqc import checked
+
+        return checked(self._coq(of), timeout)
+
+    def _coq(self, of: str) -> CoqSource:
+        from microgrannd.compiler.text.coq_source import coq_source
+
+        one_of("of", of, PROVED)
+        plan = self.runtime.traced()
+        return coq_source(plan.trace.name, plan.derivation(of))
 
     @property
     def llvm_ir(self) -> str:

@@ -37,6 +37,11 @@ def in_comment(text: str) -> str:
     return re.sub(r"(?<=[*(/])(?=\*)|(?<=\*)(?=[/)])", " ", in_message(text))
 
 
+def in_coq_comment(text: str) -> str:
+    """The same for Coq, where a quotation mark in a comment begins a string."""
+    return in_comment(text).replace('"', "''")
+
+
 def in_docstring(text: str) -> str:
     escaped = in_comment(text).replace("\\", "\\\\").replace('"', '\\"')
     return f'"""{escaped}"""'
