@@ -9,7 +9,7 @@ from microgrannd.ground.data import Data
 from microgrannd.learning.arguments import check_arguments
 from microgrannd.learning.clipping import clip_grad_norm, clip_grad_value, clip_of
 from microgrannd.learning.epochs import Batches, ByBatch, BySample, Callback, History, Pace, Run, train
-from microgrannd.optim import Optimizer
+from microgrannd.learning.optimizer import Optimizer
 
 __all__ = [
     "ConfusionMatrix",

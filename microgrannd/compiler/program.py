@@ -25,7 +25,7 @@ from microgrannd.ground.nests import SCALAR, builder
 from microgrannd.learning.arguments import check_arguments
 from microgrannd.learning.clipping import clip_of
 from microgrannd.learning.epochs import Batches, ByBatch, History, Pace, train
-from microgrannd.optim import Optimizer
+from microgrannd.learning.optimizer import Optimizer
 
 if TYPE_CHECKING:
     from microgrannd.compiler.matrix.matrix_source import MatrixSource

@@ -17,13 +17,13 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from microgrannd.calculus.passes import computed_before
 from microgrannd.engine import Value, number_of
-from microgrannd.ground.arguments import truth, whole_number
+from microgrannd.ground.arguments import shown, truth, whole_number
 from microgrannd.ground.data import Column, Data, batch_size_of, columns_of, plain_samples, stream_of
 from microgrannd.ground.errors import GradientError
 from microgrannd.ground.files import write_figure
 from microgrannd.learning.clipping import Clip
+from microgrannd.learning.optimizer import Optimizer
 from microgrannd.learning.progress import reporting
-from microgrannd.optim import Optimizer
 
 Callback: TypeAlias = "Callable[[int, History], object]"
 Rates: TypeAlias = "Iterable[float] | None"
@@ -240,7 +240,7 @@ class BySample:
             value = self.loss(*sample)
             if not isinstance(value, Value):
                 wanted = "one number, computed from the parameters"
-                raise TypeError(f"The loss of a sample is a Value, got {value!r}: {wanted}.")
+                raise TypeError(f"The loss of a sample is a Value, got {shown(value)}: {wanted}.")
             searched = i < 4 if early else not (i + 17 * self.batches) & 63
             if searched and (old := computed_before(value)):
                 raise GradientError(
