@@ -19,7 +19,7 @@ cdef class Value:
     @cython.locals(
         gradient=double, to_first=double, to_second=double, node=Value, first=Value, second=Value, operation=Operation
     )
-    cpdef backward(self, upstream=*)
+    cpdef backward(self, upstream=*, retain_graph=*, gradient=*)
 
     @cython.final
     @cython.locals(node=Value)

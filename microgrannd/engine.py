@@ -51,9 +51,8 @@ class Value(AsInMicrograd, Arithmetic):
     is_constant = False
     _pass: int  # the last backward pass that came by
     _origin: modes.Origin | None  # the label, the scope, the line
-    # The parents, and their numbers when the node was made, at which it is differentiated. Nearly all nodes have one
-    # or two. Where there are more, or the operation takes vectors, `_x` has the arguments and `_y` the parents. A leaf
-    # has none of it.
+    # Of a node: its parents, and their numbers when it was made, at which it is differentiated. Nearly all have one or
+    # two parents. Where there are more, or the operation takes vectors, `_x` has the arguments and `_y` the parents.
     _first: Any  # Value | None
     _second: Any
     _x: Any
@@ -149,13 +148,15 @@ class Value(AsInMicrograd, Arithmetic):
         """The line of the user's code that made the node, where `mg.source_lines()` was on."""
         return self._origin.line if self._origin else ""
 
-    def backward(self, upstream: Number = 1.0) -> None:
+    def backward(self, upstream: Number = 1.0, retain_graph: bool = True, gradient: Number | None = None) -> None:
         """Set every node's gradient afresh and add to every leaf's: the derivative of this Value.
 
-        `upstream` is the gradient that arrives here from outside; a leaf adds it to its own. Calling it twice
-        doubles the leaves' gradients; `zero_grad` clears them. An upstream of exactly zero stops where it
-        arises: a branch that was not taken contributes nothing, even if its derivative is infinite or NaN.
+        `upstream`, PyTorch's `gradient`, is the gradient that arrives here from outside; a leaf adds it to its own.
+        Calling it twice doubles the leaves' gradients; `zero_grad` clears them. An upstream of exactly zero stops where
+        it arises: a branch that was not taken contributes nothing, even if its derivative is infinite or NaN. A graph
+        lives as long as somebody holds it, whatever `retain_graph` says.
         """
+        upstream = upstream if gradient is None else gradient
         if opened and modes.current.detecting:
             stop_at_anomalies(self, self.backward_steps(upstream))
             return
@@ -257,17 +258,15 @@ class Value(AsInMicrograd, Arithmetic):
 
     def _compared(self, operation: Operation, holds: Callable[[float, Any], bool], other: Any) -> Any:
         """By data, == of two Values by identity, as `hash` is; while tracing, an operation like any other."""
-        if not isinstance(other, Value):
-            if not is_number(other):
-                return NotImplemented
-            number = other
-        elif holds is eq or holds is ne:
-            refuse_while_tracing("equal")
-            return (self is other) is (holds is eq)
-        else:
-            number = other._data
-        tracing = opened and modes.current.trace is not None
-        return operation(self, other) if tracing else holds(self._data, number)
+        if isinstance(other, Value):
+            if holds is eq or holds is ne:
+                refuse_while_tracing("equal")
+                return (self is other) is (holds is eq)
+        elif not is_number(other):
+            return NotImplemented
+        if opened and modes.current.trace is not None:
+            return operation(self, other)
+        return holds(self._data, other._data if isinstance(other, Value) else other)
 
     def __bool__(self) -> bool:
         if opened:
@@ -336,10 +335,7 @@ def neuron(
     weights: list[Value], inputs: list[Value], numbers: tuple[float, ...], bias: Value, activation: Operation | None,
     origin: modes.Origin | None,
 ) -> Value:  # fmt: skip
-    """The nodes of a neuron, `dot` and its activation, in one go, because training spends its time here.
-
-    `numbers` are the inputs', and no mode is open.
-    """
+    """The nodes of a neuron, `dot` and its activation, in one go: training spends its time here. No mode is open."""
     w, b = tuple([weight._data for weight in weights]), bias._data
     z = added(map(mul, w, numbers), b)
     node = _fused(dot, z, (w, numbers, b), (*weights, *inputs, bias), origin)

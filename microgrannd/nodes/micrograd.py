@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import partial
-from typing import Any, Final
+from functools import partial, wraps
+from typing import Any, Final, ParamSpec
 
 from microgrannd import operations as ops
 from microgrannd.ground.arguments import function_of, shown, text
 from microgrannd.ground.errors import GradientError
 from microgrannd.ground.modes import UNNAMED, Origin, opened
+from microgrannd.nodes.elsewhere import DeadSlot, answering
 from microgrannd.nodes.observing import observed
 from microgrannd.nodes.refusing import refuse_while_tracing
 from microgrannd.operations import Operation, as_float, contributed
@@ -66,6 +67,7 @@ def _once_differentiated(symbol: str, slope: float, inputs: list[Any], out: Any)
     return node
 
 
+@answering("Value", DeadSlot)
 class AsInMicrograd:
     """The attributes that micrograd's nodes have, for programs that read or set them."""
 
@@ -148,6 +150,26 @@ def _local_gradients(numbers: Any, count: int) -> tuple[float, ...]:
     if len(slopes) != count:
         raise ValueError(f"A node by hand has a local gradient for each parent: {count}, got {len(slopes)}.")
     return slopes
+
+
+Parameters = ParamSpec("Parameters")
+
+
+def spelled(**ours: str) -> Callable[[Callable[Parameters, None]], Callable[Parameters, None]]:
+    """An `__init__` that also takes micrograd's keywords, each for one of ours: `@spelled(nin="inputs")`."""
+
+    def with_both(init: Callable[Parameters, None]) -> Callable[Parameters, None]:
+        @wraps(init)
+        def translated(*arguments: Any, **keywords: Any) -> None:
+            for name in keywords.keys() & ours.keys():
+                if ours[name] in keywords:
+                    raise TypeError(f"{name} is micrograd's name of {ours[name]}: give one of them.")
+                keywords[ours[name]] = keywords.pop(name)
+            init(*arguments, **keywords)
+
+        return translated
+
+    return with_both
 
 
 def _make(node: Any, symbol: str, parents: tuple[Any, ...], slopes: tuple[float, ...] | None) -> None:

@@ -29,7 +29,8 @@ _REMEDIES: Final = {
     "hand": "A node by hand has one number and one slope for good: say how it is computed, in operations.",
     "copy": "A copy is cut off from what is computed: take the Value itself, or stop_gradient of it.",
 }
-_ALLOWED_TO_US: Final = {"equal", "gradient", "hash", "repr"}  # for which this package's own code may ask: it knows what it does
+# What this package's own code may ask for: it knows what it does.
+_ALLOWED_TO_US: Final = {"equal", "gradient", "hash", "repr"}
 _DOORS: Final = tuple(  # files of the package that ask on behalf of the user, or of the rest of it
     os.path.join("microgrannd", *path) for path in (["engine.py"], ["nodes", "refusing.py"], ["nodes", "arithmetic.py"])
 )
