@@ -3,8 +3,8 @@
 Cython is told three things that Python need not know. `Value` stands alone: each operator and method that it has
 from `Arithmetic` is written out in it, a line each, so that it is a call in C, it hashes by a function of its own, and
 what it has from `AsInMicrograd` it is given when it is there. The order of a graph is in the engine's file, where the C
-structure of a Value is known. And `nodes` has how a graph is freed, and how later rows become methods. What is not where
-it is expected is a LookupError that names it.
+structure of a Value is known. And `nodes` has how a graph is freed, and how later rows become methods. What is not
+where it is expected is a LookupError that names it.
 """
 
 from __future__ import annotations
