@@ -2,7 +2,7 @@
 
 Cython is told three things that Python need not know. `Value` stands alone: each operator and method that it has
 from `Arithmetic` is written out in it, a line each, so that it is a call in C, it hashes by a function of its own, and
-what it has from `AsInMicrograd` it is given when it is there. The order of a graph is in the engine's file, where the C
+what it has from its other bases it is given when it is there. The order of a graph is in the engine's file, where the C
 structure of a Value is known. And `nodes` has how a graph is freed, and how later rows become methods. What is not
 where it is expected is a LookupError that names it.
 """
@@ -68,7 +68,9 @@ def _engine() -> str:
     rows = ", ".join(f"{name} as {row}" for name, row in _rows().items())
     text = _replaced(text, imported, f"{imported}; import operator; from microgrannd.operations import {rows}")
     text = _replaced(text, "from microgrannd.nodes.order import started, topological_order", "import cython")
-    text = _replaced(text, "@freed_in_a_loop\nclass Value(AsInMicrograd, Arithmetic):", "@cython.no_gc\nclass Value:")
+    text = _replaced(
+        text, "@freed_in_a_loop\nclass Value(AsInMicrograd, Arithmetic, NamesElsewhere):", "@cython.no_gc\nclass Value:"
+    )
     [value] = [node for node in ast.parse(text).body if isinstance(node, ast.ClassDef) and node.name == "Value"]
     own = {node.name for node in value.body if isinstance(node, ast.FunctionDef)}
     methods = "".join(line for name, line in _methods().items() if name not in own)

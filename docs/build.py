@@ -1,6 +1,7 @@
 """The documentation's press: `python -m docs.build` writes all that is not written by hand.
 
     python -m docs.build operations api    docs/operations.md and docs/api.md, from the package
+    python -m docs.build elsewhere         the names of other libraries in docs/coming-from-pytorch.md
     python -m docs.build stubs             what type checkers read, beside the package's own files
     python -m docs.build images            docs/images/, drawn by the package
     python -m docs.build book              docs/book/, the notebooks run and rendered as HTML
@@ -15,7 +16,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-from docs import build_api, build_book, build_images, build_operations, build_stubs
+from docs import build_api, build_book, build_elsewhere, build_images, build_operations, build_stubs
 
 HERE = Path(__file__).parent
 PACKAGE = HERE.parent / "microgrannd"
@@ -29,6 +30,12 @@ def operations() -> None:
 def api() -> None:
     """Write docs/api.md."""
     (HERE / "api.md").write_text(build_api.page(), encoding="utf-8")
+
+
+def elsewhere() -> None:
+    """Write the table of docs/coming-from-pytorch.md."""
+    path = HERE / "coming-from-pytorch.md"
+    path.write_text(build_elsewhere.page(path.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def stubs() -> None:
@@ -60,7 +67,7 @@ def _needs(*packages: str) -> None:
         sys.exit(f"This part needs {', '.join(missing)}: pip install {' '.join(missing)}")
 
 
-PARTS: dict[str, Callable[[], None]] = {f.__name__: f for f in (operations, api, stubs, images, book, site)}
+PARTS: dict[str, Callable[[], None]] = {f.__name__: f for f in (operations, api, elsewhere, stubs, images, book, site)}
 
 
 def main(names: list[str]) -> None:

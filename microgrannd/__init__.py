@@ -42,6 +42,7 @@ _ROOMS = {
     "persistence": "load save",
     "drawing": "Drawing Player draw step",
     "compiler": "Program compile",
+    "app.notebook": "load_ipython_extension",
 }
 _DOORS = {name: room for room, names in _ROOMS.items() for name in names.split()}
 _MODULES = {

@@ -16,6 +16,9 @@ from microgrannd import (
     plots as plots,
     training as training,
 )
+from microgrannd.app.notebook import (
+    load_ipython_extension as load_ipython_extension,
+)
 from microgrannd.calculus.checks import (
     GradientCheck as GradientCheck,
     check_gradients as check_gradients,
@@ -284,6 +287,7 @@ __all__ = [
     "less_equal",
     "lgamma",
     "load",
+    "load_ipython_extension",
     "log",
     "log10",
     "log1mexp",

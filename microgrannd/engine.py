@@ -18,6 +18,7 @@ from microgrannd.ground import arguments, modes
 from microgrannd.ground.ieee import sum as added
 from microgrannd.ground.modes import UNNAMED, opened
 from microgrannd.nodes.arithmetic import Arithmetic
+from microgrannd.nodes.elsewhere import NamesElsewhere
 from microgrannd.nodes.freeing import freed_in_a_loop
 from microgrannd.nodes.micrograd import AsInMicrograd, named_or_by_hand
 from microgrannd.nodes.observing import Step, cut_off, observed, stop_at_anomalies
@@ -31,7 +32,7 @@ Operand: TypeAlias = "Value | Number"
 
 
 @freed_in_a_loop
-class Value(AsInMicrograd, Arithmetic):
+class Value(AsInMicrograd, Arithmetic, NamesElsewhere):
     """A number that remembers how it was made.
 
     `data` is the number, a float, and `grad` a derivative with respect to it: for a leaf, the sum over every
@@ -151,10 +152,9 @@ class Value(AsInMicrograd, Arithmetic):
     def backward(self, upstream: Number = 1.0, retain_graph: bool = True, gradient: Number | None = None) -> None:
         """Set every node's gradient afresh and add to every leaf's: the derivative of this Value.
 
-        `upstream`, PyTorch's `gradient`, is the gradient that arrives here from outside; a leaf adds it to its own.
-        Calling it twice doubles the leaves' gradients; `zero_grad` clears them. An upstream of exactly zero stops where
-        it arises: a branch that was not taken contributes nothing, even if its derivative is infinite or NaN. A graph
-        lives as long as somebody holds it, whatever `retain_graph` says.
+        `upstream`, PyTorch's `gradient`, arrives here from outside; a leaf adds it to its own. Calling it twice doubles
+        the leaves' gradients; `zero_grad` clears them. The graph is retained anyway. An upstream of exactly zero stops
+        where it arises: a branch that was not taken contributes nothing, even if its derivative is infinite or NaN.
         """
         upstream = upstream if gradient is None else gradient
         if opened and modes.current.detecting:

@@ -186,4 +186,11 @@ def answering(kind: str, end: type[DeadEnd] = DeadEnd) -> Callable[[Class], Clas
 
 def _public_names(thing: Any) -> list[str]:
     names = (name for name in object.__dir__(thing) if name[0] != "_")
-    return [name for name in names if not isinstance(getattr(type(thing), name, None), DeadEnd)]
+    return [name for name in names if name != "dtype" and not isinstance(getattr(type(thing), name, None), DeadEnd)]
+
+
+@answering("Value", DeadSlot)
+class NamesElsewhere:
+    """The last base of Value, so that an operation of the user's may have such a name."""
+
+    __slots__ = ()

@@ -15,7 +15,6 @@ from microgrannd import operations as ops
 from microgrannd.ground.arguments import function_of, shown, text
 from microgrannd.ground.errors import GradientError
 from microgrannd.ground.modes import UNNAMED, Origin, opened
-from microgrannd.nodes.elsewhere import DeadSlot, answering
 from microgrannd.nodes.observing import observed
 from microgrannd.nodes.refusing import refuse_while_tracing
 from microgrannd.operations import Operation, as_float, contributed
@@ -67,7 +66,6 @@ def _once_differentiated(symbol: str, slope: float, inputs: list[Any], out: Any)
     return node
 
 
-@answering("Value", DeadSlot)
 class AsInMicrograd:
     """The attributes that micrograd's nodes have, for programs that read or set them."""
 

@@ -385,7 +385,7 @@ def test_a_closure_is_asked_at_once_and_nothing_of_it_remains(parent):
     mark = weakref.ref(out)
     gc.disable()
     try:
-        del out, _backward  # the closure's own cell holds the node, and goes with it
+        out = _backward = None  # the closure's own cell holds the node, and goes with it
         assert mark() is None
     finally:
         gc.enable()
