@@ -57,7 +57,7 @@ def book() -> None:
 
 def site() -> None:
     """Build build/site/ with mkdocs."""
-    _needs("mkdocs")
+    _needs("mkdocs", "material")
     subprocess.run([sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet"], cwd=HERE.parent, check=True)
 
 
