@@ -36,6 +36,8 @@ def write(folder: Path) -> None:
     shutil.rmtree(package, ignore_errors=True)
     shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(TYPES, package, ignore=shutil.ignore_patterns("*.py", "__pycache__"), dirs_exist_ok=True)
+    for file in package.rglob("*.pyx"):
+        file.with_suffix(".py").unlink(missing_ok=True)
     (package / "operations.py").write_text(_without_overloads(_read(PACKAGE / "operations.py")), encoding="utf-8")
     (package / "operations.pxd").write_text(_with_slots("operations", "Operation"), encoding="utf-8")
     types = _with_slots("engine", "Value") + f"\ncdef Operation {', '.join(_rows().values())}\n"
@@ -71,6 +73,7 @@ def _engine() -> str:
     text = _replaced(
         text, "@freed_in_a_loop\nclass Value(AsInMicrograd, Arithmetic, NamesElsewhere):", "@cython.no_gc\nclass Value:"
     )
+    text = _replaced(text, "from microgrannd.nodes.freeing import freed_in_a_loop", "")
     [value] = [node for node in ast.parse(text).body if isinstance(node, ast.ClassDef) and node.name == "Value"]
     own = {node.name for node in value.body if isinstance(node, ast.FunctionDef)}
     methods = "".join(line for name, line in _methods().items() if name not in own)

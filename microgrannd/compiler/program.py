@@ -24,7 +24,8 @@ from microgrannd.ground.files import write_whole
 from microgrannd.ground.nests import SCALAR, builder
 from microgrannd.learning.arguments import check_arguments
 from microgrannd.learning.clipping import clip_of
-from microgrannd.learning.epochs import Batches, ByBatch, History, Pace, train
+from microgrannd.learning.epochs import Batches, ByBatch, Pace, train
+from microgrannd.learning.history import History
 from microgrannd.learning.optimizer import Optimizer
 
 if TYPE_CHECKING:

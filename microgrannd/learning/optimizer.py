@@ -64,6 +64,7 @@ class Optimizer:
     Your own optimizer is a subclass with an `update()`, which is compiled too, or with a `step()` of its own. Raises
     ValueError without parameters, TypeError for a parameter that is no Value and ValueError for one that is no leaf.
 
+    >>> from microgrannd import operations
     >>> class SignDescent(Optimizer):
     ...     def update(self, settings, gradient, parameter):
     ...         return parameter - settings.lr * operations.sign(gradient)
@@ -97,6 +98,7 @@ class Optimizer:
 
         Raises ValueError for a parameter that the optimizer has, AttributeError for a setting that it has not.
 
+        >>> from microgrannd.optim import SGD
         >>> p, q = Value(1.0), Value(1.0)
         >>> optimizer = SGD([p], lr=0.5)
         >>> optimizer.add_parameters([q], lr=0.25)
