@@ -42,7 +42,6 @@ _ROOMS = {
     "persistence": "load save",
     "drawing": "Drawing Player draw step",
     "compiler": "Program compile",
-    "app.notebook": "load_ipython_extension",
 }
 _DOORS = {name: room for room, names in _ROOMS.items() for name in names.split()}
 _MODULES = {
@@ -57,6 +56,8 @@ def __getattr__(name: str) -> object:
         return getattr(_import_module(f"microgrannd.{_DOORS[name]}"), name)
     if name in _MODULES:
         return _import_module(f"microgrannd.{name}")
+    if name == "load_ipython_extension":  # which `%load_ext microgrannd` asks for
+        return _import_module("microgrannd.app.notebook").load_ipython_extension
     if name in TABLE:  # a row that was added later
         return TABLE[name]
     raise _no_name("microgrannd", name)

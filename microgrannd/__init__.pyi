@@ -16,9 +16,6 @@ from microgrannd import (
     plots as plots,
     training as training,
 )
-from microgrannd.app.notebook import (
-    load_ipython_extension as load_ipython_extension,
-)
 from microgrannd.calculus.checks import (
     GradientCheck as GradientCheck,
     check_gradients as check_gradients,
@@ -287,7 +284,6 @@ __all__ = [
     "less_equal",
     "lgamma",
     "load",
-    "load_ipython_extension",
     "log",
     "log10",
     "log1mexp",

@@ -161,22 +161,22 @@ class Value(AsInMicrograd, Arithmetic, NamesElsewhere):
             stop_at_anomalies(self, self.backward_steps(upstream))
             return
         for node in reversed(started(self, as_float(upstream))):
-            gradient = node._grad
-            if gradient == 0.0:
+            arrived = node._grad
+            if arrived == 0.0:
                 continue
             operation: Operation = node.op  # a node in this order has one
             rule, first, second = operation.on_floats, node._first, node._second
             try:
                 if second is not None and not operation.routes:
                     to_first, to_second = rule(node._x, node._y, node._data)
-                    first._grad += gradient * to_first
-                    second._grad += gradient * to_second
+                    first._grad += arrived * to_first
+                    second._grad += arrived * to_second
                 elif first is not None and second is None:
                     (to_first,) = rule(node._x, node._data)
                     if to_first or not operation.routes:
-                        first._grad += gradient * to_first
+                        first._grad += arrived * to_first
                 else:
-                    _distribute(node, gradient)
+                    _distribute(node, arrived)
             except ValueError:
                 operation.check_count(node.inputs, node._data)
                 raise
