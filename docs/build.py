@@ -1,6 +1,7 @@
 """The documentation's press: `python -m docs.build` writes all that is not written by hand.
 
     python -m docs.build operations api    docs/operations.md and docs/api.md, from the package
+    python -m docs.build elsewhere         the names of other libraries in docs/coming-from-pytorch.md
     python -m docs.build stubs             what type checkers read, beside the package's own files
     python -m docs.build images            docs/images/, drawn by the package
     python -m docs.build book              docs/book/, the notebooks run and rendered as HTML
@@ -20,7 +21,15 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-from docs import build_api, build_book, build_images, build_operations, build_playground, build_stubs
+from docs import (
+    build_api,
+    build_book,
+    build_elsewhere,
+    build_images,
+    build_operations,
+    build_playground,
+    build_stubs,
+)
 
 HERE = Path(__file__).parent
 PACKAGE = HERE.parent / "microgrannd"
@@ -35,6 +44,12 @@ def operations() -> None:
 def api() -> None:
     """Write docs/api.md."""
     (HERE / "api.md").write_text(build_api.page(), encoding="utf-8")
+
+
+def elsewhere() -> None:
+    """Write the table of docs/coming-from-pytorch.md."""
+    path = HERE / "coming-from-pytorch.md"
+    path.write_text(build_elsewhere.page(path.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def stubs() -> None:
@@ -63,7 +78,7 @@ def playground(cdn: str | None = None) -> None:
 
 def site() -> None:
     """Build build/site/ with mkdocs, and put the playground into it if it has been built."""
-    _needs("mkdocs")
+    _needs("mkdocs", "material")
     subprocess.run([sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet"], cwd=HERE.parent, check=True)
     if (BUILT / "playground").is_dir():
         build_playground.into_site(BUILT / "playground", BUILT / "site")
@@ -75,7 +90,8 @@ def _needs(*packages: str) -> None:
         sys.exit(f"This part needs {', '.join(missing)}: pip install {' '.join(missing)}")
 
 
-PARTS: dict[str, Callable[[], None]] = {f.__name__: f for f in (operations, api, stubs, images, book, playground, site)}
+_WRITERS = (operations, api, elsewhere, stubs, images, book, playground, site)
+PARTS: dict[str, Callable[[], None]] = {f.__name__: f for f in _WRITERS}
 
 
 def main(arguments: list[str]) -> None:

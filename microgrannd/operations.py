@@ -207,7 +207,9 @@ class FusedOperation(Operation):
         *, form: Callable[..., Any] | None = None, textbook: Callable[..., tuple[Any, ...]] | None = None,
         vectors: int = 1, finite: bool = False, ulps: float | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(symbol, forward, local_gradients, about, form=form, textbook=textbook, finite=finite, ulps=ulps)
+        super().__init__(
+            symbol, forward, local_gradients, about, form=form, textbook=textbook, finite=finite, ulps=ulps
+        )
         self.vectors, self.on_vectors, self.on_paper = vectors, forward, textbook or local_gradients
         self.forward = lambda *inputs: forward(*self.split(inputs))
         self.local_gradients = lambda *inputs: local_gradients(*self.split(inputs[:-1]), inputs[-1])

@@ -12,12 +12,15 @@ from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeAlias
+from unicodedata import normalize
 
 from microgrannd import __version__, engine
 from microgrannd.engine import Constant, Value, topological_order
 from microgrannd.ground.errors import MicrogranndError
 from microgrannd.ground.files import open_in_browser
-from microgrannd.ground.terminal import table, tell
+from microgrannd.ground.terminal import clickable, table, tell
+from microgrannd.nodes.notation import in_words
+from microgrannd.operations import div
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -51,7 +54,9 @@ def _positional(argument: str) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="microgrannd", description="A scalar autodiff engine: train, draw and step through backpropagation."
+        prog="microgrannd",
+        description="A scalar autodiff engine: train, draw and step through backpropagation.",
+        epilog="Exit codes: 0 all went well, 2 something given is wrong or cannot be written, 130 interrupted.",
     )
     build = "pure Python" if engine.__file__.endswith(".py") else "compiled"
     parser.add_argument("--version", action="version", version=f"microgrannd {__version__} ({build})")
@@ -179,7 +184,7 @@ def _draw(arguments: argparse.Namespace) -> None:
 
     y = _evaluated(arguments)
     y.backward()
-    print(_values_and_gradients(y))
+    _tell_values(y)
     drawing = draw(y, backward=arguments.backward, rules=arguments.rules, fold=arguments.fold, depth=arguments.depth)
     drawing.save(arguments.output)
     _tell_written(arguments)
@@ -191,15 +196,9 @@ def _step(arguments: argparse.Namespace) -> None:
 
     y = _evaluated(arguments)
     player = step(y)
-    print(_values_and_gradients(y))
+    _tell_values(y)
     player.to_html(arguments.output)
     _tell_written(arguments)
-
-
-def _tell_written(arguments: argparse.Namespace) -> None:
-    print(f"wrote {arguments.output}")
-    if arguments.open:
-        open_in_browser(arguments.output)
 
 
 def _source(arguments: argparse.Namespace) -> None:
@@ -222,16 +221,49 @@ def _source(arguments: argparse.Namespace) -> None:
 def _evaluated(arguments: argparse.Namespace) -> Value:
     from microgrannd.expressions import evaluate
 
-    numbers = {}
+    numbers: dict[str, float] = {}
     for assignment in arguments.inputs:
-        name, equals, text = assignment.partition("=")
-        try:
-            numbers[name.strip()] = float(text)
-        except ValueError:
-            equals = ""
-        if not equals or not name.strip().isidentifier():
-            raise ValueError(f"Inputs are written NAME=NUMBER, such as x=-2; got {assignment!r}.")
-    return evaluate(arguments.expression, numbers)
+        name, equals, text = (part.strip() for part in assignment.partition("="))
+        number = _number(text)
+        if not equals or number is None or not name.isidentifier():
+            raise ValueError(f"Inputs are written NAME=NUMBER, such as x=-2 or x=1/2; got {assignment!r}.")
+        if name in numbers:
+            raise ValueError(f"{name} is given twice, as {numbers[name]:g} and as {number:g}.")
+        numbers[name] = number
+    y = evaluate(arguments.expression, numbers)
+    used = {normalize("NFKC", node.label) for node in topological_order(y)}
+    if unused := [name for name in numbers if normalize("NFKC", name) not in used]:
+        raise ValueError(f"The expression has no {', '.join(unused)}: {arguments.expression.strip()}")
+    return y
+
+
+def _number(text: str) -> float | None:
+    """A number or a fraction such as 1/2."""
+    top, slash, bottom = text.partition("/")
+    try:
+        return div(float(top), float(bottom)) if slash else float(top)
+    except ValueError:
+        return None
+
+
+def _first_nan(y: Value) -> str:
+    """Where the NaN of the result arises, in words; nothing if it is a number."""
+    for node in topological_order(y) if y.data != y.data else ():
+        if node.data != node.data and not any(x != x for x in node.inputs):
+            return f"The NaN arises in {in_words(node)}." if node.op is not None else ""
+    return ""
+
+
+def _tell_values(y: Value) -> None:
+    print(_values_and_gradients(y))
+    if told := _first_nan(y):
+        print(told)
+
+
+def _tell_written(arguments: argparse.Namespace) -> None:
+    print(f"wrote {clickable(arguments.output)}")
+    if arguments.open:
+        open_in_browser(arguments.output)
 
 
 def _values_and_gradients(y: Value) -> str:

@@ -111,6 +111,11 @@ class Player:
         """Open the page in the browser."""
         show_page(self.html)
 
+    @property
+    def svg(self) -> str:
+        """The first pass as one animated picture, for where no script runs: a README, an untrusted notebook."""
+        return animated(self.recording, self._picture, self._geometry)
+
     def to_html(self, path: str | os.PathLike[str]) -> str:
         """Write the page to a file, whatever its name; returns its path."""
         write_whole(path_of("path", path), self.html)
@@ -126,7 +131,7 @@ class Player:
         both as text and drops `style` and `hidden`, so its own class hides that text and the steps appear.
         """
         title = in_markup(self.recording.title)
-        image = b64encode(animated(self.recording, self._picture, self._geometry).encode()).decode()
+        image = b64encode(self.svg.encode()).decode()
         return (
             '<div class="jp-FileSize-hidden collapse" style="display:block">'
             f'<iframe sandbox="allow-scripts" title="{title}" width="100%" height="{HEIGHT}" '
