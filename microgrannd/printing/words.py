@@ -18,7 +18,7 @@ from typing import Any, Final
 from microgrannd import operations
 from microgrannd.nodes.arithmetic import Arithmetic
 from microgrannd.operations import FusedOperation, Operation
-from microgrannd.printing.precedence import ANY, ATOM, POWER, PRODUCT, SUM
+from microgrannd.printing.precedence import ANY, ATOM, CHOICE, COMPARISON, POWER, PRODUCT, SUM
 from microgrannd.printing.printer import COMPARISONS, Dialect, Expression, Pattern, called, infix, prefix
 
 _INFIX: Final = {
@@ -37,7 +37,10 @@ def _call(name: str, operation: Operation, operands: Sequence[Expression]) -> Ex
 
 WORDS: Final = Dialect(
     number=lambda x: Expression(f"{x:.6g}"),
-    templates={operations.neg: prefix("-"), operations.abs: Pattern("|{}|", ATOM, (ANY,))},
+    templates={
+        **{operations.neg: prefix("-"), operations.abs: Pattern("|{}|", ATOM, (ANY,))},
+        operations.where: Pattern("{1} if {0}, else {2}", CHOICE, (COMPARISON, COMPARISON, COMPARISON)),
+    },
     call=_call,
 )
 
@@ -64,9 +67,9 @@ def formula(operation: Operation, *inputs: Any) -> Formula:
 
 @lru_cache(1000)
 def _template(operation: Operation, precedences: Sequence[int]) -> tuple[str, int]:
-    """The text with {} for operands that bind so tightly, and how tightly the whole does."""
+    """The text with {0}, {1} ... for operands that bind so tightly, and how tightly the whole does."""
     name = operation.name.replace("{", "{{").replace("}", "}}")
-    written = WORDS.expression(operation, [Expression("{}", precedence) for precedence in precedences], name)
+    written = WORDS.expression(operation, [Expression(f"{{{i}}}", precedence) for i, precedence in enumerate(precedences)], name)
     return written.text(), written.precedence
 
 

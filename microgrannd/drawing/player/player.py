@@ -16,6 +16,8 @@ from typing import Any, Final
 
 from microgrannd.drawing.player.animation import animated
 from microgrannd.drawing.player.recording import Recording, playable_order, record
+from microgrannd.drawing.player.remarks import WORDS
+from microgrannd.drawing.player.rows import rows_of
 from microgrannd.drawing.player.stage import stage
 from microgrannd.drawing.player.training_recording import record_training
 from microgrannd.drawing.write import svg
@@ -28,7 +30,10 @@ from microgrannd.printing.labels import in_markup, in_script
 
 HEIGHT: Final = 640  # of the player in a notebook, in pixels
 LINES: Final = 200  # of the steps, as text in a notebook
-SCRIPTS: Final = ("page", "numbers", "paths", "graph", "panel", "motion", "selection", "prediction", "player")
+SCRIPTS: Final = (
+    *("page", "numbers", "paths", "graph", "engine", "remarks", "panel", "motion", "selection", "prediction"),
+    *("mistakes", "live", "player"),
+)
 
 
 def step(
@@ -78,11 +83,13 @@ class Player:
             raise ValueError(f"The recording is of {len(recording.nodes)} nodes, and order has {len(order)}.")
         self.recording = recording
         self._picture, self._geometry = stage(recording, order)
+        self._rows = rows_of(order)
 
     @cached_property
     def html(self) -> str:
         """The page: a complete HTML document that needs nothing else."""
-        style, script = _asset("player.css"), "\n".join(_asset(f"{name}.js") for name in SCRIPTS)
+        style = _asset("player.css")
+        script = "\n".join(['"use strict";', self._rows.script, *[_asset(f"{name}.js") for name in SCRIPTS]])
         policy = (
             f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)} {_hash(svg.stylesheet())}; "
             "base-uri 'none'; form-action 'none'"
@@ -136,14 +143,16 @@ class Player:
         return "\n".join(lines)
 
     def _data(self) -> dict[str, Any]:
-        nodes = [node._asdict() for node in self.recording.nodes]
+        described = zip(self.recording.nodes, self._rows.of_node, strict=True)
+        nodes = [{**node._asdict(), "row": row} for node, row in described]
         passes: list[dict[str, Any]] = []
         for run in self.recording.passes:
             events = [(type(event).__name__.lower(), *map(_spelled, event)) for event in run.events]
             remarks = [remark._asdict() for remark in run.remarks]
             values, gradients = list(map(_spelled, run.values)), list(map(_spelled, run.gradients))
             passes.append({"values": values, "gradients": gradients, "events": events, "remarks": remarks})
-        return {"title": self.recording.title, "nodes": nodes, "passes": passes}
+        said = {"rows": self._rows.shown, "strange": self._rows.strange, "words": WORDS}
+        return {"title": self.recording.title, "nodes": nodes, "passes": passes, **said}
 
 
 def _json(data: Any) -> str:

@@ -10,6 +10,7 @@ from microgrannd.drawing.player.recording import Recording
 from microgrannd.drawing.write.svg import geometry_of
 from microgrannd.engine import Value
 
+ROOM: Final = 6  # digits that every number has room for, since leaves can be changed
 FIGURE_SPACE: Final = "\u2007"  # as wide as a digit, and kept at the end of a text
 
 
@@ -28,4 +29,4 @@ def stage(recording: Recording, order: Sequence[Value]) -> tuple[Picture, Geomet
 
 
 def _with_room(texts: list[str]) -> str:
-    return texts[-1].ljust(max(map(len, texts)), FIGURE_SPACE) if texts else "0"
+    return texts[-1].ljust(max(ROOM, *map(len, texts)), FIGURE_SPACE) if texts else "0".ljust(ROOM, FIGURE_SPACE)

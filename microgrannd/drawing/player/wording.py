@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import reduce
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from microgrannd import operations
 from microgrannd.drawing.picture.lettering import numeral, shortened
@@ -12,14 +12,17 @@ from microgrannd.drawing.picture.picture import kind_of
 from microgrannd.engine import Value
 from microgrannd.nodes import notation
 from microgrannd.nodes.notation import Formula
-from microgrannd.operations import add, div, mul
+from microgrannd.operations import Operation, add, div, mul
 from microgrannd.printing.labels import in_picture
-from microgrannd.printing.precedence import SIGN
+from microgrannd.printing.precedence import ATOM, SIGN
 
 LONGEST_LABEL: Final = 80  # characters of a label that are kept
 LONGEST_NAME: Final = 14  # of an expression that serves as the name of a node without a label
 LONGEST_TITLE: Final = 50  # of a part of the expression that is the title
 TERMS: Final = 6  # of a long sum that are written out
+# Texts and, between, the places of numbers: ~k for one that has brackets if it is negative.
+Template: TypeAlias = list[str | int]
+_PLACE: Final = re.compile("\ue000(\\d+)\ue001")
 _MINUS: Final = re.compile(r"(?<!\S)-|(?<=[(|])-")  # the operator, not a hyphen within a label
 
 
@@ -50,8 +53,8 @@ def described(order: Sequence[Value]) -> Iterator[Described]:
             path=f"{in_picture(node.scope)}.{name}" if scoped else str(name),
             kind=kind_of(node),
             operation=in_picture(node.op.name) if node.op else "",
-            formula=_written(_formula(node, operands)) if node.op else "",
-            local_gradients=_local_gradients(node, operands, name),
+            formula=_written(_formula(node.op, operands)) if node.op else "",
+            local_gradients=_local_gradients(node.op, operands, name) if node.op else (),
             parents=tuple(position[parent] for parent in node.parents),
             scope=in_picture(node.scope),
             line=in_picture(node.line),
@@ -64,7 +67,7 @@ def title(order: Sequence[Value]) -> str:
     texts: dict[Value, Formula] = {}
     for i, node in enumerate(order):
         operands = [texts[parent] for parent in node.parents]
-        expression = _formula(node, operands) if node.op is not None else _name(node, i, [])
+        expression = _formula(node.op, operands) if node.op is not None else _name(node, i, [])
         if i < len(order) - 1 and (node.label or len(str(expression)) > LONGEST_TITLE):
             expression = Formula(shortened(node.label, LONGEST_LABEL) or f"v{i}")
         texts[node] = expression
@@ -80,7 +83,8 @@ def formula_in_numbers(node: Value) -> str:
     >>> formula_in_numbers(Value(-2.0) + 5)
     '−2 + 5'
     """
-    return _written(_formula(node, [_numeral(x) for x in node.inputs]))
+    assert node.op is not None
+    return _written(_formula(node.op, [_numeral(x) for x in node.inputs]))
 
 
 def local_gradients_in_numbers(node: Value) -> tuple[str, ...]:
@@ -89,7 +93,37 @@ def local_gradients_in_numbers(node: Value) -> tuple[str, ...]:
     >>> local_gradients_in_numbers(Value(0.0).sigmoid())
     ('0.5 * (1 − 0.5)',)
     """
-    return _local_gradients(node, [_numeral(x) for x in node.inputs], _numeral(node.data))
+    assert node.op is not None
+    return _local_gradients(node.op, [_numeral(x) for x in node.inputs], _numeral(node.data))
+
+
+def templates(operation: Operation, count: int) -> tuple[Template, list[Template]]:
+    """How a row with so many inputs is written in numbers, and its rules; the place after the inputs' is the result's.
+
+    >>> templates(operations.pow, 2)[0]
+    ['', -1, ' ** ', -2, '']
+    """
+    places = [(_place(i, ATOM), _place(i, SIGN)) for i in range(count + 1)]
+    (*inputs, out), (*negative, negative_out) = zip(*places, strict=True)
+    formula = _template(_written(_formula(operation, inputs)), _written(_formula(operation, negative)))
+    rules = _local_gradients(operation, inputs, out), _local_gradients(operation, negative, negative_out)
+    return formula, list(map(_template, *rules))
+
+
+def _place(i: int, precedence: int) -> Formula:
+    return Formula(f"\ue000{i}\ue001", precedence)
+
+
+def _template(plain: str, negative: str) -> Template:
+    """From a text with places for numbers, and the same where these are negative and have brackets if need be."""
+    texts, of_negative = _PLACE.split(plain), _PLACE.split(negative)
+    found: Template = [texts[0]]
+    bracketed = 0
+    for k in range(1, len(texts), 2):
+        bracketed = len(of_negative[k - 1]) - len(texts[k - 1]) - bracketed
+        place = int(texts[k])
+        found += [~place if bracketed else place, texts[k + 1]]
+    return found
 
 
 def _name(node: Value, i: int, operands: list[Formula]) -> Formula:
@@ -98,7 +132,7 @@ def _name(node: Value, i: int, operands: list[Formula]) -> Formula:
         return Formula(label)
     if node.op is None:
         return _numeral(node.data) if node.is_constant else Formula(f"v{i}")
-    expression = _formula(node, operands)
+    expression = _formula(node.op, operands)
     text = _written(expression)
     return Formula(text, expression.precedence) if len(text) <= LONGEST_NAME else Formula(f"v{i}")
 
@@ -109,20 +143,19 @@ def _numeral(x: float) -> Formula:
     return Formula(f"-{text[1:]}", SIGN) if text.startswith("−") else Formula(text)
 
 
-def _formula(node: Value, operands: Sequence[Formula]) -> Formula:
-    """How the node is computed; the fused operations as the sums that they stand for."""
-    assert node.op is not None
-    if node.op not in (operations.sum, operations.mean, operations.dot):
-        return notation.formula(node.op, *_cut(operands))
-    size = len(operands) // node.op.vectors
+def _formula(operation: Operation, operands: Sequence[Formula]) -> Formula:
+    """How it is computed; the fused operations as the sums that they stand for."""
+    if operation not in (operations.sum, operations.mean, operations.dot):
+        return notation.formula(operation, *_cut(operands))
+    size = len(operands) // operation.vectors
     terms = operands[:size]
-    if node.op is operations.dot:
+    if operation is operations.dot:
         products = [mul(x, y) for x, y in zip(terms, operands[size : 2 * size], strict=True)]
         terms = [*products, *operands[2 * size :]]
     if not terms:
-        return Formula(node.op.name + "()")
+        return Formula(operation.name + "()")
     total = reduce(add, _cut(terms))
-    return div(total, size) if node.op is operations.mean else total
+    return div(total, size) if operation is operations.mean else total
 
 
 def _cut(terms: Sequence[Formula]) -> list[Formula]:
@@ -131,12 +164,13 @@ def _cut(terms: Sequence[Formula]) -> list[Formula]:
     return [*terms[: TERMS - 1], Formula(f"… {len(terms) - TERMS} more …"), terms[-1]]
 
 
-def _local_gradients(node: Value, operands: Sequence[Formula], out: Formula) -> tuple[str, ...]:
-    """The local gradients as the operation's row writes them; empty for a row that cannot be written."""
-    if node.op is None:
-        return ()
+def _local_gradients(operation: Operation, operands: Sequence[Formula], out: Formula) -> tuple[str, ...]:
+    """The local gradients as a textbook writes them; empty for a row that cannot be written."""
     try:
-        gradients = node.op.local_gradients(*operands, out)
+        if operation.textbook:
+            gradients = operation.textbook(*operation.split(tuple(operands)), out)
+        else:
+            gradients = operation.local_gradients(*operands, out)
     except (TypeError, ValueError, AttributeError):
         return ("",) * len(operands)
     return tuple(_written(g) if isinstance(g, Formula) else numeral(float(g)) for g in gradients)

@@ -1,8 +1,8 @@
 /**
- * The recorded run and the graph as it stands after `position` events.
+ * The run that is played and the graph as it stands after `position` events.
  *
  * @typedef {{name: string, path: string, scope: string, kind: string, operation: string, formula: string,
- *   local_gradients: string[], parents: number[], line: string, routes: boolean}} Node
+ *   local_gradients: string[], parents: number[], line: string, routes: boolean, row: number | null}} Node
  * @typedef {{kind: string, pass: number, node: number} & Record<string, any>} Event
  * @typedef {{event: number, kind: string, node: number, text: string}} Remark
  * @typedef {{values: (number | null)[], gradients: (number | null)[], events: Event[], remarks: Remark[]}} Pass
@@ -24,16 +24,12 @@ const output = nodes.length - 1;
 /** @type {Pass[]} */
 const passes = recording.passes.map(decodedPass);
 /** @type {Event[]} every event of every pass; from the second pass on, one that begins it */
-const timeline = [];
-/** Where in the timeline the events of each pass start. */
-const starts = passes.map((pass, i) => {
-  if (i > 0) timeline.push({ kind: "begin", pass: i, node: output });
-  timeline.push(...pass.events);
-  return timeline.length - pass.events.length;
-});
-const largest = timeline
-  .filter(({ kind, after }) => PHASES[kind] === "backward" && Number.isFinite(after))
-  .reduce((most, { after }) => Math.max(most, Math.abs(after)), 0);
+let timeline = [];
+/** Where in the timeline the events of each pass start. @type {number[]} */
+let starts = [];
+/** The largest finite |gradient| that comes up. */
+let largest = 0;
+arrange();
 
 /** How many events have happened. What is on the screen depends on it alone. */
 let position = 0;
@@ -47,7 +43,37 @@ const undo = [];
 const picture = byId("scroller").querySelector("svg");
 const boxes = nodes.map((_, i) => byId("n" + i));
 const edges = nodes.map(({ parents }, i) => parents.map((_, k) => byId(`e${i}-${k}`)));
-const fullBars = boxes.map((box) => Number(box.querySelector("rect.strength")?.getAttribute("width") ?? 0));
+const parts = boxes.map((box) => {
+  const [value, gradient, bar, title] = ["text.value", "text.gradient", "rect.strength", "title"].map((part) => box.querySelector(part));
+  return { value, gradient, bar, title, rooms: [value?.textContent.length, gradient?.textContent.length] };
+});
+const BAR = Number(picture.querySelector("rect.strength")?.getAttribute("width") ?? 0);
+
+/** Line the events of all passes up. */
+function arrange() {
+  timeline = [];
+  starts = passes.map((pass, i) => {
+    if (i > 0) timeline.push({ kind: "begin", pass: i, node: output });
+    timeline.push(...pass.events);
+    return timeline.length - pass.events.length;
+  });
+  largest = 0;
+  for (const { kind, after } of timeline) {
+    if (PHASES[kind] === "backward" && Number.isFinite(after)) largest = Math.max(largest, Math.abs(after));
+  }
+}
+
+/** Play another run of the same graph from now on, at the same place. @param {Pass} pass */
+function replace(pass) {
+  const target = position;
+  passes[0] = pass;
+  arrange();
+  position = undo.length = 0;
+  pass.values.forEach((x, i) => (values[i] = x));
+  pass.gradients.forEach((g, i) => (gradients[i] = g));
+  flows.forEach((flow) => flow.fill(null));
+  seek(target);
+}
 
 /** @param {any} pass @param {number} i @returns {Pass} */
 function decodedPass(pass, i) {
@@ -109,34 +135,41 @@ function draw() {
 /** @param {number} i */
 function drawNode(i) {
   const [x, g] = [values[i], gradients[i]];
-  const box = boxes[i];
+  const { value, gradient, bar, title, rooms } = parts[i];
   drawnNodes[i] = { value: x, gradient: g };
-  box.classList.toggle("unknown", x === null);
-  writeNumber(box.querySelector("text.value"), x, "");
-  writeNumber(box.querySelector("text.gradient"), g, "∇ ");
-  box.querySelector("rect.strength")?.setAttribute("width", String(fullBars[i] * strength(g)));
+  boxes[i].classList.toggle("unknown", x === null);
+  boxes[i].classList.toggle("broken", Number.isNaN(x) || Number.isNaN(g));
+  writeNumber(value, x, "", rooms[0]);
+  writeNumber(gradient, g, "∇ ", rooms[1]);
+  bar?.setAttribute("width", (BAR * strength(g)).toFixed(1));
   const known = x === null ? nodes[i].path : `${nodes[i].path} = ${exact(x)}`;
-  box.querySelector("title").textContent = g === null ? known : `${known}; gradient ${exact(g)}`;
+  const lost = Number.isNaN(x) || Number.isNaN(g) ? "; not a number" : "";
+  title.textContent = (g === null ? known : `${known}; gradient ${exact(g)}`) + lost;
 }
 
-/** @param {SVGElement | null} text @param {number | null} x @param {string} sign */
-function writeNumber(text, x, sign) {
+/** A number in its place in a box, narrower if it is longer than the place. */
+function writeNumber(text, x, sign, room) {
   if (!text) return;
-  text.textContent = x === null ? "" : sign + short(x);
+  const written = x === null ? "" : sign + short(x);
+  text.textContent = written;
   text.dataset.number = x === null ? "" : exact(x);
+  if (written.length > room) text.setAttribute("textLength", String(7 * room));
+  else text.removeAttribute("textLength");
+  if (written.length > room) text.setAttribute("lengthAdjust", "spacingAndGlyphs");
 }
 
 /** @param {number} i @param {number} k */
 function drawFlow(i, k) {
   const flow = (drawnFlows[i][k] = flows[i][k]);
-  edges[i][k].classList.toggle("flowed", Boolean(flow) || Number.isNaN(flow));
+  const received = nodes[nodes[i].parents[k]].kind !== "constant"; // nobody asks for a constant's gradient
+  edges[i][k].classList.toggle("flowed", received && (Boolean(flow) || Number.isNaN(flow)));
   edges[i][k].classList.toggle("idle", flow === 0);
-  if (flow) edges[i][k].setAttribute("stroke-width", (1.3 + 2 * strength(flow)).toFixed(2));
+  if (flow && received) edges[i][k].setAttribute("stroke-width", (1.3 + 2 * strength(flow)).toFixed(2));
   else edges[i][k].removeAttribute("stroke-width");
 }
 
 /** How strongly a gradient is drawn, from 0 to 1: a tenth less for each factor of two below the largest. */
 function strength(gradient) {
-  if (!gradient) return Number.isNaN(gradient) ? 1 : 0;
+  if (!gradient) return 0; // none for NaN: it has no size
   return Number.isFinite(gradient) ? Math.max(0.1, 1 - Math.log2(largest / Math.abs(gradient)) / 10) : 1;
 }

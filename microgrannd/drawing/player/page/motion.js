@@ -67,7 +67,7 @@ function resize() {
   const { width, height } = picture.viewBox.baseVal;
   const room = byId("scroller");
   const fitting = Math.min(1.7, (room.clientWidth - 2) / width, (room.clientHeight - 2) / height);
-  const readable = innerWidth < 760 ? 0.8 : 0.6; // below it the picture is scrolled rather than made smaller
+  const readable = innerWidth < 760 ? 0.85 : 0.95; // below it the picture is scrolled rather than made smaller
   const size = scale > 0 ? scale : scale < 0 ? fitting : Math.max(fitting, readable);
   picture.style.width = `${width * size}px`;
   picture.style.height = `${height * size}px`;

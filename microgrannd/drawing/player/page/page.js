@@ -1,5 +1,3 @@
-"use strict";
-
 /** @param {string} id @returns {any} */
 function byId(id) {
   return document.getElementById(id);

@@ -65,9 +65,11 @@ function pathsCard(leaf, pass) {
   const before = received[0]?.before ?? seed.before;
   const after = received.at(-1)?.after ?? seed.after;
   const title = `${count === 1n ? "One path" : `${count.toLocaleString("en")} paths`} to `;
+  const mixed = mistaken() ? [note("The paths are those of the right pass; the mistake changes what the leaf gets.")] : [];
   return [
     element("h2", {}, title, isolated(nodes[leaf].path)),
     element("button", { type: "button", className: "close", ariaLabel: "Close the paths", onclick: () => select(-1) }, "×"),
+    ...mixed,
     ...(sum === null ? [note("This is the one with the largest product. The backward pass has summed them all, and walked none.")] : []),
     element("ol", { className: "list" }, ...paths.map((path) => pathLine(path, seed.after, local))),
     sum === null
