@@ -15,7 +15,7 @@ from importlib.resources import files
 from typing import Any, Final
 
 from microgrannd.drawing.player.animation import animated
-from microgrannd.drawing.player.recording import Recording, playable_order, record
+from microgrannd.drawing.player.recording import Added, Computed, Pass, Recording, Updated, playable_order, record
 from microgrannd.drawing.player.remarks import WORDS
 from microgrannd.drawing.player.rows import rows_of
 from microgrannd.drawing.player.stage import stage
@@ -31,7 +31,7 @@ from microgrannd.printing.labels import in_markup, in_script
 HEIGHT: Final = 640  # of the player in a notebook, in pixels
 LINES: Final = 200  # of the steps, as text in a notebook
 SCRIPTS: Final = (
-    *("page", "numbers", "paths", "graph", "engine", "remarks", "panel", "motion", "selection", "prediction"),
+    *("page", "numbers", "paths", "engine", "remarks", "graph", "panel", "motion", "selection", "prediction"),
     *("mistakes", "live", "player"),
 )
 
@@ -144,15 +144,41 @@ class Player:
 
     def _data(self) -> dict[str, Any]:
         described = zip(self.recording.nodes, self._rows.of_node, strict=True)
-        nodes = [{**node._asdict(), "row": row} for node, row in described]
-        passes: list[dict[str, Any]] = []
-        for run in self.recording.passes:
-            events = [(type(event).__name__.lower(), *map(_spelled, event)) for event in run.events]
-            remarks = [remark._asdict() for remark in run.remarks]
-            values, gradients = list(map(_spelled, run.values)), list(map(_spelled, run.gradients))
-            passes.append({"values": values, "gradients": gradients, "events": events, "remarks": remarks})
         said = {"rows": self._rows.shown, "strange": self._rows.strange, "words": WORDS}
-        return {"title": self.recording.title, "nodes": nodes, "passes": passes, **said}
+        return {
+            "title": self.recording.title,
+            "nodes": [_briefly({**node._asdict(), "row": row}) for node, row in described],
+            "passes": [_numbers_of(run) for run in self.recording.passes],
+            **said,
+        }
+
+
+def _briefly(node: dict[str, Any]) -> dict[str, Any]:
+    """Without what the page knows: what is empty or the same as the name, and what the row says."""
+    same = {"path": node["name"], "short": node["name"], "kind": "operation", "operation": node["operation"]}
+    return {key: x for key, x in node.items() if x not in ("", (), None) and x != same.get(key) and key != "routes"}
+
+
+def _numbers_of(run: Pass) -> dict[str, Any]:
+    """What the page makes the events of: values, local gradients, what leaves held before, and the updates."""
+    values, local_gradients = list(run.values), [list[float]() for _ in run.values]
+    updates: list[Any] = []
+    for event in run.events:
+        match event:
+            case Computed(node=node, value=value):
+                values[node] = value
+            case Added(node=node, local_gradient=local):
+                local_gradients[node].append(local)
+            case Updated():
+                updates.append([*map(_spelled, event)])
+    return {
+        "values": list(map(_spelled, values)),
+        "local_gradients": [list(map(_spelled, locals_of)) for locals_of in local_gradients],
+        "gradients": list(map(_spelled, run.gradients)),
+        "upstream": _spelled(run.upstream),
+        "updates": updates,
+        "remarks": [remark._asdict() for remark in run.remarks],
+    }
 
 
 def _json(data: Any) -> str:

@@ -53,6 +53,7 @@ Moments: TypeAlias = list[tuple[int, str]]  # texts, each with the number of the
 class Pass:
     values: list[float | None]  # of the leaves; None for what is yet to be computed
     gradients: list[float | None]  # that the leaves held already; None for the nodes, which start afresh
+    upstream: float  # that the output is given
     events: list[Event] = field(default_factory=list)
     remarks: list[Remark] = field(default_factory=list)
 
@@ -127,7 +128,7 @@ def recorded_pass(order: Sequence[Value], upstream: Number = 1.0) -> Pass:
             if parent.op is None:
                 values[position[parent]] = number_then
     held = [node.grad if node.op is None else None for node in order]
-    result = Pass(values, held, remarks=list(on_start(order, values)))
+    result = Pass(values, held, float(upstream), remarks=list(on_start(order, values)))
     for i, node in enumerate(order):
         if node.op is not None:
             result.remarks.extend(on_forward(node, i, len(result.events)))

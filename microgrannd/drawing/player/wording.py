@@ -23,12 +23,17 @@ TERMS: Final = 6  # of a long sum that are written out
 # Texts and, between, the places of numbers: ~k for one that has brackets if it is negative.
 Template: TypeAlias = list[str | int]
 _PLACE: Final = re.compile("\ue000(\\d+)\ue001")
+_NEURON: Final = re.compile(r"(?:^|\.)layer(\d+)\.neuron(\d+)$")
+_PARAMETER: Final = re.compile(r"(w|b)(\d*)")
+_ABOVE: Final = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+_BELOW: Final = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _MINUS: Final = re.compile(r"(?<!\S)-|(?<=[(|])-")  # the operator, not a hyphen within a label
 
 
 class Described(NamedTuple):
     name: str
     path: str  # the name with its scope, where the name alone is ambiguous
+    short: str  # in a network as in the books: w¹₂₃, b¹₂, z¹₂, a¹₂; else the name
     kind: str  # "leaf", "constant" or "operation"
     operation: str
     formula: str
@@ -45,12 +50,14 @@ def described(order: Sequence[Value]) -> Iterator[Described]:
     for i, node in enumerate(order):
         names[node] = _name(node, i, [names[parent] for parent in node.parents])
     uses = Counter(map(str, names.values()))
+    of_neurons = _book_names(order)
     for node, name in names.items():
         operands = [names[parent] for parent in node.parents]
         scoped = node.scope and node.label and uses[str(name)] > 1
         yield Described(
             name=str(name),
             path=f"{in_picture(node.scope)}.{name}" if scoped else str(name),
+            short=of_neurons.get(node, str(name)),
             kind=kind_of(node),
             operation=in_picture(node.op.name) if node.op else "",
             formula=_written(_formula(node.op, operands)) if node.op else "",
@@ -60,6 +67,29 @@ def described(order: Sequence[Value]) -> Iterator[Described]:
             line=in_picture(node.line),
             routes=node.op is not None and node.op.routes,
         )
+
+
+def _book_names(order: Sequence[Value]) -> dict[Value, str]:
+    """Layer above, neuron and input below: w¹₂₃ is weight 3 of neuron 2 in layer 1, a¹₂ what that neuron gives."""
+    found: dict[Value, str] = {}
+    last: dict[str, Value] = {}
+    for node in order:
+        if not (place := _NEURON.search(node.scope)):
+            continue
+        above, below = place[1].translate(_ABOVE), place[2].translate(_BELOW)
+        if node.op is None and (label := _PARAMETER.fullmatch(node.label)):
+            comma = "," if label[2] and len(place[2] + label[2]) > 2 else ""
+            found[node] = f"{label[1]}{above}{below}{comma}{label[2].translate(_BELOW)}"
+        elif node.op is not None and not node.label:
+            last[node.scope] = node
+    for scope, node in last.items():
+        place = _NEURON.search(scope)
+        assert place
+        [*inner] = [p for p in node.parents if p.scope == scope and p.op is not None and not p.label]
+        activated = len(node.parents) == 1 and len(inner) == 1
+        for value, letter in [(node, "a" if activated else "z"), *[(p, "z") for p in inner if activated]]:
+            found[value] = f"{letter}{place[1].translate(_ABOVE)}{place[2].translate(_BELOW)}"
+    return found
 
 
 def title(order: Sequence[Value]) -> str:

@@ -205,8 +205,8 @@ def _inset(node: Box) -> float:
 def _text_width(node: Box) -> float:
     first = width(node.label) * LABEL if node.label else 0.0
     if node.value:
-        first += len(node.value) * MONOSPACE + (7 if node.label else 0)
-    second = (len(node.gradient) + 2) * MONOSPACE if node.gradient else 0.0
+        first += max(len(node.value), node.room) * MONOSPACE + (7 if node.label else 0)
+    second = (max(len(node.gradient), node.room) + 2) * MONOSPACE if node.gradient else 0.0
     return max([first, second, *(width(note) * NOTE for note in node.notes)])
 
 

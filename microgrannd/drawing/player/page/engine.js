@@ -5,17 +5,6 @@
  * @typedef {{order: boolean, overwrite: boolean}} Mistakes in an order that is not topological; `=` for `+=`
  */
 
-/** The recorded run: Python's numbers. @param {Pass} pass @returns {Run} */
-function recordedRun(pass) {
-  const values = [...pass.values];
-  const locals = nodes.map(({ parents }) => parents.map(() => 0));
-  for (const event of pass.events) {
-    if (event.kind === "computed") values[event.node] = event.value;
-    if (event.kind === "added") locals[event.node][event.position] = event.local;
-  }
-  return { values, locals };
-}
-
 /** The values and local gradients from other numbers of the leaves. @param {number[]} leaves by node @returns {Run} */
 function computedRun(leaves) {
   const values = [...leaves];
@@ -38,38 +27,62 @@ function strangeRow({ values }) {
   return bad < 0 ? null : recording.rows[nodes[bad].row].name;
 }
 
+/** A node is computed. */
+class Computed {
+  constructor(pass, node, run) {
+    Object.assign(this, { kind: "computed", pass, node, value: run.values[node], run });
+  }
+
+  get formula() {
+    return inNumbers(recording.rows[nodes[this.node].row].formula, this.node, this.run.values);
+  }
+}
+
+/** A contribution is added to a parent's gradient; `early` is how many the node itself has yet to receive. */
+class Added {
+  constructor(pass, node, position, run, upstream, before, overwrite, early) {
+    const [parent, local] = [nodes[node].parents[position], run.locals[node][position]];
+    const contribution = passed(upstream, local, nodes[node].routes);
+    const after = overwrite ? contribution : before + contribution;
+    Object.assign(this, { kind: "added", pass, node, position, parent, upstream, local, contribution, before, after, early, run });
+  }
+
+  get formula() {
+    return inNumbers(recording.rows[nodes[this.node].row].rules[this.position], this.node, this.run.values);
+  }
+}
+
 /**
  * The events of a run. In the wrong order, nodes hand their gradients on by their distance from the output.
- * @param {Run} run @param {(number | null)[]} held the gradients of the leaves before @param {number} seed @param {Mistakes} mistakes
- * @returns {Pass}
+ * @param {Run} run @param {(number | null)[]} held the gradients of the leaves before @param {number} upstream the output's
+ * @param {Mistakes} mistakes @param {number} [pass] @returns {Event[]}
  */
-function passOf({ values, locals }, held, seed, mistakes) {
+function eventsOf(run, held, upstream, mistakes, pass = 0) {
   const events = [];
+  nodes.forEach(({ row }, node) => row !== null && events.push(new Computed(pass, node, run)));
   const gradients = nodes.map((_, i) => held[i] ?? 0);
-  nodes.forEach(({ row }, node) => {
-    if (row !== null) events.push({ kind: "computed", pass: 0, node, value: values[node], get formula() { return formulaInNumbers(node, values); } });
-  });
   const before = gradients[output];
-  gradients[output] += seed;
-  events.push({ kind: "seeded", pass: 0, node: output, before, after: gradients[output] });
+  gradients[output] += upstream;
+  events.push({ kind: "seeded", pass, node: output, before, after: gradients[output] });
   const expected = nodes.map(() => 0); // contributions that are still to come
   for (const { parents } of nodes) for (const parent of parents) expected[parent]++;
   for (const node of backwardOrder(mistakes.order)) {
-    const [upstream, { parents, routes }, early] = [gradients[node], nodes[node], expected[node]];
-    parents.forEach((parent, position) => {
-      const local = locals[node][position];
-      const contribution = passed(upstream, local, routes);
-      const before = gradients[parent];
-      gradients[parent] = mistakes.overwrite ? contribution : before + contribution;
+    const [given, early] = [gradients[node], expected[node]];
+    nodes[node].parents.forEach((parent, position) => {
+      const event = new Added(pass, node, position, run, given, gradients[parent], mistakes.overwrite, early);
+      gradients[parent] = event.after;
       expected[parent]--;
-      events.push({
-        ...{ kind: "added", pass: 0, node, position, parent, upstream, local, contribution, before, after: gradients[parent], early },
-        get formula() { return ruleInNumbers(node, position, values); },
-      });
+      events.push(event);
     });
   }
-  const given = nodes.map(({ row }, i) => (row === null ? values[i] : null));
-  return { values: given, gradients: held, events, remarks: remarksOn(values, locals, held, events) };
+  return events;
+}
+
+/** @param {Run} run @param {(number | null)[]} held @param {Event[]} events @param {Remark[]} remarks @returns {Pass} */
+function passWith(run, held, events, remarks) {
+  const values = run.values.map((x, i) => (nodes[i].row === null ? x : null));
+  // A leaf whose gradient is zero shows none: the zero is seen when the first += starts from it.
+  return { run, held, values, gradients: held.map((g) => (g === 0 ? null : g)), events, remarks };
 }
 
 /** The nodes that hand gradients on, one after another. @param {boolean} wrong */
@@ -83,8 +96,8 @@ function backwardOrder(wrong) {
 }
 
 /** The gradients at the end of a pass. @param {Pass} pass @returns {number[]} */
-function gradientsAfter({ gradients, events }) {
-  const found = nodes.map((_, i) => gradients[i] ?? 0);
+function gradientsAfter({ held, events }) {
+  const found = nodes.map((_, i) => held[i] ?? 0);
   for (const event of events) {
     if (event.kind === "seeded") found[event.node] = event.after;
     if (event.kind === "added") found[event.parent] = event.after;
@@ -92,14 +105,9 @@ function gradientsAfter({ gradients, events }) {
   return found;
 }
 
-/** @param {number} node @param {number[]} values */
-function formulaInNumbers(node, values) {
-  return filled(recording.rows[nodes[node].row].formula, nodes[node].parents.map((parent) => values[parent]));
-}
-
-/** @param {number} node @param {number} position @param {number[]} values */
-function ruleInNumbers(node, position, values) {
-  return filled(recording.rows[nodes[node].row].rules[position], [...nodes[node].parents.map((parent) => values[parent]), values[node]]);
+/** A template in the numbers of a node: its inputs', and its own. @param {(string | number)[]} template @param {number} node @param {number[]} values */
+function inNumbers(template, node, values) {
+  return filled(template, [...nodes[node].parents.map((parent) => values[parent]), values[node]]);
 }
 
 /** A template with its numbers: ~k is a place where a negative one is in brackets. @param {(string | number)[]} template @param {number[]} numbers */

@@ -1,25 +1,18 @@
 /**
  * The run that is played and the graph as it stands after `position` events.
  *
- * @typedef {{name: string, path: string, scope: string, kind: string, operation: string, formula: string,
+ * @typedef {{name: string, path: string, short: string, scope: string, kind: string, operation: string, formula: string,
  *   local_gradients: string[], parents: number[], line: string, routes: boolean, row: number | null}} Node
  * @typedef {{kind: string, pass: number, node: number} & Record<string, any>} Event
  * @typedef {{event: number, kind: string, node: number, text: string}} Remark
  * @typedef {{values: (number | null)[], gradients: (number | null)[], events: Event[], remarks: Remark[]}} Pass
  */
 
-/** What the entries of a recorded event are, by its kind. */
-const EVENTS = {
-  computed: ["node", "value", "formula"],
-  seeded: ["node", "before", "after"],
-  added: ["node", "position", "parent", "upstream", "local", "contribution", "before", "after", "formula"],
-  updated: ["node", "gradient", "before", "after", "formula"],
-};
 const PHASES = { begin: "forward", computed: "forward", seeded: "backward", added: "backward", updated: "update" };
 
 const recording = JSON.parse(byId("recording").textContent);
 /** @type {Node[]} parents first, the output last */
-const nodes = recording.nodes;
+const nodes = recording.nodes.map(wholeNode);
 const output = nodes.length - 1;
 /** @type {Pass[]} */
 const passes = recording.passes.map(decodedPass);
@@ -45,9 +38,25 @@ const boxes = nodes.map((_, i) => byId("n" + i));
 const edges = nodes.map(({ parents }, i) => parents.map((_, k) => byId(`e${i}-${k}`)));
 const parts = boxes.map((box) => {
   const [value, gradient, bar, title] = ["text.value", "text.gradient", "rect.strength", "title"].map((part) => box.querySelector(part));
-  return { value, gradient, bar, title, rooms: [value?.textContent.length, gradient?.textContent.length] };
+  return { value, gradient, bar, title };
 });
+/** How many characters fit in each box: those of the longest number that was recorded. */
+const rooms = nodes.map(() => 6);
+for (const [i, x] of passes.flatMap((pass) => [...pass.values.entries(), ...pass.gradients.entries()])) makeRoom(i, x);
+for (const { kind, node, parent, value, after } of timeline) if (kind !== "begin") makeRoom(kind === "added" ? parent : node, value ?? after);
 const BAR = Number(picture.querySelector("rect.strength")?.getAttribute("width") ?? 0);
+
+/** A node with what the page leaves out: what is the same as its name, and what its row says. @param {any} node @returns {Node} */
+function wholeNode(node) {
+  const row = node.row ?? null;
+  const { routes = false } = row === null ? {} : recording.rows[row];
+  return { path: node.name, short: node.name, kind: "operation", scope: "", line: "", formula: "", local_gradients: [], parents: [], ...node, row, routes };
+}
+
+/** @param {number} i @param {number | null} x */
+function makeRoom(i, x) {
+  if (x !== null) rooms[i] = Math.max(rooms[i], short(x).length);
+}
 
 /** Line the events of all passes up. */
 function arrange() {
@@ -75,15 +84,14 @@ function replace(pass) {
   seek(target);
 }
 
-/** @param {any} pass @param {number} i @returns {Pass} */
+/** A pass as Python ran it: from the numbers that it computed, the events between them. @param {any} pass @param {number} i @returns {Pass} */
 function decodedPass(pass, i) {
-  const events = pass.events.map(([kind, ...entries]) => {
-    const named = entries.map((x, k) => [EVENTS[kind][k], EVENTS[kind][k] === "formula" ? x : decoded(x)]);
-    return { kind, pass: i, ...Object.fromEntries(named) };
+  const [values, locals, held] = [pass.values.map(decoded), pass.local_gradients.map((row) => row.map(decoded)), pass.gradients.map(decoded)];
+  const events = eventsOf({ values, locals }, held, decoded(pass.upstream), { order: false, overwrite: false }, i);
+  const updates = pass.updates.map(([node, gradient, before, after, formula]) => {
+    return { kind: "updated", pass: i, node, gradient: decoded(gradient), before: decoded(before), after: decoded(after), formula };
   });
-  // A leaf whose gradient is zero shows none: the zero is seen when the first += starts from it.
-  const held = pass.gradients.map((g) => (g === 0 ? null : decoded(g)));
-  return { events, remarks: pass.remarks, values: pass.values.map(decoded), gradients: held };
+  return passWith({ values, locals }, held, [...events, ...updates], pass.remarks);
 }
 
 /** Let events happen, or undo them, until this many have happened. @param {number} target */
@@ -120,27 +128,53 @@ function happen(event) {
 
 const drawnNodes = nodes.map(() => ({ value: undefined, gradient: undefined }));
 const drawnFlows = flows.map((flow) => flow.map(() => undefined));
+const CROWD = 300; // nodes; of more, those in sight are drawn at once and the others a moment later
+const inSight = new Set();
+const sights = new IntersectionObserver(seen, { root: byId("scroller"), rootMargin: "40px" });
+let drawing = 0; // the timer of those out of sight
 
 /** Bring the picture up to date: only what differs from what it shows is touched. */
 function draw() {
-  nodes.forEach((_, i) => {
-    const before = drawnNodes[i];
-    if (!Object.is(before.value, values[i]) || !Object.is(before.gradient, gradients[i])) drawNode(i);
-    flows[i].forEach((flow, k) => {
-      if (!Object.is(drawnFlows[i][k], flow)) drawFlow(i, k);
-    });
+  clearTimeout(drawing);
+  if (nodes.length <= CROWD) return nodes.forEach((_, i) => bringUpToDate(i));
+  inSight.forEach(bringUpToDate);
+  drawing = setTimeout(drawFrom, 60, 0);
+}
+
+/** The nodes from one on, some at a time. @param {number} first */
+function drawFrom(first) {
+  const last = Math.min(first + CROWD, nodes.length);
+  for (let i = first; i < last; i++) bringUpToDate(i);
+  if (last < nodes.length) drawing = setTimeout(drawFrom, 0, last);
+}
+
+/** @param {IntersectionObserverEntry[]} entries */
+function seen(entries) {
+  for (const { target, isIntersecting } of entries) {
+    const i = Number(target.id.slice(1));
+    if (!isIntersecting) inSight.delete(i);
+    else if (!inSight.has(i)) bringUpToDate((inSight.add(i), i));
+  }
+}
+
+/** @param {number} i */
+function bringUpToDate(i) {
+  const before = drawnNodes[i];
+  if (!Object.is(before.value, values[i]) || !Object.is(before.gradient, gradients[i])) drawNode(i);
+  flows[i].forEach((flow, k) => {
+    if (!Object.is(drawnFlows[i][k], flow)) drawFlow(i, k);
   });
 }
 
 /** @param {number} i */
 function drawNode(i) {
   const [x, g] = [values[i], gradients[i]];
-  const { value, gradient, bar, title, rooms } = parts[i];
+  const { value, gradient, bar, title } = parts[i];
   drawnNodes[i] = { value: x, gradient: g };
   boxes[i].classList.toggle("unknown", x === null);
   boxes[i].classList.toggle("broken", Number.isNaN(x) || Number.isNaN(g));
-  writeNumber(value, x, "", rooms[0]);
-  writeNumber(gradient, g, "∇ ", rooms[1]);
+  writeNumber(value, x, "", rooms[i]);
+  writeNumber(gradient, g, "∇ ", rooms[i] + 2);
   bar?.setAttribute("width", (BAR * strength(g)).toFixed(1));
   const known = x === null ? nodes[i].path : `${nodes[i].path} = ${exact(x)}`;
   const lost = Number.isNaN(x) || Number.isNaN(g) ? "; not a number" : "";

@@ -1,8 +1,8 @@
 /** The numbers of the leaves: typed, dragged, stepped with the arrow keys, and kept in the address. */
 
 const recorded = passes[0];
-const original = recordedRun(recorded);
-const seed = seedOf(recorded);
+const original = recorded.run;
+const upstream = decoded(recording.passes[0].upstream);
 const leaves = nodes.flatMap(({ kind }, i) => (kind === "leaf" ? [i] : []));
 const names = distinct(nodes.map(({ path }) => path));
 /** Why the numbers cannot be changed here; none if they can. */
@@ -13,12 +13,6 @@ let current = [...original.values]; // the leaves' numbers, by node
 let untested = true; // whether the rows are yet to be compared with what was recorded
 let addressing = 0; // the timer after which the address follows
 const fields = new Map(); // the inputs by node
-
-/** What the output's gradient was given from outside. @param {Pass} pass */
-function seedOf({ events }) {
-  const { before, after } = events.find(({ kind }) => kind === "seeded");
-  return after - before;
-}
 
 /** @param {string[]} strange */
 function strangeWords(strange) {
@@ -43,11 +37,8 @@ function distinct(given) {
 /** Give leaves other numbers and run both passes again. @param {[number, number][]} changes */
 function change(changes) {
   if (obstacle !== null) return;
-  if (untested) {
-    untested = false;
-    const strange = strangeRow(original);
-    if (strange !== null) return refuse(`The numbers stay as they are: the form of ${strange} does not give what its function gives.`);
-  }
+  if (untested) test();
+  if (obstacle !== null) return;
   for (const [i, x] of changes) current[i] = x;
   const same = leaves.every((i) => Object.is(current[i], original.values[i]));
   run = same ? original : computedRun(current);
@@ -57,25 +48,41 @@ function change(changes) {
   addressing = setTimeout(address, 250);
 }
 
+/** Compare what the rows give with what was recorded. */
+function test() {
+  untested = false;
+  const strange = strangeRow(original);
+  if (strange !== null) refuse(`The numbers stay as they are: the form of ${strange} does not give what its function gives.`);
+}
+
 /** Play the run as it is now, with the mistakes that are switched on. */
 function rerun() {
   const pure = run === original && !mistaken();
-  replace(pure ? recorded : passOf(run, recorded.gradients, seed, mistakes));
+  replace(pure ? recorded : passNow(mistakes));
   publish();
   notices();
   compare();
   show();
 }
 
+/** @param {Mistakes} mistakes */
+function passNow(mistakes) {
+  const events = eventsOf(run, recorded.held, upstream, mistakes);
+  return passWith(run, recorded.held, events, remarksOn(run, recorded.held, events));
+}
+
 /** Write the results of the whole run into the nodes, for scripts. */
 function publish() {
   const found = gradientsAfter(passes[0]);
-  boxes.forEach((box, i) => {
+  boxes.forEach((_, i) => {
+    const [x, g, before] = [run.values[i], found[i], published[i]];
     const { value, gradient } = parts[i];
-    value.dataset.value = exact(run.values[i]);
-    (gradient ?? value).dataset.gradient = exact(found[i]);
+    if (!Object.is(before.x, x)) value.dataset.value = exact(x);
+    if (!Object.is(before.g, g)) (gradient ?? value).dataset.gradient = exact(g);
+    published[i] = { x, g };
   });
 }
+const published = nodes.map(() => ({ x: undefined, g: undefined }));
 
 /** @param {string} why */
 function refuse(why) {
@@ -119,7 +126,7 @@ function nudge(i, steps) {
 /** @param {number} i */
 function numberField(i) {
   const field = element("input", { name: names[i], value: exact(current[i]), autocomplete: "off", spellcheck: false, inputMode: "text" });
-  const label = element("label", { title: `${names[i]}: drag to change` }, isolated(names[i]));
+  const label = element("label", { title: `${names[i]}: drag to change` }, isolated(nodes[i].short === nodes[i].name ? names[i] : shortName(i)));
   field.setAttribute("aria-label", names[i]);
   fields.set(i, field);
   field.addEventListener("input", () => {
@@ -127,7 +134,7 @@ function numberField(i) {
     field.toggleAttribute("aria-invalid", x === null);
     if (x !== null) move([[i, x]]);
   });
-  field.addEventListener("change", () => (field.value = exact(current[i]), field.removeAttribute("aria-invalid")));
+  field.addEventListener("change", () => read(field.value) !== null && (field.value = exact(current[i])));
   field.addEventListener("focus", () => boxes[i].classList.add("pointed"));
   field.addEventListener("blur", () => boxes[i].classList.remove("pointed"));
   field.addEventListener("keydown", (event) => {
@@ -205,4 +212,5 @@ function setUpNumbers() {
   setUpMistakes();
   publish();
   if (obstacle === null) fromAddress();
+  setTimeout(() => untested && obstacle === null && test(), 300);
 }

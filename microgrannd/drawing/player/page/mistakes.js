@@ -11,12 +11,14 @@ function mistaken() {
   return mistakes.order || mistakes.overwrite;
 }
 
+let marked = false; // whether any node is
+
 /** Find the gradients that come out wrong, and list them beside the right ones. */
 function compare() {
   wrong = new Map();
   byId("compared").hidden = !mistaken();
   if (!mistaken()) return;
-  const right = gradientsAfter(passOf(run, recorded.gradients, seed, { order: false, overwrite: false }));
+  const right = gradientsAfter(passNow({ order: false, overwrite: false }));
   const found = gradientsAfter(passes[0]);
   const asked = nodes.map((_, i) => i).filter((i) => nodes[i].kind !== "constant");
   for (const i of asked) if (found[i] !== right[i] && !(Number.isNaN(found[i]) && Number.isNaN(right[i]))) wrong.set(i, right[i]);
@@ -33,11 +35,18 @@ function comparison(count, found) {
   if (!wrong.size) return [note(luck())];
   const heading = element("tr", {}, ...["gradient of", "so", "right"].map((text) => element("th", { scope: "col" }, text)));
   const rows = [...wrong].slice(0, 40).map(([i, right]) => {
-    const name = element("th", { scope: "row" }, isolated(names[i]));
+    const name = element("th", { scope: "row", title: names[i] }, isolated(shortName(i)));
     return element("tr", {}, name, element("td", { className: "wrong" }, shown(found[i], "so")), element("td", {}, shown(right, "right")));
   });
   const more = wrong.size > rows.length ? [note(`… and ${wrong.size - rows.length} more.`)] : [];
-  return [element("p", { className: "remark" }, `≠ ${wrong.size} of ${count} gradients come out wrong.`), element("table", {}, heading, ...rows), ...more];
+  const early = [...new Set(timeline.flatMap((event) => (event.early ? [event.node] : [])))];
+  const hasty = early.length ? [note(`Too early, before all of it had arrived, a gradient is handed on by ${listed(early)}.`)] : [];
+  return [warning(`${wrong.size} of ${count} gradients come out wrong.`), ...hasty, element("table", {}, heading, ...rows), ...more];
+}
+
+/** @param {number[]} some nodes */
+function listed(some) {
+  return some.slice(0, 6).map(shortName).join(", ") + (some.length > 6 ? ` and ${some.length - 6} more` : "");
 }
 
 function luck() {
@@ -50,6 +59,8 @@ function luck() {
 
 /** Mark the nodes whose gradient is final and wrong, and those that have handed theirs on too early. */
 function markMistakes() {
+  if (!mistaken() && !marked) return;
+  marked = mistaken();
   const early = new Set(mistaken() ? timeline.slice(0, position).flatMap((event) => (event.early ? [event.node] : [])) : []);
   boxes.forEach((box, i) => {
     const differs = wrong.has(i) && position >= settled[i];

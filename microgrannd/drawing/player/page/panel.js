@@ -89,8 +89,7 @@ function updateTable(current) {
   const rows = updates.map((event, i) => {
     const cells = [shown(event.before, "before"), shown(event.gradient, "gradient"), shown(event.after, "after")];
     const when = event === current ? "now" : i > updates.indexOf(current) ? "later" : "";
-    const parts = nodes[event.node].path.split(/(?<=\.)/).flatMap((part) => [element("wbr"), part]);
-    const name = element("th", { scope: "row" }, element("bdi", {}, ...parts));
+    const name = element("th", { scope: "row", title: nodes[event.node].path }, isolated(shortName(event.node)));
     return element("tr", { className: when }, name, ...cells.map((cell) => element("td", {}, cell)));
   });
   return element("table", {}, heading, ...rows);
@@ -146,6 +145,11 @@ function grad(node) {
 /** ∂node/∂parent @param {Node} node @param {Node} parent */
 function fraction(node, parent) {
   return element("span", {}, "∂", isolated(bracketed(node.name)), "/∂", isolated(bracketed(parent.name)));
+}
+
+/** A name as in the books where there is one, else with its scope. @param {number} i */
+function shortName(i) {
+  return nodes[i].short === nodes[i].name ? nodes[i].path : nodes[i].short;
 }
 
 /** @param {string} name */

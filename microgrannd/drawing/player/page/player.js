@@ -240,6 +240,7 @@ function setUp() {
   document.addEventListener("keydown", key);
   // In a notebook the frame gets its size after the page has run.
   new ResizeObserver(resize).observe(byId("scroller"));
+  if (nodes.length > CROWD) boxes.forEach((box) => sights.observe(box));
   resize();
   draw();
   show();

@@ -1,7 +1,7 @@
 /** What there is to learn from a run: as `remarks.py` finds it in the recorded one, in the same words. */
 
-/** @param {number[]} values @param {number[][]} locals @param {(number | null)[]} held @param {Event[]} events @returns {Remark[]} */
-function remarksOn(values, locals, held, events) {
+/** @param {Run} run @param {(number | null)[]} held @param {Event[]} events @returns {Remark[]} */
+function remarksOn({ values, locals }, held, events) {
   const found = [];
   const say = (event, kind, node, words, parts) => found.push({ event, kind, node, text: worded(words, parts) });
   nodes.forEach(({ row, kind, name }, i) => {
