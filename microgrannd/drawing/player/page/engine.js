@@ -30,7 +30,11 @@ function strangeRow({ values }) {
 /** A node is computed. */
 class Computed {
   constructor(pass, node, run) {
-    Object.assign(this, { kind: "computed", pass, node, value: run.values[node], run });
+    this.kind = "computed";
+    this.pass = pass;
+    this.node = node;
+    this.value = run.values[node];
+    this.run = run;
   }
 
   get formula() {
@@ -41,10 +45,18 @@ class Computed {
 /** A contribution is added to a parent's gradient; `early` is how many the node itself has yet to receive. */
 class Added {
   constructor(pass, node, position, run, upstream, before, overwrite, early) {
-    const [parent, local] = [nodes[node].parents[position], run.locals[node][position]];
-    const contribution = passed(upstream, local, nodes[node].routes);
-    const after = overwrite ? contribution : before + contribution;
-    Object.assign(this, { kind: "added", pass, node, position, parent, upstream, local, contribution, before, after, early, run });
+    this.kind = "added";
+    this.pass = pass;
+    this.node = node;
+    this.position = position;
+    this.parent = nodes[node].parents[position];
+    this.upstream = upstream;
+    this.local = run.locals[node][position];
+    this.contribution = passed(upstream, this.local, nodes[node].routes);
+    this.before = before;
+    this.after = overwrite ? this.contribution : before + this.contribution;
+    this.early = early;
+    this.run = run;
   }
 
   get formula() {

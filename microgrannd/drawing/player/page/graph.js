@@ -30,7 +30,7 @@ const values = [...passes[0].values];
 const gradients = [...passes[0].gradients];
 /** @type {(number | null)[][]} what has flowed back along the edges, by node and which of its parents */
 const flows = nodes.map(({ parents }) => parents.map(() => null));
-/** @type {[any[], number, any][][]} for each event that has happened, the entries as they were before it */
+/** @type {[any[] | null, number, any][]} for each event that has happened a mark, and the entries as they were before it */
 const undo = [];
 
 const picture = byId("scroller").querySelector("svg");
@@ -39,6 +39,12 @@ const edges = nodes.map(({ parents }, i) => parents.map((_, k) => byId(`e${i}-${
 const parts = boxes.map((box) => {
   const [value, gradient, bar, title] = ["text.value", "text.gradient", "rect.strength", "title"].map((part) => box.querySelector(part));
   return { value, gradient, bar, title };
+});
+/** Where each box is in the picture. */
+const places = boxes.map((box) => {
+  const [x, y] = box.getAttribute("transform").match(/-?[\d.]+/g).map(Number);
+  const [width, height] = ["width", "height"].map((side) => Number(box.querySelector(".box").getAttribute(side)));
+  return { x, y, width, height };
 });
 /** How many characters fit in each box: those of the longest number that was recorded. */
 const rooms = nodes.map(() => 6);
@@ -96,21 +102,17 @@ function decodedPass(pass, i) {
 
 /** Let events happen, or undo them, until this many have happened. @param {number} target */
 function seek(target) {
-  while (position < target) undo.push(happen(timeline[position++]));
+  while (position < target) happen(timeline[position++]);
   while (position > target) {
     position--;
-    for (const [store, key, before] of undo.pop().reverse()) store[key] = before;
+    for (let [store, key, before] = undo.pop(); store; [store, key, before] = undo.pop()) store[key] = before;
   }
   draw();
 }
 
-/** @param {Event} event @returns {[any[], number, any][]} what it has changed, with the old entries */
+/** Let an event happen; what it changes is kept with the old entries above a mark. @param {Event} event */
 function happen(event) {
-  const changes = [];
-  const set = (store, key, entry) => {
-    changes.push([store, key, store[key]]);
-    store[key] = entry;
-  };
+  undo.push([null, 0, 0]);
   if (event.kind === "computed") set(values, event.node, event.value);
   if (event.kind === "updated") set(values, event.node, event.after);
   if (event.kind === "seeded") set(gradients, event.node, event.after);
@@ -123,38 +125,40 @@ function happen(event) {
     passes[event.pass].gradients.forEach((g, i) => set(gradients, i, g));
     flows.forEach((flow) => flow.forEach((_, k) => set(flow, k, null)));
   }
-  return changes;
+}
+
+/** @param {any[]} store @param {number} key @param {any} entry */
+function set(store, key, entry) {
+  undo.push([store, key, store[key]]);
+  store[key] = entry;
 }
 
 const drawnNodes = nodes.map(() => ({ value: undefined, gradient: undefined }));
 const drawnFlows = flows.map((flow) => flow.map(() => undefined));
-const CROWD = 300; // nodes; of more, those in sight are drawn at once and the others a moment later
-const inSight = new Set();
-const sights = new IntersectionObserver(seen, { root: byId("scroller"), rootMargin: "40px" });
-let drawing = 0; // the timer of those out of sight
+const CROWD = 300; // nodes; of more, only those in sight are rendered
+let inSight = new Set(nodes.keys());
 
-/** Bring the picture up to date: only what differs from what it shows is touched. */
+/** Bring what is seen of the picture up to date: only what differs from what it shows is touched. */
 function draw() {
-  clearTimeout(drawing);
-  if (nodes.length <= CROWD) return nodes.forEach((_, i) => bringUpToDate(i));
   inSight.forEach(bringUpToDate);
-  drawing = setTimeout(drawFrom, 60, 0);
 }
 
-/** The nodes from one on, some at a time. @param {number} first */
-function drawFrom(first) {
-  const last = Math.min(first + CROWD, nodes.length);
-  for (let i = first; i < last; i++) bringUpToDate(i);
-  if (last < nodes.length) drawing = setTimeout(drawFrom, 0, last);
-}
-
-/** @param {IntersectionObserverEntry[]} entries */
-function seen(entries) {
-  for (const { target, isIntersecting } of entries) {
-    const i = Number(target.id.slice(1));
-    if (!isIntersecting) inSight.delete(i);
-    else if (!inSight.has(i)) bringUpToDate((inSight.add(i), i));
-  }
+/** Render only what is in sight, since a browser paints all of a picture again when a number in it changes. */
+function cull() {
+  if (nodes.length <= CROWD) return;
+  const { left, top, right, bottom } = sight();
+  const near = (x, y, toX, toY) => x < right && toX > left && y < bottom && toY > top;
+  inSight = new Set();
+  places.forEach(({ x, y, width, height }, i) => {
+    const visible = near(x, y, x + width, y + height);
+    if (visible) bringUpToDate((inSight.add(i), i));
+    boxes[i].classList.toggle("away", !visible);
+    nodes[i].parents.forEach((parent, k) => {
+      const from = places[parent];
+      const passes = near(from.x, Math.min(y, from.y), x + width, Math.max(y + height, from.y + from.height));
+      edges[i][k].classList.toggle("away", !passes);
+    });
+  });
 }
 
 /** @param {number} i */

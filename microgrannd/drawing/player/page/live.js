@@ -59,7 +59,8 @@ function test() {
 function rerun() {
   const pure = run === original && !mistaken();
   replace(pure ? recorded : passNow(mistakes));
-  publish();
+  if (nodes.length <= CROWD) publish();
+  else publishing ||= setTimeout(publish);
   notices();
   compare();
   show();
@@ -71,8 +72,9 @@ function passNow(mistakes) {
   return passWith(run, recorded.held, events, remarksOn(run, recorded.held, events));
 }
 
-/** Write the results of the whole run into the nodes, for scripts. */
+/** Write the results of the whole run into the nodes, for scripts; of a large graph, after they are painted. */
 function publish() {
+  publishing = 0;
   const found = gradientsAfter(passes[0]);
   boxes.forEach((_, i) => {
     const [x, g, before] = [run.values[i], found[i], published[i]];
@@ -82,6 +84,7 @@ function publish() {
     published[i] = { x, g };
   });
 }
+let publishing = 0; // the timer of what is published after it is painted
 const published = nodes.map(() => ({ x: undefined, g: undefined }));
 
 /** @param {string} why */

@@ -134,7 +134,7 @@ function mark(event) {
     edges[event.node][event.position].classList.add("busy");
   }
   if (event.kind === "computed") edges[event.node].forEach((edge) => edge.classList.add("busy"));
-  follow(boxes[place]);
+  follow(place);
 }
 
 // ---- setting up
@@ -240,7 +240,7 @@ function setUp() {
   document.addEventListener("keydown", key);
   // In a notebook the frame gets its size after the page has run.
   new ResizeObserver(resize).observe(byId("scroller"));
-  if (nodes.length > CROWD) boxes.forEach((box) => sights.observe(box));
+  byId("scroller").addEventListener("scroll", cull, { passive: true });
   resize();
   draw();
   show();

@@ -8,7 +8,7 @@ function select(leaf) {
   boxes.forEach((box, i) => box.classList.toggle("chosen", i === leaf));
   showPaths();
   if (leaf < 0) return;
-  follow(boxes[leaf]);
+  follow(leaf);
   byId("paths").scrollIntoView({ block: "nearest", behavior: gently() });
 }
 
