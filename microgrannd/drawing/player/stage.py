@@ -25,7 +25,6 @@ def stage(recording: Recording, order: Sequence[Value]) -> tuple[Picture, Geomet
             values, gradients = ([text for run in shown for _, text in run[part][i]] for part in (0, 1))
             box.value, box.gradient = values[-1] if values else "0", gradients[-1] if gradients else "0"
             box.room = max(ROOM, *map(len, values + gradients))
-            box.strength = 1.0
     return drawn, _rounded(geometry_of(drawn))
 
 

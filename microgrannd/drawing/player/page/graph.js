@@ -37,8 +37,8 @@ const picture = byId("scroller").querySelector("svg");
 const boxes = nodes.map((_, i) => byId("n" + i));
 const edges = nodes.map(({ parents }, i) => parents.map((_, k) => byId(`e${i}-${k}`)));
 const parts = boxes.map((box) => {
-  const [value, gradient, bar, title] = ["text.value", "text.gradient", "rect.strength", "title"].map((part) => box.querySelector(part));
-  return { value, gradient, bar, title };
+  const [value, gradient, title] = ["text.value", "text.gradient", "title"].map((part) => box.querySelector(part));
+  return { value, gradient, title, bar: /** @type {SVGElement | null} */ (null) };
 });
 /** Where each box is in the picture. */
 const places = boxes.map((box) => {
@@ -50,7 +50,7 @@ const places = boxes.map((box) => {
 const rooms = nodes.map(() => 6);
 for (const [i, x] of passes.flatMap((pass) => [...pass.values.entries(), ...pass.gradients.entries()])) makeRoom(i, x);
 for (const { kind, node, parent, value, after } of timeline) if (kind !== "begin") makeRoom(kind === "added" ? parent : node, value ?? after);
-const BAR = Number(picture.querySelector("rect.strength")?.getAttribute("width") ?? 0);
+const BAR = 56; // the length of a bar for the largest gradient, the same in every box
 
 /** A node with what the page leaves out: what is the same as its name, and what its row says. @param {any} node @returns {Node} */
 function wholeNode(node) {
@@ -173,16 +173,26 @@ function bringUpToDate(i) {
 /** @param {number} i */
 function drawNode(i) {
   const [x, g] = [values[i], gradients[i]];
-  const { value, gradient, bar, title } = parts[i];
+  const { value, gradient, title } = parts[i];
   drawnNodes[i] = { value: x, gradient: g };
   boxes[i].classList.toggle("unknown", x === null);
   boxes[i].classList.toggle("broken", Number.isNaN(x) || Number.isNaN(g));
   writeNumber(value, x, "", rooms[i]);
   writeNumber(gradient, g, "∇ ", rooms[i] + 2);
-  bar?.setAttribute("width", (BAR * strength(g)).toFixed(1));
+  if (gradient) barUnder(i).setAttribute("width", (BAR * strength(g)).toFixed(1));
   const known = x === null ? nodes[i].path : `${nodes[i].path} = ${exact(x)}`;
   const lost = Number.isNaN(x) || Number.isNaN(g) ? "; not a number" : "";
   title.textContent = (g === null ? known : `${known}; gradient ${exact(g)}`) + lost;
+}
+
+/** The bar that shows how large a gradient is. @param {number} i */
+function barUnder(i) {
+  if (!parts[i].bar) {
+    const [x, y] = ["x", "y"].map((side) => Number(parts[i].gradient.getAttribute(side)));
+    parts[i].bar = svgElement("rect", { class: "strength", x, y: y + 3.5, height: 2, rx: 1 });
+    boxes[i].append(parts[i].bar);
+  }
+  return parts[i].bar;
 }
 
 /** A number in its place in a box, narrower if it is longer than the place. */
