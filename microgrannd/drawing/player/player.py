@@ -14,7 +14,10 @@ from html import escape
 from importlib.resources import files
 from typing import Any, Final
 
+from microgrannd.drawing.layout.layout import Geometry
+from microgrannd.drawing.picture.picture import Picture
 from microgrannd.drawing.player.animation import animated
+from microgrannd.drawing.player.network import columns, is_network, still
 from microgrannd.drawing.player.recording import Added, Computed, Pass, Recording, Updated, playable_order, record
 from microgrannd.drawing.player.remarks import WORDS
 from microgrannd.drawing.player.rows import rows_of
@@ -31,8 +34,8 @@ from microgrannd.printing.labels import in_markup, in_script
 HEIGHT: Final = 640  # of the player in a notebook, in pixels
 LINES: Final = 200  # of the steps, as text in a notebook
 SCRIPTS: Final = (
-    *("page", "numbers", "paths", "engine", "remarks", "graph", "panel", "motion", "selection", "prediction"),
-    *("mistakes", "live", "player"),
+    *("page", "numbers", "paths", "engine", "remarks", "layout", "network", "graph", "unfolded", "panel", "motion"),
+    *("selection", "prediction", "mistakes", "live", "search", "player"),
 )
 
 
@@ -82,8 +85,9 @@ class Player:
         if len(list_of("order", order, "a list of Values", Value)) != len(recording.nodes):
             raise ValueError(f"The recording is of {len(recording.nodes)} nodes, and order has {len(order)}.")
         self.recording = recording
-        self._picture, self._geometry = stage(recording, order)
+        self._order = order
         self._rows = rows_of(order)
+        self._folded = is_network(order) and len(recording.passes) == 1
 
     @cached_property
     def html(self) -> str:
@@ -98,12 +102,16 @@ class Player:
             "policy": policy,
             "title": in_markup(self.recording.title),
             "style": style,
-            "picture": svg.svg_text(self._picture, self._geometry),
+            "picture": still(self._order) if self._folded else svg.svg_text(*self._stage),
             "data": _json(self._data()),
             "script": script,
         }
         # In one pass, so that nothing that was filled in is searched again.
         return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _asset("player.html"))
+
+    @cached_property
+    def _stage(self) -> tuple[Picture, Geometry]:
+        return stage(self.recording, self._order)
 
     def to_html(self, path: str | os.PathLike[str]) -> str:
         """Write the page to a file, which appears only once it is complete; returns its path."""
@@ -120,7 +128,8 @@ class Player:
         both as text and drops `style` and `hidden`, so its own class hides that text and the steps appear.
         """
         title = in_markup(self.recording.title)
-        image = b64encode(animated(self.recording, self._picture, self._geometry).encode()).decode()
+        moving = still(self._order) if self._folded else animated(self.recording, *self._stage)
+        image = b64encode(moving.encode()).decode()
         return (
             '<div class="jp-FileSize-hidden collapse" style="display:block">'
             f'<iframe sandbox="allow-scripts" title="{title}" width="100%" height="{HEIGHT}" '
@@ -143,14 +152,15 @@ class Player:
         return "\n".join(lines)
 
     def _data(self) -> dict[str, Any]:
-        described = zip(self.recording.nodes, self._rows.of_node, strict=True)
-        said = {"rows": self._rows.shown, "strange": self._rows.strange, "words": WORDS}
-        return {
-            "title": self.recording.title,
-            "nodes": [_briefly({**node._asdict(), "row": row}) for node, row in described],
-            "passes": [_numbers_of(run) for run in self.recording.passes],
-            **said,
-        }
+        rows = self._rows
+        data = {"title": self.recording.title, "rows": rows.shown, "strange": rows.strange, "words": WORDS}
+        passes = [_numbers_of(run, whole=not self._folded or bool(rows.strange)) for run in self.recording.passes]
+        if self._folded:
+            network = columns(self._order, rows.of_node, self.recording.passes[0])
+            network["numbers"] = list(map(_spelled, network["numbers"]))
+            return {**data, "passes": passes, "network": network}
+        described = zip(self.recording.nodes, rows.of_node, strict=True)
+        return {**data, "passes": passes, "nodes": [_briefly({**node._asdict(), "row": row}) for node, row in described]}
 
 
 def _briefly(node: dict[str, Any]) -> dict[str, Any]:
@@ -159,8 +169,11 @@ def _briefly(node: dict[str, Any]) -> dict[str, Any]:
     return {key: x for key, x in node.items() if x not in ("", (), None) and x != same.get(key) and key != "routes"}
 
 
-def _numbers_of(run: Pass) -> dict[str, Any]:
-    """What the page makes the events of: values, local gradients, what leaves held before, and the updates."""
+def _numbers_of(run: Pass, *, whole: bool) -> dict[str, Any]:
+    """What the page makes the events of: values, local gradients, what leaves held before, and the updates.
+
+    Where it is not to be the `whole`, the page computes the first two from the leaves.
+    """
     values, local_gradients = list(run.values), [list[float]() for _ in run.values]
     updates: list[Any] = []
     for event in run.events:
@@ -171,12 +184,15 @@ def _numbers_of(run: Pass) -> dict[str, Any]:
                 local_gradients[node].append(local)
             case Updated():
                 updates.append([*map(_spelled, event)])
+    numbers: dict[str, Any] = {"upstream": _spelled(run.upstream), "updates": updates}
+    if not whole:
+        held = {i: _spelled(gradient) for i, gradient in enumerate(run.gradients) if gradient}
+        return {**numbers, "held": held, "remarks": [r._asdict() for r in run.remarks if r.kind == "changed"]}
     return {
+        **numbers,
         "values": list(map(_spelled, values)),
         "local_gradients": [list(map(_spelled, locals_of)) for locals_of in local_gradients],
         "gradients": list(map(_spelled, run.gradients)),
-        "upstream": _spelled(run.upstream),
-        "updates": updates,
         "remarks": [remark._asdict() for remark in run.remarks],
     }
 

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from microgrannd.compiler.tape.expand import Written, expanded
 from microgrannd.compiler.tape.tape import Rewriter, Tape, TapeOperand
+from microgrannd.drawing.picture.picture import gate_text
 from microgrannd.drawing.player import wording
 from microgrannd.drawing.player.remarks import SATURATED
 from microgrannd.engine import Value
@@ -54,9 +55,8 @@ def _row(operation: Operation, count: int) -> str:
     if len(slopes.outputs) != count:
         raise ValueError(f"{operation!r} gives {len(slopes.outputs)} local gradients for {count} inputs.")
     returned = ", ".join(_operand(slopes, x).text() for x in slopes.outputs)
-    flags = f"routes: {str(operation.routes).lower()}, flag: {str(operation.flag).lower()}"
     return (
-        f"{{ {flags},\nvalue(x) {{\n{_lines(value)}return {_operand(value, value.outputs[0]).text()};\n}},\n"
+        f"{{\nvalue(x) {{\n{_lines(value)}return {_operand(value, value.outputs[0]).text()};\n}},\n"
         f"slopes(x, out) {{\n{_lines(slopes)}return [{returned}];\n}} }}"
     )
 
@@ -65,6 +65,9 @@ def _shown(operation: Operation, count: int) -> dict[str, Any]:
     formula, rules = wording.templates(operation, count)
     return {
         "name": in_picture(operation.name),
+        "gate": gate_text(operation),
+        "count": count,
+        "routes": operation.routes,
         "formula": formula,
         "rules": rules,
         "small_print": operation.small_print,

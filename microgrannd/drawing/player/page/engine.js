@@ -119,14 +119,14 @@ function gradientsAfter({ held, events }) {
 
 /** A template in the numbers of a node: its inputs', and its own. @param {(string | number)[]} template @param {number} node @param {number[]} values */
 function inNumbers(template, node, values) {
-  return filled(template, [...nodes[node].parents.map((parent) => values[parent]), values[node]]);
+  return filled(template, [...nodes[node].parents.map((parent) => values[parent]), values[node]].map(short));
 }
 
-/** A template with its numbers: ~k is a place where a negative one is in brackets. @param {(string | number)[]} template @param {number[]} numbers */
-function filled(template, numbers) {
+/** A template with its texts: ~k is a place where a negative number is in brackets. @param {(string | number)[]} template @param {string[]} texts */
+function filled(template, texts) {
   const written = template.map((part) => {
     if (typeof part === "string") return part;
-    const text = short(numbers[part < 0 ? ~part : part]);
+    const text = texts[part < 0 ? ~part : part];
     return part < 0 && text.startsWith("−") ? `(${text})` : text;
   });
   return written.join("");

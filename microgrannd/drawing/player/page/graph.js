@@ -10,9 +10,8 @@
 
 const PHASES = { begin: "forward", computed: "forward", seeded: "backward", added: "backward", updated: "update" };
 
-const recording = JSON.parse(byId("recording").textContent);
 /** @type {Node[]} parents first, the output last */
-const nodes = recording.nodes.map(wholeNode);
+const nodes = network ? networkNodes() : recording.nodes.map(wholeNode);
 const output = nodes.length - 1;
 /** @type {Pass[]} */
 const passes = recording.passes.map(decodedPass);
@@ -34,22 +33,23 @@ const flows = nodes.map(({ parents }) => parents.map(() => null));
 const undo = [];
 
 const picture = byId("scroller").querySelector("svg");
-const boxes = nodes.map((_, i) => byId("n" + i));
-const edges = nodes.map(({ parents }, i) => parents.map((_, k) => byId(`e${i}-${k}`)));
-const parts = boxes.map((box) => {
+// Of a network they change as it is unfolded, and many nodes have one box: that of the part which they are folded in.
+let boxes = network ? [] : nodes.map((_, i) => byId("n" + i));
+let edges = network ? [] : nodes.map(({ parents }, i) => parents.map((_, k) => byId(`e${i}-${k}`)));
+let parts = boxes.map((box) => {
   const [value, gradient, title] = ["text.value", "text.gradient", "title"].map((part) => box.querySelector(part));
   return { value, gradient, title, bar: /** @type {SVGElement | null} */ (null) };
 });
 /** Where each box is in the picture. */
-const places = boxes.map((box) => {
+let places = boxes.map((box) => {
   const [x, y] = box.getAttribute("transform").match(/-?[\d.]+/g).map(Number);
   const [width, height] = ["width", "height"].map((side) => Number(box.querySelector(".box").getAttribute(side)));
   return { x, y, width, height };
 });
 /** How many characters fit in each box: those of the longest number that was recorded. */
 const rooms = nodes.map(() => 6);
-for (const [i, x] of passes.flatMap((pass) => [...pass.values.entries(), ...pass.gradients.entries()])) makeRoom(i, x);
-for (const { kind, node, parent, value, after } of timeline) if (kind !== "begin") makeRoom(kind === "added" ? parent : node, value ?? after);
+if (!network) for (const [i, x] of passes.flatMap((pass) => [...pass.values.entries(), ...pass.gradients.entries()])) makeRoom(i, x);
+if (!network) for (const { kind, node, parent, value, after } of timeline) if (kind !== "begin") makeRoom(kind === "added" ? parent : node, value ?? after);
 const BAR = 56; // the length of a bar for the largest gradient, the same in every box
 
 /** A node with what the page leaves out: what is the same as its name, and what its row says. @param {any} node @returns {Node} */
@@ -69,7 +69,7 @@ function arrange() {
   timeline = [];
   starts = passes.map((pass, i) => {
     if (i > 0) timeline.push({ kind: "begin", pass: i, node: output });
-    timeline.push(...pass.events);
+    for (const event of pass.events) timeline.push(event);
     return timeline.length - pass.events.length;
   });
   largest = 0;
@@ -92,8 +92,15 @@ function replace(pass) {
 
 /** A pass as Python ran it: from the numbers that it computed, the events between them. @param {any} pass @param {number} i @returns {Pass} */
 function decodedPass(pass, i) {
+  const right = { order: false, overwrite: false };
+  if (!pass.values) {
+    const run = computedRun(nodes.map(({ given }) => given ?? null));
+    const held = nodes.map(({ row }, k) => (row === null ? decoded(pass.held[k] ?? 0) : null));
+    const events = eventsOf(run, held, decoded(pass.upstream), right, i);
+    return passWith(run, held, events, [...pass.remarks, ...remarksOn(run, held, events)]);
+  }
   const [values, locals, held] = [pass.values.map(decoded), pass.local_gradients.map((row) => row.map(decoded)), pass.gradients.map(decoded)];
-  const events = eventsOf({ values, locals }, held, decoded(pass.upstream), { order: false, overwrite: false }, i);
+  const events = eventsOf({ values, locals }, held, decoded(pass.upstream), right, i);
   const updates = pass.updates.map(([node, gradient, before, after, formula]) => {
     return { kind: "updated", pass: i, node, gradient: decoded(gradient), before: decoded(before), after: decoded(after), formula };
   });
@@ -136,20 +143,23 @@ function set(store, key, entry) {
 const drawnNodes = nodes.map(() => ({ value: undefined, gradient: undefined }));
 const drawnFlows = flows.map((flow) => flow.map(() => undefined));
 const CROWD = 300; // nodes; of more, only those in sight are rendered
-let inSight = new Set(nodes.keys());
+let rendered = [...nodes.keys()];
+let inSight = new Set(rendered);
 
 /** Bring what is seen of the picture up to date: only what differs from what it shows is touched. */
 function draw() {
   inSight.forEach(bringUpToDate);
+  if (network) drawTogether();
 }
 
 /** Render only what is in sight, since a browser paints all of a picture again when a number in it changes. */
 function cull() {
-  if (nodes.length <= CROWD) return;
+  if (rendered.length <= CROWD) return;
   const { left, top, right, bottom } = sight();
   const near = (x, y, toX, toY) => x < right && toX > left && y < bottom && toY > top;
   inSight = new Set();
-  places.forEach(({ x, y, width, height }, i) => {
+  for (const i of rendered) {
+    const { x, y, width, height } = places[i];
     const visible = near(x, y, x + width, y + height);
     if (visible) bringUpToDate((inSight.add(i), i));
     boxes[i].classList.toggle("away", !visible);
@@ -158,14 +168,14 @@ function cull() {
       const passes = near(from.x, Math.min(y, from.y), x + width, Math.max(y + height, from.y + from.height));
       edges[i][k].classList.toggle("away", !passes);
     });
-  });
+  }
 }
 
 /** @param {number} i */
 function bringUpToDate(i) {
   const before = drawnNodes[i];
   if (!Object.is(before.value, values[i]) || !Object.is(before.gradient, gradients[i])) drawNode(i);
-  flows[i].forEach((flow, k) => {
+  if (!network) flows[i].forEach((flow, k) => {
     if (!Object.is(drawnFlows[i][k], flow)) drawFlow(i, k);
   });
 }

@@ -12,6 +12,7 @@ let run = original;
 let current = [...original.values]; // the leaves' numbers, by node
 let untested = true; // whether the rows are yet to be compared with what was recorded
 let addressing = 0; // the timer after which the address follows
+const MOST_FIELDS = 1500;
 const fields = new Map(); // the inputs by node
 
 /** @param {string[]} strange */
@@ -76,7 +77,7 @@ function passNow(mistakes) {
 function publish() {
   publishing = 0;
   const found = gradientsAfter(passes[0]);
-  boxes.forEach((_, i) => {
+  rendered.forEach((i) => {
     const [x, g, before] = [run.values[i], found[i], published[i]];
     const { value, gradient } = parts[i];
     if (!Object.is(before.x, x)) value.dataset.value = exact(x);
@@ -100,8 +101,8 @@ function refuse(why) {
 /** @param {number} i @param {number} x */
 function put(i, x) {
   const field = fields.get(i);
-  field.value = exact(x);
-  field.removeAttribute("aria-invalid");
+  if (field) field.value = exact(x);
+  field?.removeAttribute("aria-invalid");
   move([[i, x]]);
 }
 
@@ -147,9 +148,14 @@ function numberField(i) {
     nudge(i, steps * (event.shiftKey ? 10 : event.altKey ? 0.1 : 1));
   });
   draggable(label, i, () => true);
+  if (!network) makeMovable(i);
+  return element("div", { className: "number" }, label, field);
+}
+
+/** A leaf can be dragged in the picture, too. @param {number} i */
+function makeMovable(i) {
   draggable(boxes[i], i, (event) => event.pointerType === "mouse");
   boxes[i].classList.add("movable");
-  return element("div", { className: "number" }, label, field);
 }
 
 /** Dragging to the right makes the leaf's number larger. @param {Element} handle @param {number} i @param {(event: PointerEvent) => boolean} may */
@@ -174,7 +180,7 @@ let dragged = false; // whether the press that has just ended was a drag, and so
 // ---- all of them
 
 function asItWas() {
-  for (const i of leaves) fields.get(i).value = exact(original.values[i]);
+  for (const [i, field] of fields) field.value = exact(original.values[i]);
   move(leaves.map((i) => [i, original.values[i]]));
 }
 
@@ -191,7 +197,7 @@ function fromAddress() {
   const given = new Map(location.hash.slice(1).split("&").map((part) => part.split("=").map(plain)));
   const changes = leaves.map((i) => [i, read(given.get(names[i]) ?? "") ?? original.values[i]]);
   if (changes.every(([i, x]) => Object.is(x, current[i]))) return;
-  for (const [i, x] of changes) fields.get(i).value = exact(x);
+  for (const [i, x] of changes) if (fields.has(i)) fields.get(i).value = exact(x);
   move(changes);
 }
 
@@ -205,10 +211,11 @@ function plain(part) {
 }
 
 function setUpNumbers() {
-  boxes.forEach((box, i) => (box.dataset.node = names[i]));
+  if (!network) boxes.forEach((box, i) => (box.dataset.node = names[i]));
   byId("numbers").hidden = passes.length > 1;
   if (passes.length > 1) return publish();
-  byId("fields").append(...leaves.map(numberField));
+  // Of very many, the fields are those of the leaves that are searched for or clicked.
+  byId("fields").append(...leaves.slice(0, MOST_FIELDS).map(numberField));
   if (obstacle) refuse(obstacle);
   byId("as-it-was").addEventListener("click", asItWas);
   addEventListener("hashchange", fromAddress);

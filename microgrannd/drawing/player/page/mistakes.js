@@ -62,10 +62,12 @@ function markMistakes() {
   if (!mistaken() && !marked) return;
   marked = mistaken();
   const early = new Set(mistaken() ? timeline.slice(0, position).flatMap((event) => (event.early ? [event.node] : [])) : []);
-  boxes.forEach((box, i) => {
+  for (const box of picture.querySelectorAll(".differs, .early")) box.classList.remove("differs", "early");
+  nodes.forEach((_, i) => {
+    const box = boxes[i];
     const differs = wrong.has(i) && position >= settled[i];
-    box.classList.toggle("differs", differs);
-    box.classList.toggle("early", early.has(i));
+    if (differs) box.classList.add("differs");
+    if (early.has(i)) box.classList.add("early");
     const text = parts[i].gradient;
     if (text?.textContent) text.textContent = (differs ? "≠" : "∇") + text.textContent.slice(1);
   });

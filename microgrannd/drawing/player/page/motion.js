@@ -64,8 +64,12 @@ function sight() {
 
 /** Scroll the picture, if need be, so that a node is seen. @param {number} i */
 function follow(i) {
+  bringIntoSight(places[i]);
+}
+
+/** @param {Place} place */
+function bringIntoSight(place) {
   const [{ size, left: x, top: y }, { left, top, right, bottom }] = [framed(), byId("scroller").getBoundingClientRect()];
-  const place = places[i];
   const shift = (from, to, first, last) => (from < first + 24 || to > last - 24 ? (from + to - first - last) / 2 : 0);
   const across = shift(x + size * place.x, x + size * (place.x + place.width), left, right);
   const down = shift(y + size * place.y, y + size * (place.y + place.height), top, bottom);

@@ -24,3 +24,5 @@ function isolated(text) {
 function joined(parts, between) {
   return parts.flatMap((part, i) => (i ? [between, part] : [part]));
 }
+
+const recording = JSON.parse(byId("recording").textContent);

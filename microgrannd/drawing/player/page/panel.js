@@ -1,6 +1,7 @@
 /** What the panel says about an event: its numbers, its rule, where it comes from. @param {Event | undefined} event */
 function eventCard(event) {
   if (!event) return introduction();
+  if (foldedStep(event)) return foldedCard(event);
   const node = nodes[event.node];
   switch (event.kind) {
     case "begin":
@@ -46,6 +47,23 @@ function eventCard(event) {
       ];
   }
   return [];
+}
+
+/** A step within what is folded. @param {Event} event */
+function foldedCard(event) {
+  const [own, other] = [foldOf(event.node), event.kind === "added" ? foldOf(event.parent) : null];
+  const step = foldedStep(event);
+  const count = timeline.filter((one) => foldedStep(one) === step).length;
+  const group = own ?? other;
+  const words = event.kind === "computed" ? `${count.toLocaleString("en")} nodes are computed.` : own
+    ? `${count.toLocaleString("en")} contributions are handed on.`
+    : `${count.toLocaleString("en")} contributions from ${shortName(event.node)} arrive.`;
+  return [
+    caption(event, event.kind === "computed" ? "Forward" : "Backward"),
+    equation(isolated(`▸ ${group.name}`)),
+    note(words),
+    element("button", { type: "button", onclick: () => (pause(), unfold(group)) }, "Unfold"),
+  ];
 }
 
 /** One +=, without what is being guessed. @param {Event} event */

@@ -27,12 +27,12 @@ function forth() {
     rest();
     show();
     byId("guess").focus();
-  } else go(position + 1, true);
+  } else go(stepFrom(1), true);
 }
 
 function back() {
   if (asking) go(position);
-  else go(position - 1, true);
+  else go(stepFrom(-1), true);
 }
 
 function play() {
@@ -178,7 +178,7 @@ const KEYS = {
   ArrowLeft: () => (pause(), back()),
   Home: () => (pause(), go(0)),
   End: () => (pause(), go(timeline.length)),
-  Escape: () => select(-1),
+  Escape: () => (selected >= 0 ? select(-1) : foldLast()),
   " ": toggle,
 };
 
@@ -200,13 +200,21 @@ function toggle() {
 
 function setUp() {
   byId("title").append(isolated(recording.title));
+  if (network) {
+    root = partsOf(nodes);
+    findInputs();
+    openAtStart();
+    drawNetwork();
+  }
   byId("slider").max = String(timeline.length);
   byId("losses").hidden = passes.length < 2;
   picture.setAttribute("role", "group");
   bar();
   setUpNumbers();
   notices();
-  nodes.forEach(({ path, kind }, i) => {
+  setUpSearch();
+  byId("node").closest("label").hidden = network !== null;
+  if (!network) nodes.forEach(({ path, kind }, i) => {
     byId("node").append(element("option", { value: String(i) }, kind === "operation" ? path : `${path} (${kind})`));
     boxes[i].addEventListener("click", () => (dragged ? (dragged = false) : visit(i)));
   });

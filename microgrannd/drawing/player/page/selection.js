@@ -5,7 +5,10 @@ let selected = -1; // -1 for none
 /** @param {number} leaf -1 for none */
 function select(leaf) {
   selected = leaf;
-  boxes.forEach((box, i) => box.classList.toggle("chosen", i === leaf));
+  if (leaf >= 0) reveal(leaf);
+  if (leaf >= 0 && nodes[leaf].kind === "leaf" && obstacle === null && !fields.has(leaf)) byId("fields").prepend(numberField(leaf));
+  picture.querySelector(".chosen")?.classList.remove("chosen");
+  if (leaf >= 0) boxes[leaf].classList.add("chosen");
   showPaths();
   if (leaf < 0) return;
   follow(leaf);
