@@ -11,7 +11,6 @@ from microgrannd.engine import Value, topological_order
 from microgrannd.operations import Number
 
 LARGEST: Final = 150_000  # nodes: a page of some five megabytes, folded
-WORDED: Final = 1500  # nodes; the events of more are not put into words one by one
 
 
 class Computed(NamedTuple):
@@ -129,7 +128,7 @@ def recorded_pass(order: Sequence[Value], upstream: Number = 1.0) -> Pass:
             if parent.op is None:
                 values[position[parent]] = number_then
     held = [node.grad if node.op is None else None for node in order]
-    worded = len(order) <= WORDED
+    worded = len(order) <= wording.WORDED
     result = Pass(values, held, float(upstream), remarks=list(on_start(order, values)))
     for i, node in enumerate(order):
         if node.op is not None:

@@ -19,6 +19,7 @@ from microgrannd.printing.precedence import ATOM, SIGN
 LONGEST_LABEL: Final = 80  # characters of a label that are kept
 LONGEST_NAME: Final = 14  # of an expression that serves as the name of a node without a label
 LONGEST_TITLE: Final = 50  # of a part of the expression that is the title
+WORDED: Final = 1500  # nodes; those of a larger graph have names and no formulas, and its events no words
 TERMS: Final = 6  # of a long sum that are written out
 # Texts and, between, the places of numbers: ~k for one that has brackets if it is negative.
 Template: TypeAlias = list[str | int]
@@ -47,8 +48,9 @@ class Described(NamedTuple):
 def described(order: Sequence[Value]) -> Iterator[Described]:
     position = {node: i for i, node in enumerate(order)}
     names: dict[Value, Formula] = {}
+    worded = len(order) <= WORDED
     for i, node in enumerate(order):
-        names[node] = _name(node, i, [names[parent] for parent in node.parents])
+        names[node] = _name(node, i, [names[parent] for parent in node.parents] if worded else None)
     uses = Counter(map(str, names.values()))
     of_neurons = _book_names(order)
     for node, name in names.items():
@@ -60,8 +62,8 @@ def described(order: Sequence[Value]) -> Iterator[Described]:
             short=of_neurons.get(node, str(name)),
             kind=kind_of(node),
             operation=in_picture(node.op.name) if node.op else "",
-            formula=_written(_formula(node.op, operands)) if node.op else "",
-            local_gradients=_local_gradients(node.op, operands, name) if node.op else (),
+            formula=_written(_formula(node.op, operands)) if node.op and worded else "",
+            local_gradients=_local_gradients(node.op, operands, name) if node.op and worded else (),
             parents=tuple(position[parent] for parent in node.parents),
             scope=in_picture(node.scope),
             line=in_picture(node.line),
@@ -95,11 +97,15 @@ def _book_names(order: Sequence[Value]) -> dict[Value, str]:
 def title(order: Sequence[Value]) -> str:
     """The whole expression, as far as it is short; otherwise with the names of some of its parts."""
     texts: dict[Value, Formula] = {}
+    of_neurons = _book_names(order)
     for i, node in enumerate(order):
+        if len(order) > WORDED and node not in order[-1].parents and node is not order[-1]:
+            texts[node] = Formula(of_neurons.get(node, f"v{i}"))
+            continue
         operands = [texts[parent] for parent in node.parents]
         expression = _formula(node.op, operands) if node.op is not None else _name(node, i, [])
         if i < len(order) - 1 and (node.label or len(str(expression)) > LONGEST_TITLE):
-            expression = Formula(shortened(node.label, LONGEST_LABEL) or f"v{i}")
+            expression = Formula(shortened(node.label, LONGEST_LABEL) or of_neurons.get(node, f"v{i}"))
         texts[node] = expression
     output = order[-1]
     text = _written(texts[output])
@@ -156,12 +162,14 @@ def _template(plain: str, negative: str) -> Template:
     return found
 
 
-def _name(node: Value, i: int, operands: list[Formula]) -> Formula:
-    """The label; else a number, or a short expression; else v and the position in the graph."""
+def _name(node: Value, i: int, operands: list[Formula] | None) -> Formula:
+    """The label; else a number, or a short expression in the operands; else v and the position in the graph."""
     if label := shortened(node.label, LONGEST_LABEL):
         return Formula(label)
     if node.op is None:
         return _numeral(node.data) if node.is_constant else Formula(f"v{i}")
+    if operands is None:
+        return Formula(f"v{i}")
     expression = _formula(node.op, operands)
     text = _written(expression)
     return Formula(text, expression.precedence) if len(text) <= LONGEST_NAME else Formula(f"v{i}")

@@ -35,7 +35,7 @@ const undo = [];
 const picture = byId("scroller").querySelector("svg");
 // Of a network they change as it is unfolded, and many nodes have one box: that of the part which they are folded in.
 let boxes = network ? [] : nodes.map((_, i) => byId("n" + i));
-let edges = network ? [] : nodes.map(({ parents }, i) => parents.map((_, k) => byId(`e${i}-${k}`)));
+const edges = network ? [] : nodes.map(({ parents }, i) => parents.map((_, k) => byId(`e${i}-${k}`)));
 let parts = boxes.map((box) => {
   const [value, gradient, title] = ["text.value", "text.gradient", "title"].map((part) => box.querySelector(part));
   return { value, gradient, title, bar: /** @type {SVGElement | null} */ (null) };
@@ -166,7 +166,7 @@ function cull() {
     nodes[i].parents.forEach((parent, k) => {
       const from = places[parent];
       const passes = near(from.x, Math.min(y, from.y), x + width, Math.max(y + height, from.y + from.height));
-      edges[i][k].classList.toggle("away", !passes);
+      edgeOf(i, k).classList.toggle("away", !passes);
     });
   }
 }
@@ -214,6 +214,11 @@ function writeNumber(text, x, sign, room) {
   if (written.length > room) text.setAttribute("textLength", String(7 * room));
   else text.removeAttribute("textLength");
   if (written.length > room) text.setAttribute("lengthAdjust", "spacingAndGlyphs");
+}
+
+/** The path from a node's parent to it, or the one that stands for it. @param {number} i @param {number} k @returns {SVGElement} */
+function edgeOf(i, k) {
+  return network ? togetherOf(i, k) : edges[i][k];
 }
 
 /** @param {number} i @param {number} k */

@@ -20,7 +20,7 @@ function travel(event, undone) {
   const duration = 0.45 * pace(event);
   if (still.matches || duration < 80 || !["added", "computed"].includes(event.kind)) return;
   const added = event.kind === "added";
-  const used = added ? [edges[event.node][event.position]] : edges[event.node].slice(0, 12);
+  const used = added ? [edgeOf(event.node, event.position)] : nodes[event.node].parents.slice(0, 12).map((_, k) => edgeOf(event.node, k)).filter((edge) => edge.isConnected);
   const numbers = added ? [event.contribution] : nodes[event.node].parents.map((parent) => values[parent]);
   const tokens = used.map((edge, k) => {
     const text = short(numbers[k]);

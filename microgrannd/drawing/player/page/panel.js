@@ -51,19 +51,21 @@ function eventCard(event) {
 
 /** A step within what is folded. @param {Event} event */
 function foldedCard(event) {
-  const [own, other] = [foldOf(event.node), event.kind === "added" ? foldOf(event.parent) : null];
-  const step = foldedStep(event);
-  const count = timeline.filter((one) => foldedStep(one) === step).length;
-  const group = own ?? other;
-  const words = event.kind === "computed" ? `${count.toLocaleString("en")} nodes are computed.` : own
-    ? `${count.toLocaleString("en")} contributions are handed on.`
-    : `${count.toLocaleString("en")} contributions from ${shortName(event.node)} arrive.`;
+  const group = foldOf(event.node) ?? foldOf(event.parent);
   return [
     caption(event, event.kind === "computed" ? "Forward" : "Backward"),
-    equation(isolated(`▸ ${group.name}`)),
-    note(words),
+    equation(isolated(`▸ ${wholeName(group)}`)),
+    note(foldedWords(event)),
     element("button", { type: "button", onclick: () => (pause(), unfold(group)) }, "Unfold"),
   ];
+}
+
+/** @param {Event} event */
+function foldedWords(event) {
+  const step = foldedStep(event);
+  const count = timeline.filter((one) => foldedStep(one) === step).length.toLocaleString("en");
+  if (event.kind === "computed") return `${count} nodes are computed.`;
+  return foldOf(event.node) ? `${count} contributions are handed on.` : `${count} contributions from ${shortName(event.node)} arrive.`;
 }
 
 /** One +=, without what is being guessed. @param {Event} event */
@@ -200,6 +202,7 @@ function origin(node) {
 function spoken(event) {
   if (!event) return "The start";
   if (hides("all")) return asking.label;
+  if (foldedStep(event)) return `${wholeName(foldOf(event.node) ?? foldOf(event.parent))}, folded: ${foldedWords(event)}`;
   const node = nodes[event.node];
   switch (event.kind) {
     case "begin":

@@ -131,9 +131,9 @@ function mark(event) {
   if (!ofConstant(event)) boxes[place].classList.add("now");
   if (event.kind === "added") {
     boxes[event.node].classList.add("giver");
-    edges[event.node][event.position].classList.add("busy");
+    edgeOf(event.node, event.position).classList.add("busy");
   }
-  if (event.kind === "computed") edges[event.node].forEach((edge) => edge.classList.add("busy"));
+  if (event.kind === "computed") nodes[event.node].parents.forEach((_, k) => edgeOf(event.node, k).classList.add("busy"));
   follow(place);
 }
 
@@ -201,6 +201,7 @@ function toggle() {
 function setUp() {
   byId("title").append(isolated(recording.title));
   if (network) {
+    document.body.classList.add("network");
     root = partsOf(nodes);
     findInputs();
     openAtStart();

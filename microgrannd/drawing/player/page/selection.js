@@ -35,7 +35,7 @@ function light(along) {
   if (selected < 0) return;
   boxes[selected].classList.add("lit");
   for (const { node, position: k } of along ?? cone(selected)) {
-    edges[node][k].classList.add("lit");
+    edgeOf(node, k).classList.add("lit");
     boxes[node].classList.add("lit");
     boxes[nodes[node].parents[k]].classList.add("lit");
   }

@@ -5,8 +5,12 @@ const FRAME = { left: 14, top: 30, right: 14, bottom: 14 };
 /** An element in the place of what is not seen. */
 const NOWHERE = svgElement("path", {});
 const NO_PARTS = { value: null, gradient: null, title: null, bar: null };
-/** @type {{path: SVGElement, uses: [number, number][]}[]} the edges that are seen, with those that they stand for */
-let shownEdges = [];
+/** @type {Map<number, {path: SVGElement, uses: number[]}>} the edges that are seen, with those that they stand for: node, place, node, place */
+let shownEdges = new Map();
+/** What each node is seen as: a number for each box. */
+const slots = new Int32Array(nodes.length);
+let slotCount = 0;
+const MOST_PARENTS = nodes.reduce((most, { parents }) => Math.max(most, parents.length), 0);
 /** @type {{group: Group, notes: SVGElement[]}[]} */
 let shownFolds = [];
 
@@ -31,26 +35,30 @@ function gateWidth(row) {
 
 /** @param {Group} group @returns {Size} */
 function foldSize(group) {
-  const width = Math.max(widthOf(group.name), ...contentsOf(group).map((text) => 6.4 * text.length), 7 * 24);
-  return { width: width + 24, height: 30 + 15 * (contentsOf(group).length + 1) };
+  return { width: Math.max(widthOf(group.name) + 16, 6.2 * contentsOf(group).length, 6.2 * 34) + 20, height: 62 };
 }
 
-/** What is in a part, in words. @param {Group} group @returns {string[]} */
+/** What is in a part, in words. @param {Group} group @returns {string} */
 function contentsOf(group) {
+  return (group.contents ??= counted(group));
+}
+
+function counted({ members }) {
   const counts = new Map();
-  for (const i of group.members) {
+  for (const i of members) {
     const { row, kind } = nodes[i];
     const name = row === null ? kind : recording.rows[row].name;
     counts.set(name, (counts.get(name) ?? 0) + 1);
   }
-  const plural = (name, count) => ({ leaf: count === 1 ? "leaf" : "leaves", constant: count === 1 ? "constant" : "constants" })[name] ?? name;
+  const plural = (name, count) => (count === 1 ? name : { leaf: "leaves", constant: "constants" }[name] ?? name);
   const listed = [...counts].sort((one, other) => other[1] - one[1]).slice(0, 4);
-  return [`${group.members.length.toLocaleString("en")} nodes`, listed.map(([name, count]) => `${count.toLocaleString("en")} ${plural(name, count)}`).join(", ")];
+  return listed.map(([name, count]) => `${count.toLocaleString("en")} ${plural(name, count)}`).join(", ");
 }
 
 /** Lay out and draw what is unfolded, and bind it to the nodes. */
 function drawNetwork() {
   const all = arranged(root);
+  slotCount = 0;
   places = nodes.map(() => null);
   hiddenIn = nodes.map(() => null);
   frames = new Map();
@@ -144,6 +152,7 @@ function drawBox(i, place, layer) {
   [boxes[i], parts[i], places[i]] = [box, { value, gradient, title, bar: null }, place];
   published[i] = { x: undefined, g: undefined };
   rendered.push(i);
+  slots[i] = slotCount++;
   if (kind === "leaf") makeMovable(i);
 }
 
@@ -156,10 +165,10 @@ function isInput(i) {
 function drawFold(group, place, layer) {
   const box = svgElement("g", { id: `f${group.id}`, class: "node fold", transform: `translate(${place.x} ${place.y})`, tabindex: 0, role: "button" });
   const words = contentsOf(group);
-  box.setAttribute("aria-label", `${group.name}, folded: ${words.join(", ")}. Unfold`);
+  box.setAttribute("aria-label", `${wholeName(group)}, folded: ${words}. Unfold`);
   for (const shift of [6, 3, 0]) box.append(svgElement("rect", { class: "box", x: shift, y: shift, width: place.width - 6, height: place.height - 6, rx: 7 }));
   box.append(svgText("text", { class: "label", x: 10, y: 18.5 }, `▸ ${group.name}`));
-  const notes = [...words, ""].map((text, k) => svgText("text", { class: "note", x: 10, y: 33.5 + 15 * k }, text));
+  const notes = [words, ""].map((text, k) => svgText("text", { class: "note", x: 10, y: 33.5 + 15 * k }, text));
   box.append(...notes);
   box.addEventListener("click", () => (pause(), unfold(group)));
   box.addEventListener("keydown", (event) => {
@@ -168,8 +177,19 @@ function drawFold(group, place, layer) {
     unfold(group);
   });
   layer.append(box);
-  for (const i of group.members) [boxes[i], places[i], hiddenIn[i]] = [box, place, group];
+  for (const i of group.members) {
+    boxes[i] = box;
+    places[i] = place;
+    hiddenIn[i] = group;
+    slots[i] = slotCount;
+  }
+  slotCount++;
   shownFolds.push({ group, note: notes.at(-1) });
+}
+
+/** A part with those that it is in. @param {Group} group @returns {string} */
+function wholeName({ name, parent }) {
+  return parent?.name ? `${wholeName(parent)}.${name}` : name;
 }
 
 /** @param {Group} group @param {Place} place */
@@ -186,50 +206,55 @@ function drawFrame(group, place, layer) {
   layer.append(name);
 }
 
-/** The edges between what is seen: one for all between the same two. */
+/** The edges between what is seen: one for all between the same two, if one of them is folded. */
 function connect(layer) {
-  const found = new Map();
-  const numbers = new Map();
-  const numberOf = (i) => {
-    const thing = hiddenIn[i] ?? i;
-    if (!numbers.has(thing)) numbers.set(thing, numbers.size);
-    return numbers.get(thing);
-  };
-  const ends = nodes.map((_, i) => numberOf(i));
-  edges = nodes.map(({ parents }, i) =>
-    parents.map((parent, k) => {
-      if (ends[i] === ends[parent]) return NOWHERE;
-      const key = hiddenIn[i] || hiddenIn[parent] ? `${ends[parent]} ${ends[i]}` : `${ends[parent]} ${ends[i]} ${k}`;
-      let edge = found.get(key);
-      if (!edge) found.set(key, (edge = { path: svgElement("path", { class: "edge" }), uses: [] }));
-      edge.uses.push([i, k]);
-      return edge.path;
-    }),
-  );
-  shownEdges = [...found.values()];
-  for (const { path, uses } of shownEdges) {
-    const [i, k] = uses[0];
+  shownEdges = new Map();
+  for (let i = 0; i < nodes.length; i++) {
+    const { parents } = nodes[i];
+    for (let k = 0; k < parents.length; k++) {
+      if (slots[i] === slots[parents[k]]) continue;
+      const key = edgeKey(i, k);
+      const edge = shownEdges.get(key);
+      if (edge) edge.uses.push(i, k);
+      else shownEdges.set(key, { path: svgElement("path", { class: "edge" }), uses: [i, k] });
+    }
+  }
+  for (const { path, uses } of shownEdges.values()) {
+    const [i, k, ...more] = uses.length > 2 ? [uses[0], uses[1], 1] : uses;
     const [from, to] = [places[nodes[i].parents[k]], places[i]];
     const [x, y, toX] = [from.x + from.width, from.y + from.height / 2, to.x];
     // The uses of a node come in one below the other.
     const toY = to.y + (to.height * (hiddenIn[i] ? 1 : k + 1)) / (hiddenIn[i] ? 2 : nodes[i].parents.length + 1);
     const bend = Math.max(30, Math.abs(toX - x) / 2);
-    path.setAttribute("id", uses.length === 1 ? `e${i}-${k}` : `e${i}-${k}-and-more`);
-    path.setAttribute("d", `M${x.toFixed(1)} ${y.toFixed(1)}C${(x + bend).toFixed(1)} ${y.toFixed(1)} ${(toX - bend).toFixed(1)} ${toY.toFixed(1)} ${toX.toFixed(1)} ${toY.toFixed(1)}`);
-    path.setAttribute("stroke-width", String(1.3 + Math.min(Math.log2(uses.length), 20) / 8));
+    const [fromText, bendText, backText, toText] = [[x, y], [x + bend, y], [toX - bend, toY], [toX, toY]].map((point) => point.map((z) => z.toFixed(1)).join(" "));
+    path.setAttribute("id", `e${i}-${k}${more.length ? "-and-more" : ""}`);
+    path.setAttribute("d", `M${fromText}C${bendText} ${backText} ${toText}`);
+    path.setAttribute("stroke-width", (1.3 + Math.min(Math.log2(uses.length / 2), 20) / 8).toFixed(2));
     layer.append(path);
   }
 }
 
+/** Two uses have one edge if either end is folded. @param {number} i @param {number} k */
+function edgeKey(i, k) {
+  const [from, to] = [slots[nodes[i].parents[k]], slots[i]];
+  const own = hiddenIn[i] || hiddenIn[nodes[i].parents[k]] ? 0 : k + 1;
+  return (from * slotCount + to) * (MOST_PARENTS + 1) + own;
+}
+
+/** @param {number} i @param {number} k */
+function togetherOf(i, k) {
+  return shownEdges.get(edgeKey(i, k))?.path ?? NOWHERE;
+}
+
 /** Bring edges and folds up to date, which stand for many nodes. */
 function drawTogether() {
-  for (const { path, uses } of shownEdges) {
+  for (const { path, uses } of shownEdges.values()) {
     let [known, flowing] = [false, false];
-    for (const [i, k] of uses) {
+    for (let at = 0; at < uses.length && !flowing; at += 2) {
+      const [i, k] = [uses[at], uses[at + 1]];
       const flow = flows[i][k];
       known ||= flow !== null;
-      flowing ||= (Boolean(flow) || Number.isNaN(flow)) && nodes[nodes[i].parents[k]].kind !== "constant";
-      if (flowing) break;
+      flowing = (Boolean(flow) || Number.isNaN(flow)) && nodes[nodes[i].parents[k]].kind !== "constant";
     }
     path.classList.toggle("flowed", flowing);
     path.classList.toggle("idle", known && !flowing);
