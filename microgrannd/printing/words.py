@@ -69,7 +69,8 @@ def formula(operation: Operation, *inputs: Any) -> Formula:
 def _template(operation: Operation, precedences: Sequence[int]) -> tuple[str, int]:
     """The text with {0}, {1} ... for operands that bind so tightly, and how tightly the whole does."""
     name = operation.name.replace("{", "{{").replace("}", "}}")
-    written = WORDS.expression(operation, [Expression(f"{{{i}}}", precedence) for i, precedence in enumerate(precedences)], name)
+    operands = [Expression(f"{{{i}}}", precedence) for i, precedence in enumerate(precedences)]
+    written = WORDS.expression(operation, operands, name)
     return written.text(), written.precedence
 
 

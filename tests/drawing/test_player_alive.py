@@ -107,7 +107,8 @@ def test_the_steps_the_paths_and_the_formulas_follow(opened):
 
 
 @pytest.mark.parametrize(
-    ("text", "number"), [("-1.5", -1.5), ("1/4", 0.25), ("−2", -2.0), ("0,5", 0.5), ("inf", math.inf), ("nan", math.nan)]
+    ("text", "number"),
+    [("-1.5", -1.5), ("1/4", 0.25), ("−2", -2.0), ("0,5", 0.5), ("inf", math.inf), ("nan", math.nan)],
 )
 def test_numbers_are_read_as_people_write_them(text, number, opened):
     screen = opened(circuit())
@@ -248,7 +249,9 @@ def test_a_row_gives_in_the_page_what_it_gives_in_python(name, opened):
     leaves = [Value(0.25 + 0.125 * i, label=f"x{i}") for i in range(INPUTS[name])]
     vectors = [list(vector) if isinstance(vector, tuple) else vector for vector in row.split(tuple(leaves))]
     screen = opened(row(*vectors))
-    points = [[draws.gauss(0, 2) if draws.random() < 0.8 else math.exp(draws.gauss(0, 3)) for _ in leaves] for _ in range(300)]
+    points = [
+        [draws.gauss(0, 2) if draws.random() < 0.8 else math.exp(draws.gauss(0, 3)) for _ in leaves] for _ in range(300)
+    ]
     points += [[*point] for point in row.awkward if len(point) == len(leaves)]
     found = screen.script(
         "return JSON.parse(arguments[0]).map((x) => { const inputs = x.map(decoded), out = ROWS.at(-1).value(inputs);"
@@ -364,11 +367,7 @@ def test_the_wrong_order_hands_gradients_on_too_early(opened):
     assert row == ["x", numeral(wanted[by_name["x"]]), numeral(by_name["x"].grad)]
     assert "1 of 5 gradients come out wrong" in screen.find("#compared").text
     assert shown(screen, "#n0 text.gradient").startswith("≠")
-    position = next(
-        k
-        for k in range(screen.last)
-        if screen.script("return timeline[arguments[0]].early > 0", k)
-    )
+    position = next(k for k in range(screen.last) if screen.script("return timeline[arguments[0]].early > 0", k))
     screen.scrub(position + 1)
     assert "grad(a) is handed on too early: one more contribution comes later." in screen.find("#remarks").text
     screen.find("#wrong-order").click()

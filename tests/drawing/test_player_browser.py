@@ -213,6 +213,7 @@ def test_paths_agree_with_the_gradients_of_a_network(opened):
 
 def test_more_than_a_hundred_paths_are_counted_and_the_largest_is_shown(opened):
     screen = opened(ladder(70))
+    screen.script("reveal(0)")
     screen.click_node(0)
     assert screen.find("#paths h2").text == f"{2**70:,} paths to x"
     (line,) = screen.all("#paths .product")

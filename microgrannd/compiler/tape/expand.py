@@ -41,7 +41,9 @@ class Written(Arithmetic):
         return Written(self.writer, place) if isinstance(place, int) else place
 
     def __bool__(self) -> bool:
-        raise TypeError("A row's form and its rule choose by where(condition, x, y), not by `if`, `and`, max() or min().")
+        raise TypeError(
+            "A row's form and its rule choose by where(condition, x, y), not by `if`, `and`, max() or min()."
+        )
 
 
 def _place(thing: Written | float) -> TapeOperand:

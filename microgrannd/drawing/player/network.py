@@ -28,13 +28,15 @@ def still(order: Sequence[Value]) -> str:
 def columns(order: Sequence[Value], rows: Sequence[int | None], run: Pass) -> dict[str, Any]:
     """For each node: its row, the distances to its parents, its label, its scope and its line, and leaves' numbers."""
     position = {node: i for i, node in enumerate(order)}
-    labels, scopes, lines = _Table(), _Table(), _Table()
+    labels, scopes, lines = _Column(), _Column(), _Column()
     for node in order:
         labels.add(shortened(node.label, LONGEST_LABEL))
         scopes.add(in_picture(node.scope))
         lines.add(in_picture(node.line))
     return {
-        "kinds": [(-2 if node.is_constant else -1) if row is None else row for node, row in zip(order, rows, strict=True)],
+        "kinds": [
+            (-2 if node.is_constant else -1) if row is None else row for node, row in zip(order, rows, strict=True)
+        ],
         "parents": [i - position[parent] for i, node in enumerate(order) for parent in node.parents],
         "numbers": [x for x in run.values if x is not None],
         "labels": labels.written(),
@@ -43,15 +45,15 @@ def columns(order: Sequence[Value], rows: Sequence[int | None], run: Pass) -> di
     }
 
 
-class _Table:
+class _Column:
     """A column of texts that come again and again: each once, and which of them stands where."""
 
     def __init__(self) -> None:
         self.places: dict[str, int] = {}
-        self.column: list[int] = []
+        self.which: list[int] = []
 
     def add(self, text: str) -> None:
-        self.column.append(self.places.setdefault(text, len(self.places)))
+        self.which.append(self.places.setdefault(text, len(self.places)))
 
     def written(self) -> tuple[list[str], list[int]]:
-        return list(self.places), self.column if len(self.places) > 1 else []
+        return list(self.places), self.which if len(self.places) > 1 else []

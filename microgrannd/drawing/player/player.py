@@ -20,7 +20,7 @@ from microgrannd.drawing.player.animation import animated
 from microgrannd.drawing.player.network import columns, is_network, still
 from microgrannd.drawing.player.recording import Added, Computed, Pass, Recording, Updated, playable_order, record
 from microgrannd.drawing.player.remarks import WORDS
-from microgrannd.drawing.player.rows import rows_of
+from microgrannd.drawing.player.rows import printed_rows
 from microgrannd.drawing.player.stage import stage
 from microgrannd.drawing.player.training_recording import record_training
 from microgrannd.drawing.write import svg
@@ -64,7 +64,7 @@ def step(
     name from `mg.losses` or a function of a prediction and a target; without one, `y` itself is the loss of
     a sample, as in `mg.fit`. The model is trained afterwards, as `fit` would have left it.
 
-    Raises ValueError, and changes nothing, for a graph of more than 1,500 nodes.
+    Raises ValueError, and changes nothing, for a graph of more than 150,000 nodes.
     """
     if data is not None:
         return Player(*record_training(y, data, loss, optimizer, steps))
@@ -86,7 +86,7 @@ class Player:
             raise ValueError(f"The recording is of {len(recording.nodes)} nodes, and order has {len(order)}.")
         self.recording = recording
         self._order = order
-        self._rows = rows_of(order)
+        self._rows = printed_rows(order)
         self._folded = is_network(order) and len(recording.passes) == 1
 
     @cached_property
@@ -160,7 +160,11 @@ class Player:
             network["numbers"] = list(map(_spelled, network["numbers"]))
             return {**data, "passes": passes, "network": network}
         described = zip(self.recording.nodes, rows.of_node, strict=True)
-        return {**data, "passes": passes, "nodes": [_briefly({**node._asdict(), "row": row}) for node, row in described]}
+        return {
+            **data,
+            "passes": passes,
+            "nodes": [_briefly({**node._asdict(), "row": row}) for node, row in described],
+        }
 
 
 def _briefly(node: dict[str, Any]) -> dict[str, Any]:

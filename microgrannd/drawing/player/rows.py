@@ -13,14 +13,14 @@ from microgrannd.drawing.player import wording
 from microgrannd.drawing.player.remarks import SATURATED
 from microgrannd.engine import Value
 from microgrannd.operations import Operation, relu
-from microgrannd.printing.javascript import DEFINITIONS, JAVASCRIPT
+from microgrannd.printing.javascript import JAVASCRIPT, javascript_functions
 from microgrannd.printing.labels import in_picture
 from microgrannd.printing.printer import Expression
 
 _CALLED: Final = re.compile(r"\w+(?=\()")
 
 
-class Rows(NamedTuple):
+class PrintedRows(NamedTuple):
     """`script` defines ROWS, which has a row for each operation and number of inputs; `of_node` says which."""
 
     script: str
@@ -29,7 +29,7 @@ class Rows(NamedTuple):
     strange: tuple[str, ...]  # operations that JavaScript cannot have: then there are no rows, and nothing can change
 
 
-def rows_of(order: Sequence[Value]) -> Rows:
+def printed_rows(order: Sequence[Value]) -> PrintedRows:
     places: dict[tuple[Operation, int], int] = {}
     of_node: list[int | None] = []
     for node in order:
@@ -44,7 +44,7 @@ def rows_of(order: Sequence[Value]) -> Rows:
             strange[in_picture(operation.name)] = None
     shown = [_shown(operation, count) for operation, count in places]
     text = "" if strange else ",\n".join(written)
-    return Rows("\n".join([*_definitions(text), f"const ROWS = [{text}];"]), of_node, shown, tuple(strange))
+    return PrintedRows("\n".join([*_definitions(text), f"const ROWS = [{text}];"]), of_node, shown, tuple(strange))
 
 
 def _row(operation: Operation, count: int) -> str:
@@ -100,4 +100,4 @@ def _operand(tape: Tape, x: TapeOperand) -> Expression:
 
 def _definitions(text: str) -> list[str]:
     called = set(_CALLED.findall(text))
-    return [definition for name, definition in DEFINITIONS.items() if name in called]
+    return [definition for name, definition in javascript_functions().items() if name in called]

@@ -49,10 +49,13 @@ def described(order: Sequence[Value]) -> Iterator[Described]:
     position = {node: i for i, node in enumerate(order)}
     names: dict[Value, Formula] = {}
     worded = len(order) <= WORDED
+    of_neurons = _book_names(order)
     for i, node in enumerate(order):
+        if node.op is not None and node in of_neurons:
+            names[node] = Formula(of_neurons[node])
+            continue
         names[node] = _name(node, i, [names[parent] for parent in node.parents] if worded else None)
     uses = Counter(map(str, names.values()))
-    of_neurons = _book_names(order)
     for node, name in names.items():
         operands = [names[parent] for parent in node.parents]
         scoped = node.scope and node.label and uses[str(name)] > 1

@@ -64,8 +64,7 @@ function nameAsBooksDo(found) {
   for (const { node, tail } of last.values()) {
     const inner = node.parents.map((parent) => found[parent]).filter((parent) => parent.scope === node.scope && parent.row !== null && !parent.label);
     const activated = node.parents.length === 1 && inner.length === 1;
-    node.short = (activated ? "a" : "z") + tail;
-    if (activated) inner[0].short = "z" + tail;
+    for (const [named, letter] of activated ? [[node, "a"], [inner[0], "z"]] : [[node, "z"]]) named.name = named.path = named.short = letter + tail;
   }
 }
 
@@ -112,6 +111,11 @@ function partsOf(all) {
   homes.forEach((home, i) => (home ?? whole).children.push(i));
   for (const group of [...groups]) subdivide(group);
   fillMembers(whole);
+  const last = (child) => (typeof child === "number" ? child : child.members.reduce((most, i) => Math.max(most, i), 0));
+  for (const { children } of groups) {
+    const order = new Map(children.map((child) => [child, last(child)]));
+    children.sort((one, other) => order.get(one) - order.get(other));
+  }
   return whole;
 }
 
@@ -139,8 +143,12 @@ function runs(children, parent) {
   const found = [];
   for (let at = 0; at < children.length; at += within) {
     const run = children.slice(at, at + within);
+    if (run.length === 1) {
+      found.push(run[0]);
+      continue;
+    }
     const [first, last] = [run[0], run.at(-1)].map((child) => (typeof child === "number" ? shortName(child) : child.name));
-    const group = groupOf(run.length > 1 ? `${first} … ${last}` : first, parent);
+    const group = groupOf(`${first} … ${last}`, parent);
     group.children = run.length > AT_ONCE ? runs(run, group) : run;
     for (const child of group.children) if (typeof child !== "number") child.parent = group;
     found.push(group);

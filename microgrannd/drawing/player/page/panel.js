@@ -63,7 +63,10 @@ function foldedCard(event) {
 /** @param {Event} event */
 function foldedWords(event) {
   const step = foldedStep(event);
-  const count = timeline.filter((one) => foldedStep(one) === step).length.toLocaleString("en");
+  let [first, last] = [position - 1, position];
+  while (first >= 0 && foldedStep(timeline[first]) === step) first--;
+  while (last < timeline.length && foldedStep(timeline[last]) === step) last++;
+  const count = (last - first - 1).toLocaleString("en");
   if (event.kind === "computed") return `${count} nodes are computed.`;
   return foldOf(event.node) ? `${count} contributions are handed on.` : `${count} contributions from ${shortName(event.node)} arrive.`;
 }
