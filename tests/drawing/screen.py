@@ -80,6 +80,11 @@ class Screen:
         )
         return [[parsed(text) if text else None for text in pair] for pair in texts]
 
+    def run(self):
+        """The values and the gradients of all nodes in the run that the page plays, those that are folded too."""
+        texts = self.script("return [run.values, gradientsAfter(passes[0])].map((xs) => xs.map(exact))")
+        return [[parsed(x) for x in xs] for xs in texts]
+
     def everything(self):
         """All that depends on the position, as markup."""
         return self.script(

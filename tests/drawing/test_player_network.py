@@ -9,7 +9,7 @@ import pytest
 import microgrannd as mg
 from microgrannd import Operation, Value
 from microgrannd.nn import MLP
-from tests.drawing.screen import needs_chromium, parsed, same
+from tests.drawing.screen import needs_chromium, same
 
 Keys = pytest.importorskip("selenium.webdriver.common.keys").Keys
 
@@ -34,16 +34,11 @@ def folds(screen):
 
 def unfold(screen, name):
     screen.script(
-        "[...document.querySelectorAll('g.fold')].find((box) => box.getAttribute('aria-label').startsWith(arguments[0]))"
+        "[...document.querySelectorAll('g.fold')]"
+        ".find((box) => box.getAttribute('aria-label').startsWith(arguments[0]))"
         ".dispatchEvent(new MouseEvent('click', {bubbles: true}))",
         f"{name}, folded",
     )
-
-
-def all_numbers(screen):
-    """Every node's value and gradient, those that are folded too."""
-    texts = screen.script("return [run.values, gradientsAfter(passes[0])].map((xs) => xs.map(exact))")
-    return [[parsed(x) for x in xs] for xs in texts]
 
 
 def test_a_network_opens_on_its_neurons(opened):
@@ -113,7 +108,7 @@ def test_its_numbers_are_those_of_python_and_stay_alive(opened):
     screen = opened(network())
     y.backward()
     order = mg.topological_order(y)
-    values, gradients = all_numbers(screen)
+    values, gradients = screen.run()
     assert same(values, [node.data for node in order])
     assert same(gradients, [node.grad for node in order])
     name = "layer0.neuron0.w0"
@@ -123,7 +118,7 @@ def test_its_numbers_are_those_of_python_and_stay_alive(opened):
     )
     model = MLP(2, [16, 16, 1], seed=0)
     model.layers[0].neurons[0].w[0].data = 0.75
-    assert all_numbers(screen)[0][-1] == ((model([0.5, -1.0]) - 1) ** 2).data
+    assert screen.run()[0][-1] == ((model([0.5, -1.0]) - 1) ** 2).data
 
 
 def test_a_fold_shows_its_gradients(opened):
@@ -134,7 +129,8 @@ def test_a_fold_shows_its_gradients(opened):
     nodes = [n for n in mg.topological_order(y) if n.scope == "layer1.neuron0"]
     mean = math.fsum(abs(n.grad) for n in nodes) / len(nodes)
     notes = screen.script(
-        "return [...document.querySelectorAll('g.fold')].map((box) => [box.getAttribute('aria-label'), box.lastElementChild.textContent])"
+        "return [...document.querySelectorAll('g.fold')]"
+        ".map((box) => [box.getAttribute('aria-label'), box.lastElementChild.textContent])"
     )
     [note] = [note for label, note in notes if label.startswith("layer1.neuron0,")]
     assert note == f"mean |∇| {mg.drawing.picture.lettering.numeral(mean)}, " + note.split(", ")[1]
@@ -154,7 +150,7 @@ def test_a_long_chain_without_scopes_is_folded_into_runs(opened):
     y = chain(3000)
     y.backward()
     order = mg.topological_order(y)
-    values, gradients = all_numbers(screen)
+    values, gradients = screen.run()
     assert values == [node.data for node in order]
     assert gradients == [node.grad for node in order]
     first = folds(screen)[0].split(", folded")[0]
@@ -174,7 +170,7 @@ def test_a_network_with_an_operation_that_the_page_cannot_have_plays_pythons_num
     screen = opened(build())
     y.backward()
     order = mg.topological_order(y)
-    values, gradients = all_numbers(screen)
+    values, gradients = screen.run()
     assert same(values, [node.data for node in order])
     assert same(gradients, [node.grad for node in order])
     assert "cube cannot be computed in a page" in screen.find("#obstacle").text

@@ -76,7 +76,7 @@ def on_backward(
             if not isfinite(step.contribution):
                 factors = f"upstream {numeral(step.upstream)} × local gradient {numeral(step.local_gradient)}"
                 cause = f"{factors} = {numeral(step.contribution)}"
-            parent = order.index(step.parent)
+            parent = next(i for i, node in enumerate(order) if node is step.parent)
             yield Remark(first + 1 + k, "origin", parent, WORDS["lost"].format(cause=cause))
             return
 
