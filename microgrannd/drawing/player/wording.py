@@ -77,7 +77,7 @@ def described(order: Sequence[Value]) -> Iterator[Described]:
 def _book_names(order: Sequence[Value]) -> dict[Value, str]:
     """Layer above, neuron and input below: w¹₂₃ is weight 3 of neuron 2 in layer 1, a¹₂ what that neuron gives."""
     found: dict[Value, str] = {}
-    last: dict[str, Value] = {}
+    given = {parent for node in order for parent in node.parents if parent.scope != node.scope} | {order[-1]}
     for node in order:
         if not (place := _NEURON.search(node.scope)):
             continue
@@ -85,15 +85,12 @@ def _book_names(order: Sequence[Value]) -> dict[Value, str]:
         if node.op is None and (label := _PARAMETER.fullmatch(node.label)):
             comma = "," if label[2] and len(place[2] + label[2]) > 2 else ""
             found[node] = f"{label[1]}{above}{below}{comma}{label[2].translate(_BELOW)}"
-        elif node.op is not None and not node.label:
-            last[node.scope] = node
-    for scope, node in last.items():
-        place = _NEURON.search(scope)
-        assert place
-        [*inner] = [p for p in node.parents if p.scope == scope and p.op is not None and not p.label]
-        activated = len(node.parents) == 1 and len(inner) == 1
-        for value, letter in [(node, "a" if activated else "z"), *[(p, "z") for p in inner if activated]]:
-            found[value] = f"{letter}{place[1].translate(_ABOVE)}{place[2].translate(_BELOW)}"
+        elif node.op is not None and not node.label and node in given:
+            first = node.parents[0] if len(node.parents) == 1 else node
+            activated = first is not node and first.op is not None and first.scope == node.scope and not first.label
+            found[node] = f"{'a' if activated else 'z'}{above}{below}"
+            if activated:
+                found[first] = f"z{above}{below}"
     return found
 
 
