@@ -8,4 +8,4 @@ cdef class Operation:
 
 
 cdef class FusedOperation(Operation):
-    pass
+    cdef public object on_vectors

@@ -35,6 +35,8 @@ def write(folder: Path) -> None:
     shutil.rmtree(package, ignore_errors=True)
     shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(TYPES, package, ignore=shutil.ignore_patterns("*.py", "__pycache__"), dirs_exist_ok=True)
+    for file in package.rglob("*.pyx"):
+        file.with_suffix(".py").unlink(missing_ok=True)
     (package / "operations.py").write_text(_without_overloads(_read(PACKAGE / "operations.py")), encoding="utf-8")
     (package / "operations.pxd").write_text(_with_slots("operations", "Operation"), encoding="utf-8")
     types = _with_slots("engine", "Value") + f"\ncdef Operation {', '.join(_rows().values())}\n"
@@ -67,7 +69,8 @@ def _engine() -> str:
     rows = ", ".join(f"{name} as {row}" for name, row in _rows().items())
     text = _replaced(text, imported, f"{imported}; import operator; from microgrannd.operations import {rows}")
     text = _replaced(text, "from microgrannd.nodes.order import started, topological_order", "import cython")
-    text = _replaced(text, "\n\nclass Value(Arithmetic):", "\n@cython.no_gc\nclass Value:")
+    text = _replaced(text, "from microgrannd.nodes.freeing import freed_in_a_loop", "")
+    text = _replaced(text, "@freed_in_a_loop\nclass Value(Arithmetic):", "@cython.no_gc\nclass Value:")
     [value] = [node for node in ast.parse(text).body if isinstance(node, ast.ClassDef) and node.name == "Value"]
     own = {node.name for node in value.body if isinstance(node, ast.FunctionDef)}
     methods = "".join(line for name, line in _methods().items() if name not in own)

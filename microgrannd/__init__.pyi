@@ -86,7 +86,7 @@ from microgrannd.learning.clipping import (
     clip_grad_norm as clip_grad_norm,
     clip_grad_value as clip_grad_value,
 )
-from microgrannd.learning.epochs import (
+from microgrannd.learning.history import (
     History as History,
 )
 from microgrannd.learning.modules import (

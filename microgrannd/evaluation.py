@@ -198,9 +198,10 @@ def _pairs(labels: Iterable[Any], predictions: Iterable[Any]) -> list[tuple[Hash
 
 
 def _class(thing: Any) -> Hashable:
-    is_row = hasattr(thing, "__len__") and getattr(thing, "shape", None) != ()
-    if is_row and not isinstance(thing, str | bytes):
-        return _class(thing[0]) if len(thing) == 1 else argmax(thing)
+    if isinstance(thing, list | tuple) or getattr(thing, "shape", None):
+        if len(thing) != 1:
+            return argmax(thing)
+        [thing] = thing
     name = thing.item() if getattr(thing, "shape", None) == () else thing
     remedy = "threshold(output) gives the class of a probability or a score"
     if isinstance(name, Value):

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias
 
 from microgrannd import operations
 from microgrannd.engine import Operand, Value, number_of
+from microgrannd.ground.arguments import brief, shown
 from microgrannd.nodes.refusing import refused_where
 from microgrannd.operations import Number, is_number
 
@@ -66,7 +67,7 @@ def huber(predictions: Operands, targets: Operands, delta: Number = 1.0) -> Any:
     (0.125, 2.5)
     """
     if not (is_number(delta) and delta > 0):
-        raise ValueError(f"huber takes a delta above 0, from where on it is a straight line; got {delta!r}.")
+        raise ValueError(f"huber takes a delta above 0, from where on it is a straight line; got {shown(delta)}.")
 
     def loss(prediction: Operand, target: Operand) -> Any:
         distance = operations.abs(prediction - target)
@@ -167,11 +168,11 @@ def softmax_cross_entropy(
     logits = _of_classes(logits)
     shares = _shares(label, count := len(logits), ignore)
     total = operations.logsumexp(logits)
-    if not label_smoothing and weights is None:
+    if weights is None and is_number(label_smoothing) and not label_smoothing:
         loss = total - _picked(shares, logits)
     else:
         if not (is_number(label_smoothing) and 0 <= label_smoothing <= 1):
-            raise ValueError(f"label_smoothing is from 0 to 1, got {label_smoothing!r}.")
+            raise ValueError(f"label_smoothing is from 0 to 1, got {shown(label_smoothing)}.")
         shares = [(1 - label_smoothing) * share + label_smoothing / count for share in shares]
         factors = [1.0] * count if weights is None else _checked_weights(weights, count)
         loss = _picked(
@@ -199,8 +200,8 @@ def named(name: str) -> Callable[..., Any]:
     Traceback (most recent call last):
     ValueError: Unknown loss 'hnige'; known: half_squared_error, ...
     """
-    if name not in LOSSES:
-        raise ValueError(f"Unknown loss {name!r}; known: {', '.join(LOSSES)}.")
+    if not isinstance(name, str) or name not in LOSSES:
+        raise ValueError(f"Unknown loss {brief(name)}; known: {', '.join(LOSSES)}.")
     return LOSSES[name]
 
 
@@ -249,7 +250,7 @@ def _checked_weights(weights: Sequence[Number], classes: int) -> list[float]:
     if len(numbers) != classes:
         raise ValueError(f"There is a weight for each class: got {len(numbers)} weights for {classes} classes.")
     if unfit := [x for x in numbers if not (is_number(x) and 0 <= x < math.inf)]:
-        raise ValueError(f"The weight of a class is a number of at least 0, got {unfit[0]!r}.")
+        raise ValueError(f"The weight of a class is a number of at least 0, got {shown(unfit[0])}.")
     return [float(x) for x in numbers]
 
 
@@ -278,15 +279,17 @@ def _vector(operands: Any, what: str = "Predictions and targets") -> Sequence[An
         numbers = [operands] if isinstance(operands, str | bytes | dict) else list(operands)
     if not _SINGLE.issuperset(map(type, numbers)):
         for x in numbers:
-            if not (is_number(x) or hasattr(x, "record") or getattr(x, "shape", None) == ()):
+            if not (
+                is_number(x) or hasattr(x, "record") or (getattr(x, "shape", None) == () and not isinstance(x, str))
+            ):
                 remedy = "; give each class a number" if isinstance(x, str | bytes) else ""
-                raise TypeError(f"{what} are numbers, got {x!r}{remedy}.")
+                raise TypeError(f"{what} are numbers, got {shown(x)}{remedy}.")
     return numbers
 
 
 def _of_classes(scores: Any) -> Sequence[Any]:
     if not hasattr(scores, "__iter__") or getattr(scores, "shape", None) == ():
-        raise TypeError(f"There is a score for each class, in a list; got {scores!r}.")
+        raise TypeError(f"There is a score for each class, in a list; got {shown(scores)}.")
     if not (numbers := _vector(scores, "Scores")):
         raise ValueError("A loss needs the score of at least one class, got none.")
     return numbers

@@ -529,7 +529,7 @@ dot = FusedOperation("dot", ieee.dot,                   lambda xs, ys, *b_out: (
 logsumexp = FusedOperation("logsumexp", ieee.logsumexp, lambda xs, out: tuple(exp(x - out) for x in xs),
                 "a smooth maximum: log(exp(x1) + exp(x2) + ...)",
                 form=lambda xs: where(less(abs(top := reduce(maximum, xs, -math.inf)), math.inf), top + log(sum([exp(x - top) for x in xs])), top), finite=True)
-norm = FusedOperation("norm", lambda xs: math.hypot(*xs),  lambda xs, out: tuple([where(out, div(x, out), 0.0) for x in xs]),
+norm = FusedOperation("norm", ieee.norm,                lambda xs, out: tuple([where(out, div(x, out), 0.0) for x in xs]),
                 "the length of a vector: sqrt(x1 * x1 + x2 * x2 + ...)",
                 form=lambda xs: where(sum([equal(abs(x), math.inf) for x in xs]), math.inf,
                                       (top := reduce(maximum, [abs(x) for x in xs], 0.0)) * sqrt(sum([square(div(x, where(top, top, 1.0))) for x in xs]))), finite=True,
@@ -598,7 +598,7 @@ def register(operation: Operation, name: str = "") -> Operation:
     """
     name = name or operation.symbol
     if not name.isidentifier() or iskeyword(name):
-        raise ValueError(f"A row's name is a Python name, such as 'softsign'; got {name!r}.")
+        raise ValueError(f"A row's name is a Python name, such as 'softsign'; got {shown(name)}.")
     if name in globals() or TABLE.get(name, operation) is not operation:
         raise ValueError(f"{name!r} is taken: give the row another name.")
     operation.name = name

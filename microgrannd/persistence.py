@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from microgrannd.ground.arguments import brief, legible
+from microgrannd.ground.arguments import brief, legible, path_of
 from microgrannd.ground.errors import ModelFileError
 from microgrannd.ground.files import write_whole
 from microgrannd.learning.modules import Module
@@ -63,7 +62,7 @@ def load(path: AnyPath, into: Module | None = None) -> Any:
 
 def _content(path: AnyPath) -> dict[str, Any]:
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = json.loads(path_of("path", path).read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise ModelFileError(f"{path} is damaged or not a model file: it is not JSON ({error}).") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:

@@ -53,7 +53,7 @@ def test_the_calls_reach_every_public_function_and_are_often_right(apart):
     every = {*public_calls.functions(), *(name for name, *_ in public_calls.methods())}
     drawn = itertools.islice(public_calls.calls(0), 5_000)
     results = [(name.removesuffix(" ="), public_calls.tried(function, draw)) for name, function, draw in drawn]
-    assert not {name for name in every - {name for name, _ in results} if not public_calls.ELSEWHERE.fullmatch(name)}
+    assert not every - {name for name, _ in results}
     assert [result for _, result in results].count("right") > 1_500
 
 
@@ -90,7 +90,9 @@ WRONG = {
     "highlight is a list of Values, got one with 'x'": lambda: mg.draw(X, highlight=["x"]),
     "path is the path of a file, got 5": lambda: mg.draw(X).save(5),
     "path has a character that no file's name may have": lambda: mg.step(X * X).to_html("a\0.html"),
-    "optimizer is an Optimizer, got": lambda: mg.compile(lambda x: x * x).fit(([1.0],), [X]),
+    "optimizer is one such as SGD(model.parameters(), lr=0.1), got": lambda: mg.compile(lambda x: x * x).fit(
+        ([1.0],), [X]
+    ),
     "threads is a whole number, got 'two'": lambda: mg.compile(lambda x: x * x, threads="two"),
     "inputs is a list of Values, got": lambda: mg.compile(graph=X * X, inputs=X),
     "labels is a list of classes, got 5": lambda: mg.accuracy(5, [1]),
@@ -103,7 +105,7 @@ WRONG = {
     "sin takes arrays of numbers, got one of <U1": lambda: mg.sin(__import__("numpy").array(["a"])),
     "add takes 2 numbers, got 3": lambda: mg.add(*[__import__("numpy").ones(2)] * 3),
     "What goes through a layer is": lambda: mg.layers.Affine([[1.0]], [1.0]).forward(5),
-    "nested too deeply, or holds itself": lambda: mg.grad(lambda x: 1.0)(looped()),
+    "nested more than 100 deep here, or one holds itself": lambda: mg.grad(lambda x: 1.0)(looped()),
 }
 
 
@@ -127,10 +129,9 @@ def test_an_argument_is_shown_in_a_few_words_whatever_it_is():
         assert str(error.value).isprintable()
 
 
-def test_a_module_that_holds_itself_in_lists_is_an_error():
+def test_a_module_may_hold_a_list_that_holds_itself():
     class Endless(mg.Module):
         def __init__(self):
             self.parts = looped()
 
-    with pytest.raises(ValueError, match="nested too deeply, or holds itself"):
-        Endless()
+    assert Endless().parameters() == []

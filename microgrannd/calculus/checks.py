@@ -11,7 +11,7 @@ from microgrannd.calculus.differences import EPSILON, NOISE, Estimate, estimated
 from microgrannd.calculus.passes import all_slopes
 from microgrannd.calculus.transforms import arguments_at, positions_of
 from microgrannd.engine import Constant, Value, topological_order
-from microgrannd.ground.arguments import whole_number
+from microgrannd.ground.arguments import list_of, shown, whole_number
 from microgrannd.ground.errors import GradientError
 from microgrannd.ground.functions import argument_names, name_of
 from microgrannd.ground.modes import no_grad, recording
@@ -281,7 +281,7 @@ def _variables(
 ) -> tuple[list[Any], list[tuple[str, Value]]]:
     """The arguments with Values in place of numbers, and the Values to vary, with their names."""
     names = input_names(f, len(args)) if isinstance(f, Operation) else argument_names(f, len(args), "argument")
-    models = [i for i, arg in enumerate(args) if hasattr(arg, "named_parameters")]
+    models = [i for i, arg in enumerate(args) if hasattr(arg, "named_parameters") and not isinstance(arg, type)]
     chosen = [argnums] if isinstance(argnums, int) else argnums
     if chosen is None:
         chosen = models or range(len(args))
@@ -301,7 +301,9 @@ def _variables(
 def _named(parameters: Any, name: str) -> list[tuple[str, Value]]:
     if hasattr(parameters, "named_parameters"):
         return list(parameters.named_parameters())
-    named = zip(paths(parameters, name), leaves(parameters), strict=True)
+    named = zip(
+        paths(parameters, name), list_of("parameters", leaves(parameters), "a nest of Values", Value), strict=True
+    )
     return [(value.label or path, value) for path, value in named]
 
 
@@ -329,7 +331,7 @@ def _number(y: Any, f: Callable[..., Any]) -> float:
         return y.data
     if is_number(y):
         return float(y)
-    raise TypeError(f"check_gradients needs a function that returns a single number; {name_of(f)} returned {y!r}.")
+    raise TypeError(f"check_gradients needs a function that returns a single number; {name_of(f)} returned {shown(y)}.")
 
 
 def _plain(x: Any) -> Any:

@@ -12,6 +12,7 @@ from typing import TypeAlias
 from microgrannd import operations as ops
 from microgrannd.engine import Constant, Value, inputs_of, number_of, topological_order
 from microgrannd.ground import modes
+from microgrannd.ground.arguments import list_of, must_be
 from microgrannd.ground.errors import AnomalyError, GradientError
 from microgrannd.nodes.observing import ExactZeros, set_since
 from microgrannd.nodes.refusing import refuse_unrecorded
@@ -159,11 +160,8 @@ def _curvature_at_the_tip(norm: Value, slope: Slope, order: Sequence[Value]) -> 
 
 def _backward_pass(y: Value, xs: Sequence[Value], upstream: Value | Number, plain: bool = False) -> dict[Value, Slope]:
     """The derivative of y for each node on a path from y to the xs, in the order of the backward pass."""
-    if isinstance(xs, Value):
-        raise TypeError(f"gradients(y, xs) takes a list of Values, such as [x]; got {xs!r}.")
-    for thing in (y, *xs):
-        if not isinstance(thing, Value):
-            raise TypeError(f"gradients(y, xs) differentiates a Value by Values, got {thing!r}.")
+    must_be("y", y, Value)
+    xs = list_of("xs", xs, "a list of Values, such as [x]", Value)
     refuse_unrecorded(y)
     order = topological_order(y)
     targets, on_path, products = set(xs), set[Value](), _Products(plain)

@@ -25,6 +25,7 @@ from microgrannd.calculus.passes import computed_before, gradients, slopes, tang
 from microgrannd.calculus.variable import Variable
 from microgrannd.engine import Constant, Value, number_of, topological_order
 from microgrannd.ground import modes
+from microgrannd.ground.arguments import shown
 from microgrannd.ground.errors import GradientError
 from microgrannd.ground.functions import name_of
 from microgrannd.ground.nests import contents, in_order_of, is_array, items, leaves, mapped, rebuilt, shape_of
@@ -253,11 +254,11 @@ def positions_of(argnums: Argnums, f: Function, name: str) -> int | tuple[int, .
     """An int or a tuple; a TypeError, in the name of a transform, for what is no function or no position."""
     if isinstance(f, Value):
         raise TypeError(
-            f"mg.{name} takes a function, got {f!r}. The derivative of a graph that is there already is y.backward(), "
-            "or mg.gradients(y, [x])."
+            f"mg.{name} takes a function, got {shown(f)}. The derivative of a graph that is there is "
+            "y.backward(), or mg.gradients(y, [x])."
         )
     if not callable(f):
-        raise TypeError(f"mg.{name} takes a function, got {f!r}.")
+        raise TypeError(f"mg.{name} takes a function, got {shown(f)}.")
     given = argnums if isinstance(argnums, Sequence) else (argnums,)
     try:
         positions = tuple([index(i) for i in given if not isinstance(i, bool)])
@@ -265,7 +266,7 @@ def positions_of(argnums: Argnums, f: Function, name: str) -> int | tuple[int, .
             raise TypeError
     except TypeError:
         raise TypeError(
-            f"argnums is the position of an argument, or several in a tuple; got {argnums!r}. "
+            f"argnums is the position of an argument, or several in a tuple; got {shown(argnums)}. "
             "The point comes later: mg.grad(f)(x), mg.grad(f, argnums=1)(x, y)."
         ) from None
     return positions if isinstance(argnums, Sequence) else positions[0]
@@ -291,13 +292,13 @@ def _variable(x: Any, f: Function) -> Variable:
         return Variable.times_one(x)
     if isinstance(x, complex):
         raise TypeError(
-            f"{name_of(f)} can be differentiated by real numbers, not by {x!r}: write it as a function of the two "
+            f"{name_of(f)} can be differentiated by real numbers, not by {shown(x)}: write it as a function of the two "
             "parts, with argnums=(0, 1) for both derivatives."
         )
     if not is_number(x):
         raise TypeError(
             f"{name_of(f)} can be differentiated by numbers (in lists, tuples, dicts, dataclasses or arrays), not by "
-            f"{x!r}; argnums= says which arguments are the variables."
+            f"{shown(x)}; argnums= says which arguments are the variables."
         )
     return Variable(as_float(x))
 
@@ -306,7 +307,7 @@ def _pair(returned: Any, has_aux: bool, f: Function) -> tuple[Any, Any]:
     if not has_aux:
         return returned, None
     if not isinstance(returned, tuple) or len(returned) != 2:
-        raise TypeError(f"With has_aux=True, {name_of(f)} returns a pair, (result, aux); it returned {returned!r}.")
+        raise TypeError(f"With has_aux=True, {name_of(f)} returns (result, aux); it returned {shown(returned)}.")
     return returned
 
 
@@ -315,11 +316,11 @@ def _output(y: Any, f: Function) -> Value:
         return y
     if isinstance(y, complex):
         raise TypeError(
-            f"{name_of(f)} returned {y!r}, which is complex: differentiate its real and its imaginary part as two "
+            f"{name_of(f)} returned {shown(y)}, which is complex: differentiate its real and its imaginary part as two "
             "functions, or as a list of two with jacobian."
         )
     if not is_number(y):
-        raise TypeError(f"{name_of(f)} must return a number or a Value to be differentiated, and it returned {y!r}.")
+        raise TypeError(f"{name_of(f)} must return a number or a Value to be differentiated; it returned {shown(y)}.")
     return Constant(y)
 
 

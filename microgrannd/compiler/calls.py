@@ -16,6 +16,7 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from microgrannd.compiler.runtime import Options
+from microgrannd.ground.arguments import shown
 from microgrannd.ground.errors import TracingError
 from microgrannd.ground.functions import argument_names, name_of
 
@@ -129,7 +130,7 @@ class Forms:
         for name in declared.intersection(given):
             if not (given[name] is None or isinstance(given[name], Enum) or _is_discrete(given[name])):
                 raise TypeError(
-                    f"{name} was declared static, so it is an int, a bool, a str or None; got {given[name]!r}."
+                    f"{name} was declared static, so it is an int, a bool, a str or None; got {shown(given[name])}."
                 )
         static = {x for x, v in given.items() if x in declared or (x in self._found and _is_discrete(v))}
         return Call(given, len(arguments), frozenset(static))

@@ -27,13 +27,14 @@ from microgrannd.compiler.tape.trace import Trace, trace
 from microgrannd.compiler.tape.update import Places, Update, places_of, update_of
 from microgrannd.engine import Value, number_of
 from microgrannd.ground import modes
+from microgrannd.ground.arguments import shown
 from microgrannd.ground.errors import TracingError
 from microgrannd.ground.nests import builder, is_array, leaves
 from microgrannd.learning.clipping import Clip
 from microgrannd.learning.epochs import Batches, ByBatch, BySample, Rates, Run, sample_at
+from microgrannd.learning.optimizer import Optimizer
 from microgrannd.learning.reached import Reached
 from microgrannd.operations import as_float
-from microgrannd.optim import Optimizer
 
 if TYPE_CHECKING:
     from microgrannd.compiler.arrays.training import ArrayTraining
@@ -285,7 +286,7 @@ def difference(trace: Trace, loss: Callable[..., Any], sample: Sequence[Any], tr
     """How the loss of a sample and its gradients differ from those of the trace, in words; None where they do not."""
     eager = loss(*sample)
     if not isinstance(eager, Value):
-        raise TypeError(f"The loss of a sample is a Value, got {eager!r}: one number, computed from the parameters.")
+        raise TypeError(f"The loss of a sample is a Value, one number computed from parameters; got {shown(eager)}.")
     if computed_before(eager):
         return None  # what was computed from leaves that have been set since is old in eager mode, and says nothing
     parameters = [*trace.parameters, *set(trained).difference(trace.parameters)]

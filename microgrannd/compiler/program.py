@@ -24,8 +24,9 @@ from microgrannd.ground.files import write_whole
 from microgrannd.ground.nests import SCALAR, builder
 from microgrannd.learning.arguments import check_arguments
 from microgrannd.learning.clipping import clip_of
-from microgrannd.learning.epochs import Batches, ByBatch, History, Pace, train
-from microgrannd.optim import Optimizer
+from microgrannd.learning.epochs import Batches, ByBatch, Pace, train
+from microgrannd.learning.history import History
+from microgrannd.learning.optimizer import Optimizer
 
 if TYPE_CHECKING:
     from microgrannd.compiler.matrix.matrix_source import MatrixSource

@@ -22,6 +22,7 @@ from microgrannd.compiler.tape.trace import Trace, trace
 from microgrannd.ground.arguments import one_of, truth, whole_number
 from microgrannd.ground.errors import TracingError
 from microgrannd.ground.nests import Shape, builder, leaves, starts_of
+from microgrannd.learning.held import Held
 from microgrannd.learning.reached import Reached
 from microgrannd.operations import as_float
 
@@ -54,6 +55,7 @@ class Runtime:
         self.latest: Plan | None = None
         self.refusal: TracingError | None = None  # of the last trace that was asked for, to be raised at the next use
         self.reached: dict[tuple[Shape, ...], Reached] = {}  # what the function looked at when it was traced
+        self.held: dict[tuple[Shape, ...], Held] = {}  # and where it found its parameters
         self.lock = COMPILING
         self.fits: dict[Any, Any] = {}  # native training loops, by plan and optimizer
         self._kernels: dict[tuple[int, Wanted], Kernel] = {}
@@ -80,6 +82,8 @@ class Runtime:
 
     def plan(self, shapes: tuple[Shape, ...], numbers: Sequence[float]) -> Plan:
         if plan := self.plans.get(shapes):
+            if plan.trace.parameters and shapes in self.held:
+                self.held[shapes].check(plan.trace.parameters)
             return plan
         if self.function is None:
             known = " or ".join(map(_listed, self.plans)) or "nothing: it was pickled before it was traced"
@@ -91,7 +95,7 @@ class Runtime:
         if drawn := before.drawn():
             before.restore()
             raise TracingError(f"A compiled function is traced once, but this one draws random numbers from {drawn}.")
-        self.reached[shapes] = Reached(self.function)
+        self.reached[shapes], self.held[shapes] = Reached(self.function), Held(self.function)
         return self.add(traced)
 
     def add(self, traced: Trace) -> Plan:
@@ -181,7 +185,8 @@ class Runtime:
             function = fast_function(tape, plan.trace.shapes, result, plan.trace.parameters, otherwise)
             if function:
                 self._direct[wanted] = function
-            return function and function[0]
+            held = self.held.get(plan.trace.shapes)
+            return function and (held.checked(function[0], plan.trace.parameters) if held else function[0])
 
 
 def _listed(shapes: Sequence[Shape]) -> str:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from microgrannd.ground.arguments import path_of
 from microgrannd.ground.files import write_whole
 from microgrannd.ground.terminal import is_terminal, tell
 
@@ -74,7 +75,7 @@ def mnist(folder: str | Path | None = None, *, small: bool = False, download: bo
     except ModuleNotFoundError:
         raise ModuleNotFoundError("MNIST needs NumPy: pip install 'microgrannd[native]'") from None
     named = folder if folder is not None else os.environ.get(FOLDER_VARIABLE)
-    where = Path(named) if named is not None else cache()
+    where = path_of("folder", named) if named is not None else cache()
     arrays = []
     for file in FILES:
         content = _content(where, file, fetched=download and named is None)

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
-from microgrannd.ground.arguments import whole_number
+from microgrannd.ground.arguments import shown, whole_number
 from microgrannd.ground.nests import items, mapped
 
 Column: TypeAlias = Any  # an array or a list, samples along the first axis
@@ -116,7 +116,7 @@ def stream_of(data: Any, epochs: int, *, batch_size: int | None, replace: bool, 
 def _batches(data: Any) -> Iterator[Any]:
     batches = data if isinstance(data, Iterable) else data()
     if not isinstance(batches, Iterable):
-        raise TypeError(f"A function that is the data gives batches, as a generator function does; got {batches!r}.")
+        raise TypeError(f"A function that is the data gives batches, as a generator does; got {shown(batches)}.")
     return iter(batches)
 
 

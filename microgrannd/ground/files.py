@@ -4,10 +4,13 @@ import errno
 import io
 import os
 import stat
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
+
+from microgrannd.ground.arguments import path_of
 
 try:
     import fcntl
@@ -22,9 +25,10 @@ def write_whole(path: str | os.PathLike[str], content: str | bytes) -> None:
     """Write beside the destination, then rename: a reader sees the old file or the new one, never half of it.
 
     A link stays, and the file that it leads to is written. What is there and is no regular file, such as a FIFO or a
-    device, is written to and stays what it is. What killed processes were writing in the folder is removed.
+    device, is written to and stays what it is; a FIFO that nobody reads loses it, with a RuntimeWarning. What killed
+    processes were writing in the folder is removed.
     """
-    path = Path(path)
+    path = path_of("path", path)
     data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
     there = _status(path)
     if there and stat.S_ISDIR(there.st_mode):
@@ -43,7 +47,7 @@ def write_whole(path: str | os.PathLike[str], content: str | bytes) -> None:
 
 def write_figure(path: str | os.PathLike[str], figure: Any, **options: Any) -> None:
     """Write a figure of matplotlib's, whole, in the format that the name ends with; as .png where it has no ending."""
-    path = Path(path)
+    path = path_of("path", path)
     path = path if path.suffix else path.with_suffix(".png")
     content = io.BytesIO()
     figure.savefig(content, format=path.suffix[1:], **options)
@@ -69,7 +73,14 @@ def _standard_stream(there: os.stat_result) -> int | None:
 def _write_through(path: Path, data: bytes, stream: int | None) -> None:
     waiting = getattr(os, "O_NONBLOCK", 0)  # to be told if nobody reads, and not to wait for it
     with _naming(path):
-        descriptor = os.dup(stream) if stream else os.open(path, os.O_WRONLY | waiting)
+        try:
+            descriptor = os.dup(stream) if stream else os.open(path, os.O_WRONLY | waiting)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            lost = f"Nobody reads from {path}: what is written there is lost. Start its reader first."
+            warnings.warn(lost, RuntimeWarning, stacklevel=4)
+            return
         with open(descriptor, "wb") as file:
             os.set_blocking(descriptor, True)
             file.write(data)
@@ -129,5 +140,4 @@ def _naming(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = "nobody reads from it" if error.errno == errno.ENXIO else error.strerror or error
-        raise OSError(error.errno, f"{path} cannot be written to: {reason}.") from None
+        raise OSError(error.errno, f"{path} cannot be written to: {error.strerror or error}.") from None

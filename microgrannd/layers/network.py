@@ -197,8 +197,8 @@ class Network:
 
     def add(self, layer: Any) -> None:
         """Append a layer."""
-        if isinstance(layer, type) or not all(hasattr(layer, name) for name in ("forward", "backward", "step")):
-            raise wrong("layer", "a layer, with forward, backward and step", layer)
+        if isinstance(layer, type) or not all(hasattr(layer, name) for name in ("forward", "backward")):
+            raise wrong("layer", "a layer, with forward and backward", layer)
         self.layers.append(layer)
 
     @property

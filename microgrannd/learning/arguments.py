@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from microgrannd.ground.arguments import function_of, list_of, whole_number, wrong
-from microgrannd.optim import SGD, Optimizer
+from microgrannd.learning.optimizer import Optimizer
+from microgrannd.optim import SGD
 
 
 def check_arguments(

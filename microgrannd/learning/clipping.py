@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from microgrannd.engine import Value
+from microgrannd.ground.arguments import list_of, shown
+from microgrannd.learning.optimizer import Optimizer
 from microgrannd.operations import Number, is_number
-from microgrannd.optim import Optimizer
 
 
 class Clip(NamedTuple):
@@ -32,7 +33,7 @@ def clip_of(clip: Any, optimizer: Optimizer) -> Clip | None:
         raise ValueError(f"{type(optimizer).__name__} goes by the gradients as they are: leave out clip.")
     name, limit = clip if isinstance(clip, tuple) and len(clip) == 2 else ("norm", clip)
     if name not in Clip._fields or not is_number(limit):
-        raise TypeError(f"clip is a largest norm, or ('norm', number) or ('value', number); got {clip!r}.")
+        raise TypeError(f"clip is a largest norm, or ('norm', number) or ('value', number); got {shown(clip)}.")
     return Clip(**{name: _limit(limit, f"The largest {name}")})
 
 
@@ -73,19 +74,13 @@ def clip_grad_value(parameters: Iterable[Value], max_value: Number) -> None:
 
 
 def _list(parameters: Any) -> list[Value]:
-    wanted = "Gradients are clipped of a list of Values, such as model.parameters()"
-    if isinstance(parameters, Value) or not hasattr(parameters, "__iter__"):
-        raise TypeError(f"{wanted}; got {parameters!r}.")
-    found = list(parameters)
-    for parameter in found:
-        if not isinstance(parameter, Value):
-            raise TypeError(f"{wanted}; got {parameter!r} among them.")
-    return list(dict.fromkeys(found))
+    wanted = "a list of Values, such as model.parameters()"
+    return list(dict.fromkeys(list_of("parameters", parameters, wanted, Value)))
 
 
 def _limit(number: Any, name: str) -> float:
     if not is_number(number):
-        raise TypeError(f"{name} is a number, got {number!r}.")
+        raise TypeError(f"{name} is a number, got {shown(number)}.")
     if not number > 0:
         raise ValueError(f"{name} is above 0, got {number}.")
     return float(number)

@@ -3,7 +3,7 @@
 import functools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, MutableSequence, Set
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from microgrannd.engine import Value, zero_grad
 from microgrannd.ground import modes
@@ -40,11 +40,17 @@ class Module(metaclass=_Naming):
     ['body.layer0.neuron0.w0', 'body.layer0.neuron0.w1', 'body.layer0.neuron0.b', 'factor']
     """
 
+    replacements: ClassVar[int] = 0  # how often a module's attribute that may hold parameters was set anew
     node_origin = modes.Origin("", "")  # what the nodes carry that the module makes: its place in the outermost module
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if self.__dict__.get(name).__class__ not in _PLAIN:
+            Module.replacements += 1
+        object.__setattr__(self, name, value)
 
     def parameters(self) -> list[Value]:
         """The leaves that training changes, in the order of `named_parameters()`."""
-        return _gathered(self)
+        return parameters_in(self)
 
     def named_parameters(self) -> list[tuple[str, Value]]:
         """Each parameter with its name: the attributes that lead to it, joined by dots.
@@ -114,11 +120,11 @@ def _found(module: Module) -> list[tuple[str, Any]]:
     return found
 
 
-def _gathered(module: Module) -> list[Value]:
-    """The parameters alone, without their names, which takes a tenth of the time."""
+def parameters_in(*things: Any) -> list[Value]:
+    """The parameters in modules and containers, without their names, which takes a tenth of the time."""
     found: dict[Value, None] = {}
     seen: dict[int, Any] = {}
-    outer: list[Iterator[Any]] = [iter((module,))]
+    outer: list[Iterator[Any]] = [iter(things)]
     while outer:
         for child in outer[-1]:
             if isinstance(child, Value):

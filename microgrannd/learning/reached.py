@@ -22,7 +22,7 @@ from microgrannd.engine import Value
 from microgrannd.ground.functions import argument_names
 from microgrannd.ground.nests import is_array
 from microgrannd.learning.modules import Module
-from microgrannd.optim import Optimizer
+from microgrannd.learning.optimizer import Optimizer
 
 _MOST: Final = 5000  # places that are looked at
 _LARGE: Final = 2000  # numbers of an array beyond which only some are

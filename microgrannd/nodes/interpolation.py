@@ -8,6 +8,7 @@ from typing import Any
 
 from microgrannd import operations as ops
 from microgrannd.ground import modes
+from microgrannd.ground.arguments import list_of
 from microgrannd.operations import as_float
 
 
@@ -29,7 +30,7 @@ def interp(
     >>> height.grad
     0.75
     """
-    knots, heights = [list(map(_number, thing)) for thing in (xp, fp)]
+    knots, heights = [list(map(_number, list_of(name, thing))) for name, thing in (("xp", xp), ("fp", fp))]
     if len(knots) != len(heights) or not knots:
         raise ValueError(f"interp takes as many fp as xp, one at least; got {len(heights)} fp and {len(knots)} xp.")
     if getattr(x, "shape", ()):

@@ -11,7 +11,7 @@ def root_of_squares(node: Any) -> Any:
     if not hasattr(node, "parents"):  # a formula
         return None
     count = 1.0
-    if node.op is ops.div and (number := _constant(node.parents[1])) > 0:
+    if node.op is ops.div and (number := _constant(node.parents[1])) is not None and number > 0:
         node, count = node.parents[0], number
     sides, waiting = [], [node]
     while waiting:
@@ -30,12 +30,12 @@ def _side(node: Any) -> Any:
     """What the node is the square of; None where it is no square."""
     if node.op is None:
         number = _constant(node)
-        return math.sqrt(number) if number >= 0.0 else None
+        return math.sqrt(number) if number is not None and number >= 0.0 else None
     base, *others = node.parents
     squared = {ops.square: True, ops.mul: others and others[0] is base, ops.pow: others and _constant(others[0]) == 2.0}
     return base if squared.get(node.op) else None
 
 
-def _constant(node: Any) -> float:
-    """The number of a constant; NaN for what is none."""
-    return float(node._data) if node.is_constant else math.nan
+def _constant(node: Any) -> float | None:
+    """The number of a constant; no NaN for what is none, since NumPy, who calls this, would report a comparison."""
+    return float(node._data) if node.is_constant else None

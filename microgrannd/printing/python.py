@@ -18,7 +18,6 @@ from microgrannd.printing.printer import ARITHMETIC, Dialect, Expression, called
 OURS: Final = (ieee, gamma, logarithms)  # a printed function brings what it needs of them
 RESERVED: Final = frozenset({*keyword.kwlist, *dir(builtins), *[name for module in OURS for name in dir(module)]})
 _LONGEST_SUM: Final = 8
-_FUSED: Final = frozenset([ops.sum, ops.mean, ops.dot, ops.logsumexp])  # rows that a source takes from `ieee`
 
 
 def python_number(x: float) -> Expression:
@@ -40,11 +39,10 @@ def home(operation: Operation) -> ModuleType | None:
     name = operation.name
     if ops.TABLE.get(name) is not operation:
         return None
-    if operation in _FUSED:
-        return ieee
-    if operation.forward is getattr(operator, name, None) and hasattr(builtins, name):
+    forward = operation.on_vectors if isinstance(operation, ops.FusedOperation) else operation.forward
+    if forward is getattr(operator, name, None) and hasattr(builtins, name):
         return builtins
-    return next((module for module in (math, *OURS) if getattr(module, name, None) is operation.forward), None)
+    return next((module for module in (math, *OURS) if getattr(module, name, None) is forward), None)
 
 
 def _quotient(x: Expression, y: Expression) -> Expression | None:
@@ -62,7 +60,7 @@ def _dot(*operands: Expression) -> Expression | None:
 def _call(name: str, operation: Operation, operands: Sequence[Expression]) -> Expression:
     """A function of ours takes vectors as lists; one that is given takes numbers."""
     texts = [exact(x).text() for x in operands]
-    if operation in _FUSED:
+    if isinstance(operation, ops.FusedOperation) and home(operation):
         arguments = operation.split(tuple(texts))
         vectors = [f"[{', '.join(vector)}]" for vector in arguments[: operation.vectors]]
         texts = [*vectors, *arguments[operation.vectors :]]

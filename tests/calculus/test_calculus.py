@@ -132,7 +132,7 @@ def test_a_leaf_that_was_set_since_is_noticed():
 
 
 def test_gradients_takes_values_only():
-    with pytest.raises(TypeError, match="a Value by Values, got 3"):
+    with pytest.raises(TypeError, match=r"xs is a list of Values, such as \[x\], got one with 3"):
         gradients(Value(1.0), [3.0])
 
 

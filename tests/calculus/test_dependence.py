@@ -314,7 +314,7 @@ def test_programs_and_training_take_dataclasses_and_none(backend):
     assert product.value_and_gradients(Nested(Spring(2.0, 3.0))) == (6.0, (Nested(Spring(3.0, 2.0)),))
     value, [gradient] = product.value_and_gradients(Nested(Spring(np.array([2.0, 4.0]), np.array([3.0, 5.0]))))
     assert (value.tolist(), gradient.spring.k.tolist(), gradient.rest) == ([6.0, 20.0], [3.0, 5.0], None)
-    with pytest.raises(mg.TracingError, match=r"got None\. Is there a `return`"):
+    with pytest.raises(mg.TracingError, match=r"got None \(NoneType\)\. Is there a `return`"):
         mg.compile(lambda x: None, backend=backend)(2.0)
     found = []
     for compiled in (False, True):
@@ -346,7 +346,7 @@ def test_what_is_returned_beside_the_result_comes_back():
     w = Value(5.0)
     assert isinstance(mg.grad(lambda x: (x * x, w * x), has_aux=True)(2.0)[1], Value)
     assert type(within_no_grad(lambda: mg.grad(lambda x: (x * x, w * x), has_aux=True)(2.0)[1])) is float
-    with pytest.raises(TypeError, match="has_aux=True, <lambda> returns a pair"):
+    with pytest.raises(TypeError, match=r"has_aux=True, <lambda> returns \(result, aux\)"):
         mg.grad(lambda x: x * x, has_aux=True)(2.0)
 
 
@@ -385,7 +385,7 @@ def test_positions_that_meet_and_vectors_that_are_missing():
     for transform in (mg.jvp, mg.vjp, mg.hvp):
         with pytest.raises(TypeError, match="and then a vector"):
             transform(lambda x: x)(2.0)
-    with pytest.raises(TypeError, match=r"takes a list of Values, such as \[x\]"):
+    with pytest.raises(TypeError, match=r"xs is a list of Values, such as \[x\]"):
         mg.gradients(Value(2.0) * 3, Value(2.0))
 
 

@@ -92,7 +92,7 @@ def test_a_fifo_in_place_of_code_is_not_waited_for(tmp_path):
     path = kept(tmp_path / "cache")
     path.unlink()
     os.mkfifo(path)
-    cannot_keep(tmp_path / "cache", "nobody reads from it")
+    cannot_keep(tmp_path / "cache", "no regular file")
     assert path.is_fifo()
 
 

@@ -79,7 +79,7 @@ def test_what_the_function_looks_at_is_static(backend, static):
     with pytest.raises(TypeError, match="mode is static: there is no derivative by it"):
         program.hessian(2.0, "square", argnums=1)
     assert program(np.array([1.0, 2.0]), "square").tolist() == [4.0, 16.0]
-    assert program.trace(1.0, "square", n=2).python_source.startswith("def area(x):")
+    assert program.trace(1.0, "square", n=2).python_source.partition("def area")[2].startswith("(x):")
 
 
 def test_enums_none_and_numpys_ints_may_be_declared_static():

@@ -142,7 +142,7 @@ def test_what_is_no_function_is_refused():
         compile()
     with pytest.raises(TypeError, match="graph=y"):
         compile(Value(1.0))
-    with pytest.raises(ValueError, match="auto, python, native, numpy, jax, torch"):
+    with pytest.raises(ValueError, match="'auto', 'python', 'native', 'numpy', 'jax', 'torch'"):
         compile(lambda x: x, backend="c")
 
 

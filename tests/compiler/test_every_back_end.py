@@ -132,7 +132,7 @@ def differences(run, functions):
 def check(run, count, most=0.0):
     found, unexplained = differences(run, programs(count))
     assert not unexplained, unexplained[0]
-    assert found["different"] <= most * found["samples"], found
+    assert found["different"] <= math.ceil(most * found["samples"]), found
     return found
 
 

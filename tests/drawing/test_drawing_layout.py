@@ -13,6 +13,8 @@ from microgrannd.drawing.layout.layout import layered
 from microgrannd.drawing.layout.ordering import Layers
 from microgrannd.drawing.layout.ranks import longest_paths, tight_ranks
 
+ROUNDED = 0.1 + 1e-9  # the place of a box and the size of the picture, each to a tenth
+
 
 @st.composite
 def graphs(draw, largest=24):
@@ -72,10 +74,10 @@ def test_nodes_do_not_overlap_and_lie_within_the_picture(picture, rankdir):
     for (left, top, right, bottom), other in combinations(boxes, 2):
         assert right <= other[0] or other[2] <= left or bottom <= other[1] or other[3] <= top
     for left, top, right, bottom in boxes:
-        assert left >= -0.1
-        assert top >= -0.1
-        assert right <= layout.width + 0.1
-        assert bottom <= layout.height + 0.1
+        assert left >= -ROUNDED
+        assert top >= -ROUNDED
+        assert right <= layout.width + ROUNDED
+        assert bottom <= layout.height + ROUNDED
 
 
 @given(pictures(), st.sampled_from(["LR", "RL", "TB", "BT"]))

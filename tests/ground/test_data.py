@@ -265,7 +265,7 @@ def test_a_function_that_gives_a_spent_iterator_is_found_out():
 
 def test_a_function_that_gives_no_batches_is_found_out():
     w = Value(0.0)
-    with pytest.raises(TypeError, match="gives batches, as a generator function does; got None"):
+    with pytest.raises(TypeError, match="gives batches, as a generator does; got None"):
         fit(lambda x: w * x, lambda: None, SGD([w], lr=0.1), epochs=1)
 
 

@@ -279,7 +279,7 @@ def test_a_wrong_number_of_inputs_is_an_error_that_names_both_numbers(part, x, m
     assert str(caught.value) == message
 
 
-@pytest.mark.parametrize("x", [["1", "2"], [None, 1.0], [1j, 1.0], [[1.0], [2.0]], "ab"])
+@pytest.mark.parametrize("x", [["1", "2"], [None, 1.0], [1j, 1.0], "ab"])
 def test_inputs_that_are_no_numbers_are_type_errors(x):
     with pytest.raises(TypeError, match="A real number is needed"):
         MLP(2, [1])(x)

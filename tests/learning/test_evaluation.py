@@ -145,5 +145,5 @@ def test_arrays_without_axes_are_classes():
 
 
 def test_an_empty_row_has_no_largest_entry():
-    with pytest.raises(ValueError, match="at least one output"):
+    with pytest.raises(ValueError, match="a number for each class"):
         accuracy([1], [[]])

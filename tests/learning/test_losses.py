@@ -311,7 +311,7 @@ def test_losses_equal_torchs():
         (lambda: losses.softmax_cross_entropy([0.0, 1.0], [1, 0, 0]), ValueError, "3 shares does not fit 2 classes"),
         (lambda: losses.softmax_cross_entropy([0.0, 1.0], [1, 1]), ValueError, "sum to 1"),
         (lambda: losses.softmax_cross_entropy([0.0, 1.0], [2, -1]), ValueError, "at least 0"),
-        (lambda: losses.softmax_cross_entropy([0.0, 1.0], "setosa"), TypeError, "'setosa'; give each class a number"),
+        (lambda: losses.softmax_cross_entropy([0.0, 1.0], "setosa"), TypeError, r"'setosa' \(str\); give each class a"),
         (lambda: losses.multiclass_hinge([0.0, 1.0], 2), ValueError, "Label 2 does not fit 2 classes"),
         (lambda: losses.half_squared_error([1.0, 2.0], [1.0]), ValueError, "2 predictions and 1 targets"),
         (lambda: losses.half_squared_error([1.0, 2.0], 1.0), ValueError, "2 predictions and 1 targets"),

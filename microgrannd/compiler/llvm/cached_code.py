@@ -34,6 +34,8 @@ class CachedCode:
     def write(self, code: bytes) -> None:
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if self.path.exists() and not self.path.is_file():
+                raise OSError(f"{self.path} is no regular file.")
             write_whole(self.path, self._signature(code) + code)
         except OSError as error:
             warnings.warn(f"cache={str(self.path.parent)!r}: code is not kept. {error}", RuntimeWarning, stacklevel=2)

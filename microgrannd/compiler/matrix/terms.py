@@ -122,7 +122,7 @@ class _Flattener:
         if isinstance(x, float):
             return _Form(scale * x, [])
         form = self.forms[x]
-        if form is not None and self.single[x] and math.isfinite(scale):
+        if form is not None and self.single[x] and _spreads(scale, form):
             if scale == 1.0 and self.occurrences[x] == 1:
                 self.forms[x] = None
                 return form
@@ -229,3 +229,9 @@ def _uses(tape: Tape, size: int) -> tuple[list[int], list[bool]]:
         if isinstance(x, int):
             users[x] += 2
     return occurrences, [count == 1 for count in users]
+
+
+def _spreads(scale: float, form: _Form) -> bool:
+    """Whether a sum times a number is as exact term by term. π (x - y) is not: where x is near y, x - y is exact."""
+    exact = [1 for coefficient, factors in form.terms if len(factors) == 1 and abs(coefficient) == 1.0]
+    return math.isfinite(scale) and (abs(math.frexp(scale)[0]) == 0.5 or len(exact) + bool(form.constant) <= 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import Any
 
-from microgrannd.compiler.tape.simplify import simplify
+from microgrannd.compiler.tape.simplify import drop_dead, simplify
 from microgrannd.compiler.tape.tape import Rewriter, Tape, TapeOperand, rewrite
 from microgrannd.nodes.arithmetic import Arithmetic
 from microgrannd.operations import Operation
@@ -26,7 +26,9 @@ def expanded(tape: Tape, known: Container[Operation]) -> Tape:
 
     spelled_out = rewrite(tape, spelled, only=foreign)
     given = {x.__class__ for operation, operands in tape.instructions if operation in foreign for x in operands}
-    return simplify(spelled_out) if given > {int} else spelled_out  # a form given constants is mostly shorter
+    return (
+        simplify(spelled_out) if given > {int} else drop_dead(spelled_out)
+    )  # a form given constants is mostly shorter
 
 
 class Written(Arithmetic):

@@ -10,9 +10,9 @@ from microgrannd.compiler.tape.simplify import simplify
 from microgrannd.compiler.tape.tape import Instruction, Rewriter, Tape, TapeOperand, rewrite
 from microgrannd.compiler.tape.trace import trace
 from microgrannd.engine import Value, number_of, zero_grad
+from microgrannd.learning.optimizer import Optimizer
 from microgrannd.learning.reached import Reached
 from microgrannd.operations import Operation, is_number, mul
-from microgrannd.optim import Optimizer
 
 
 class Update(NamedTuple):

@@ -177,10 +177,10 @@ class _PythonFunction:
         imported = sorted(name for name in self.needed if name in ops.TABLE and home(ops.TABLE[name]) is math)
         text = "\n\n".join(definitions(self.needed - set(imported)))
         imported += [name for name in ("inf", "nan") if re.search(rf"\b{name}\b", text) or name in self.needed]
-        lines = [f"import {module}" for module in ("builtins", "math", "operator") if re.search(rf"\b{module}\.", text)]
+        lines = [f"import {module}" for module in ("math", "operator") if re.search(rf"\b{module}\.", text)]
         lines += [f"from math import {', '.join(imported)}"] if imported else []
         lines += [PYTHON.comment(f"{name} is an operation of your own") for name in self.foreign.values()]
-        return "\n".join(lines) + (f"\n\n{text}" if text else "") if lines or text else ""
+        return "\n\n".join(filter(None, ["\n".join(lines), text]))
 
 
 def _wrapped(start: str, expression: str, comment: str = "") -> list[str]:

@@ -27,8 +27,8 @@ from microgrannd.drawing.write import svg
 from microgrannd.engine import Value
 from microgrannd.ground.arguments import list_of, must_be, path_of, shown
 from microgrannd.ground.files import write_whole
+from microgrannd.learning.optimizer import Optimizer
 from microgrannd.operations import Number
-from microgrannd.optim import Optimizer
 from microgrannd.printing.labels import in_markup, in_script
 
 HEIGHT: Final = 640  # of the player in a notebook, in pixels

@@ -11,7 +11,7 @@ from microgrannd.engine import Value
 from microgrannd.ground.arguments import function_of, must_be, shown, whole_number
 from microgrannd.ground.data import columns_of
 from microgrannd.ground.nests import is_array
-from microgrannd.optim import Optimizer
+from microgrannd.learning.optimizer import Optimizer
 
 MOST_EVENTS: Final = 30_000  # in all steps together: some three megabytes
 
