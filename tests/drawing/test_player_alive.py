@@ -402,3 +402,126 @@ def test_a_mistake_that_makes_no_difference_says_why(opened):
     screen.find("#wrong-order").click()
     screen.find("#no-sum").click()
     assert "no node is used twice" in screen.find("#compared").text
+
+
+# ---- predicting
+
+
+@pytest.mark.parametrize(
+    ("about", "position", "answers", "right"),
+    [
+        (
+            "factor",
+            3,
+            [("1", "That is the upstream gradient"), ("4", "What about the sign?"), ("3", "for z, the")],
+            "-4",
+        ),
+        ("sum", 6, [("4", "What about the sign?"), ("1", "Not quite")], "-4"),
+        ("value", 1, [("12", "What about the sign?"), ("7", "Not quite")], "-12"),
+        ("turn", 5, [("f", "has handed its gradient on"), ("x", "That is a leaf"), ("w", "The name of a node")], "q"),
+    ],
+)
+def test_other_things_can_be_predicted_and_are_counted(about, position, answers, right, opened):
+    screen = opened(circuit())
+    screen.scrub(position)
+    screen.find("#predict").click()
+    screen.script("document.getElementById('ask').value = arguments[0]", about)
+    screen.find("#forth").click()
+    assert screen.count == f"{position} / 7"
+    for guess, words in answers:
+        screen.find("#guess").send_keys(guess, Keys.ENTER)  # a wrong guess is selected, and so overwritten
+        assert words in screen.find("#feedback").text
+        screen.script("document.getElementById('guess').select()")
+    screen.find("#guess").send_keys(right, Keys.ENTER)
+    assert screen.count == f"{position + 1} / 7"
+    assert screen.find("#remarks .praise").text.startswith("Right")
+    assert screen.script("return score") == {"asked": 1, "right": 0}
+
+
+def test_a_wrong_guess_is_selected_to_be_written_over(opened):
+    screen = opened(circuit())
+    screen.scrub(3)
+    screen.find("#predict").click()
+    screen.find("#forth").click()
+    screen.find("#guess").send_keys("3", Keys.ENTER)
+    assert "That is what z gets, the other parent." in screen.find("#feedback").text
+    screen.press("-4", Keys.ENTER)
+    assert screen.count == "4 / 7"
+
+
+# ---- what was seen to be wrong
+
+
+def test_bars_have_one_scale_whatever_the_width_of_a_node(opened):
+    x, y = Value(1.0, label="x"), Value(2.0, label="a long label of a leaf")
+    screen = opened(x + y)
+    screen.press(Keys.END)
+    widths = {bar.get_attribute("width") for bar in screen.all("rect.strength")}
+    assert len(screen.all("rect.strength")) == 3
+    assert widths == {"56.0"}
+
+
+def test_a_nan_is_red_and_said_in_words_and_has_no_bar(opened):
+    screen = opened(Value(-1.0, label="x").sqrt())
+    screen.press(Keys.END)
+    assert [box.get_attribute("id") for box in screen.all(".broken")] == ["n0", "n1"]
+    assert shown(screen, "#n1 title").endswith("not a number")
+    assert screen.find("#n0 rect.strength").get_attribute("width") == "0.0"
+
+
+def test_backward_the_arrowheads_point_backward_and_constants_stay_dark(opened):
+    screen = opened(Value(3.0, label="x") * 2)
+    screen.press(Keys.END)
+    heads = [
+        screen.script("const s = getComputedStyle(arguments[0]); return [s.markerStart, s.markerEnd]", edge)
+        for edge in screen.all("path.edge")
+    ]
+    assert [(start != "none", end != "none") for start, end in heads] == [(True, False), (False, True)]
+    assert screen.all(".constant.now") == []
+
+
+@pytest.mark.parametrize(
+    ("build", "rule", "small"),
+    [
+        (lambda a, b: a**b, "∂(a ** b)/∂b = a ** b * log(a) = 8 * log(2) = 5.545", "where the base is 0"),
+        (lambda a, b: (a - b).relu(), "= 1 if a − b > 0, else 0 = 1 if −1 > 0, else 0 = 0", "0 at the kink"),
+    ],
+)
+def test_rules_read_as_in_a_textbook_and_the_awkward_points_are_in_small_print(build, rule, small, opened):
+    screen = opened(build(Value(2.0, label="a"), Value(3.0, label="b")))
+    texts = []
+    for position in range(screen.last + 1):
+        screen.scrub(position)
+        texts.append(" ".join(screen.find("#event").text.split()))
+    assert any(rule in text and small in text for text in texts)
+
+
+def test_space_plays_after_a_click_on_a_button(opened):
+    screen = opened(circuit())
+    screen.find("#forth").click()
+    screen.press(Keys.SPACE)
+    assert screen.find("#play").get_attribute("aria-label") == "Pause"
+
+
+def test_the_picture_fits_when_its_frame_gets_its_size_later(opened):
+    screen = opened(circuit())
+    screen.script("document.getElementById('stage').style.width = '300px'")
+    wide = screen.script(
+        "return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() =>"
+        " done(picture.getBoundingClientRect().width))))"
+    )
+    screen.script("document.getElementById('stage').style.width = '900px'")
+    wider = screen.script(
+        "return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() =>"
+        " done(picture.getBoundingClientRect().width))))"
+    )
+    assert wider > wide * 1.3
+
+
+def test_on_a_phone_the_buttons_stay_where_they_are(opened):
+    screen = opened(braid(), width=390, height=844)
+    tops = set()
+    for position in range(screen.last + 1):
+        screen.scrub(position)
+        tops.add(screen.script("return document.getElementById('forth').getBoundingClientRect().top"))
+    assert len(tops) == 1

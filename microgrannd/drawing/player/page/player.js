@@ -5,6 +5,7 @@ const BASE_TIME = 1500; // milliseconds that an event is shown at speed 1
 /** @type {Question | null} what is being guessed */
 let asking = null;
 let timer = 0; // of playing
+let pointing = false; // whether a pointer was used last to get about, and not the keys
 
 // ---- moving through the events
 
@@ -186,8 +187,9 @@ const KEYS = {
 function key(event) {
   const within = /** @type {HTMLElement} */ (event.target);
   const typing = within.matches("input:not([type=range]):not([type=checkbox]), select");
-  // A button that was clicked keeps the focus without showing it: space plays then, and presses one that was reached by keys.
-  const pressing = event.key === " " && within.matches("button:focus-visible, summary, input[type=checkbox]");
+  if (event.key === "Tab") pointing = false;
+  // A button that was clicked keeps the focus: space plays then, and presses one that was reached by keys.
+  const pressing = event.key === " " && within.matches(pointing ? "summary, input[type=checkbox]" : "button, summary, input[type=checkbox]");
   if (event.ctrlKey || event.metaKey || event.altKey || typing || pressing || !(event.key in KEYS)) return;
   event.preventDefault();
   KEYS[event.key]();
@@ -247,6 +249,7 @@ function setUp() {
   on("zoom-out", "click", () => zoom(0.8));
   on("zoom-fit", "click", () => zoom(0));
   document.addEventListener("keydown", key);
+  document.addEventListener("pointerdown", () => (pointing = true), true);
   // In a notebook the frame gets its size after the page has run.
   new ResizeObserver(resize).observe(byId("scroller"));
   byId("scroller").addEventListener("scroll", cull, { passive: true });
