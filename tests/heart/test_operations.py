@@ -340,6 +340,8 @@ def test_public_operations_have_no_signature_surprises():
         "routes",
         "finite",
         "flag",
+        "small_print",
+        "textbook",
     }
     assert operations.softmax is mg.softmax
 
