@@ -198,3 +198,19 @@ def test_a_network_fits_a_phone(scheme, opened):
     for _ in range(3):
         screen.press(Keys.ARROW_RIGHT)
     assert screen.script("return document.documentElement.scrollWidth") <= 390
+
+
+def test_hostile_labels_and_scopes_run_nothing(opened):
+    hostile = "</script><img src=x onerror=document.title='run'>\"'&"
+    with mg.scope(hostile):
+        y = x = Value(1.0, label=hostile)
+        for _ in range(90):
+            y = (y * 1.01).sin()
+    screen = opened(y + x)
+    screen.press(Keys.END)
+    screen.script("document.querySelector('g.fold')?.dispatchEvent(new MouseEvent('click', {bubbles: true}))")
+    screen.find("#search").send_keys("img", Keys.ENTER)
+    assert screen.script("return document.title") != "run"
+    assert screen.all("img") == []
+    assert screen.script("return document.scripts.length") == 2
+    assert hostile in screen.script("return document.querySelector('.nodes').textContent")
