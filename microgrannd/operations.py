@@ -87,18 +87,18 @@ class Operation:
     __doc__ = _Explanation(__doc__)
     __slots__ = (
         *("about", "awkward", "defaults", "finite", "flag", "form", "forward", "local_gradients", "name", "numpy"),
-        *("on_floats", "routes", "symbol", "textbook", "ulps", "vectors"),
+        *("on_floats", "routes", "small_print", "symbol", "textbook", "ulps", "vectors"),
     )
 
     def __init__(
         self, symbol: str, forward: Callable[..., float], local_gradients: Callable[..., tuple[Any, ...]], about: str = "",
         *, form: Callable[..., Any] | None = None, textbook: Callable[..., tuple[Any, ...]] | None = None,
         defaults: tuple[float | None, ...] = (), numpy: str = "", awkward: Sequence[Any] = (),
-        routes: bool = False, finite: bool = False, flag: bool = False, ulps: float | None = None,
+        routes: bool = False, finite: bool = False, flag: bool = False, ulps: float | None = None, small_print: str = "",
     ) -> None:  # fmt: skip
         self.symbol = self.name = symbol  # the table's own are renamed below: "*" is called mul
         self.forward, self.local_gradients, self.form = forward, local_gradients, form
-        self.textbook = textbook or local_gradients
+        self.textbook, self.small_print = textbook or local_gradients, small_print
         self.about, self.defaults, self.numpy = about, defaults, numpy
         self.awkward = [point if isinstance(point, tuple) else (point,) for point in awkward]
         self.routes, self.finite, self.flag = routes or flag, finite or flag, flag
@@ -205,11 +205,10 @@ class FusedOperation(Operation):
     def __init__(
         self, symbol: str, forward: Callable[..., float], local_gradients: Callable[..., tuple[Any, ...]], about: str = "",
         *, form: Callable[..., Any] | None = None, textbook: Callable[..., tuple[Any, ...]] | None = None,
-        vectors: int = 1, finite: bool = False, ulps: float | None = None,
+        vectors: int = 1, finite: bool = False, ulps: float | None = None, small_print: str = "",
     ) -> None:  # fmt: skip
-        super().__init__(
-            symbol, forward, local_gradients, about, form=form, textbook=textbook, finite=finite, ulps=ulps
-        )
+        own: dict[str, Any] = {"textbook": textbook, "finite": finite, "ulps": ulps, "small_print": small_print}
+        super().__init__(symbol, forward, local_gradients, about, form=form, **own)
         self.vectors, self.on_vectors, self.on_paper = vectors, forward, textbook or local_gradients
         self.forward = lambda *inputs: forward(*self.split(inputs))
         self.local_gradients = lambda *inputs: local_gradients(*self.split(inputs[:-1]), inputs[-1])
@@ -222,7 +221,7 @@ class FusedOperation(Operation):
 
     def _remade(self) -> tuple[Any, ...]:
         own: dict[str, Any] = {"form": self.form, "textbook": self.on_paper}
-        own |= {"vectors": self.vectors, "finite": self.finite, "ulps": self.ulps}
+        own |= {"vectors": self.vectors, "finite": self.finite, "ulps": self.ulps, "small_print": self.small_print}
         return partial(type(self), self.symbol, self.on_vectors, self.on_floats, self.about, **own), ()
 
     def split(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -368,7 +367,7 @@ contribution = Operation("×", ieee.contribution, lambda upstream, local, out: (
 pow = Operation("**", ieee.pow,        lambda x, y, out: (contribution(y, pow(x, y - 1)),
                                                           contribution(out, log(x + equal(x, 0.0) * greater_equal(y, 0.0)))),
                 "the power", textbook=lambda x, y, out: (y * pow(x, y - 1), pow(x, y) * log(x)),
-                numpy="power", awkward=[(0.0, 0.0), (0.0, 2.0), (-8.0, 1 / 3)], ulps=0.55)
+                numpy="power", awkward=[(0.0, 0.0), (0.0, 2.0), (-8.0, 1 / 3)], ulps=0.55, small_print="by the base 0 where the exponent is 0, by the exponent 0 where the base is 0")
 square = Operation("square", lambda x: x * x, lambda x, out: (2 * x,),
                 "the square: x * x", form=lambda x: x * x, numpy="square", finite=True, ulps=0.5)
 sqrt = Operation("sqrt", ieee.sqrt,    lambda x, out: (div(0.5, out),),
@@ -376,7 +375,7 @@ sqrt = Operation("sqrt", ieee.sqrt,    lambda x, out: (div(0.5, out),),
 cbrt = Operation("cbrt", math.cbrt,    lambda x, out: (div(1.0, 3 * out * out),),
                 "the cube root: ∛x", numpy="cbrt", finite=True, awkward=[0.0], ulps=3.7)
 hypot = Operation("hypot", math.hypot, lambda x, y, out: (where(out, div(x, out), 0.0), where(out, div(y, out), 0.0)),
-                "the hypotenuse: sqrt(x * x + y * y)", textbook=lambda x, y, out: (div(x, out), div(y, out)), numpy="hypot", finite=True, awkward=[(0.0, 0.0)], ulps=1)
+                "the hypotenuse: sqrt(x * x + y * y)", textbook=lambda x, y, out: (div(x, out), div(y, out)), numpy="hypot", finite=True, awkward=[(0.0, 0.0)], ulps=1, small_print="0 where both are 0")
 
 # Exponentials and logarithms
 exp = Operation("exp", ieee.exp,       lambda x, out: (out,),
@@ -395,18 +394,18 @@ log1p = Operation("log1p", ieee.log1p, lambda x, out: (div(1.0, 1 + x),),
                 "the logarithm of one more, exact near 0: log(1 + x)", numpy="log1p", awkward=[-1.0], ulps=1.2)
 logaddexp = Operation("logaddexp", _logarithms.logaddexp, lambda x, y, out: (sigmoid(d := _difference(x, y)), sigmoid(-d)),
                 "the logarithm of a sum of exponentials: log(exp(x) + exp(y))", form=_on_rows(_logarithms.logaddexp),
-                textbook=lambda x, y, out: (sigmoid(x - y), sigmoid(y - x)), numpy="logaddexp", finite=True, awkward=[(1000.0, 1000.0), (-math.inf, -math.inf)])
+                textbook=lambda x, y, out: (sigmoid(x - y), sigmoid(y - x)), numpy="logaddexp", finite=True, awkward=[(1000.0, 1000.0), (-math.inf, -math.inf)], small_print="a half where both are one infinity")
 log1mexp = Operation("log1mexp", _logarithms.log1mexp, lambda x, out: (div(exp(-x), -expm1(-x)),),
                 "the logarithm of one less a small exponential, log(1 - exp(-x))", form=_on_rows(_logarithms.log1mexp), awkward=[0.0])
 logit = Operation("logit", _logarithms.logit, lambda x, out: (div(1.0, x * (1 - x)),),
                 "the inverse of sigmoid, log(x / (1 - x))", form=_on_rows(_logarithms.logit), awkward=[0.0, 1.0])
 xlogy = Operation("xlogy", _logarithms.xlogy, lambda x, y, out: (where(equal(x, 0.0) * less_equal(y, 0.0), 0.0, log(y)), _over(x, y)),
                 "x times a logarithm, and 0 where x is 0, x * log(y)", form=_on_rows(_logarithms.xlogy),
-                textbook=lambda x, y, out: (log(y), div(x, y)), awkward=[(0.0, 0.0)])
+                textbook=lambda x, y, out: (log(y), div(x, y)), awkward=[(0.0, 0.0)], small_print="0 by the first where it is 0 and the second not above")
 xlog1py = Operation("xlog1py", _logarithms.xlog1py,
                                        lambda x, y, out: (where(equal(x, 0.0) * less_equal(y, -1.0), 0.0, log1p(y)), _over(x, 1 + y)),
                 "x times a logarithm of one more, and 0 where x is 0, x * log(1 + y)", form=_on_rows(_logarithms.xlog1py),
-                textbook=lambda x, y, out: (log1p(y), div(x, 1 + y)), awkward=[(0.0, -1.0)])
+                textbook=lambda x, y, out: (log1p(y), div(x, 1 + y)), awkward=[(0.0, -1.0)], small_print="0 by the first where it is 0 and the second not above −1")
 
 # Circular and hyperbolic functions. (1 - x) * (1 + x), because 1 - x * x cancels near 1.
 sin = Operation("sin", ieee.sin,       lambda x, out: (cos(x),),
@@ -422,7 +421,7 @@ acos = Operation("acos", ieee.acos,    lambda x, out: (div(-1.0, sqrt((1 - x) * 
 atan = Operation("atan", math.atan,    lambda x, out: (1 / (1 + x * x),),
                 "the arc tangent", numpy="arctan", finite=True, ulps=0.55)
 atan2 = Operation("atan2", math.atan2, lambda y, x, out: (_over(_over(x, r := hypot(x, y)), r), _over(_over(-y, r), r)),
-                "the angle of the point (x, y)", textbook=lambda y, x, out: (div(x, x * x + y * y), div(-y, x * x + y * y)), numpy="arctan2", awkward=[(0.0, 0.0)], ulps=0.55)
+                "the angle of the point (x, y)", textbook=lambda y, x, out: (div(x, x * x + y * y), div(-y, x * x + y * y)), numpy="arctan2", awkward=[(0.0, 0.0)], ulps=0.55, small_print="0 where both are 0")
 sinh = Operation("sinh", ieee.sinh,    lambda x, out: (cosh(x),),
                 "the hyperbolic sine", numpy="sinh", ulps=1.95)
 cosh = Operation("cosh", ieee.cosh,    lambda x, out: (sinh(x),),
@@ -437,7 +436,7 @@ atanh = Operation("atanh", ieee.atanh, lambda x, out: (div(1.0, (1 - x) * (1 + x
                 "the inverse hyperbolic tangent", numpy="arctanh", awkward=[1.0], ulps=1.8)
 sinc = Operation("sinc", _logarithms.sinc, lambda x, out: (_sinc_slope(x, out),),
                 "the cardinal sine, as in signal processing, sin(pi * x) / (pi * x)", form=_on_rows(_logarithms.sinc),
-                textbook=lambda x, out: (div(cos(math.pi * x) - out, x),), finite=True, awkward=[0.0])
+                textbook=lambda x, out: (div(cos(math.pi * x) - out, x),), finite=True, awkward=[0.0], small_print="0 at 0; near it by a series")
 
 # The gamma function and its kin. lgamma, digamma and polygamma are each the slope of the one before. lbeta is defined from 0 on.
 gamma = Operation("gamma", _gamma.gamma, lambda x, out: (out * digamma(x),),
@@ -471,11 +470,11 @@ gelu = Operation("gelu", ieee.gelu,    lambda x, out: (0.5 * erfc(-x * SQRT_HALF
                 "x times the normal distribution function: x * (1 + erf(x / sqrt(2))) / 2", form=lambda x: 0.5 * x * erfc(-x * SQRT_HALF), finite=True)
 relu = Operation("relu", ieee.relu,    lambda x, out: (greater(x, 0.0),),
                 "the rectifier: max(x, 0)", form=lambda x: maximum(x, 0.0), textbook=lambda x, out: (where(greater(x, 0.0), 1.0, 0.0),),
-                routes=True, finite=True, awkward=[0.0], ulps=0)
+                routes=True, finite=True, awkward=[0.0], ulps=0, small_print="0 at the kink, 0")
 leaky_relu = Operation("leaky_relu", ieee.leaky_relu,
                                        lambda x, slope, out: (where(greater(x, 0.0), 1.0, slope), where(greater(x, 0.0), 0.0, x)),
                 "a relu with a slope left of 0: x if x > 0 else slope * x", form=lambda x, slope: where(greater(x, 0.0), x, slope * x),
-                defaults=(None, 0.01), routes=True, finite=True, awkward=[(0.0, 0.01)])
+                defaults=(None, 0.01), routes=True, finite=True, awkward=[(0.0, 0.01)], small_print="at the kink, 0, that of the left")
 elu = Operation("elu", ieee.elu,       lambda x, alpha, out: (where(greater(x, 0.0), 1.0, alpha * exp(x)), where(greater(x, 0.0), 0.0, expm1(x))),
                 "a relu that nears -alpha on the left: x if x > 0 else alpha * (exp(x) - 1)", form=lambda x, alpha: where(greater(x, 0.0), x, alpha * expm1(x)),
                 defaults=(None, 1.0), routes=True, finite=True, awkward=[(0.0, 1.0)])
@@ -483,16 +482,16 @@ elu = Operation("elu", ieee.elu,       lambda x, alpha, out: (where(greater(x, 0
 # Choosing: the input that is passed on has gradient 1, the others 0; in a tie both have a half
 maximum = Operation("maximum", ieee.maximum, lambda x, y, out: (share(x, y), share(y, x)),
                 "the larger of two: max(x, y)", textbook=lambda x, y, out: (where(greater(x, y), 1.0, 0.0), where(greater(y, x), 1.0, 0.0)),
-                numpy="maximum", routes=True, finite=True, awkward=[(2.0, 2.0)], ulps=0)
+                numpy="maximum", routes=True, finite=True, awkward=[(2.0, 2.0)], ulps=0, small_print="in a tie a half for each")
 minimum = Operation("minimum", ieee.minimum, lambda x, y, out: (share(y, x), share(x, y)),
                 "the smaller of two: min(x, y)", textbook=lambda x, y, out: (where(less(x, y), 1.0, 0.0), where(less(y, x), 1.0, 0.0)),
-                numpy="minimum", routes=True, finite=True, awkward=[(2.0, 2.0)], ulps=0)
+                numpy="minimum", routes=True, finite=True, awkward=[(2.0, 2.0)], ulps=0, small_print="in a tie a half for each")
 clamp = Operation("clamp", ieee.clamp, lambda x, low, high, out: (greater_equal(x, low) * less_equal(x, high),
                                                                   less(x, low) * less_equal(low, high),
                                                                   greater(maximum(x, low), high)),
                 "x kept between two bounds: min(max(x, low), high)", form=lambda x, low, high: minimum(maximum(x, low), high),
                 textbook=lambda x, low, high, out: (where(less(x, low), 0.0, where(greater(x, high), 0.0, 1.0)), where(less(x, low), 1.0, 0.0), where(greater(x, high), 1.0, 0.0)),
-                defaults=(None, -math.inf, math.inf), routes=True, finite=True, awkward=[(1.0, -1.0, 1.0)], ulps=0)
+                defaults=(None, -math.inf, math.inf), routes=True, finite=True, awkward=[(1.0, -1.0, 1.0)], ulps=0, small_print="at a bound the gradient passes")
 where = Operation("where", ieee.where, lambda condition, x, y, out: (0, not_equal(condition, 0.0), equal(condition, 0.0)),
                 "one of two, by a condition that is not 0 or is: x if condition else y", textbook=lambda condition, x, y, out: (0, where(condition, 1.0, 0.0), where(condition, 0.0, 1.0)),
                 numpy="where", routes=True, finite=True, ulps=0)
@@ -531,7 +530,7 @@ logsumexp = FusedOperation("logsumexp", ieee.logsumexp, lambda xs, out: tuple(ex
 norm = FusedOperation("norm", ieee.norm,                lambda xs, out: tuple([where(out, div(x, out), 0.0) for x in xs]),
                 "the length of a vector: sqrt(x1 * x1 + x2 * x2 + ...)", textbook=lambda xs, out: tuple([div(x, out) for x in xs]),
                 form=lambda xs: where(sum([equal(abs(x), math.inf) for x in xs]), math.inf,
-                                      (top := reduce(maximum, [abs(x) for x in xs], 0.0)) * sqrt(sum([square(div(x, where(top, top, 1.0))) for x in xs]))), finite=True, ulps=2)
+                                      (top := reduce(maximum, [abs(x) for x in xs], 0.0)) * sqrt(sum([square(div(x, where(top, top, 1.0))) for x in xs]))), finite=True, ulps=2, small_print="0 where all are 0")
 # fmt: on
 
 NORMS: Final = frozenset(

@@ -341,6 +341,7 @@ def test_public_operations_have_no_signature_surprises():
         "routes",
         "finite",
         "flag",
+        "small_print",
     }
     assert operations.softmax is mg.softmax
 

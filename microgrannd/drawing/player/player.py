@@ -14,8 +14,13 @@ from html import escape
 from importlib.resources import files
 from typing import Any, Final
 
+from microgrannd.drawing.layout.layout import Geometry
+from microgrannd.drawing.picture.picture import Picture
 from microgrannd.drawing.player.animation import animated
-from microgrannd.drawing.player.recording import Recording, playable_order, record
+from microgrannd.drawing.player.network import columns, is_network, still
+from microgrannd.drawing.player.recording import Added, Computed, Pass, Recording, Updated, playable_order, record
+from microgrannd.drawing.player.remarks import WORDS
+from microgrannd.drawing.player.rows import printed_rows
 from microgrannd.drawing.player.stage import stage
 from microgrannd.drawing.write import svg
 from microgrannd.engine import Value
@@ -27,7 +32,10 @@ from microgrannd.printing.labels import in_markup, in_script
 
 HEIGHT: Final = 640  # of the player in a notebook, in pixels
 LINES: Final = 200  # of the steps, as text in a notebook
-SCRIPTS: Final = ("page", "numbers", "paths", "graph", "panel", "motion", "selection", "prediction", "player")
+SCRIPTS: Final = (
+    *("page", "numbers", "paths", "engine", "remarks", "layout", "network", "graph", "unfolded", "panel", "motion"),
+    *("selection", "prediction", "mistakes", "live", "search", "player"),
+)
 
 
 def step(
@@ -56,7 +64,7 @@ def step(
     a sample, as in `mg.fit`. The model is trained afterwards, as `fit` would have left it. Where samples have two
     inputs, the page shows what the model makes of their plane at each step; a click on a sample opens its graph.
 
-    Raises ValueError, and changes nothing, for a graph of more than 1,500 nodes.
+    Raises ValueError, and changes nothing, for a graph of more than 150,000 nodes.
     """
     if data is not None:
         from microgrannd.drawing.player.training_player import training_player  # which stands on this file
@@ -79,12 +87,15 @@ class Player:
         if len(list_of("order", order, "a list of Values", Value)) != len(recording.nodes):
             raise ValueError(f"The recording is of {len(recording.nodes)} nodes, and order has {len(order)}.")
         self.recording = recording
-        self._picture, self._geometry = stage(recording, order)
+        self._order = order
+        self._rows = printed_rows(order)
+        self._folded = is_network(order) and len(recording.passes) == 1
 
     @cached_property
     def html(self) -> str:
         """The page: a complete HTML document that needs nothing else."""
-        style, script = _asset("player.css"), "\n".join(_asset(f"{name}.js") for name in SCRIPTS)
+        style = _asset("player.css")
+        script = "\n".join(['"use strict";', self._rows.script, *[_asset(f"{name}.js") for name in SCRIPTS]])
         policy = (
             f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)} {_hash(svg.stylesheet())}; "
             "base-uri 'none'; form-action 'none'"
@@ -93,7 +104,7 @@ class Player:
             "policy": policy,
             "title": in_markup(self.recording.title),
             "style": style,
-            "picture": svg.svg_text(self._picture, self._geometry),
+            "picture": still(self._order) if self._folded else svg.svg_text(*self._stage),
             "data": _json(self._data()),
             "script": script,
         }
@@ -114,7 +125,11 @@ class Player:
     @property
     def svg(self) -> str:
         """The first pass as one animated picture, for where no script runs: a README, an untrusted notebook."""
-        return animated(self.recording, self._picture, self._geometry)
+        return still(self._order) if self._folded else animated(self.recording, *self._stage)
+
+    @cached_property
+    def _stage(self) -> tuple[Picture, Geometry]:
+        return stage(self.recording, self._order)
 
     def to_html(self, path: str | os.PathLike[str]) -> str:
         """Write the page to a file, whatever its name; returns its path."""
@@ -154,14 +169,53 @@ class Player:
         return "\n".join(lines)
 
     def _data(self) -> dict[str, Any]:
-        nodes = [node._asdict() for node in self.recording.nodes]
-        passes: list[dict[str, Any]] = []
-        for run in self.recording.passes:
-            events = [(type(event).__name__.lower(), *map(_spelled, event)) for event in run.events]
-            remarks = [remark._asdict() for remark in run.remarks]
-            values, gradients = list(map(_spelled, run.values)), list(map(_spelled, run.gradients))
-            passes.append({"values": values, "gradients": gradients, "events": events, "remarks": remarks})
-        return {"title": self.recording.title, "nodes": nodes, "passes": passes}
+        rows = self._rows
+        data = {"title": self.recording.title, "rows": rows.shown, "strange": rows.strange, "words": WORDS}
+        passes = [_numbers_of(run, whole=not self._folded or bool(rows.strange)) for run in self.recording.passes]
+        if self._folded:
+            network = columns(self._order, rows.of_node, self.recording.passes[0])
+            network["numbers"] = list(map(_spelled, network["numbers"]))
+            return {**data, "passes": passes, "network": network}
+        described = zip(self.recording.nodes, rows.of_node, strict=True)
+        return {
+            **data,
+            "passes": passes,
+            "nodes": [_briefly({**node._asdict(), "row": row}) for node, row in described],
+        }
+
+
+def _briefly(node: dict[str, Any]) -> dict[str, Any]:
+    """Without what the page knows: what is empty or the same as the name, and what the row says."""
+    same = {"path": node["name"], "short": node["name"], "kind": "operation", "operation": node["operation"]}
+    return {key: x for key, x in node.items() if x not in ("", (), None) and x != same.get(key) and key != "routes"}
+
+
+def _numbers_of(run: Pass, *, whole: bool) -> dict[str, Any]:
+    """What the page makes the events of: values, local gradients, what leaves held before, and the updates.
+
+    Where it is not to be the `whole`, the page computes the first two from the leaves.
+    """
+    values, local_gradients = list(run.values), [list[float]() for _ in run.values]
+    updates: list[Any] = []
+    for event in run.events:
+        match event:
+            case Computed(node=node, value=value):
+                values[node] = value
+            case Added(node=node, local_gradient=local):
+                local_gradients[node].append(local)
+            case Updated():
+                updates.append([*map(_spelled, event)])
+    numbers: dict[str, Any] = {"upstream": _spelled(run.upstream), "updates": updates}
+    if not whole:
+        held = {i: _spelled(gradient) for i, gradient in enumerate(run.gradients) if gradient}
+        return {**numbers, "held": held, "remarks": [r._asdict() for r in run.remarks if r.kind == "changed"]}
+    return {
+        **numbers,
+        "values": list(map(_spelled, values)),
+        "local_gradients": [list(map(_spelled, locals_of)) for locals_of in local_gradients],
+        "gradients": list(map(_spelled, run.gradients)),
+        "remarks": [remark._asdict() for remark in run.remarks],
+    }
 
 
 def _json(data: Any) -> str:
