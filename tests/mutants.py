@@ -1,17 +1,26 @@
-"""Every rule and every form of the operations table, made wrong in each small way: do the tests notice?
+"""Code made wrong in small ways, one at a time: do the tests notice?
 
-    python -m tests.mutants            all rows
-    python -m tests.mutants tanh pow   some
+    python -m tests.mutants                        every rule and form of the operations table, in each way
+    python -m tests.mutants tanh pow               some
+    python -m tests.mutants code                   200 places of the engine, the passes and the simplifier
+    python -m tests.mutants microgrannd/engine.py  those of them that are in a file
 
-A mutant is put in the row's place in memory and the tests of the table are run on it, until one fails. What none
-notices is printed; those in `EQUIVALENT` are right to survive, and why is said there. It exits with 1 for any other.
+A mutant is put in its place in memory and the tests of that are run on it, until one fails. What none notices is
+printed; those in `EQUIVALENT` are right to survive, and why is said there. It exits with 1 for any other.
 """
 
 import ast
 import copy
+import gc
+import os
+import resource
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
+from types import CodeType, FunctionType
+
+import pytest
 
 from microgrannd import operations
 from microgrannd.operations import TABLE, Operation
@@ -24,6 +33,8 @@ SWAPPED_NAMES = {
     **{"sin": "cos", "cos": "sin", "sinh": "cosh", "cosh": "sinh", "exp": "expm1", "log": "log1p", "abs": "neg"},
     **{"contribution": "mul", "div": "mul", "_over": "div", "digamma": "lgamma", "erfc": "erf"},
 }
+SWAPPED_COMPARISONS = {ast.Eq: ast.NotEq, ast.Is: ast.IsNot, ast.In: ast.NotIn, ast.Lt: ast.LtE, ast.Gt: ast.GtE}
+SWAPPED_COMPARISONS |= {to: of for of, to in SWAPPED_COMPARISONS.items()}
 SYMMETRIC = {"equal", "not_equal", "maximum", "minimum", "hypot"}
 
 # Mutants that compute the same, or differ where nobody promised anything: by row and text, and why.
@@ -34,6 +45,12 @@ CLAMP = (
 )
 NORM = "lambda xs: where(sum([equal(abs(x), math.inf) for x in xs]), math.inf, (top := reduce(maximum, [abs(x) for x in xs], 0.0)) * sqrt(sum([square(div(x, where(top, top, 2.0))) for x in xs])))"  # noqa: E501
 EQUIVALENT = {
+    (
+        "expanded",
+        "given = {x.__class__ for operation, operands in tape.instructions if operation in foreign for x in operands} -> "  # noqa: E501
+        "given = {x.__class__ for operation, operands in tape.instructions for x in operands}",
+    ): "more is simplified, and that computes the same",
+    ("_sub", "return None -> pass"): "a function ends so without saying it",
     ("norm", NORM): "all are 0 there",
     ("relu", "lambda x, out: (greater(out, 0.0),)"): "out is positive where x is",
     ("share", "lambda x, y: where(equal(x, y), 0.5, greater_equal(x, y))"): "equal ones are dealt with before",
@@ -59,8 +76,8 @@ def lambdas() -> Iterator[tuple[str, str, ast.Lambda]]:
                 yield from ((target.id, k.arg, k.value) for k in call.keywords if isinstance(k.value, ast.Lambda))
 
 
-def mutants(original: ast.Lambda) -> Iterator[ast.Lambda]:
-    """The lambda with one thing changed."""
+def mutants(original: ast.Lambda | ast.FunctionDef, changes: Callable) -> Iterator:
+    """The function with one thing changed."""
     for position, node in enumerate(ast.walk(original)):
         for change in changes(node, [argument.arg for argument in original.args.args]):
             mutant = copy.deepcopy(original)
@@ -69,7 +86,7 @@ def mutants(original: ast.Lambda) -> Iterator[ast.Lambda]:
             yield ast.fix_missing_locations(mutant)
 
 
-def changes(node: ast.AST, inputs: list[str]) -> Iterator:
+def changes_of_rules(node: ast.AST, inputs: list[str]) -> Iterator:
     if isinstance(node, ast.Tuple):
         for i, element in enumerate(node.elts):
             if isinstance(element, ast.Starred) or (isinstance(element, ast.Constant) and element.value == 0):
@@ -148,14 +165,142 @@ def install(operation: Operation, kind: str, function) -> None:
         operation.local_gradients = lambda *inputs: function(*operation.split(inputs[:-1]), inputs[-1])
 
 
+# Where code is mutated, and the tests of it, those that notice most first.
+TAPE = ("tests/compiler/test_compiler_simplify.py", "tests/compiler/test_compiler_against_eager.py")
+CODE = {
+    "microgrannd/engine.py": ("microgrannd/engine.py", "tests/heart/test_engine.py", "tests/heart/test_norms.py"),
+    "microgrannd/calculus/passes.py": (
+        *("microgrannd/calculus/passes.py", "tests/calculus/test_calculus.py", "tests/heart/test_norms.py"),
+        *("tests/calculus/test_dependence.py", "tests/compiler/test_compiler_against_eager.py"),
+    ),
+    "microgrannd/compiler/tape/simplify.py": TAPE,
+    "microgrannd/compiler/tape/tape.py": ("microgrannd/compiler/tape/tape.py", *TAPE),
+    "microgrannd/compiler/tape/expand.py": (*TAPE, "tests/heart/test_rows.py"),
+}
+PLACES = 200
+SECONDS = 60  # of a processor, for the tests of one mutant
+
+
+def functions(tree: ast.Module | ast.ClassDef, within: str = "") -> Iterator[tuple[str, ast.FunctionDef]]:
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
+            yield from functions(node, f"{within}{node.name}.")
+        if isinstance(node, ast.FunctionDef):
+            yield within + node.name, node
+
+
+def changes_of_code(node: ast.AST, _: list[str]) -> Iterator[Callable]:
+    if isinstance(node, ast.BinOp) and type(node.op) in SWAPPED_OPERATORS:
+        yield lambda node: setattr(node, "op", SWAPPED_OPERATORS[type(node.op)]())
+    if isinstance(node, ast.Compare) and type(node.ops[0]) in SWAPPED_COMPARISONS:
+        yield lambda node: node.ops.__setitem__(0, SWAPPED_COMPARISONS[type(node.ops[0])]())
+    if isinstance(node, ast.BoolOp):
+        yield lambda node: setattr(node, "op", ast.Or() if isinstance(node.op, ast.And) else ast.And())
+    if isinstance(node, ast.Constant) and isinstance(node.value, bool):
+        yield lambda node: setattr(node, "value", not node.value)
+    elif isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+        yield lambda node: setattr(node, "value", node.value + 1)
+    if isinstance(node, ast.If | ast.IfExp | ast.While):
+        yield lambda node: setattr(node, "test", ast.UnaryOp(ast.Not(), node.test))
+    if isinstance(node, ast.comprehension) and node.ifs:
+        yield lambda node: node.ifs.pop()
+    if isinstance(node, ast.Call) and len(node.args) > 1:
+        yield lambda node: node.args.insert(0, node.args.pop(1))
+    for i, statement in enumerate(body if isinstance(body := getattr(node, "body", None), list) else ()):
+        if isinstance(statement, ast.Continue | ast.Break):
+            other = ast.Break() if isinstance(statement, ast.Continue) else ast.Continue()
+            yield lambda node, i=i, other=other: node.body.__setitem__(i, other)
+        elif not isinstance(statement, ast.FunctionDef | ast.Pass) and not is_text(statement):
+            yield lambda node, i=i: node.body.__setitem__(i, ast.Pass())
+
+
+def is_text(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
+def code_mutants(path: str) -> Iterator[tuple[str, str, CodeType]]:
+    """(the function's name, what is changed in it, its code)."""
+    for name, function in functions(ast.parse(Path(path).read_text(encoding="utf-8"))):
+        inner = ast.FunctionDef(function.name, copy.deepcopy(function.args), function.body, [])
+        inner.args.defaults, inner.args.kw_defaults = [], [None] * len(inner.args.kwonlyargs)  # they are not its code
+        lines = ast.unparse(ast.fix_missing_locations(ast.copy_location(inner, function))).splitlines()
+        for mutant in mutants(inner, changes_of_code):
+            changed = ast.unparse(mutant).splitlines()
+            i = next((i for i, (x, y) in enumerate(zip(lines, changed, strict=False)) if x != y), None)
+            if i is not None:
+                code = compile(ast.Module([mutant], []), path, "exec")
+                [code] = [x for x in code.co_consts if isinstance(x, CodeType) and x.co_name == function.name]
+                yield name, f"{lines[i].strip()} -> {changed[i].strip()}", code
+
+
+class OnMutants:
+    """A plugin of pytest's that runs the tests it has collected on each mutant, in a child process."""
+
+    def __init__(self, path: str, chosen: list[tuple[str, str, CodeType]]) -> None:
+        self.path = path
+        self.chosen = [("", "", None), *chosen]  # first on what is right
+        self.survivors: list[tuple[str, str]] = []
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        items = [item for item in session.items if not hasattr(getattr(item, "obj", None), "hypothesis")]
+        for name, text, code in self.chosen:
+            if not (child := os.fork()):
+                os._exit(self.is_noticed(session, items, name, code))
+            _, status = os.waitpid(child, 0)
+            if code is None and status:
+                pytest.exit(f"The tests of {self.path} fail as it is.", returncode=1)
+            if code is not None and not status:
+                self.survivors.append((name, text))
+                print(f"{'equivalent' if (name, text) in EQUIVALENT else 'SURVIVES'}  {name}: {text}", flush=True)
+        return True
+
+    def is_noticed(self, session: pytest.Session, items: list, name: str, code: CodeType | None) -> bool:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+        if code is not None:
+            for function in [x for x in gc.get_objects() if isinstance(x, FunctionType)]:
+                if (function.__code__.co_filename, function.__code__.co_qualname) == (
+                    str(Path(self.path).resolve()),
+                    name,
+                ):
+                    function.__code__ = code
+        for item, following in zip(items, [*items[1:], None], strict=True):
+            session.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if session.testsfailed:
+                return True
+        return False
+
+
+def mutate_code(paths: list[str]) -> int:
+    every = [(path, mutant) for path in CODE for mutant in code_mutants(path)]
+    chosen = Random(0).sample(every, PLACES)
+    survivors = []
+    for path in paths:
+        plugin = OnMutants(path, [mutant for where, mutant in chosen if where == path])
+        if pytest.main(["-q", "-s", "-p", "no:cacheprovider", *CODE[path]], plugins=[plugin]):
+            return 1
+        survivors += plugin.survivors
+    return told(sum(path in paths for path, _ in chosen), survivors)
+
+
+def told(made: int, survivors: list[tuple[str, str]]) -> int:
+    unexplained = [survivor for survivor in survivors if survivor not in EQUIVALENT]
+    print(f"{made} mutants, {made - len(survivors)} noticed, {len(survivors) - len(unexplained)} equivalent, "
+          f"{len(unexplained)} not noticed")  # fmt: skip
+    return 1 if unexplained else 0
+
+
 def main(names: list[str]) -> int:
+    if names and (names == ["code"] or set(names) <= CODE.keys()):
+        return mutate_code(list(CODE) if names == ["code"] else names)
     made, survivors = 0, []
     for name, kind, original in lambdas():
         if names and name not in names:
             continue
         operation = TABLE[name]
         whole = (operation.local_gradients, operation.on_floats, operation.form)
-        for mutant in mutants(original):
+        for mutant in mutants(original, changes_of_rules):
             text = ast.unparse(mutant)
             if text == ast.unparse(original):
                 continue
@@ -167,10 +312,7 @@ def main(names: list[str]) -> int:
                     f"{'equivalent' if (name, text) in EQUIVALENT else 'SURVIVES'}  {name} {kind}: {text}", flush=True
                 )
             operation.local_gradients, operation.on_floats, operation.form = whole
-    unexplained = [survivor for survivor in survivors if survivor not in EQUIVALENT]
-    print(f"{made} mutants, {made - len(survivors)} noticed, {len(survivors) - len(unexplained)} equivalent, "
-          f"{len(unexplained)} not noticed")  # fmt: skip
-    return 1 if unexplained else 0
+    return told(made, survivors)
 
 
 if __name__ == "__main__":

@@ -90,6 +90,8 @@ def test_signs_cancel():
     assert steps(simplify(tape_of((ops.neg, (0,)), (ops.neg, (2,)), (ops.exp, (3,))))) == [("exp", (0,))]
     assert steps(simplify(tape_of((ops.neg, (0,)), (ops.add, (1, 2))))) == [("sub", (1, 0))]
     assert steps(simplify(tape_of((ops.neg, (0,)), (ops.neg, (1,)), (ops.mul, (2, 3))))) == [("mul", (0, 1))]
+    for instruction in ((ops.div, (0, -1.0)), (ops.mul, (0, -1.0)), (ops.mul, (-1.0, 0))):
+        assert steps(simplify(tape_of(instruction))) == [("neg", (0,))]
 
 
 def test_equal_expressions_are_computed_once_but_zeros_of_two_signs_are_two():
@@ -103,6 +105,12 @@ def test_dead_code_is_dropped_and_names_follow():
     tape = tape_of((ops.exp, (0,)), (ops.sin, (1,)), outputs=(3,))
     live = drop_dead(Tape(tape.inputs, (), tape.instructions, tape.outputs, 2, {0: "x", 2: "dead", 3: "alive"}))
     assert (steps(live), live.labels, live.forward) == ([("sin", (1,))], {0: "x", 2: "alive"}, 1)
+
+
+@pytest.mark.parametrize(("output", "labels"), [(3, {2: "dead"}), (2, {3: "dead"})])
+def test_the_name_of_dead_code_goes_to_nothing_else(output, labels):
+    tape = tape_of((ops.exp, (0,)), (ops.sin, (1,)), outputs=(output,))
+    assert drop_dead(Tape(tape.inputs, (), tape.instructions, tape.outputs, 2, labels)).labels == {}
 
 
 def test_long_sums_are_flattened_only_where_asked():

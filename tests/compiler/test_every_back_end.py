@@ -1,11 +1,13 @@
 """The same random programs through every back end, special values included: each gives what eager mode gives.
 
-MICROGRANND_RANDOM_GRAPHS sets how many programs; `--long` takes 20,000, which at three samples each are 60,000.
+MICROGRANND_RANDOM_GRAPHS sets how many programs; `--long` takes 20,000 at three samples each, which are 60,000, and as
+many graphs as that says, a hundred of them in a program.
 Array programs add and multiply in another order. That shows only where a number leaves the range of floats, so there
 and nowhere else they may differ, and seldom.
 """
 
 import ctypes
+import itertools
 import math
 import os
 import shutil
@@ -16,13 +18,14 @@ from random import Random
 import pytest
 
 from microgrannd import Value
+from microgrannd.calculus.passes import final_gradients
 from microgrannd.compiler import compile
 from microgrannd.engine import topological_order
 from tests.libraries import needs
 from tests.random_graphs import AWKWARD_NUMBERS, awkward_graph
 
 COUNT = int(os.environ.get("MICROGRANND_RANDOM_GRAPHS", "300"))
-COMPILED_AT_ONCE = 100  # C files
+COMPILED_AT_ONCE = 100  # C files, or graphs in a program
 
 
 def eager(graph, inputs):
@@ -70,6 +73,27 @@ def in_backend(backend):
     return run
 
 
+def together(backend):
+    """Many graphs in one program, at the samples of the first: what a program costs, a hundred share.
+
+    It is traced at infinities, so that it has the guards that they need.
+    """
+
+    def run(functions):
+        while now := list(itertools.islice(functions, COMPILED_AT_ONCE)):
+            graphs = [function.graph for function, _ in now]
+
+            def values_and_gradients(*xs, graphs=graphs):
+                return [[y, *final_gradients(y, xs)] for y in (graph.run(xs) for graph in graphs)]
+
+            program = compile(values_and_gradients, backend=backend).trace(math.inf, math.inf, math.inf)
+            for inputs in now[0][1]:
+                for graph, found in zip(graphs, program(*inputs), strict=True):
+                    yield graph, inputs, found
+
+    return run
+
+
 def in_printed_python(functions):
     for function, samples in functions:
         names = {}
@@ -109,13 +133,17 @@ def same(x, y):
     return abs(x - y) <= 1e-9 * max(1.0, abs(x), abs(y))
 
 
+def same_bits(x, y):
+    return repr(x + 0.0) == repr(y + 0.0)  # but for the sign of a zero, which a gradient may have as it likes
+
+
 def out_of_range(nodes):
     """Whether a number on the way is so large, so small or so negative a zero that the order of a sum may decide."""
     numbers = [x for node in nodes for x in (node.data, node.grad, *node.inputs)]
     return any(not abs(x) < 1e100 or 0 < abs(x) < 1e-100 or (x == 0 and math.copysign(1, x) < 0) for x in numbers)
 
 
-def differences(run, functions):
+def differences(run, functions, same=same):
     """How many samples there were, how many differed, and a sentence on each that differs without a reason."""
     count = Counter()
     unexplained = []
@@ -129,8 +157,8 @@ def differences(run, functions):
     return count, unexplained
 
 
-def check(run, count, most=0.0):
-    found, unexplained = differences(run, programs(count))
+def check(run, count, most=0.0, same=same):
+    found, unexplained = differences(run, programs(count), same)
     assert not unexplained, unexplained[0]
     assert found["different"] <= math.ceil(most * found["samples"]), found
     return found
@@ -168,3 +196,21 @@ def test_60_000_samples_on_every_backend(backend, tmp_path):
     most = BACKENDS | {"printed python": PRINTED}
     runs = {"printed python": in_printed_python, "c": in_c(tmp_path)}
     print(backend, check(runs.get(backend) or in_backend(backend), 20_000, most.get(backend, 0.0)))
+
+
+@pytest.mark.parametrize("backend", [*BACKENDS, "python"])
+def test_many_graphs_in_one_program(backend):
+    check_together(backend, min(COUNT, 300))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("backend", [*BACKENDS, "python", "jax"])
+def test_as_many_graphs_as_wanted_a_hundred_in_a_program(backend):
+    print(backend, check_together(backend, COUNT))
+
+
+def check_together(backend, count):
+    if backend != "python":
+        needs(backend)
+    most = BACKENDS | {"jax": 0.05}
+    return check(together(backend), count, most.get(backend, 0.0), same_bits if backend == "python" else same)
