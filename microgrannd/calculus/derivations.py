@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from microgrannd.calculus.algebra import Polynomial, abridged, is_negative, opposite, symbol, times, written
+from microgrannd.calculus.book_names import BookName
 from microgrannd.calculus.named_graph import LARGEST, Link, NamedGraph
 from microgrannd.engine import Value
 from microgrannd.ground.arguments import list_of, must_be, whole_number
-from microgrannd.nodes.book_names import BookName
 from microgrannd.nodes.refusing import refuse_unrecorded
 from microgrannd.printing.labels import in_markup
 from microgrannd.printing.mathematics import LATEX, MATHML, TEXT, Notation, number_in_text

@@ -23,10 +23,10 @@ from microgrannd.calculus.algebra import (
     symbols_of,
     times,
 )  # fmt: skip
+from microgrannd.calculus.book_names import BookName, book_names
 from microgrannd.calculus.passes import all_slopes
 from microgrannd.engine import Value, inputs_of, number_of, topological_order
 from microgrannd.ground.errors import GradientError
-from microgrannd.nodes.book_names import BookName, book_names
 from microgrannd.operations import contributed
 from microgrannd.printing.labels import in_message
 

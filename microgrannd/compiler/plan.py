@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 from microgrannd.compiler.locking import COMPILING
-from microgrannd.compiler.tape.adjoints import Derivation, derivation
+from microgrannd.compiler.tape.adjoints import Adjoints, adjoints
 from microgrannd.compiler.tape.bounds import bounds
 from microgrannd.compiler.tape.simplify import reassociate, simplify
 from microgrannd.compiler.tape.tape import Tape
@@ -88,10 +88,10 @@ class Plan:
         text = f"The value of {name} and its derivatives by the {by}."
         return python_source(name, tape, text, [1, len(of)], of)
 
-    def derivation(self, kind: str = "gradients") -> Derivation:
+    def adjoints(self, kind: str = "gradients") -> Adjoints:
         """What is printed, as a proof needs it: "gradients", "hessian" for second derivatives too, or "jvp"."""
         self._refuse_several()
-        return derivation(self.trace.tape, self.trace.numbers, self.leaves(self.shown), kind)
+        return adjoints(self.trace.tape, self.trace.numbers, self.leaves(self.shown), kind)
 
     def _derived(self, wanted: Wanted, guarded: bool) -> Tape:
         trace = self.trace

@@ -396,7 +396,7 @@ class Program:
 
         one_of("of", of, PROVED)
         plan = self.runtime.traced()
-        return coq_source(plan.trace.name, plan.derivation(of))
+        return coq_source(plan.trace.name, plan.adjoints(of))
 
     @property
     def llvm_ir(self) -> str:

@@ -132,7 +132,7 @@ def test_the_lines_of_forward_mode_give_what_jvp_gives():
         return mg.tanh(x * y) + mg.sin(x) / y
 
     plan = program(function, 1.5, 2.0).runtime.traced()
-    found = plan.derivation("jvp")
+    found = plan.adjoints("jvp")
     values = [1.5, 2.0, 0.25, -3.0]
     for operation, operands in found.writer.instructions:
         values.append(operation.forward(*[values[x] if isinstance(x, int) else x for x in operands]))
@@ -155,7 +155,7 @@ def test_what_is_proved_is_one_of_three(tmp_path):
 def test_the_lines_that_are_proved_give_what_eager_mode_gives(name):
     made = PROGRAMS[name]()
     plan = made.runtime.traced()
-    found = plan.derivation()
+    found = plan.adjoints()
     numbers = [*plan.trace.numbers]
     values = [*numbers]
     for leaf, held in sorted(found.held.items()):

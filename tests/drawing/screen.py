@@ -96,10 +96,11 @@ class Screen:
         return [entry for entry in self.browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
 
     def requests(self):
-        """The addresses that the page has asked for, itself aside."""
+        """The addresses that the page has asked for, aside from itself and from what it holds."""
         log = [json.loads(entry["message"])["message"] for entry in self.browser.get_log("performance")]
         sent = [entry["params"]["request"]["url"] for entry in log if entry["method"] == "Network.requestWillBeSent"]
-        return [url for url in sent if url.partition("#")[0] != self.browser.current_url.partition("#")[0]]
+        page = self.browser.current_url.partition("#")[0]
+        return [url for url in sent if url.partition("#")[0] != page and not url.startswith("blob:")]
 
 
 def parsed(text):

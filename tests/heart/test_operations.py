@@ -342,6 +342,7 @@ def test_public_operations_have_no_signature_surprises():
         "finite",
         "flag",
         "small_print",
+        "ulps",
     }
     assert operations.softmax is mg.softmax
 

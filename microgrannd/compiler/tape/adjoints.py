@@ -56,7 +56,7 @@ class BackwardPass:
 
 
 @dataclass(frozen=True)
-class Derivation:
+class Adjoints:
     """Variables as they were traced, the lines that hold them, and the backward passes.
 
     `tape` has leaves, among them those for constants and for what is held, and an instruction for each variable that
@@ -82,7 +82,7 @@ class Derivation:
         return [_place(x) for x in found], record.verbatim
 
 
-def derivation(tape: Tape, numbers: Sequence[float], of: Sequence[int], kind: str = "gradients") -> Derivation:
+def adjoints(tape: Tape, numbers: Sequence[float], of: Sequence[int], kind: str = "gradients") -> Adjoints:
     """The lines of the tape's single output and its gradients by the leaves `of`; "hessian": second derivatives too.
 
     "jvp": in place of them how fast the output changes where these leaves do, in forward mode.
@@ -105,10 +105,10 @@ def derivation(tape: Tape, numbers: Sequence[float], of: Sequence[int], kind: st
     if twice:
         slopes = [passes[0].adjoints[v] for v in of]
         passes += [_second(first, slope, numbers, of, writer, places) for slope in slopes]
-    return Derivation(first if twice else forward, tuple(of), held, writer, places, passes, boundary, {}, {})
+    return Adjoints(first if twice else forward, tuple(of), held, writer, places, passes, boundary, {}, {})
 
 
-def _forward_derivation(tape: Tape, numbers: Sequence[float], of: Sequence[int]) -> Derivation:
+def _forward_derivation(tape: Tape, numbers: Sequence[float], of: Sequence[int]) -> Adjoints:
     names = tuple([f"{(*tape.inputs, *tape.parameters)[v]}_speed" for v in of])
     forward, held, constants = _with_constants_as_leaves(rewrite(tape, _mean_as_quotient, only=[ops.mean]), names)
     numbers = [*numbers[: tape.leaves], *[1.0] * (len(held) + len(of)), *constants]
@@ -121,7 +121,7 @@ def _forward_derivation(tape: Tape, numbers: Sequence[float], of: Sequence[int])
     _write(writer, whole.instructions[len(forward.instructions) :], places)
     speeds = {v: places[x] if isinstance(x, int) else x for v, x in zip(by, whole.outputs, strict=True)}
     passes = [BackwardPass(forward.outputs[0], forward, places, {})]
-    return Derivation(forward, tuple(of), held, writer, places, passes, boundary, speeds, directions)
+    return Adjoints(forward, tuple(of), held, writer, places, passes, boundary, speeds, directions)
 
 
 def _writer(forward: Tape, constants: Sequence[float]) -> tuple[Rewriter, list[TapeOperand]]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from microgrannd.compiler.tape.adjoints import Derivation
+from microgrannd.compiler.tape.adjoints import Adjoints
 from microgrannd.compiler.tape.tape import Instruction, TapeOperand
 from microgrannd.compiler.text.coq_rows import words_of_rows
 from microgrannd.ground.errors import ProofError
@@ -26,7 +26,7 @@ class Lines:
     A line is a function of `given`, the leaves that stay, of `leaf`, those that move, or of both or neither.
     """
 
-    def __init__(self, found: Derivation) -> None:
+    def __init__(self, found: Adjoints) -> None:
         self.found = found
         self.writer = found.writer
         self.names = Names(words_of_rows())

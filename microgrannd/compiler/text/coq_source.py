@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from microgrannd.compiler.tape.adjoints import Derivation
+from microgrannd.compiler.tape.adjoints import Adjoints
 from microgrannd.compiler.text.coq_backward import Backward, Theorem
 from microgrannd.compiler.text.coq_forward import Forward
 from microgrannd.compiler.text.coq_lines import HERE, Lines
@@ -34,7 +34,7 @@ class CoqSource(NamedTuple):
     conditions: tuple[str, ...]
 
 
-def coq_source(name: str, found: Derivation) -> CoqSource:
+def coq_source(name: str, found: Adjoints) -> CoqSource:
     lines = Lines(found)
     steps = Steps(found, lines)
     theorems = (
@@ -58,7 +58,7 @@ def coq_source(name: str, found: Derivation) -> CoqSource:
     return CoqSource("\n".join(text) + "\n", said, tuple([f"{x}{lines.explained(x)}" for x in conditions]))
 
 
-def _section(found: Derivation, lines: Lines, steps: Steps) -> Iterator[str]:
+def _section(found: Adjoints, lines: Lines, steps: Steps) -> Iterator[str]:
     yield "Section Derivatives."
     if lines.some_stay:
         yield "Variable given : leaves."
@@ -69,7 +69,7 @@ def _section(found: Derivation, lines: Lines, steps: Steps) -> Iterator[str]:
     yield from ["", *steps.text, "End Derivatives.\n"]
 
 
-def _theorems(found: Derivation, lines: Lines, theorems: Sequence[Theorem], conditions: Sequence[str]) -> Iterator[str]:
+def _theorems(found: Adjoints, lines: Lines, theorems: Sequence[Theorem], conditions: Sequence[str]) -> Iterator[str]:
     given, holds = "given " * lines.some_stay, " holds" if conditions else ""
     for theorem in theorems:
         at = f"{theorem.leaf + 1}%positive"

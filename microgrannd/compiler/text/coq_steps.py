@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from microgrannd import operations as ops
-from microgrannd.compiler.tape.adjoints import Derivation, says
+from microgrannd.compiler.tape.adjoints import Adjoints, says
 from microgrannd.compiler.tape.tape import TapeOperand
 from microgrannd.compiler.text.coq_lines import Lines
 from microgrannd.compiler.text.coq_rows import lemma_of
@@ -25,7 +25,7 @@ Edge = tuple[int, TapeOperand]  # a variable that moves, and the line that holds
 class Steps:
     """The lemmas `NAME_moves`, which are asked for by variable and come with all that they need."""
 
-    def __init__(self, found: Derivation, lines: Lines) -> None:
+    def __init__(self, found: Adjoints, lines: Lines) -> None:
         self.found, self.lines, self.tape = found, lines, found.tape
         self.conditions: dict[str, int] = {}
         self.rows: dict[Operation, None] = {}
