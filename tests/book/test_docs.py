@@ -35,7 +35,7 @@ class Block:
         self.line = text[: match.start()].count("\n") + 1
         gap = text[before : match.start()]
         self.follows = not gap.strip()
-        comment = re.search(r"<!-- *(.*?) *-->\s*$", gap, re.DOTALL)
+        comment = re.search(r"<!-- *((?:(?!-->).)*?) *-->\s*$", gap, re.DOTALL)
         self.comment = comment[1] if comment else ""
 
     @property
