@@ -13,7 +13,17 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 HERE = Path(__file__).parent
-MODULES = ("ground.ieee", "operations", "engine", "nodes.freeing", "nodes.rows", "learning.modules", "nn", "optim")
+MODULES = (
+    "ground.ieee",
+    "operations",
+    "engine",
+    "nodes.freeing",
+    "nodes.rows",
+    "learning.modules",
+    "learning.optimizer",
+    "nn",
+    "optim",
+)
 WANTED = os.environ.get("MICROGRANND_COMPILED", "0") not in ("", "0")
 
 

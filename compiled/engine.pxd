@@ -17,9 +17,9 @@ cdef class Value:
     cdef public Py_ssize_t _pass
 
     @cython.locals(
-        gradient=double, to_first=double, to_second=double, node=Value, first=Value, second=Value, operation=Operation
+        arrived=double, to_first=double, to_second=double, node=Value, first=Value, second=Value, operation=Operation
     )
-    cpdef backward(self, upstream=*)
+    cpdef backward(self, upstream=*, retain_graph=*, gradient=*)
 
     @cython.final
     @cython.locals(node=Value)

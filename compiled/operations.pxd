@@ -8,4 +8,5 @@ cdef class Operation:
 
 
 cdef class FusedOperation(Operation):
-    pass
+    cdef public object on_paper
+    cdef public object on_vectors

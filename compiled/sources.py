@@ -1,9 +1,10 @@
 """The sources of the compiled build: the files that people read, with the C types of this folder beside them.
 
 Cython is told three things that Python need not know. `Value` stands alone: each operator and method that it has
-from `Arithmetic` is written out in it, a line each, so that it is a call in C, and it hashes by a function of its
-own. The order of a graph is in the engine's file, where the C structure of a Value is known. And `nodes` has how a
-graph is freed, and how later rows become methods. What is not where it is expected is a LookupError that names it.
+from `Arithmetic` is written out in it, a line each, so that it is a call in C, it hashes by a function of its own, and
+what it has from its other bases it is given when it is there. The order of a graph is in the engine's file, where the C
+structure of a Value is known. And `nodes` has how a graph is freed, and how later rows become methods. What is not
+where it is expected is a LookupError that names it.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ def write(folder: Path) -> None:
     shutil.rmtree(package, ignore_errors=True)
     shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(TYPES, package, ignore=shutil.ignore_patterns("*.py", "__pycache__"), dirs_exist_ok=True)
+    for file in package.rglob("*.pyx"):
+        file.with_suffix(".py").unlink(missing_ok=True)
     (package / "operations.py").write_text(_without_overloads(_read(PACKAGE / "operations.py")), encoding="utf-8")
     (package / "operations.pxd").write_text(_with_slots("operations", "Operation"), encoding="utf-8")
     types = _with_slots("engine", "Value") + f"\ncdef Operation {', '.join(_rows().values())}\n"
@@ -67,7 +70,10 @@ def _engine() -> str:
     rows = ", ".join(f"{name} as {row}" for name, row in _rows().items())
     text = _replaced(text, imported, f"{imported}; import operator; from microgrannd.operations import {rows}")
     text = _replaced(text, "from microgrannd.nodes.order import started, topological_order", "import cython")
-    text = _replaced(text, "\n\nclass Value(Arithmetic):", "\n@cython.no_gc\nclass Value:")
+    text = _replaced(
+        text, "@freed_in_a_loop\nclass Value(AsInMicrograd, Arithmetic, NamesElsewhere):", "@cython.no_gc\nclass Value:"
+    )
+    text = _replaced(text, "from microgrannd.nodes.freeing import freed_in_a_loop", "")
     [value] = [node for node in ast.parse(text).body if isinstance(node, ast.ClassDef) and node.name == "Value"]
     own = {node.name for node in value.body if isinstance(node, ast.FunctionDef)}
     methods = "".join(line for name, line in _methods().items() if name not in own)

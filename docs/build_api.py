@@ -15,6 +15,7 @@ ROOMS = {
     "Tables": ("nodes.interpolation", "interp"),
     "Modes": ("modes", "no_grad detect_anomaly scope source_lines"),
     "Calculus": ("calculus", "grad value_and_grad jacobian hessian hvp jvp vjp gradients gradient_graph"),
+    "Derivations": ("calculus.derivations", "derive Derivation"),
     "Checking gradients": ("checks", "check_gradients GradientCheck"),
     "Networks": ("nn", "MLP Layer Neuron"),
     "Modules": ("modules", "Module"),

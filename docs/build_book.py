@@ -1,6 +1,7 @@
 """The notebooks as web pages: each is run in a fresh kernel and rendered into `docs/book/`.
 
-The pages load nothing from elsewhere; pictures and step players are inside them.
+The pages load nothing from elsewhere; pictures and step players are inside them. Where the playground is served beside
+them (`build_playground.py`), their cells can be changed and run.
 """
 
 import html
@@ -20,6 +21,7 @@ PAGE = """\
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>{title} - microgrannd</title>
+<link rel="icon" href="data:,">
 <style>
 {style}
 </style>
@@ -30,6 +32,9 @@ PAGE = """\
 {body}
 </main>
 <nav class="ways">{ways}</nav>
+<script type="module">
+if (location.protocol.startsWith("http")) import("../play/live.js").catch(() => {{}});
+</script>
 </body>
 </html>
 """
@@ -46,7 +51,7 @@ def render_all(notebooks: Path, folder: Path) -> None:
     items = "\n".join(
         f'<li><a href="{path.stem}.html">{html.escape(name)}</a></li>' for path, name in zip(paths, titles, strict=True)
     )
-    contents = f"<h1>The book</h1>\n<p>Backpropagation in ten chapters, read in order.</p>\n<ol>\n{items}\n</ol>"
+    contents = f"<h1>The book</h1>\n<p>Backpropagation in eleven chapters, read in order.</p>\n<ol>\n{items}\n</ol>"
     (folder / "index.html").write_text(_filled("The book", _home(), contents), "utf-8")
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from importlib.resources import files
 
 from microgrannd import operations
+from microgrannd.compiler.text.coq_rows import proved_as
 from microgrannd.nodes import notation
 from microgrannd.nodes.explanations import awkward_points, derivatives
 from microgrannd.operations import Operation
@@ -24,7 +25,8 @@ NumPy functions as well. *Local gradients* are the partial derivatives by the in
 the operation's own result, used again so that nothing is computed twice. An operation marked ⊣ *routes*: it
 passes some inputs on and drops the others, and where its local gradient is 0 nothing gets through, not even
 an infinite upstream. `×` is the product that `+=` adds to a parent: a first factor of exactly 0 wins, even
-over an infinity (see `contribution`).
+over an infinity (see `contribution`). *Proved* is where its lemma in Coq holds ([proofs](proof.md)); an operation with
+a dash there has none.
 
 Arithmetic follows IEEE 754 and never raises: `log(0)` is −∞, `1 / 0` is ∞, `log(−1)` is NaN. Use
 `mg.detect_anomaly()` to be told where the first of them arose.
@@ -38,8 +40,8 @@ def page() -> str:
         parts.append(f"\n## {title}\n")
         if remark:
             parts.append(f"In the words of the table: {remark}\n")
-        parts.append("| operation | is | local gradients | at awkward points |")
-        parts.append("|---|---|---|---|")
+        parts.append("| operation | is | local gradients | at awkward points | proved |")
+        parts.append("|---|---|---|---|---|")
         parts += [row(operations.TABLE[name]) for name in names]
     return "\n".join(parts) + "\n"
 
@@ -69,7 +71,7 @@ def row(operation: Operation) -> str:
     definition = operation.about.partition(": ")[2] or _written(operation)
     meaning = f"{what}<br>`{definition}`" if what else f"`{definition}`"
     rules = "<br>".join(f"`{rule}`" for rule in _rules(operation))
-    cells = [name, meaning, rules, "<br>".join(awkward_points(operation))]
+    cells = [name, meaning, rules, "<br>".join(awkward_points(operation)), proved_as(operation) or "–"]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 

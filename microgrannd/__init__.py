@@ -24,6 +24,7 @@ from microgrannd.ground.errors import *
 from microgrannd.ground.modes import detect_anomaly, no_grad, scope, source_lines
 from microgrannd.ground.moved import Moved as _Moved
 from microgrannd.ground.version import __version__
+from microgrannd.nodes.elsewhere import no_name as _no_name
 from microgrannd.operations import TABLE, FusedOperation, Operation, softmax
 
 _sys.meta_path.append(_Moved())
@@ -31,6 +32,7 @@ _sys.meta_path.append(_Moved())
 # What is loaded when it is first used: each room with the names that it gives.
 _ROOMS = {
     "calculus": "grad gradient_graph gradients hessian hvp jacobian jvp value_and_grad vjp",
+    "calculus.derivations": "Derivation derive",
     "calculus.checks": "GradientCheck check_gradients",
     "layers.views": "layer_view",
     "calculus.profiling": "Profile profile",
@@ -55,13 +57,15 @@ def __getattr__(name: str) -> object:
         return getattr(_import_module(f"microgrannd.{_DOORS[name]}"), name)
     if name in _MODULES:
         return _import_module(f"microgrannd.{name}")
+    if name == "load_ipython_extension":  # which `%load_ext microgrannd` asks for
+        return _import_module("microgrannd.app.notebook").load_ipython_extension
     if name in TABLE:  # a row that was added later
         return TABLE[name]
-    raise AttributeError(f"module 'microgrannd' has no attribute {name!r}")
+    raise _no_name("microgrannd", name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_DOORS, *_MODULES, *TABLE})
+    return sorted({*__all__, *TABLE, "compile"})
 
 
 # All but `abs`, `compile`, `pow` and `sum`, so that a star import leaves the builtins alone.

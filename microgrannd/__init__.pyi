@@ -20,6 +20,10 @@ from microgrannd.calculus.checks import (
     GradientCheck as GradientCheck,
     check_gradients as check_gradients,
 )
+from microgrannd.calculus.derivations import (
+    Derivation as Derivation,
+    derive as derive,
+)
 from microgrannd.calculus.passes import (
     gradient_graph as gradient_graph,
     gradients as gradients,
@@ -68,6 +72,7 @@ from microgrannd.ground.errors import (
     LayoutError as LayoutError,
     MicrogranndError as MicrogranndError,
     ModelFileError as ModelFileError,
+    ProofError as ProofError,
     TracingError as TracingError,
 )
 from microgrannd.ground.modes import (
@@ -86,7 +91,7 @@ from microgrannd.learning.clipping import (
     clip_grad_norm as clip_grad_norm,
     clip_grad_value as clip_grad_value,
 )
-from microgrannd.learning.epochs import (
+from microgrannd.learning.history import (
     History as History,
 )
 from microgrannd.learning.modules import (
@@ -200,6 +205,7 @@ __all__ = [
     "AnomalyError",
     "ConfusionMatrix",
     "Constant",
+    "Derivation",
     "Drawing",
     "ExpressionError",
     "FusedOperation",
@@ -217,6 +223,7 @@ __all__ = [
     "Player",
     "Profile",
     "Program",
+    "ProofError",
     "Step",
     "TABLE",
     "TracingError",
@@ -243,6 +250,7 @@ __all__ = [
     "cos",
     "cosh",
     "datasets",
+    "derive",
     "detect_anomaly",
     "digamma",
     "div",

@@ -11,17 +11,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import chain
-from operator import attrgetter, mul
+from operator import attrgetter, eq, mul, ne
 from typing import Any, TypeAlias
 
 from microgrannd.ground import arguments, modes
 from microgrannd.ground.ieee import sum as added
 from microgrannd.ground.modes import UNNAMED, opened
 from microgrannd.nodes.arithmetic import Arithmetic
+from microgrannd.nodes.elsewhere import NamesElsewhere
 from microgrannd.nodes.freeing import freed_in_a_loop
+from microgrannd.nodes.micrograd import AsInMicrograd, named_or_by_hand
 from microgrannd.nodes.observing import Step, cut_off, observed, stop_at_anomalies
 from microgrannd.nodes.order import started, topological_order
-from microgrannd.nodes.refusing import no_operand, refuse_while_tracing
+from microgrannd.nodes.refusing import computed, no_leaf, no_operand, refuse_while_tracing
 from microgrannd.operations import Number, Operation, as_float, contributed, dot, is_number, stop_gradient
 
 __all__ = ["Constant", "Operand", "Step", "Value", "inputs_of", "neuron", "number_of", "topological_order", "zero_grad"]
@@ -30,7 +32,7 @@ Operand: TypeAlias = "Value | Number"
 
 
 @freed_in_a_loop
-class Value(Arithmetic):
+class Value(AsInMicrograd, Arithmetic, NamesElsewhere):
     """A number that remembers how it was made.
 
     `data` is the number, a float, and `grad` a derivative with respect to it: for a leaf, the sum over every
@@ -50,20 +52,21 @@ class Value(Arithmetic):
     is_constant = False
     _pass: int  # the last backward pass that came by
     _origin: modes.Origin | None  # the label, the scope, the line
-    # The parents, and their numbers when the node was made, at which it is differentiated. Nearly all nodes have one
-    # or two. Where there are more, or the operation takes vectors, `_x` has the arguments and `_y` the parents.
+    # Of a node: its parents, and their numbers when it was made, at which it is differentiated. Nearly all have one or
+    # two parents. Where there are more, or the operation takes vectors, `_x` has the arguments and `_y` the parents.
     _first: Any  # Value | None
     _second: Any
     _x: Any
     _y: Any
 
-    def __init__(self, data: Number, label: str = UNNAMED) -> None:
+    def __init__(self, data: Number, _children: Any = UNNAMED, _op: Any = UNNAMED, label: str = UNNAMED) -> None:
         self._data = data if type(data) is float else as_float(data)
         self._grad = 0.0
         self.op = None
-        self._first = self._second = None
-        self._origin = None if label is UNNAMED else modes.Origin("", "", arguments.text("label", label))
+        self._origin = None
         self._pass = 0
+        if _children is not _op or label is not UNNAMED:  # one look at what is nearly never there: both are UNNAMED
+            named_or_by_hand(self, _children, _op, label)
 
     @property
     def data(self) -> float:
@@ -77,10 +80,7 @@ class Value(Arithmetic):
         if opened:
             refuse_while_tracing("set")
         if self.op is not None:
-            raise AttributeError(
-                f"The data of {self!r} is computed by {self.op.name!r}; set a leaf's data and compute again, "
-                "or take .detach() for a leaf of its own."
-            )
+            raise computed(self)
         self._data = number if type(number) is float else as_float(number)
 
     @property
@@ -99,11 +99,11 @@ class Value(Arithmetic):
     @property
     def parents(self) -> tuple[Value, ...]:
         """The inputs of the operation that made this node, in order, one for each use; () for a leaf."""
+        if self.op is None:
+            return ()
         if self._second is not None:
             return (self._first, self._second)
-        if self._first is not None:
-            return (self._first,)
-        return self._y if self.op else ()
+        return (self._first,) if self._first is not None else self._y
 
     @property
     def inputs(self) -> tuple[float, ...]:
@@ -149,33 +149,34 @@ class Value(Arithmetic):
         """The line of the user's code that made the node, where `mg.source_lines()` was on."""
         return self._origin.line if self._origin else ""
 
-    def backward(self, upstream: Number = 1.0) -> None:
+    def backward(self, upstream: Number = 1.0, retain_graph: bool = True, gradient: Number | None = None) -> None:
         """Set every node's gradient afresh and add to every leaf's: the derivative of this Value.
 
-        `upstream` is the gradient that arrives here from outside; a leaf adds it to its own. Calling it twice
-        doubles the leaves' gradients; `zero_grad` clears them. An upstream of exactly zero stops where it
-        arises: a branch that was not taken contributes nothing, even if its derivative is infinite or NaN.
+        `upstream`, PyTorch's `gradient`, arrives here from outside; a leaf adds it to its own. Calling it twice doubles
+        the leaves' gradients; `zero_grad` clears them. The graph is retained anyway. An upstream of exactly zero stops
+        where it arises: a branch that was not taken contributes nothing, even if its derivative is infinite or NaN.
         """
+        upstream = upstream if gradient is None else gradient
         if opened and modes.current.detecting:
             stop_at_anomalies(self, self.backward_steps(upstream))
             return
         for node in reversed(started(self, as_float(upstream))):
-            gradient = node._grad
-            if gradient == 0.0:
+            arrived = node._grad
+            if arrived == 0.0:
                 continue
             operation: Operation = node.op  # a node in this order has one
             rule, first, second = operation.on_floats, node._first, node._second
             try:
                 if second is not None and not operation.routes:
                     to_first, to_second = rule(node._x, node._y, node._data)
-                    first._grad += gradient * to_first
-                    second._grad += gradient * to_second
+                    first._grad += arrived * to_first
+                    second._grad += arrived * to_second
                 elif first is not None and second is None:
                     (to_first,) = rule(node._x, node._data)
                     if to_first or not operation.routes:
-                        first._grad += gradient * to_first
+                        first._grad += arrived * to_first
                 else:
-                    _distribute(node, gradient)
+                    _distribute(node, arrived)
             except ValueError:
                 operation.check_count(node.inputs, node._data)
                 raise
@@ -256,11 +257,16 @@ class Value(Arithmetic):
         return node if not opened else observed(node)
 
     def _compared(self, operation: Operation, holds: Callable[[float, Any], bool], other: Any) -> Any:
-        """By data; while tracing, a comparison is an operation like any other."""
-        if opened and modes.current.trace is not None and (isinstance(other, Value) or is_number(other)):
+        """By data, == of two Values by identity, as `hash` is; while tracing, an operation like any other."""
+        if isinstance(other, Value):
+            if holds is eq or holds is ne:
+                refuse_while_tracing("equal")
+                return (self is other) is (holds is eq)
+        elif not is_number(other):
+            return NotImplemented
+        if opened and modes.current.trace is not None:
             return operation(self, other)
-        number = other._data if isinstance(other, Value) else other
-        return holds(self._data, number) if is_number(number) else NotImplemented
+        return holds(self._data, other._data if isinstance(other, Value) else other)
 
     def __bool__(self) -> bool:
         if opened:
@@ -283,10 +289,7 @@ class Value(Arithmetic):
     def __reduce__(self) -> tuple[Any, ...]:
         refuse_while_tracing("copy")
         if self.op is not None:
-            raise TypeError(
-                f"{self!r} has parents, and a graph is not copied or pickled: use it as it is, take .detach() "
-                "for a leaf with its number, or save the model with mg.save."
-            )
+            raise no_leaf(self)
         return type(self), (self._data,), (None, {"_grad": self._grad, "_origin": self._origin})
 
 
@@ -303,12 +306,12 @@ number_of: Callable[[Value], float] = attrgetter("_data")
 
 def inputs_of(node: Value) -> tuple[float, ...]:
     """The inputs also while a function is traced."""
+    if node.op is None:
+        return ()
     if node._second is not None:
         return (node._x, node._y)
     if node._first is not None:
         return (node._x,)
-    if node.op is None:
-        return ()
     vectors = node.op.vectors
     return (*chain.from_iterable(node._x[:vectors]), *node._x[vectors:])
 
@@ -332,10 +335,7 @@ def neuron(
     weights: list[Value], inputs: list[Value], numbers: tuple[float, ...], bias: Value, activation: Operation | None,
     origin: modes.Origin | None,
 ) -> Value:  # fmt: skip
-    """The nodes of a neuron, `dot` and its activation, in one go, because training spends its time here.
-
-    `numbers` are the inputs', and no mode is open.
-    """
+    """The nodes of a neuron, `dot` and its activation, in one go: training spends its time here. No mode is open."""
     w, b = tuple([weight._data for weight in weights]), bias._data
     z = added(map(mul, w, numbers), b)
     node = _fused(dot, z, (w, numbers, b), (*weights, *inputs, bias), origin)

@@ -17,6 +17,7 @@ from microgrannd.operations import TABLE, FusedOperation, Number, Operation
 
 CONSTANTS: Final = {"pi": 3.141592653589793, "e": 2.718281828459045}
 ALIASES: Final = {"max": "maximum", "min": "minimum"}
+ELSEWHERE: Final = {"ln": "log", "lg": "log10", "arctan": "atan", "arcsin": "asin", "arccos": "acos", "sgn": "sign"}
 LONGEST: Final = 10_000  # characters
 
 
@@ -76,7 +77,9 @@ class _Reader:
         except SyntaxError as error:
             # At its end, where something is missing, Python names no column.
             column = error.offset - 1 + self.start if error.offset else len(self.expression)
-            raise self._error(f"This is not an expression: {error.msg.split(';')[0]}.", column) from None
+            product = re.search(r"(?<![\w.])(\d+\.?\d*) ?([^\W\d]\w*|\()", text)  # 2x, 2(x + 1)
+            hint = f" A product needs its sign: {product[1]}*{product[2]}." if product else ""
+            raise self._error(f"This is not an expression: {error.msg.split(';')[0]}.{hint}", column) from None
         except (RecursionError, MemoryError):
             raise self._error("The expression is nested too deeply.", 0) from None
 
@@ -101,6 +104,8 @@ class _Reader:
                 return arguments[0]
             case ast.Call():
                 return self._called(node, arguments)
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitXor):
+            raise self._error("A power is written **, not ^, such as x**2.", node)
         known = "numbers, names, + - * / // % **, one comparison at a time, and calls of operations"
         raise self._error(f"This is not understood: an expression has {known}.", node)
 
@@ -121,9 +126,11 @@ class _Reader:
     def _called(self, node: ast.Call, arguments: list[Operand]) -> Operand:
         name = node.func.id if isinstance(node.func, ast.Name) else ""
         operation = TABLE.get(ALIASES.get(name, name))
+        if isinstance(node.func, ast.Constant):
+            raise self._error(f"A product needs its sign: {node.func.value!r}*(...).", node)
         if operation is None:
             known = sorted([*TABLE, *ALIASES])
-            near = get_close_matches(name, known) or known
+            near = [ELSEWHERE[name]] if name in ELSEWHERE else get_close_matches(name, known) or known
             raise self._error(f"{name or 'This'!r} is not an operation; try {', '.join(near)}.", node)
         if node.keywords or any(isinstance(argument, ast.Starred) for argument in node.args):
             raise self._error(f"{name} takes its inputs by position.", node)

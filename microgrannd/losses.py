@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from microgrannd import operations
 from microgrannd.engine import Operand, Value, number_of
 from microgrannd.ground.arguments import brief, shown
+from microgrannd.nodes.elsewhere import answers_of
 from microgrannd.nodes.refusing import refused_where
 from microgrannd.operations import Number, is_number
 
@@ -329,3 +330,7 @@ def _picked(shares: Sequence[Any], values: Sequence[Any]) -> Any:
     terms = [value if share == 1 else share * value for share, value in zip(shares, values, strict=True) if share]
     terms = terms or [operations.contribution(0.0, values[0])]  # which is a Value still
     return terms[0] if len(terms) == 1 else operations.sum(terms)
+
+
+if not TYPE_CHECKING:  # for which a name that does not exist is an error
+    __getattr__, __dir__ = answers_of(__name__, globals())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from microgrannd import operations
 from microgrannd.engine import Constant, Operand, Value, neuron, number_of
@@ -17,6 +17,8 @@ from microgrannd.ground import modes
 from microgrannd.ground.arguments import shown, truth
 from microgrannd.learning.initialisation import Initialisation, Seed, draws, generator_of, within_layer
 from microgrannd.learning.modules import Module
+from microgrannd.nodes.elsewhere import answers_of
+from microgrannd.nodes.micrograd import spelled
 from microgrannd.operations import Operation
 
 Activation: TypeAlias = "str | Operation | Callable[[Value], Value]"
@@ -67,6 +69,7 @@ class Neuron(Module):
     w: list[Value]
     b: Value
 
+    @spelled(nin="inputs", nonlin="activation")
     def __init__(
         self, inputs: int, activation: Activation = "relu",
         *, seed: Seed = None, init: Initialisation = 1.0, expand: bool = False,
@@ -105,6 +108,7 @@ class Layer(Module):
 
     neurons: list[Neuron]
 
+    @spelled(nin="inputs", nout="outputs", nonlin="activation")
     def __init__(
         self, inputs: int, outputs: int, activation: Activation = "relu",
         *, seed: Seed = None, init: Initialisation = 1.0, expand: bool = False,
@@ -113,9 +117,10 @@ class Layer(Module):
         init = within_layer(init, _size("inputs", inputs), outputs)
         self.neurons = [Neuron(inputs, activation, seed=generator, init=init, expand=expand) for _ in range(outputs)]
 
-    def __call__(self, x: Iterable[Operand]) -> list[Value]:
-        """The neurons' outputs, a list. Raises ValueError for a wrong number of inputs."""
-        return _outputs(self.neurons, _inputs(self, x, len(self.neurons[0].w)))
+    def __call__(self, x: Iterable[Operand]) -> Any:
+        """A Value where there is one neuron, else a list. Raises ValueError for a wrong number of inputs."""
+        outputs = _outputs(self.neurons, _inputs(self, x, len(self.neurons[0].w)))
+        return outputs[0] if len(outputs) == 1 else outputs
 
     def __repr__(self) -> str:
         neuron = self.neurons[0]
@@ -139,6 +144,7 @@ class MLP(Module):
 
     layers: list[Layer]
 
+    @spelled(nin="inputs", nouts="sizes")
     def __init__(
         self, inputs: int, sizes: Sequence[int], activation: Activation = "relu", output: Activation = "linear",
         *, seed: Seed = None, init: Initialisation = 1.0, expand: bool = False,
@@ -156,7 +162,7 @@ class MLP(Module):
         """A Value where there is one output, else a list. Raises ValueError for a wrong number of inputs."""
         values = _inputs(self, x, self.inputs)
         for layer in self.layers:
-            values = _outputs(layer.neurons, values) if type(layer) is Layer else layer(values)
+            values = _outputs(layer.neurons, values) if type(layer) is Layer else _listed(layer(values))
         return values[0] if len(values) == 1 else values
 
     def __repr__(self) -> str:
@@ -187,6 +193,11 @@ def _inputs(module: Module, x: Iterable[Operand], expected: int) -> list[Value]:
     return inputs  # type: ignore[return-value]
 
 
+def _listed(outputs: Any) -> list[Value]:
+    """The outputs of a layer of the user's, which may be one."""
+    return [outputs] if hasattr(outputs, "record") else outputs
+
+
 _PLAIN: Final = frozenset([Value, Constant])
 
 
@@ -209,6 +220,8 @@ def _outputs(neurons: Sequence[Neuron], inputs: list[Value]) -> list[Value]:
 def _activation(activation: Activation) -> Operation | Callable[[Value], Value] | None:
     if callable(activation):
         return activation
+    if isinstance(activation, bool):  # micrograd's nonlin
+        activation = "relu" if activation else "linear"
     if not isinstance(activation, str):
         raise TypeError(f"An activation is a name, an Operation or a function of a Value; got {shown(activation)}.")
     if activation not in ACTIVATIONS:
@@ -244,3 +257,7 @@ def _size(what: str, number: int) -> int:
     if size < 1:
         raise ValueError(f"The number of {what} is at least 1, got {size}.")
     return size
+
+
+if not TYPE_CHECKING:  # for which a name that does not exist is an error
+    __getattr__, __dir__ = answers_of(__name__, globals())

@@ -58,6 +58,8 @@ class Operation:
     `local_gradients(*inputs, out)` gives the partial derivative for each input, in their order; `out`
     is the forward result, to be used again. It closes over nothing but constants.
 
+    `textbook(*inputs, out)` gives the local gradients as a textbook has them, for people to read, where the
+    rule reads otherwise because it is right at the awkward points too.
     `about` says in a few words what it is, with a definition after a colon if it needs one.
     `form(*inputs)` says the same in other operations, for a back end that has no instruction for this one (for
     a fused operation it takes vectors, as `forward` does). It may be left out: then the operation runs where
@@ -69,6 +71,9 @@ class Operation:
     or `maximum`: where its local gradient is zero, not even an infinite upstream gets through.
     `finite` promises a finite result for finite inputs, overflow aside; then a gradient needs fewer guards.
     `flag` says more: the result is 0, ½ or 1 for any inputs, and is flat.
+    `ulps` promises a result within so many units in the last place of the exact one for these inputs, where Python and
+    native code run one sample, and that it has no jump but at its poles; None, the default, that nobody knows. On it
+    `program.error_bounds` relies.
 
     >>> softsign = Operation(
     ...     "softsign",
@@ -82,19 +87,22 @@ class Operation:
     __doc__ = _Explanation(__doc__)
     __slots__ = (
         *("about", "awkward", "defaults", "finite", "flag", "form", "forward", "local_gradients", "name", "numpy"),
-        *("on_floats", "routes", "symbol", "vectors"),
+        *("on_floats", "routes", "small_print", "symbol", "textbook", "ulps", "vectors"),
     )
 
     def __init__(
         self, symbol: str, forward: Callable[..., float], local_gradients: Callable[..., tuple[Any, ...]], about: str = "",
-        *, form: Callable[..., Any] | None = None, defaults: tuple[float | None, ...] = (), numpy: str = "",
-        awkward: Sequence[Any] = (), routes: bool = False, finite: bool = False, flag: bool = False,
+        *, form: Callable[..., Any] | None = None, textbook: Callable[..., tuple[Any, ...]] | None = None,
+        defaults: tuple[float | None, ...] = (), numpy: str = "", awkward: Sequence[Any] = (),
+        routes: bool = False, finite: bool = False, flag: bool = False, ulps: float | None = None, small_print: str = "",
     ) -> None:  # fmt: skip
         self.symbol = self.name = symbol  # the table's own are renamed below: "*" is called mul
         self.forward, self.local_gradients, self.form = forward, local_gradients, form
+        self.textbook, self.small_print = textbook or local_gradients, small_print
         self.about, self.defaults, self.numpy = about, defaults, numpy
         self.awkward = [point if isinstance(point, tuple) else (point,) for point in awkward]
         self.routes, self.finite, self.flag = routes or flag, finite or flag, flag
+        self.ulps = 0.0 if flag else ulps
         self.vectors = 0  # how many of its arguments are vectors
         self.on_floats = local_gradients  # for the arguments as they were given: what eager backward() calls
 
@@ -192,16 +200,19 @@ class FusedOperation(Operation):
     """
 
     __doc__ = _Explanation(__doc__)
-    __slots__ = ("on_vectors",)
+    __slots__ = ("on_paper", "on_vectors")
 
     def __init__(
         self, symbol: str, forward: Callable[..., float], local_gradients: Callable[..., tuple[Any, ...]], about: str = "",
-        *, form: Callable[..., Any] | None = None, vectors: int = 1, finite: bool = False,
+        *, form: Callable[..., Any] | None = None, textbook: Callable[..., tuple[Any, ...]] | None = None,
+        vectors: int = 1, finite: bool = False, ulps: float | None = None, small_print: str = "",
     ) -> None:  # fmt: skip
-        super().__init__(symbol, forward, local_gradients, about, form=form, finite=finite)
-        self.vectors, self.on_vectors = vectors, forward
+        own: dict[str, Any] = {"textbook": textbook, "finite": finite, "ulps": ulps, "small_print": small_print}
+        super().__init__(symbol, forward, local_gradients, about, form=form, **own)
+        self.vectors, self.on_vectors, self.on_paper = vectors, forward, textbook or local_gradients
         self.forward = lambda *inputs: forward(*self.split(inputs))
         self.local_gradients = lambda *inputs: local_gradients(*self.split(inputs[:-1]), inputs[-1])
+        self.textbook = lambda *inputs: self.on_paper(*self.split(inputs[:-1]), inputs[-1])
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -209,7 +220,8 @@ class FusedOperation(Operation):
         return self.on_floats.__code__.co_varnames[: self.vectors]
 
     def _remade(self) -> tuple[Any, ...]:
-        own: dict[str, Any] = {"form": self.form, "vectors": self.vectors, "finite": self.finite}
+        own: dict[str, Any] = {"form": self.form, "textbook": self.on_paper}
+        own |= {"vectors": self.vectors, "finite": self.finite, "ulps": self.ulps, "small_print": self.small_print}
         return partial(type(self), self.symbol, self.on_vectors, self.on_floats, self.about, **own), ()
 
     def split(self, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -334,113 +346,117 @@ LN_10: Final = math.log(10)
 
 # Arithmetic
 add = Operation("+", operator.add,     lambda x, y, out: (1.0, 1.0),
-                "the sum of two numbers", numpy="add", finite=True)
+                "the sum of two numbers", numpy="add", finite=True, ulps=0.5)
 sub = Operation("-", operator.sub,     lambda x, y, out: (1.0, -1.0),
-                "the difference", numpy="subtract", finite=True)
+                "the difference", numpy="subtract", finite=True, ulps=0.5)
 mul = Operation("*", operator.mul,     lambda x, y, out: (y, x),
-                "the product", numpy="multiply", finite=True)
+                "the product", numpy="multiply", finite=True, ulps=0.5)
 div = Operation("/", ieee.div,         lambda x, y, out: (div(1.0, y), div(-out, y)),
-                "the quotient", numpy="divide", awkward=[(1.0, 0.0)])
+                "the quotient", numpy="divide", awkward=[(1.0, 0.0)], ulps=0.5)
 neg = Operation("neg", operator.neg,   lambda x, out: (-1.0,),
-                "the negative", numpy="negative", finite=True)
+                "the negative", numpy="negative", finite=True, ulps=0)
 abs = Operation("abs", operator.abs,   lambda x, out: (sign(x),),
-                "the absolute value: x if x >= 0 else -x", numpy="absolute", finite=True, awkward=[0.0])
+                "the absolute value: x if x >= 0 else -x", numpy="absolute", finite=True, awkward=[0.0], ulps=0)
 mod = Operation("%", ieee.mod,         lambda x, y, out: (1.0, -floordiv(x, y)),
-                "the remainder, of the sign of y", numpy="remainder")
+                "the remainder, of the sign of y", numpy="remainder", ulps=0.5)
 contribution = Operation("×", ieee.contribution, lambda upstream, local, out: (local, upstream),
                 "what `+=` adds to a parent, a product in which a first factor of 0 wins over inf and nan: x * y, and 0 where x = 0",
-                form=lambda upstream, local: where(upstream, upstream * local, 0.0), routes=True, finite=True)
+                form=lambda upstream, local: where(upstream, upstream * local, 0.0), routes=True, finite=True, ulps=0.5)
 
 # Powers. x**0 has gradient 0 in x at 0 too; 0**y has gradient 0 in y for every y >= 0.
 pow = Operation("**", ieee.pow,        lambda x, y, out: (contribution(y, pow(x, y - 1)),
                                                           contribution(out, log(x + equal(x, 0.0) * greater_equal(y, 0.0)))),
-                "the power", numpy="power", awkward=[(0.0, 0.0), (0.0, 2.0), (-8.0, 1 / 3)])
+                "the power", textbook=lambda x, y, out: (y * pow(x, y - 1), pow(x, y) * log(x)),
+                numpy="power", awkward=[(0.0, 0.0), (0.0, 2.0), (-8.0, 1 / 3)], ulps=0.55, small_print="by the base 0 where the exponent is 0, by the exponent 0 where the base is 0")
 square = Operation("square", lambda x: x * x, lambda x, out: (2 * x,),
-                "the square: x * x", form=lambda x: x * x, numpy="square", finite=True)
+                "the square: x * x", form=lambda x: x * x, numpy="square", finite=True, ulps=0.5)
 sqrt = Operation("sqrt", ieee.sqrt,    lambda x, out: (div(0.5, out),),
-                "the square root", numpy="sqrt", awkward=[0.0, -1.0])
+                "the square root", numpy="sqrt", awkward=[0.0, -1.0], ulps=0.5)
 cbrt = Operation("cbrt", math.cbrt,    lambda x, out: (div(1.0, 3 * out * out),),
-                "the cube root: ∛x", numpy="cbrt", finite=True, awkward=[0.0])
+                "the cube root: ∛x", numpy="cbrt", finite=True, awkward=[0.0], ulps=3.7)
 hypot = Operation("hypot", math.hypot, lambda x, y, out: (where(out, div(x, out), 0.0), where(out, div(y, out), 0.0)),
-                "the hypotenuse: sqrt(x * x + y * y)", numpy="hypot", finite=True, awkward=[(0.0, 0.0)])
+                "the hypotenuse: sqrt(x * x + y * y)", textbook=lambda x, y, out: (div(x, out), div(y, out)), numpy="hypot", finite=True, awkward=[(0.0, 0.0)], ulps=1, small_print="0 where both are 0")
 
 # Exponentials and logarithms
 exp = Operation("exp", ieee.exp,       lambda x, out: (out,),
-                "the exponential", numpy="exp", awkward=[1000.0])
+                "the exponential", numpy="exp", awkward=[1000.0], ulps=0.55)
 exp2 = Operation("exp2", ieee.exp2,    lambda x, out: (LN_2 * out,),
-                "the power of 2: 2**x", numpy="exp2")
+                "the power of 2: 2**x", numpy="exp2", ulps=0.55)
 expm1 = Operation("expm1", ieee.expm1, lambda x, out: (exp(x),),
-                "the exponential less one, exact near 0: exp(x) - 1", numpy="expm1")  # out + 1 would cancel
+                "the exponential less one, exact near 0: exp(x) - 1", numpy="expm1", ulps=1)  # out + 1 would cancel
 log = Operation("log", ieee.log,       lambda x, out: (div(1.0, x),),
-                "the natural logarithm", numpy="log", awkward=[0.0, -1.0])
+                "the natural logarithm", numpy="log", awkward=[0.0, -1.0], ulps=0.55)
 log2 = Operation("log2", ieee.log2,    lambda x, out: (div(1.0, LN_2 * x),),
-                "the logarithm to base 2", numpy="log2")
+                "the logarithm to base 2", numpy="log2", ulps=0.55)
 log10 = Operation("log10", ieee.log10, lambda x, out: (div(1.0, LN_10 * x),),
-                "the logarithm to base 10", numpy="log10")
+                "the logarithm to base 10", numpy="log10", ulps=1.7)
 log1p = Operation("log1p", ieee.log1p, lambda x, out: (div(1.0, 1 + x),),
-                "the logarithm of one more, exact near 0: log(1 + x)", numpy="log1p", awkward=[-1.0])
+                "the logarithm of one more, exact near 0: log(1 + x)", numpy="log1p", awkward=[-1.0], ulps=1.2)
 logaddexp = Operation("logaddexp", _logarithms.logaddexp, lambda x, y, out: (sigmoid(d := _difference(x, y)), sigmoid(-d)),
-                "the logarithm of a sum of exponentials: log(exp(x) + exp(y))", form=_on_rows(_logarithms.logaddexp), numpy="logaddexp",
-                finite=True, awkward=[(1000.0, 1000.0), (-math.inf, -math.inf)])
+                "the logarithm of a sum of exponentials: log(exp(x) + exp(y))", form=_on_rows(_logarithms.logaddexp),
+                textbook=lambda x, y, out: (sigmoid(x - y), sigmoid(y - x)), numpy="logaddexp", finite=True, awkward=[(1000.0, 1000.0), (-math.inf, -math.inf)], small_print="a half where both are one infinity")
 log1mexp = Operation("log1mexp", _logarithms.log1mexp, lambda x, out: (div(exp(-x), -expm1(-x)),),
                 "the logarithm of one less a small exponential, log(1 - exp(-x))", form=_on_rows(_logarithms.log1mexp), awkward=[0.0])
 logit = Operation("logit", _logarithms.logit, lambda x, out: (div(1.0, x * (1 - x)),),
                 "the inverse of sigmoid, log(x / (1 - x))", form=_on_rows(_logarithms.logit), awkward=[0.0, 1.0])
 xlogy = Operation("xlogy", _logarithms.xlogy, lambda x, y, out: (where(equal(x, 0.0) * less_equal(y, 0.0), 0.0, log(y)), _over(x, y)),
-                "x times a logarithm, and 0 where x is 0, x * log(y)", form=_on_rows(_logarithms.xlogy), awkward=[(0.0, 0.0)])
+                "x times a logarithm, and 0 where x is 0, x * log(y)", form=_on_rows(_logarithms.xlogy),
+                textbook=lambda x, y, out: (log(y), div(x, y)), awkward=[(0.0, 0.0)], small_print="0 by the first where it is 0 and the second not above")
 xlog1py = Operation("xlog1py", _logarithms.xlog1py,
                                        lambda x, y, out: (where(equal(x, 0.0) * less_equal(y, -1.0), 0.0, log1p(y)), _over(x, 1 + y)),
-                "x times a logarithm of one more, and 0 where x is 0, x * log(1 + y)", form=_on_rows(_logarithms.xlog1py), awkward=[(0.0, -1.0)])
+                "x times a logarithm of one more, and 0 where x is 0, x * log(1 + y)", form=_on_rows(_logarithms.xlog1py),
+                textbook=lambda x, y, out: (log1p(y), div(x, 1 + y)), awkward=[(0.0, -1.0)], small_print="0 by the first where it is 0 and the second not above −1")
 
 # Circular and hyperbolic functions. (1 - x) * (1 + x), because 1 - x * x cancels near 1.
 sin = Operation("sin", ieee.sin,       lambda x, out: (cos(x),),
-                "the sine", numpy="sin", finite=True)
+                "the sine", numpy="sin", finite=True, ulps=0.55)
 cos = Operation("cos", ieee.cos,       lambda x, out: (-sin(x),),
-                "the cosine", numpy="cos", finite=True)
+                "the cosine", numpy="cos", finite=True, ulps=0.55)
 tan = Operation("tan", ieee.tan,       lambda x, out: (1 + out * out,),
-                "the tangent", numpy="tan")
+                "the tangent", numpy="tan", ulps=0.65)
 asin = Operation("asin", ieee.asin,    lambda x, out: (div(1.0, sqrt((1 - x) * (1 + x))),),
-                "the arc sine", numpy="arcsin", awkward=[1.0])
+                "the arc sine", numpy="arcsin", awkward=[1.0], ulps=0.55)
 acos = Operation("acos", ieee.acos,    lambda x, out: (div(-1.0, sqrt((1 - x) * (1 + x))),),
-                "the arc cosine", numpy="arccos")
+                "the arc cosine", numpy="arccos", ulps=0.55)
 atan = Operation("atan", math.atan,    lambda x, out: (1 / (1 + x * x),),
-                "the arc tangent", numpy="arctan", finite=True)
+                "the arc tangent", numpy="arctan", finite=True, ulps=0.55)
 atan2 = Operation("atan2", math.atan2, lambda y, x, out: (_over(_over(x, r := hypot(x, y)), r), _over(_over(-y, r), r)),
-                "the angle of the point (x, y)", numpy="arctan2", awkward=[(0.0, 0.0)])
+                "the angle of the point (x, y)", textbook=lambda y, x, out: (div(x, x * x + y * y), div(-y, x * x + y * y)), numpy="arctan2", awkward=[(0.0, 0.0)], ulps=0.55, small_print="0 where both are 0")
 sinh = Operation("sinh", ieee.sinh,    lambda x, out: (cosh(x),),
-                "the hyperbolic sine", numpy="sinh")
+                "the hyperbolic sine", numpy="sinh", ulps=1.95)
 cosh = Operation("cosh", ieee.cosh,    lambda x, out: (sinh(x),),
-                "the hyperbolic cosine", numpy="cosh")
+                "the hyperbolic cosine", numpy="cosh", ulps=1.95)
 tanh = Operation("tanh", math.tanh,    lambda x, out: (1 - out * out,),
-                "the hyperbolic tangent", numpy="tanh", finite=True)
+                "the hyperbolic tangent", numpy="tanh", finite=True, ulps=2.25)
 asinh = Operation("asinh", math.asinh, lambda x, out: (1 / hypot(1.0, x),),
-                "the inverse hyperbolic sine", numpy="arcsinh", finite=True)
+                "the inverse hyperbolic sine", numpy="arcsinh", finite=True, ulps=1.95)
 acosh = Operation("acosh", ieee.acosh, lambda x, out: (div(1.0, sqrt(x - 1) * sqrt(x + 1)),),
-                "the inverse hyperbolic cosine", numpy="arccosh", awkward=[1.0])
+                "the inverse hyperbolic cosine", numpy="arccosh", awkward=[1.0], ulps=2.25)
 atanh = Operation("atanh", ieee.atanh, lambda x, out: (div(1.0, (1 - x) * (1 + x)),),
-                "the inverse hyperbolic tangent", numpy="arctanh", awkward=[1.0])
+                "the inverse hyperbolic tangent", numpy="arctanh", awkward=[1.0], ulps=1.8)
 sinc = Operation("sinc", _logarithms.sinc, lambda x, out: (_sinc_slope(x, out),),
-                "the cardinal sine, as in signal processing, sin(pi * x) / (pi * x)", form=_on_rows(_logarithms.sinc), finite=True, awkward=[0.0])
+                "the cardinal sine, as in signal processing, sin(pi * x) / (pi * x)", form=_on_rows(_logarithms.sinc),
+                textbook=lambda x, out: (div(cos(math.pi * x) - out, x),), finite=True, awkward=[0.0], small_print="0 at 0; near it by a series")
 
 # The gamma function and its kin. lgamma, digamma and polygamma are each the slope of the one before. lbeta is defined from 0 on.
 gamma = Operation("gamma", _gamma.gamma, lambda x, out: (out * digamma(x),),
-                "the factorial of x - 1, for every number", form=_on_rows(_gamma.gamma), awkward=[0.0, -1.0])
+                "the factorial of x - 1, for every number", form=_on_rows(_gamma.gamma), awkward=[0.0, -1.0], ulps=4)
 lgamma = Operation("lgamma", _gamma.lgamma, lambda x, out: (digamma(x),),
-                "the logarithm of the size of gamma", form=_on_rows(_gamma.lgamma), awkward=[0.0, 1.0])
+                "the logarithm of the size of gamma", form=_on_rows(_gamma.lgamma), awkward=[0.0, 1.0], ulps=4)
 digamma = Operation("digamma", _gamma.digamma, lambda x, out: (polygamma(1.0, x),),
-                "the derivative of lgamma", form=_on_rows(_gamma.digamma), awkward=[0.0, -1.0])
+                "the derivative of lgamma", form=_on_rows(_gamma.digamma), awkward=[0.0, -1.0], ulps=4)
 polygamma = Operation("polygamma", _gamma.polygamma, lambda order, x, out: (0, polygamma(order + 1, x)),
-                "the derivative of digamma, as often as a whole number from 0 to 170 says", form=_on_rows(_gamma.polygamma), awkward=[(1.0, 0.0)])
+                "the derivative of digamma, as often as a whole number from 0 to 170 says", form=_on_rows(_gamma.polygamma), awkward=[(1.0, 0.0)], ulps=4)
 lbeta = Operation("lbeta", _gamma.lbeta, lambda a, b, out: (digamma(a) - (both := digamma(a + b)), digamma(b) - both),
                 "the logarithm of the beta function", form=_on_rows(_gamma.lbeta), awkward=[(0.0, 1.0)])
 
 # Error functions and activations
 erf = Operation("erf", math.erf,       lambda x, out: (TWO_OVER_SQRT_PI * exp(-x * x),),
-                "the error function", finite=True)
+                "the error function", finite=True, ulps=1.5)
 erfc = Operation("erfc", math.erfc,    lambda x, out: (-TWO_OVER_SQRT_PI * exp(-x * x),),
-                "the complementary error function: 1 - erf(x)", finite=True)
+                "the complementary error function: 1 - erf(x)", finite=True, ulps=5.3)
 erfinv = Operation("erfinv", _logarithms.erfinv, lambda x, out: (SQRT_PI_HALF * exp(out * out),),
-                "the inverse of erf", form=_on_rows(_logarithms.erfinv), awkward=[1.0])
+                "the inverse of erf", form=_on_rows(_logarithms.erfinv), awkward=[1.0], ulps=4)
 sigmoid = Operation("sigmoid", ieee.sigmoid,          lambda x, out: (out * (1 - out),),
                 "the logistic function: 1 / (1 + exp(-x))",
                 form=lambda x: where(greater_equal(x, 0.0), 1.0, e := exp(-abs(x))) / (1 + e), finite=True, awkward=[-1000.0, 1000.0])
@@ -453,39 +469,44 @@ silu = Operation("silu", ieee.silu,    lambda x, out: (sigmoid(x) * (1 + x * sig
 gelu = Operation("gelu", ieee.gelu,    lambda x, out: (0.5 * erfc(-x * SQRT_HALF) + x * ONE_OVER_SQRT_2PI * exp(-0.5 * x * x),),
                 "x times the normal distribution function: x * (1 + erf(x / sqrt(2))) / 2", form=lambda x: 0.5 * x * erfc(-x * SQRT_HALF), finite=True)
 relu = Operation("relu", ieee.relu,    lambda x, out: (greater(x, 0.0),),
-                "the rectifier: max(x, 0)", form=lambda x: maximum(x, 0.0), routes=True, finite=True, awkward=[0.0])
+                "the rectifier: max(x, 0)", form=lambda x: maximum(x, 0.0), textbook=lambda x, out: (where(greater(x, 0.0), 1.0, 0.0),),
+                routes=True, finite=True, awkward=[0.0], ulps=0, small_print="0 at the kink, 0")
 leaky_relu = Operation("leaky_relu", ieee.leaky_relu,
                                        lambda x, slope, out: (where(greater(x, 0.0), 1.0, slope), where(greater(x, 0.0), 0.0, x)),
                 "a relu with a slope left of 0: x if x > 0 else slope * x", form=lambda x, slope: where(greater(x, 0.0), x, slope * x),
-                defaults=(None, 0.01), routes=True, finite=True, awkward=[(0.0, 0.01)])
+                defaults=(None, 0.01), routes=True, finite=True, awkward=[(0.0, 0.01)], small_print="at the kink, 0, that of the left")
 elu = Operation("elu", ieee.elu,       lambda x, alpha, out: (where(greater(x, 0.0), 1.0, alpha * exp(x)), where(greater(x, 0.0), 0.0, expm1(x))),
                 "a relu that nears -alpha on the left: x if x > 0 else alpha * (exp(x) - 1)", form=lambda x, alpha: where(greater(x, 0.0), x, alpha * expm1(x)),
                 defaults=(None, 1.0), routes=True, finite=True, awkward=[(0.0, 1.0)])
 
 # Choosing: the input that is passed on has gradient 1, the others 0; in a tie both have a half
 maximum = Operation("maximum", ieee.maximum, lambda x, y, out: (share(x, y), share(y, x)),
-                "the larger of two: max(x, y)", numpy="maximum", routes=True, finite=True, awkward=[(2.0, 2.0)])
+                "the larger of two: max(x, y)", textbook=lambda x, y, out: (where(greater(x, y), 1.0, 0.0), where(greater(y, x), 1.0, 0.0)),
+                numpy="maximum", routes=True, finite=True, awkward=[(2.0, 2.0)], ulps=0, small_print="in a tie a half for each")
 minimum = Operation("minimum", ieee.minimum, lambda x, y, out: (share(y, x), share(x, y)),
-                "the smaller of two: min(x, y)", numpy="minimum", routes=True, finite=True, awkward=[(2.0, 2.0)])
+                "the smaller of two: min(x, y)", textbook=lambda x, y, out: (where(less(x, y), 1.0, 0.0), where(less(y, x), 1.0, 0.0)),
+                numpy="minimum", routes=True, finite=True, awkward=[(2.0, 2.0)], ulps=0, small_print="in a tie a half for each")
 clamp = Operation("clamp", ieee.clamp, lambda x, low, high, out: (greater_equal(x, low) * less_equal(x, high),
                                                                   less(x, low) * less_equal(low, high),
                                                                   greater(maximum(x, low), high)),
                 "x kept between two bounds: min(max(x, low), high)", form=lambda x, low, high: minimum(maximum(x, low), high),
-                defaults=(None, -math.inf, math.inf), routes=True, finite=True, awkward=[(1.0, -1.0, 1.0)])
+                textbook=lambda x, low, high, out: (where(less(x, low), 0.0, where(greater(x, high), 0.0, 1.0)), where(less(x, low), 1.0, 0.0), where(greater(x, high), 1.0, 0.0)),
+                defaults=(None, -math.inf, math.inf), routes=True, finite=True, awkward=[(1.0, -1.0, 1.0)], ulps=0, small_print="at a bound the gradient passes")
 where = Operation("where", ieee.where, lambda condition, x, y, out: (0, not_equal(condition, 0.0), equal(condition, 0.0)),
-                "one of two, by a condition that is not 0 or is: x if condition else y", numpy="where", routes=True, finite=True)
+                "one of two, by a condition that is not 0 or is: x if condition else y", textbook=lambda condition, x, y, out: (0, where(condition, 1.0, 0.0), where(condition, 0.0, 1.0)),
+                numpy="where", routes=True, finite=True, ulps=0)
 
 # Steps: flat wherever they have a slope
 sign = Operation("sign", ieee.sign,    lambda x, out: (0,),
-                "the sign", form=lambda x: where(not_equal(x, x), x, greater(x, 0.0) - less(x, 0.0)), numpy="sign", routes=True, finite=True, awkward=[0.0])
+                "the sign", form=lambda x: where(not_equal(x, x), x, greater(x, 0.0) - less(x, 0.0)), numpy="sign", routes=True, finite=True, awkward=[0.0], ulps=0)
 step = Operation("step", ieee.step,    lambda x, out: (0,),
-                "the unit step: 1 if x > 0 else 0", form=lambda x: where(not_equal(x, x), x, greater(x, 0.0)), routes=True, finite=True, awkward=[0.0])
-floor = Operation("floor", ieee.floor, lambda x, out: (0,), "the integer at or below", numpy="floor", routes=True, finite=True)
-ceil = Operation("ceil", ieee.ceil,    lambda x, out: (0,), "the integer at or above", numpy="ceil", routes=True, finite=True)
+                "the unit step: 1 if x > 0 else 0", form=lambda x: where(not_equal(x, x), x, greater(x, 0.0)), routes=True, finite=True, awkward=[0.0], ulps=0)
+floor = Operation("floor", ieee.floor, lambda x, out: (0,), "the integer at or below", numpy="floor", routes=True, finite=True, ulps=0)
+ceil = Operation("ceil", ieee.ceil,    lambda x, out: (0,), "the integer at or above", numpy="ceil", routes=True, finite=True, ulps=0)
 stop_gradient = Operation("stop", lambda x: x, lambda x, out: (0,),
-                "x itself, flat by decree: x", form=lambda x: x, routes=True, finite=True)
+                "x itself, flat by decree: x", form=lambda x: x, routes=True, finite=True, ulps=0)
 floordiv = Operation("//", ieee.floordiv,           lambda x, y, out: (0, 0),
-                "the quotient, rounded down", numpy="floor_divide", routes=True)
+                "the quotient, rounded down", numpy="floor_divide", routes=True, ulps=1)
 share = Operation("share", ieee.share,              lambda x, y, out: (0, 0),
                 "the part that x has in maximum(x, y): 1 if x > y else 0.5 if x == y else 0",
                 form=lambda x, y: where(equal(x, y), 0.5, greater(x, y)), flag=True)
@@ -507,9 +528,9 @@ logsumexp = FusedOperation("logsumexp", ieee.logsumexp, lambda xs, out: tuple(ex
                 "a smooth maximum: log(exp(x1) + exp(x2) + ...)",
                 form=lambda xs: where(less(abs(top := reduce(maximum, xs, -math.inf)), math.inf), top + log(sum([exp(x - top) for x in xs])), top), finite=True)
 norm = FusedOperation("norm", ieee.norm,                lambda xs, out: tuple([where(out, div(x, out), 0.0) for x in xs]),
-                "the length of a vector: sqrt(x1 * x1 + x2 * x2 + ...)",
+                "the length of a vector: sqrt(x1 * x1 + x2 * x2 + ...)", textbook=lambda xs, out: tuple([div(x, out) for x in xs]),
                 form=lambda xs: where(sum([equal(abs(x), math.inf) for x in xs]), math.inf,
-                                      (top := reduce(maximum, [abs(x) for x in xs], 0.0)) * sqrt(sum([square(div(x, where(top, top, 1.0))) for x in xs]))), finite=True)
+                                      (top := reduce(maximum, [abs(x) for x in xs], 0.0)) * sqrt(sum([square(div(x, where(top, top, 1.0))) for x in xs]))), finite=True, ulps=2, small_print="0 where all are 0")
 # fmt: on
 
 NORMS: Final = frozenset(

@@ -5,12 +5,13 @@ The settings, such as `lr`, may be changed between steps. `LBFGS` is SciPy's, an
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from microgrannd import operations
 from microgrannd.engine import Value, number_of
 from microgrannd.ground.arguments import shown
 from microgrannd.learning.optimizer import Optimizer, ParameterGroup, Parameters
+from microgrannd.nodes.elsewhere import answers_of
 from microgrannd.operations import Number
 
 __all__ = ["LBFGS", "SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "ParameterGroup", "RMSprop"]
@@ -230,3 +231,7 @@ class LBFGS(Optimizer):
     def _set(self, numbers: Sequence[float]) -> None:
         for parameter, number in zip(self.parameters, numbers, strict=True):
             parameter.data = number
+
+
+if not TYPE_CHECKING:  # for which a name that does not exist is an error
+    __getattr__, __dir__ = answers_of(__name__, globals())

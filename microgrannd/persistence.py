@@ -26,7 +26,7 @@ def save(model: Module, path: AnyPath) -> None:
     >>> folder = tempfile.mkdtemp()
     >>> model = MLP(2, [2, 1], activation="sigmoid", seed=0)
     >>> save(model, f"{folder}/model.json")
-    >>> load(f"{folder}/model.json")([1.0, 2.0]) == model([1.0, 2.0])
+    >>> load(f"{folder}/model.json")([1.0, 2.0]).data == model([1.0, 2.0]).data
     True
     """
     if not isinstance(model, Module):

@@ -8,7 +8,8 @@ from microgrannd.ground.arguments import shown, whole_number
 from microgrannd.ground.data import Data
 from microgrannd.learning.arguments import check_arguments
 from microgrannd.learning.clipping import clip_grad_norm, clip_grad_value, clip_of
-from microgrannd.learning.epochs import Batches, ByBatch, BySample, Callback, History, Pace, Run, train
+from microgrannd.learning.epochs import Batches, ByBatch, BySample, Callback, Pace, Run, train
+from microgrannd.learning.history import History
 from microgrannd.learning.optimizer import Optimizer
 
 __all__ = [

@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 
 pytest.register_assert_rewrite("tests.eager_training")
@@ -21,3 +23,27 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         if "long" in item.keywords:
             item.add_marker(pytest.mark.skip(reason="takes minutes: run with --long"))
+
+
+# What Python says in a browser, which has neither threads nor processes.
+NOT_THERE = ("can't start new thread", "emscripten does not support processes", "No module named '_multiprocessing'")
+
+
+def pytest_configure():
+    """In Pyodide, which is slow at first, no example has a deadline."""
+    if sys.platform == "emscripten":
+        from hypothesis import HealthCheck, settings
+
+        settings.register_profile("browser", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+        settings.load_profile("browser")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    """In Pyodide, a test that starts a thread or a process is skipped when it does."""
+    try:
+        return (yield)
+    except (RuntimeError, OSError, ModuleNotFoundError) as error:
+        if sys.platform == "emscripten" and any(text in str(error) for text in NOT_THERE):
+            pytest.skip(f"not in a browser: {error}")
+        raise

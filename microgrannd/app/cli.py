@@ -12,11 +12,15 @@ from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeAlias
+from unicodedata import normalize
 
 from microgrannd import __version__, engine
 from microgrannd.engine import Constant, Value, topological_order
 from microgrannd.ground.errors import MicrogranndError
-from microgrannd.ground.terminal import table, tell
+from microgrannd.ground.files import open_in_browser
+from microgrannd.ground.terminal import clickable, table, tell
+from microgrannd.nodes.notation import in_words
+from microgrannd.operations import div
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -50,12 +54,14 @@ def _positional(argument: str) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="microgrannd", description="A scalar autodiff engine: train, draw and step through backpropagation."
+        prog="microgrannd",
+        description="A scalar autodiff engine: train, draw and step through backpropagation.",
+        epilog="Exit codes: 0 all went well, 2 something given is wrong or cannot be written, 130 interrupted.",
     )
     build = "pure Python" if engine.__file__.endswith(".py") else "compiled"
     parser.add_argument("--version", action="version", version=f"microgrannd {__version__} ({build})")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_add_iris, _add_draw_step_and_source, _add_mnist_and_predict):
+    for add in (_add_iris, _add_draw_step_and_source, _add_prove, _add_mnist_and_predict, _add_play):
         add(commands)
     return parser
 
@@ -99,6 +105,23 @@ def _add_draw_step_and_source(commands: Commands) -> None:
     source.set_defaults(run=_source)
 
 
+def _add_prove(commands: Commands) -> None:
+    prove = commands.add_parser(
+        "prove",
+        help="prove that gradients are right, with Coq",
+        description="Print an expression's program as real functions in the proof assistant Coq, and have it check the "
+        "theorems that the lines for the gradients are the derivatives of the value, for all numbers.",
+    )
+    prove.add_argument("expression", nargs="?", help='such as "(x + y) * z"')
+    prove.add_argument("--iris", action="store_true", help="the loss of the 2-2-1 iris network, by its 9 parameters")
+    prove.add_argument(
+        "--of", choices=["gradients", "hessian", "jvp"], default="gradients", help="of what (default: gradients)"
+    )
+    prove.add_argument("--timeout", type=float, default=600.0, metavar="SECONDS", help="for Coq (default: 600)")
+    prove.add_argument("-o", "--output", type=Path, metavar="FILE", help="write the Coq file there, too")
+    prove.set_defaults(run=_program("proof_program", "prove"))
+
+
 def _add_mnist_and_predict(commands: Commands) -> None:
     mnist = commands.add_parser(
         "mnist",
@@ -127,6 +150,18 @@ def _add_mnist_and_predict(commands: Commands) -> None:
     predict.set_defaults(run=_program("mnist_program", "predict"))
 
 
+def _add_play(commands: Commands) -> None:
+    play = commands.add_parser(
+        "play",
+        help="open the playground in the browser",
+        description="Serve the playground to this computer's browsers: programs that are edited and run in the page.",
+    )
+    play.add_argument("--folder", type=Path, metavar="DIR", help="where it was built (default: build/playground)")
+    play.add_argument("--port", type=int, default=8765, metavar="N", help="0 is any that is free (default: 8765)")
+    play.add_argument("--no-browser", action="store_true", help="serve only")
+    play.set_defaults(run=_program("play_program", "run"))
+
+
 def _add_inputs(command: argparse.ArgumentParser) -> None:
     command.add_argument("expression", help='such as "(x + y) * z" or "sigmoid(w0*x0 + w1)"')
     command.add_argument("inputs", nargs="*", metavar="NAME=NUMBER", help="the number of each name, such as x=-2")
@@ -135,6 +170,7 @@ def _add_inputs(command: argparse.ArgumentParser) -> None:
 def _add_expression(command: argparse.ArgumentParser, output: str) -> None:
     _add_inputs(command)
     command.add_argument("-o", "--output", type=Path, default=Path(output), metavar="FILE", help=f"default: {output}")
+    command.add_argument("--open", action="store_true", help="open the file in the browser")
 
 
 def _program(module: str, function: str) -> Callable[[argparse.Namespace], None]:
@@ -148,10 +184,10 @@ def _draw(arguments: argparse.Namespace) -> None:
 
     y = _evaluated(arguments)
     y.backward()
-    print(_values_and_gradients(y))
+    _tell_values(y)
     drawing = draw(y, backward=arguments.backward, rules=arguments.rules, fold=arguments.fold, depth=arguments.depth)
     drawing.save(arguments.output)
-    print(f"wrote {arguments.output}")
+    _tell_written(arguments)
 
 
 def _step(arguments: argparse.Namespace) -> None:
@@ -160,9 +196,9 @@ def _step(arguments: argparse.Namespace) -> None:
 
     y = _evaluated(arguments)
     player = step(y)
-    print(_values_and_gradients(y))
+    _tell_values(y)
     player.to_html(arguments.output)
-    print(f"wrote {arguments.output}")
+    _tell_written(arguments)
 
 
 def _source(arguments: argparse.Namespace) -> None:
@@ -185,16 +221,49 @@ def _source(arguments: argparse.Namespace) -> None:
 def _evaluated(arguments: argparse.Namespace) -> Value:
     from microgrannd.expressions import evaluate
 
-    numbers = {}
+    numbers: dict[str, float] = {}
     for assignment in arguments.inputs:
-        name, equals, text = assignment.partition("=")
-        try:
-            numbers[name.strip()] = float(text)
-        except ValueError:
-            equals = ""
-        if not equals or not name.strip().isidentifier():
-            raise ValueError(f"Inputs are written NAME=NUMBER, such as x=-2; got {assignment!r}.")
-    return evaluate(arguments.expression, numbers)
+        name, equals, text = (part.strip() for part in assignment.partition("="))
+        number = _number(text)
+        if not equals or number is None or not name.isidentifier():
+            raise ValueError(f"Inputs are written NAME=NUMBER, such as x=-2 or x=1/2; got {assignment!r}.")
+        if name in numbers:
+            raise ValueError(f"{name} is given twice, as {numbers[name]:g} and as {number:g}.")
+        numbers[name] = number
+    y = evaluate(arguments.expression, numbers)
+    used = {normalize("NFKC", node.label) for node in topological_order(y)}
+    if unused := [name for name in numbers if normalize("NFKC", name) not in used]:
+        raise ValueError(f"The expression has no {', '.join(unused)}: {arguments.expression.strip()}")
+    return y
+
+
+def _number(text: str) -> float | None:
+    """A number or a fraction such as 1/2."""
+    top, slash, bottom = text.partition("/")
+    try:
+        return div(float(top), float(bottom)) if slash else float(top)
+    except ValueError:
+        return None
+
+
+def _first_nan(y: Value) -> str:
+    """Where the NaN of the result arises, in words; nothing if it is a number."""
+    for node in topological_order(y) if y.data != y.data else ():
+        if node.data != node.data and not any(x != x for x in node.inputs):
+            return f"The NaN arises in {in_words(node)}." if node.op is not None else ""
+    return ""
+
+
+def _tell_values(y: Value) -> None:
+    print(_values_and_gradients(y))
+    if told := _first_nan(y):
+        print(told)
+
+
+def _tell_written(arguments: argparse.Namespace) -> None:
+    print(f"wrote {clickable(arguments.output)}")
+    if arguments.open:
+        open_in_browser(arguments.output)
 
 
 def _values_and_gradients(y: Value) -> str:

@@ -12,15 +12,18 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 from microgrannd.compiler.locking import COMPILING
+from microgrannd.compiler.tape.adjoints import Adjoints, adjoints
+from microgrannd.compiler.tape.bounds import bounds
 from microgrannd.compiler.tape.simplify import reassociate, simplify
 from microgrannd.compiler.tape.tape import Tape
 from microgrannd.compiler.tape.trace import Trace, differentiate, differentiate_twice
 from microgrannd.compiler.text.python_source import Source, python_source
 from microgrannd.engine import number_of
-from microgrannd.ground.nests import builder, starts_of
+from microgrannd.ground.nests import SCALAR, Shape, builder, starts_of
 
-# The values alone; the value and its gradient by these leaves; the second derivatives by the inputs, row by row.
-Wanted = Literal["values", "inputs", "parameters", "all", "curvature"]
+# The values alone; the value and its gradient by these leaves; the second derivatives by the inputs, row by row; bounds
+# on the rounding errors of all.
+Wanted = Literal["values", "inputs", "parameters", "all", "curvature", "bounds"]
 
 
 class Plan:
@@ -66,31 +69,55 @@ class Plan:
             return range(0)
         return range(inputs if wanted == "parameters" else 0, inputs if wanted == "inputs" else trace.leaves)
 
+    def shape(self, wanted: Wanted) -> Shape:
+        """How a program's caller gets the outputs; the bounds of the parameters' gradients come last."""
+        trace = self.trace
+        if wanted == "values":
+            return trace.result
+        by_parameters = [Shape(tuple, (), (SCALAR,) * len(trace.parameters))] if wanted == "bounds" else []
+        return Shape(tuple, (), (SCALAR, Shape(tuple, (), trace.shapes), *by_parameters))
+
     def source(self, wanted: Wanted, *, guarded: bool = False) -> Source:
         tape, of, name = self.tape(wanted, guarded=guarded), self.leaves(wanted), self.trace.name
         if wanted in ("values", "curvature"):
             text = "value" if wanted == "values" else "second derivatives"
             return python_source(name, tape, f"The {text} of {name}.", [len(tape.outputs)])
+        if wanted == "bounds":
+            return python_source(name, tape, f"Bounds on the rounding errors of {name}.", [1, len(of)])
         by = "inputs and parameters" if wanted == "all" else wanted
         text = f"The value of {name} and its derivatives by the {by}."
         return python_source(name, tape, text, [1, len(of)], of)
+
+    def adjoints(self, kind: str = "gradients") -> Adjoints:
+        """What is printed, as a proof needs it: "gradients", "hessian" for second derivatives too, or "jvp"."""
+        self._refuse_several()
+        return adjoints(self.trace.tape, self.trace.numbers, self.leaves(self.shown), kind)
 
     def _derived(self, wanted: Wanted, guarded: bool) -> Tape:
         trace = self.trace
         if wanted == "values":
             return self._simplified(trace.tape)
+        self._refuse_several()
+        numbers = [math.nan] * trace.tape.leaves if guarded or wanted == "curvature" else trace.numbers
+        if wanted == "curvature":
+            return self._simplified(differentiate_twice(trace.tape, numbers, range(len(trace.tape.inputs))))
+        if wanted == "bounds":
+            return bounds(self._reassociated(trace.tape), numbers, self.leaves(wanted), guarded=guarded)
+        return self._simplified(differentiate(trace.tape, numbers, self.leaves(wanted)))
+
+    def _refuse_several(self) -> None:
+        trace = self.trace
         if len(trace.tape.outputs) != 1 or trace.result.kind is not None:
             raise TypeError(
                 f"Gradients are those of a single number, but {trace.name} returns {trace.result}; "
                 "compile a function that returns one, such as a sum or a loss."
             )
-        numbers = [math.nan] * trace.tape.leaves if guarded or wanted == "curvature" else trace.numbers
-        if wanted == "curvature":
-            return self._simplified(differentiate_twice(trace.tape, numbers, range(len(trace.tape.inputs))))
-        return self._simplified(differentiate(trace.tape, numbers, self.leaves(wanted)))
 
     def _simplified(self, tape: Tape) -> Tape:
-        return simplify(reassociate(tape) if self.reassociate else tape)
+        return simplify(self._reassociated(tape))
+
+    def _reassociated(self, tape: Tape) -> Tape:
+        return reassociate(tape) if self.reassociate else tape
 
 
 @contextmanager

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import types
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from microgrannd.compiler.arrays.choice import array_kernel
 from microgrannd.compiler.batches import Batch, in_parts, samples, space_for
@@ -14,24 +15,29 @@ from microgrannd.compiler.native.kernel_source import kernel_source
 from microgrannd.compiler.plan import Wanted
 from microgrannd.compiler.refusals import refuse_samples
 from microgrannd.compiler.runtime import Options, Runtime
+from microgrannd.compiler.tape.adjoints import PROVED
 from microgrannd.compiler.tape.tape import Tape
 from microgrannd.compiler.tape.trace import trace_graph
 from microgrannd.engine import Value
-from microgrannd.ground.arguments import list_of, path_of, shown, whole_number
+from microgrannd.ground.arguments import list_of, one_of, path_of, shown, whole_number
 from microgrannd.ground.data import Data
 from microgrannd.ground.errors import TracingError
 from microgrannd.ground.files import write_whole
 from microgrannd.ground.nests import SCALAR, builder
 from microgrannd.learning.arguments import check_arguments
 from microgrannd.learning.clipping import clip_of
-from microgrannd.learning.epochs import Batches, ByBatch, History, Pace, train
+from microgrannd.learning.epochs import Batches, ByBatch, Pace, train
+from microgrannd.learning.history import History
 from microgrannd.learning.optimizer import Optimizer
 
 if TYPE_CHECKING:
     from microgrannd.compiler.matrix.matrix_source import MatrixSource
     from microgrannd.compiler.profiles import ProgramProfile
+    from microgrannd.compiler.text.coq_source import CoqSource
+    from microgrannd.compiler.text.coqc import Proof
 
 Result = TypeVar("Result")
+ErrorBounds: TypeAlias = tuple[float, tuple[Any, ...], tuple[float, ...]]  # value, by arguments, by parameters
 
 
 def compile(
@@ -96,6 +102,11 @@ def _value(form: Program, call: Call) -> Any:
 def _value_and_gradients(form: Program, call: Call) -> tuple[Any, tuple[Any, ...]]:
     value, gradients = form.value_and_gradients(*call.numbers)
     return value, call.spread(gradients)
+
+
+def _error_bounds(form: Program, call: Call) -> ErrorBounds:
+    value, gradients, parameters = form.error_bounds(*call.numbers)
+    return value, call.spread(gradients), parameters
 
 
 def _traced(form: Program, call: Call) -> None:
@@ -179,6 +190,44 @@ class Program:
         if not self._forms.looks(arguments, {}):
             raise
         return self._by_form(run, arguments, {})
+
+    def error_bounds(self, *arguments: Any, **keywords: Any) -> ErrorBounds:
+        """How far the value and each gradient of a run with these arguments are from the exact ones, at most.
+
+        A bound for the value, a tuple with those of the gradient by each argument, in the argument's structure, and a
+        tuple with those of the gradient by each of `parameters`. Exact is what the function and its derivatives give
+        for these very floats if nothing is rounded. The bounds are rigorous, for one sample in Python or native code,
+        as far as each operation keeps to its `ulps`. A bound is wide or infinite where a number comes so near a kink or
+        a jump that rounding may have crossed it, and infinite where a result is, or is no number.
+
+        Raises TypeError for a batch, for a program that runs on arrays, which add in an order of their own, and for an
+        operation that does not say its `ulps`.
+
+        >>> program = compile(lambda x, y: (x + y) * (x - y), backend="python")
+        >>> value, (by_x, by_y), by_parameters = program.error_bounds(0.1, 0.3)
+        >>> 0 < value < 1e-16, 0 < by_x < 1e-16, by_parameters
+        (True, True, ())
+        """
+        if keywords or self._forms.needed:
+            return self._by_form(_error_bounds, arguments, keywords)
+        runtime = self.runtime
+        try:
+            if runtime.batch(arguments):
+                raise TypeError("error_bounds takes one sample, got a batch: call it for each sample.")
+            plan, sample = runtime.sample(arguments)
+        except TypeError:
+            return self._once_static(_error_bounds, arguments)
+        if runtime.array_backend(plan):
+            raise TypeError(
+                "error_bounds is for straight lines, and this program runs on arrays, which add in an order of their "
+                "own: compile it with backend='python'."
+            )
+        if direct := runtime.direct(plan, "bounds", self.error_bounds):
+            self.error_bounds = direct  # type: ignore[method-assign]
+            return direct(*arguments)  # type: ignore[no-any-return]
+        value, *flat = runtime.kernel(plan, "bounds").one(sample, plan.numbers())
+        flat = [math.inf if x != x else x for x in flat]
+        return value, plan.arranged(flat), tuple(flat[len(sample) :])
 
     def hessian(self, *arguments: Any, argnums: int = 0) -> Any:
         """The second derivatives by one argument: for each of its scalars a nest like the argument itself.
@@ -316,6 +365,38 @@ class Program:
         source = c_source(plan.trace.name, plan.tape("values"), gradients, plan.numbers(), header.name)
         write_whole(header, source.header)
         write_whole(file, source.body)
+
+    def to_coq(self, path: str | os.PathLike[str], *, of: str = "gradients") -> None:
+        """Write the `tape` as a file for the proof assistant Coq: real functions, and theorems with their proofs.
+
+        For each gradient a theorem says that its line is the derivative of the value's, for all real numbers that meet
+        the conditions listed. `of="hessian"` adds the second derivatives; `of="jvp"` has the lines of forward mode, and
+        the theorem that they are how fast the value changes along any path. `coqc` checks it, with the library
+        Coquelicot and nothing else. Raises ProofError where an operation has no lemma in Coq.
+        """
+        file = path_of("path", path)
+        write_whole(file, self._coq(of).text)
+
+    def prove(self, *, of: str = "gradients", timeout: float = 600.0) -> Proof:
+        """Run Coq on what `to_coq` writes. Returns the theorems that it accepted, and under which conditions they hold.
+
+        Raises ProofError where Coq is not installed, has not finished after `timeout` seconds, or refuses a theorem.
+
+        >>> from microgrannd import operations as mg
+        >>> program = compile(lambda x, y: mg.log(x) * y, backend="python").trace(2.0, 3.0)
+        >>> program.prove()  # doctest: +SKIP
+        Proof(2 theorems, 1 condition: 0 < x)
+        """
+        from microgrannd.compiler.text.coqc import checked
+
+        return checked(self._coq(of), timeout)
+
+    def _coq(self, of: str) -> CoqSource:
+        from microgrannd.compiler.text.coq_source import coq_source
+
+        one_of("of", of, PROVED)
+        plan = self.runtime.traced()
+        return coq_source(plan.trace.name, plan.adjoints(of))
 
     @property
     def llvm_ir(self) -> str:

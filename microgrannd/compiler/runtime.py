@@ -179,10 +179,11 @@ class Runtime:
             if wanted in self._direct or self.array_backend(plan) or self.backend(plan, wanted) != "native":
                 return None
             tape = plan.tape(wanted)
-            result = plan.trace.result if wanted == "values" else None
             if work(tape) > _LONGEST_DIRECT:
                 return None
-            function = fast_function(tape, plan.trace.shapes, result, plan.trace.parameters, otherwise)
+            trace, checked = plan.trace, wanted != "values"
+            result = plan.shape(wanted)
+            function = fast_function(tape, trace.shapes, result, trace.parameters, otherwise, checked=checked)
             if function:
                 self._direct[wanted] = function
             held = self.held.get(plan.trace.shapes)

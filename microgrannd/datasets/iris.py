@@ -23,6 +23,10 @@ class Iris(NamedTuple):
     mean: list[float]
     std: list[float]
 
+    def __repr__(self) -> str:
+        what = f"of {', '.join(self.columns)}: {len(self.train.x)} to train, {len(self.test.x)} to test"
+        return f"<Iris {what}; fields {', '.join(self._fields)}>"
+
 
 def iris(columns: Sequence[str] = ("sepal_length", "sepal_width"), path: str | Path | None = None) -> Iris:
     """Setosa (class 0) and versicolor (class 1): of each the first 35 rows to train, the last 15 to test.

@@ -18,7 +18,7 @@ from microgrannd.drawing.write.svg import geometry_of, svg_text
 from microgrannd.drawing.write.tree import tree
 from microgrannd.engine import Value
 from microgrannd.ground.arguments import list_of, must_be, one_of, path_of, shown, truth, whole_number
-from microgrannd.ground.files import write_whole
+from microgrannd.ground.files import show_page, write_whole
 from microgrannd.printing.labels import in_markup
 
 LAYOUTS: Final = ("layered", "dot")
@@ -70,7 +70,7 @@ def draw(
 
 
 class Drawing:
-    """A graph, drawn: `.svg` and `.dot` are the texts, `.save(path)` writes a file.
+    """A graph, drawn: `.svg` and `.dot` are the texts, `.save(path)` writes a file, `.show()` opens the browser.
 
     In a notebook it shows itself as a picture, in a terminal `print` shows it as a tree.
     """
@@ -126,6 +126,10 @@ class Drawing:
                 f'{suffix} files come from Graphviz: draw(..., layout="dot"). '
                 "Without it, save .svg or .html, which every browser shows and prints."
             )
+
+    def show(self) -> None:
+        """Open the picture in the browser."""
+        show_page(self.html)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {len(self.picture.nodes):,} nodes: {self.picture.title}>"

@@ -25,6 +25,10 @@ class ModelFileError(MicrogranndError, ValueError):
     """A file holds no model that can be loaded: it is damaged, foreign, newer, or of another shape."""
 
 
+class ProofError(MicrogranndError, RuntimeError):
+    """There is no proof: an operation has no lemma, Coq is not there, it took too long, or it refused."""
+
+
 class ExpressionError(MicrogranndError, ValueError):
     """An expression is not understood; the message shows it, with a caret under the column."""
 

@@ -8,9 +8,11 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any, Final
 
 from microgrannd.ground.arguments import path_of
+from microgrannd.ground.terminal import tell
 
 try:
     import fcntl
@@ -43,6 +45,22 @@ def write_whole(path: str | os.PathLike[str], content: str | bytes) -> None:
     _sweep(path.parent)
     while not _replaced(path, data, stat.S_IMODE(there.st_mode) if there else None):
         pass
+
+
+def open_in_browser(page: str | os.PathLike[str]) -> None:
+    """Show a file in the browser; where there is none, say on standard error where the file is."""
+    import webbrowser  # slow to load
+
+    address = Path(page).resolve().as_uri()
+    if not webbrowser.open(address):
+        tell(f"There is no browser to open: {address}")
+
+
+def show_page(html: str) -> None:
+    """Show a page in the browser, from a temporary file, which stays for the browser to read."""
+    with NamedTemporaryFile(prefix="microgrannd-", suffix=".html", delete=False) as file:
+        file.write(html.encode("utf-8", "backslashreplace"))
+    open_in_browser(file.name)
 
 
 def write_figure(path: str | os.PathLike[str], figure: Any, **options: Any) -> None:

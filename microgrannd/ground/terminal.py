@@ -20,9 +20,18 @@ def tell(text: str, end: str = "\n") -> None:
             print(text, end=end, file=sys.stderr, flush=True)
 
 
+def clickable(path: Any) -> str:
+    """A file's path, as a link where a terminal shows the text."""
+    target = path.resolve().as_uri()
+    return f"\033]8;;{target}\033\\{path}\033]8;;\033\\" if _styled() else str(path)
+
+
+def _styled() -> bool:
+    return is_terminal(sys.stdout) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
 def heading(text: str) -> str:
-    styled = is_terminal(sys.stdout) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return f"\033[1m{text}\033[0m" if styled else text
+    return f"\033[1m{text}\033[0m" if _styled() else text
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[int] = (0,)) -> str:
@@ -36,7 +45,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[i
     lines = [list(header), *map(list, rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     spare = shutil.get_terminal_size().columns - sum(widths[1:]) - 2 * (len(widths) - 1)
-    widths[0] = max(8, min(widths[0], spare)) if is_terminal(sys.stdout) else widths[0]
+    widths[0] = max(8, min(widths[0], spare)) if is_terminal(sys.stdout) or "COLUMNS" in os.environ else widths[0]
     aligned = [str.ljust if i in left else str.rjust for i in range(len(widths))]
     return "\n".join(
         "  ".join(

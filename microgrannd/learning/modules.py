@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Final
 from microgrannd.engine import Value, zero_grad
 from microgrannd.ground import modes
 from microgrannd.ground.nests import is_array
+from microgrannd.nodes.elsewhere import answering
 
 _PLAIN: Final = frozenset([int, float, bool, str, type(None), modes.Origin])  # kinds that hold no parameters
 _FIELDS: Final = "__dataclass_fields__"  # what dataclasses have; the module of that name is slow to load
@@ -22,6 +23,7 @@ class _Naming(type):
         return module
 
 
+@answering("Module")
 class Module(metaclass=_Naming):
     """A part of a network: its attributes hold its parameters and the modules it is made of.
 

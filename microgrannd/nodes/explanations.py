@@ -4,8 +4,8 @@
 >>> print(explanation_of(leaky_relu))
 leaky_relu(x, slope=0.01): a relu with a slope left of 0, x if x > 0 else slope * x.
 <BLANKLINE>
-The derivative by x is where(x > 0, 1, slope).
-The derivative by slope is where(x > 0, 0, x).
+The derivative by x is 1 if x > 0, else slope.
+The derivative by slope is 0 if x > 0, else x.
 At x = 0, slope = 0.01: 0, gradient 0.01, 0.
 Where a derivative is 0 nothing gets through, not even an infinite upstream gradient.
 """

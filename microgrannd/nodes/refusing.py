@@ -25,9 +25,12 @@ _REMEDIES: Final = {
     "text": "str() and f-strings show one number: print after the call, or leave it out.",
     "repr": "repr() and f-strings show one number: print after the call, or leave it out.",
     "hash": "Sets, dicts and caches look for one number: say where(x == 1, a, b).",
+    "equal": "== of two Values says whether they are the same node: say mg.equal(x, y) to compare their numbers.",
+    "hand": "A node by hand has one number and one slope for good: say how it is computed, in operations.",
     "copy": "A copy is cut off from what is computed: take the Value itself, or stop_gradient of it.",
 }
-_ALLOWED_TO_US: Final = {"gradient", "hash", "repr"}  # for which this package's own code may ask: it knows what it does
+# What this package's own code may ask for: it knows what it does.
+_ALLOWED_TO_US: Final = {"equal", "gradient", "hash", "repr"}
 _DOORS: Final = tuple(  # files of the package that ask on behalf of the user, or of the rest of it
     os.path.join("microgrannd", *path) for path in (["engine.py"], ["nodes", "refusing.py"], ["nodes", "arithmetic.py"])
 )
@@ -60,6 +63,22 @@ def no_operand(thing: object) -> Any:
     """Nothing, so that arrays take over; a TypeError for a complex number, which says what to do instead."""
     if isinstance(thing, complex):
         as_float(thing)
+
+
+def computed(node: Any) -> AttributeError:
+    """The error of setting a node's data."""
+    return AttributeError(
+        f"The data of {node!r} is computed by {node.op.name!r}; set a leaf's data and compute again, "
+        "or take .detach() for a leaf of its own."
+    )
+
+
+def no_leaf(node: Any) -> TypeError:
+    """The error of copying a node, or pickling it."""
+    return TypeError(
+        f"{node!r} has parents, and a graph is not copied or pickled: use it as it is, take .detach() "
+        "for a leaf with its number, or save the model with mg.save."
+    )
 
 
 def refuse_unrecorded(y: Any) -> None:

@@ -15,6 +15,11 @@ _FORBIDDEN: Final = re.compile(
     "[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 )
 
+_IN_LATEX: Final = {
+    **{c: f"\\{c}" for c in "{}$&#%_ "},
+    **{"\\": "\\backslash ", "^": "\\hat{}", "~": "\\sim ", "'": "{}'", "<": "\\lt ", ">": "\\gt "},
+}
+
 
 def in_message(text: str) -> str:
     r"""On one line of a message, with escapes for what is not printable.
@@ -30,6 +35,11 @@ def in_message(text: str) -> str:
 def in_comment(text: str) -> str:
     """On one line, with spaces in all that begins or ends a comment anywhere."""
     return re.sub(r"(?<=[*(/])(?=\*)|(?<=\*)(?=[/)])", " ", in_message(text))
+
+
+def in_coq_comment(text: str) -> str:
+    """The same for Coq, where a quotation mark in a comment begins a string."""
+    return in_comment(text).replace('"', "''")
 
 
 def in_docstring(text: str) -> str:
@@ -51,6 +61,15 @@ def in_markup(text: str) -> str:
     'a &lt; b &amp; &quot;c&quot;�'
     """
     return html.escape(in_picture(text))
+
+
+def in_latex(text: str) -> str:
+    r"""As text within mathematics of LaTeX, where a user's backslash or brace commands nothing.
+
+    >>> print(in_latex("my_loss"), in_latex(r"\input{x}"))
+    my\_loss \backslash input\{x\}
+    """
+    return "".join([_IN_LATEX.get(c, c) for c in in_picture(text)])
 
 
 def in_dot(*rows: str) -> str:

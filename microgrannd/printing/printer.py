@@ -114,6 +114,7 @@ class Dialect(NamedTuple):
     templates: Mapping[Operation, Callable[..., Expression | None]]  # None for operands that one is not for
     call: Callable[[str, Operation, Sequence[Expression]], Expression]
     comments: tuple[str, str] = ("# ", "")  # what one begins and ends with
+    escaped: Callable[[str], str] = in_comment  # what stands between them
 
     def expression(self, operation: Operation, operands: Sequence[Expression], name: str = "") -> Expression:
         template = self.templates.get(operation)
@@ -127,4 +128,4 @@ class Dialect(NamedTuple):
         '/* * / main\\\\n */'
         """
         start, end = self.comments
-        return f"{start}{in_comment(text)}{end}"
+        return f"{start}{self.escaped(text)}{end}"

@@ -18,7 +18,7 @@ from typing import Any, Final
 from microgrannd import operations
 from microgrannd.nodes.arithmetic import Arithmetic
 from microgrannd.operations import FusedOperation, Operation
-from microgrannd.printing.precedence import ANY, ATOM, POWER, PRODUCT, SUM
+from microgrannd.printing.precedence import ANY, ATOM, CHOICE, COMPARISON, POWER, PRODUCT, SUM
 from microgrannd.printing.printer import COMPARISONS, Dialect, Expression, Pattern, called, infix, prefix
 
 _INFIX: Final = {
@@ -37,7 +37,11 @@ def _call(name: str, operation: Operation, operands: Sequence[Expression]) -> Ex
 
 WORDS: Final = Dialect(
     number=lambda x: Expression(f"{x:.6g}"),
-    templates={operations.neg: prefix("-"), operations.abs: Pattern("|{}|", ATOM, (ANY,))},
+    templates={
+        operations.neg: prefix("-"),
+        operations.abs: Pattern("|{}|", ATOM, (ANY,)),
+        operations.where: Pattern("{1} if {0}, else {2}", CHOICE, (COMPARISON, COMPARISON, CHOICE)),
+    },
     call=_call,
 )
 
@@ -64,9 +68,10 @@ def formula(operation: Operation, *inputs: Any) -> Formula:
 
 @lru_cache(1000)
 def _template(operation: Operation, precedences: Sequence[int]) -> tuple[str, int]:
-    """The text with {} for operands that bind so tightly, and how tightly the whole does."""
+    """The text with {0}, {1} ... for operands that bind so tightly, and how tightly the whole does."""
     name = operation.name.replace("{", "{{").replace("}", "}}")
-    written = WORDS.expression(operation, [Expression("{}", precedence) for precedence in precedences], name)
+    operands = [Expression(f"{{{i}}}", precedence) for i, precedence in enumerate(precedences)]
+    written = WORDS.expression(operation, operands, name)
     return written.text(), written.precedence
 
 
@@ -77,9 +82,12 @@ def _operand(x: Any) -> Formula:
 
 
 def rules(operation: Operation, *inputs: str, out: str = "out") -> tuple[str, ...]:
-    """The local gradients of an operation as text, one for each input.
+    """The local gradients of an operation as text, one for each input, as a textbook has them.
 
     `inputs` names the inputs (as the operation's own row does, by default) and `out` its result.
+
+    >>> rules(operations.relu), rules(operations.pow, "a", "b")
+    (('1 if x > 0, else 0',), ('b * a ** (b - 1)', 'a ** b * log(a)'))
 
     >>> rules(operations.sigmoid, "z", out="a")
     ('a * (1 - a)',)
@@ -87,8 +95,7 @@ def rules(operation: Operation, *inputs: str, out: str = "out") -> tuple[str, ..
     ('x1', 'x2', 'w1', 'w2')
     """
     inputs = inputs or input_names(operation, 2 * getattr(operation, "vectors", 1))
-    local_gradients = operation.local_gradients(*map(Formula, inputs), Formula(out))
-    return tuple(_operand(x).text for x in local_gradients)
+    return tuple(_operand(x).text for x in operation.textbook(*map(Formula, inputs), Formula(out)))
 
 
 def input_names(operation: Operation, count: int) -> tuple[str, ...]:

@@ -140,6 +140,18 @@ def test_draw_prints_a_table_and_writes_the_picture(tmp_path, capsys):  # C-01
     assert file.read_text(encoding="utf-8").startswith("<svg")
 
 
+@pytest.mark.parametrize(("command", "name"), [("step", "steps.html"), ("draw", "circuit.svg")])
+def test_what_was_written_is_opened_if_asked_for(command, name, tmp_path, monkeypatch, capsys):
+    opened = []
+    monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or len(opened) == 1)
+    for _ in range(2):
+        assert main([command, "x * y", "x=2", "y=3", "-o", str(tmp_path / name), "--open"]) == 0
+    assert opened == [(tmp_path / name).as_uri()] * 2
+    assert "There is no browser to open: file://" in capsys.readouterr().err  # the second time
+    assert main([command, "x * y", "x=2", "y=3", "-o", str(tmp_path / name)]) == 0
+    assert len(opened) == 2
+
+
 def test_draw_takes_the_backward_pass_and_the_rules(tmp_path):
     plain, backward = tmp_path / "plain.svg", tmp_path / "backward.svg"
     expression = ["draw", "tanh(x * y)", "x=0.5", "y=2"]

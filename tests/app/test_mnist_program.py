@@ -18,7 +18,7 @@ from microgrannd.app.mnist_program import RECIPES, classes_of, confusion, networ
 from microgrannd.compiler import compile
 from microgrannd.datasets import mnist
 from microgrannd.datasets.mnist import FILES, Digits
-from microgrannd.learning.epochs import History
+from microgrannd.learning.history import History
 from microgrannd.losses import half_squared_error
 from microgrannd.nn import MLP
 from microgrannd.optim import SGD

@@ -35,7 +35,7 @@ class Block:
         self.line = text[: match.start()].count("\n") + 1
         gap = text[before : match.start()]
         self.follows = not gap.strip()
-        comment = re.search(r"<!-- *(.*?) *-->\s*$", gap, re.DOTALL)
+        comment = re.search(r"<!-- *((?:(?!-->).)*?) *-->\s*$", gap, re.DOTALL)
         self.comment = comment[1] if comment else ""
 
     @property
@@ -216,6 +216,7 @@ def test_every_page_is_in_the_menu_of_the_site():
 @pytest.mark.long
 def test_the_site_builds_without_a_warning(tmp_path):
     pytest.importorskip("mkdocs")
+    pytest.importorskip("material")
     command = [sys.executable, "-m", "mkdocs", "build", "--site-dir", str(tmp_path / "site")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

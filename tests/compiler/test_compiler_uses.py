@@ -6,6 +6,7 @@ import math
 import subprocess
 import sys
 import threading
+from decimal import Decimal
 from shutil import which
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 import microgrannd as mg
 from microgrannd import Value, operations
 from microgrannd.compiler import compile
+from microgrannd.compiler.native.direct_calls import fast_function
 from microgrannd.nn import MLP
 from microgrannd.operations import TABLE, FusedOperation
 
@@ -249,3 +251,23 @@ def test_c_has_guards_where_zero_meets_infinity(tmp_path):
     gradient.restype = ctypes.c_double
     assert gradient((ctypes.c_double * 2)(math.inf, 1.0), (ctypes.c_double * 1)(), by_inputs, None) == 1.0
     assert list(by_inputs) == [0.0, 0.0]
+
+
+def test_numpys_floats_go_the_direct_way_as_pythons_do():
+    def fallen_back(*arguments):
+        raise AssertionError(f"not taken: {arguments}")
+
+    program = compile(lambda x, p: mg.sin(x) * p[0] + p[1], backend="native")
+    program.value_and_gradients(0.5, [2.0, 3.0])
+    tape, trace = program.runtime.traced().tape("inputs"), program.runtime.traced().trace
+    result = program.runtime.traced().shape("inputs")
+    direct, _code = fast_function(tape, trace.shapes, result, (), fallen_back, checked=True)
+    wanted = program.value_and_gradients(0.5, [2.0, 3.0])
+    for number in (float, np.float64):
+        for other in (float, np.float64):
+            found = direct(number(0.5), [other(2.0), number(3.0)])
+            assert found == wanted
+            assert type(found[0]) is type(found[1][1][0]) is float
+    for number in (np.float32, np.longdouble, int, Decimal):
+        with pytest.raises(AssertionError, match="not taken"):
+            direct(number(0.5), [2.0, 3.0])

@@ -3,8 +3,6 @@
 import base64
 import json
 import math
-import shutil
-import struct
 
 import pytest
 
@@ -15,142 +13,13 @@ from microgrannd.nn import MLP
 from microgrannd.optim import SGD
 from tests.oracles import example
 
-webdriver = pytest.importorskip("selenium.webdriver")
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.common.keys import Keys  # noqa: E402
-from selenium.webdriver.support.wait import WebDriverWait  # noqa: E402
+By = pytest.importorskip("selenium.webdriver.common.by").By
+Keys = pytest.importorskip("selenium.webdriver.common.keys").Keys
+WebDriverWait = pytest.importorskip("selenium.webdriver.support.wait").WebDriverWait
+from tests.drawing.screen import Screen, needs_chromium, parsed, same  # noqa: E402
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs Chromium and its driver")
-
-SWITCHES = (
-    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --disable-default-apps --disable-dev-shm-usage"
-)
+pytestmark = needs_chromium
 HOSTILE = "</script><img src=x onerror=\"document.title='run'\">\"'&]]>-->\u2028\u202eabc\u05d0\U0001f600"
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for switch in SWITCHES.split():
-        options.add_argument(switch)
-    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('chromium')}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    yield driver
-    driver.quit()
-
-
-class Screen:
-    """A player that is open in the browser."""
-
-    def __init__(self, browser, path, width=1280, height=800, **features):
-        self.browser = browser
-        settings = {"prefers-color-scheme": "light", "prefers-reduced-motion": "no-preference", **features}
-        browser.execute_cdp_cmd(
-            "Emulation.setDeviceMetricsOverride",
-            {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False},
-        )
-        browser.execute_cdp_cmd(
-            "Emulation.setEmulatedMedia", {"features": [{"name": k, "value": v} for k, v in settings.items()]}
-        )
-        browser.get_log("browser")
-        browser.get_log("performance")
-        browser.get(path.as_uri())
-
-    def script(self, code, *arguments):
-        return self.browser.execute_script(code, *arguments)
-
-    def find(self, selector):
-        return self.browser.find_element(By.CSS_SELECTOR, selector)
-
-    def all(self, selector):
-        return self.browser.find_elements(By.CSS_SELECTOR, selector)
-
-    def press(self, *keys):
-        self.browser.switch_to.active_element.send_keys(*keys)
-
-    def click_node(self, i):
-        self.script(f"document.getElementById('n{i}').dispatchEvent(new MouseEvent('click', {{bubbles: true}}))")
-
-    def scrub(self, position):
-        self.script(
-            "const s = document.getElementById('slider'); s.value = arguments[0]; s.dispatchEvent(new Event('input'))",
-            position,
-        )
-
-    @property
-    def count(self):
-        return self.find("#count").text
-
-    @property
-    def last(self):
-        return int(self.count.partition("/")[2])
-
-    def numbers(self, selector):
-        """The numbers in a part of the page, with all their digits."""
-        texts = self.script(
-            "return [...document.querySelectorAll(arguments[0])].map((x) => x.value)", f"{selector} data"
-        )
-        return [parsed(text) for text in texts]
-
-    def graph(self):
-        """What the picture shows: for each node its value and its gradient, exact; None for nothing."""
-        texts = self.script(
-            "return [...document.querySelectorAll('g.node')].map((g) => ['value', 'gradient'].map("
-            "(k) => g.querySelector('text.' + k)?.dataset.number ?? ''))"
-        )
-        return [[parsed(text) if text else None for text in pair] for pair in texts]
-
-    def everything(self):
-        """All that depends on the position, as markup."""
-        return self.script(
-            "return ['scroller', 'event', 'remarks', 'phase', 'count', 'announcement']"
-            ".map((id) => document.getElementById(id).outerHTML).join('') + document.getElementById('slider').value"
-        )
-
-    def complaints(self):
-        return [entry for entry in self.browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
-
-    def requests(self):
-        """The addresses that the page has asked for, itself aside."""
-        log = [json.loads(entry["message"])["message"] for entry in self.browser.get_log("performance")]
-        sent = [entry["params"]["request"]["url"] for entry in log if entry["method"] == "Network.requestWillBeSent"]
-        return [url for url in sent if url != self.browser.current_url]
-
-
-def parsed(text):
-    return {"Infinity": math.inf, "-Infinity": -math.inf}.get(text, float("nan") if text == "NaN" else None) or float(
-        text
-    )
-
-
-def bits(x):
-    return None if x is None else "nan" if math.isnan(x) else struct.pack("<d", x)
-
-
-def same(one, other):
-    return [bits(x) for x in one] == [bits(x) for x in other]
-
-
-@pytest.fixture
-def opened(browser, tmp_path):
-    """Open the player of a Value, or a player, in the browser; nothing may have gone wrong by the end."""
-    screens = []
-
-    def opened(thing, **settings):
-        player = thing if isinstance(thing, mg.Player) else mg.step(thing)
-        path = tmp_path / f"player{len(screens)}.html"
-        player.to_html(path)
-        screens.append(Screen(browser, path, **settings))
-        return screens[-1]
-
-    yield opened
-    assert screens[-1].complaints() == []
-    assert screens[-1].requests() == []
 
 
 def circuit():
@@ -344,6 +213,7 @@ def test_paths_agree_with_the_gradients_of_a_network(opened):
 
 def test_more_than_a_hundred_paths_are_counted_and_the_largest_is_shown(opened):
     screen = opened(ladder(70))
+    screen.script("reveal(0)")
     screen.click_node(0)
     assert screen.find("#paths h2").text == f"{2**70:,} paths to x"
     (line,) = screen.all("#paths .product")
@@ -523,7 +393,7 @@ def test_each_step_is_announced_and_focus_is_seen(opened):
     assert region.get_attribute("textContent") == expected
     assert screen.find("#slider").get_attribute("aria-valuetext") == "4 of 7: grad(q) += 1 × −4 = −4: 0 → −4"
     reached = set()
-    for _ in range(14):
+    for _ in range(20):
         screen.press(Keys.TAB)
         active = screen.browser.switch_to.active_element
         reached.add(active.get_attribute("id"))
@@ -555,6 +425,30 @@ def test_training_plays_weights_gradients_updates_and_the_falling_loss(opened):
     assert screen.count.startswith(f"{len(player.recording.passes[0].events)} /")
     losses = [run.output for run in player.recording.passes]
     assert losses == sorted(losses, reverse=True)
+
+
+def test_the_plane_follows_the_training_and_a_sample_opens_its_graph(opened):
+    model = MLP(2, [2, 1], activation="tanh", seed=3)
+    data = ([[0.0, 1.0], [1.0, 1.0], [1.0, 0.0]], [1.0, 1.0, 0.0])
+    player = mg.step(model, data=data, loss="half_squared_error", optimizer=SGD(model.parameters(), lr=0.5), steps=4)
+    screen = opened(player)
+    assert len(screen.all("#training .sample")) == 3
+    screen.script("const s = document.getElementById('epoch'); s.value = 2; s.dispatchEvent(new Event('input'))")
+    assert screen.find("#training output").text == "before step 3 of 4"
+    assert "Training step 3 · A new step" in screen.find("#event").text
+    assert screen.find("#training .boundary").get_attribute("d").startswith("M")
+    screen.press(Keys.END)
+    assert screen.find("#training output").text == "at the end"
+    screen.script("document.querySelectorAll('#training .sample')[1].dispatchEvent(new MouseEvent('click'))")
+    address = screen.find("#sample iframe").get_attribute("src").partition("#")[2]
+    numbers = {name: float(x) for name, x in (part.split("=") for part in address.split("&"))}
+    assert [numbers.pop(name) for name in ("x0", "x1", "y")] == [1.0, 1.0, 1.0]
+    assert numbers == {name: parameter.data for name, parameter in model.named_parameters()}
+    screen.browser.switch_to.frame(screen.find("#sample iframe"))
+    assert "square" in screen.find("#title").text
+    screen.browser.switch_to.default_content()
+    screen.find("#sample button").click()
+    assert not screen.all("#sample iframe")
 
 
 def test_numbers_are_written_as_the_drawings_write_them(opened):

@@ -403,7 +403,10 @@ def test_source_lines_are_remembered_on_request():
 
 def test_comparison_goes_by_data_and_hash_by_identity():
     x, y = Value(2.0), Value(2.0)
-    assert x == y
+    assert x != y
+    assert x == x
+    assert mg.equal(x, y).data == 1.0
+    assert [x, y].index(y) == 1
     assert x == 2
     assert x != 3
     assert x < 3

@@ -2,12 +2,17 @@
 
 import gc
 import threading
+import weakref
 
 import pytest
 
 import microgrannd as mg
 from microgrannd import Value
 from microgrannd.nodes import freeing
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(freeing, "RECURSES"), reason="the compiled build frees in a loop of its own"
+)
 
 
 @pytest.fixture
@@ -91,6 +96,25 @@ def test_a_value_that_was_never_made_is_let_go_of_without_a_word(capsys):
 @pytest.mark.parametrize("deep", [chain, ladder, sums, choices, gradient])
 def test_a_thread_of_64_kilobytes_is_enough(deep):
     held = [deep(10_000)]
+    before = threading.stack_size(64 * 1024)
+    try:
+        thread = threading.Thread(target=held.clear)
+        thread.start()
+        thread.join()
+    finally:
+        threading.stack_size(before)
+    assert held == []
+
+
+def test_a_million_nodes_are_freed():
+    y = chain(1_000_000)
+    gone = weakref.ref(y)
+    del y
+    assert gone() is None
+
+
+def test_a_million_nodes_are_freed_in_a_thread_of_64_kilobytes():
+    held = [chain(1_000_000)]
     before = threading.stack_size(64 * 1024)
     try:
         thread = threading.Thread(target=held.clear)

@@ -116,7 +116,7 @@ def test_the_nine_partial_derivatives_of_k03():
         parameter.data = numbers[name]
     x = [Value(numbers["x0"]), Value(numbers["x1"])]
     hidden = model.layers[0](x)
-    output = model.layers[1](hidden)[0]
+    output = model.layers[1](hidden)
     loss = mg.losses.half_squared_error(output, numbers["y"])
     loss.backward()
     nodes = {"z0": hidden[0].parents[0], "a0": hidden[0], "z1": hidden[1].parents[0], "a1": hidden[1], "a2": output}
@@ -249,7 +249,8 @@ def test_a_call_gives_the_same_type_always():
     x = [1.0, 2.0]
     assert type(MLP(2, [3, 1])(x)) is Value
     assert [type(y) for y in MLP(2, [3, 2])(x)] == [Value, Value]
-    assert [type(y) for y in Layer(2, 1)(x)] == [Value]
+    assert [type(y) for y in Layer(2, 2)(x)] == [Value, Value]
+    assert type(Layer(2, 1)(x)) is Value  # as micrograd's
     assert type(Neuron(2)(x)) is Value
 
 

@@ -116,6 +116,16 @@ def test_an_operation_and_its_derivatives_at_random_points(name):
             assert check(name, point, digits=50)
 
 
+@pytest.mark.parametrize("name", TABLE)
+def test_the_rule_of_a_textbook_is_the_rule_that_computes(name):
+    random, row, count = Random(name), TABLE[name], inputs_of(name)
+    for _ in range(200):
+        point = oracles.draw(name, random, count)
+        out = row.forward(*point)
+        read, computed = row.textbook(*point, out), row.local_gradients(*point, out)
+        assert read == pytest.approx(computed, rel=1e-6, abs=1e-9)
+
+
 @pytest.mark.parametrize("name", [name for name in TABLE if name not in DECREED])
 def test_an_operation_and_its_derivatives_at_awkward_points(name):
     inputs = inputs_of(name)

@@ -32,7 +32,13 @@ def array_kernel(
     plan: Plan, wanted: Wanted, backend: str, float32: bool = False, threads: int = 1, cache: Path | None = None,
     *, guarded: bool = False,
 ) -> ArrayKernel:  # fmt: skip
-    from microgrannd.compiler.arrays.kernel import ArrayKernel
+    try:
+        from microgrannd.compiler.arrays.kernel import ArrayKernel
+    except ModuleNotFoundError as error:
+        if error.name != "numpy":
+            raise
+        message = "A program on arrays needs NumPy: pip install 'microgrannd[native]'"
+        raise ModuleNotFoundError(message, name="numpy") from None
 
     if wanted != "values" and plan.trace.result.kind is not None:
         plan.tape(wanted)  # which says why there is no gradient

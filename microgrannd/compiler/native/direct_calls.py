@@ -15,7 +15,7 @@ from microgrannd.compiler.llvm.machine import MachineCode
 from microgrannd.compiler.native.kernel_source import Assembly, kernel, module
 from microgrannd.compiler.tape.tape import Tape
 from microgrannd.engine import Value, number_of
-from microgrannd.ground.nests import SCALAR, Shape
+from microgrannd.ground.nests import Shape
 
 _MOST_NUMBERS: Final = 200  # inputs and parameters; beyond them the call costs little beside the work
 _FASTCALL: Final = 0x80 | 0x02  # METH_FASTCALL | METH_KEYWORDS of Python's C interface
@@ -41,19 +41,19 @@ _definitions: Final[list[Any]] = []
 
 
 def fast_function(
-    tape: Tape, shapes: Sequence[Shape], result: Shape | None, parameters: Sequence[Value],
-    otherwise: Callable[..., Any],
+    tape: Tape, shapes: Sequence[Shape], result: Shape, parameters: Sequence[Value], otherwise: Callable[..., Any],
+    *, checked: bool,
 ) -> tuple[Callable[..., Any], MachineCode] | None:  # fmt: skip
     """`otherwise` for arguments of these shapes, only sooner, and the code to be kept; None where there can be none.
 
-    `result` is the shape of the values; None stands for a value and the gradients by the arguments. Where one of these
-    is NaN, `otherwise` has the last word, since the tape may lack guards.
+    `result` is the shape of the outputs. If they are `checked`, `otherwise` has the last word where one of them after
+    the first, a gradient or its bound, is NaN, since the tape may lack guards.
     """
     layout = _layout()
-    plain = all(_is_plain(shape) for shape in (*shapes, *([result] if result else [])))
+    plain = all(_is_plain(shape) for shape in (*shapes, result))
     if layout is None or not plain or tape.leaves > _MOST_NUMBERS or len(tape.outputs) > _MOST_NUMBERS:
         return None
-    caller = _Caller(tape, layout).text(shapes, result, parameters)
+    caller = _Caller(tape, layout).text(shapes, result, parameters, checked=checked)
     # One sample's straight line: LLVM's higher levels take half as long again and gain nothing.
     code = MachineCode(module(kernel(tape, "one"), Assembly(_DECLARED, (caller,))), 1)
     definition = _MethodDefinition(b"program", code.address("call"), _FASTCALL, None)
@@ -79,7 +79,7 @@ class _Caller:
         self.count = 0
         self.place = 0
 
-    def text(self, shapes: Sequence[Shape], result: Shape | None, parameters: Sequence[Value]) -> str:
+    def text(self, shapes: Sequence[Shape], result: Shape, parameters: Sequence[Value], *, checked: bool) -> str:
         for name, size in (("in", len(self.tape.inputs)), ("given", len(parameters)), ("out", len(self.tape.outputs))):
             self.lines.append(f"  %{name} = alloca [{max(size, 1)} x double]")
         self._unless("icmp eq ptr %keywords, null")
@@ -91,9 +91,9 @@ class _Caller:
             self._store(self._load("double", number, self.layout.number), "%given", 8 * i)
         self.lines.append("  call void @one(ptr %in, ptr %given, ptr %out)")
         self.place = 0
-        for k in range(1, len(self.tape.outputs) if result is None else 0):
+        for k in range(1, len(self.tape.outputs) if checked else 0):
             self._unless(f"fcmp ord double {self._load('double', '%out', 8 * k)}, 0.0")
-        built = self._build(result or Shape(tuple, (), (SCALAR, Shape(tuple, (), tuple(shapes)))))
+        built = self._build(result)
         slow = "  %slow = call ptr @PyObject_Vectorcall(ptr %self, ptr %arguments, i64 %n, ptr %keywords)"
         self.lines += [f"  ret ptr {built}", "otherwise:", slow, "  ret ptr %slow", "}"]
         head = "define ptr @call(ptr %self, ptr %arguments, i64 %n, ptr %keywords) {"
@@ -117,13 +117,16 @@ class _Caller:
         flag = self._new(holds)
         self.lines += [f"  br i1 {flag}, label %l{self.count}, label %otherwise", f"l{self.count}:"]
 
-    def _is_a(self, thing: str, kind: type) -> None:
+    def _is_a(self, thing: str, *kinds: type) -> None:
         own = self._load("ptr", thing, self.layout.type)
-        self._unless(f"icmp eq ptr {own}, inttoptr (i64 {id(kind)} to ptr)")
+        *others, last = [f"icmp eq ptr {own}, inttoptr (i64 {id(kind)} to ptr)" for kind in kinds]
+        for other in others:
+            last = f"or i1 {self._new(other)}, {self._new(last)}"
+        self._unless(last)
 
     def _read(self, thing: str, shape: Shape) -> None:
         if shape.kind is None:
-            self._is_a(thing, float)
+            self._is_a(thing, *_floats(self.layout))
             self._store(self._load("double", thing, self.layout.number), "%in", 8 * self.place)
             self.place += 1
             return
@@ -146,6 +149,14 @@ class _Caller:
         for i, part in enumerate(shape.parts):
             self.lines.append(f"  call i32 @Py{kind}_SetItem(ptr {nest}, i64 {i}, ptr {self._build(part)})")
         return nest
+
+
+def _floats(layout: ObjectLayout) -> list[type]:
+    """Python's float and, if NumPy is there, its own, which holds its number in the same place."""
+    numpy = sys.modules.get("numpy")
+    if numpy is None or ctypes.c_double.from_address(id(x := numpy.float64(1234.5678)) + layout.number).value != x:
+        return [float]
+    return [float, numpy.float64]
 
 
 def _is_plain(shape: Shape) -> bool:

@@ -42,6 +42,11 @@ class Written(Arithmetic):
         place = self.writer.place(operation, tuple(map(_place, arguments)))
         return Written(self.writer, place) if isinstance(place, int) else place
 
+    def __bool__(self) -> bool:
+        raise TypeError(
+            "A row's form and its rule choose by where(condition, x, y), not by `if`, `and`, max() or min()."
+        )
+
 
 def _place(thing: Written | float) -> TapeOperand:
     return thing.place if isinstance(thing, Written) else float(thing)

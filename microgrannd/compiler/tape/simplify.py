@@ -6,6 +6,7 @@ is not x (x may be -0.0).
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from microgrannd import operations as ops
 from microgrannd.compiler.tape.tape import Instruction, Rewriter, Rule, Tape, TapeOperand, rewrite
@@ -14,7 +15,7 @@ from microgrannd.operations import Operation
 
 def simplify(tape: Tape, *rules: Rule) -> Tape:
     """Constants folded, identities applied, what is computed twice shared: in what other `rules` answer, too."""
-    return drop_dead(rewrite(tape, *rules, _constant, _identity, _shared))
+    return drop_dead(rewrite(tape, *rules, *RULES))
 
 
 def drop_dead(tape: Tape) -> Tape:
@@ -158,3 +159,6 @@ _IDENTITIES: dict[Operation, Callable[[Rewriter, Sequence[TapeOperand]], TapeOpe
     ops.neg: lambda writer, operands: _negated(writer, operands[0]),
     ops.stop_gradient: lambda writer, operands: operands[0],
 }
+
+# Constants folded, identities applied, what is computed twice shared.
+RULES: Final[tuple[Rule, ...]] = (_constant, _identity, _shared)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from microgrannd import operations
-from microgrannd.calculus.passes import final_gradients, gradients
+from microgrannd.calculus.passes import final_gradients, gradients, tangents
 from microgrannd.calculus.variable import Variable
 from microgrannd.compiler.tape.tape import Instruction, Tape, TapeOperand
 from microgrannd.engine import Value, number_of, topological_order
@@ -70,28 +70,44 @@ def trace_graph(output: Value, inputs: Sequence[Value]) -> Trace:
     return _trace(output.label or "graph", _input_names(inputs), shapes, SCALAR, list(inputs), [output], [])
 
 
-def differentiate(tape: Tape, numbers: Sequence[float], of: Sequence[int] | None = None) -> Tape:
-    """The value and the derivatives of the tape's single output by the leaves `of`, where not by all.
+def differentiate(
+    tape: Tape, numbers: Sequence[float], of: Sequence[int] | None = None, *, again: bool = False
+) -> Tape:
+    """The value and the derivatives of the tape's single output by the variables `of`; without them, by all leaves.
 
     `numbers` are the leaves'. Where one is not finite, the gradients have the guards that infinite leaves need.
+    `again` says that the gradients will be differentiated too.
     """
-    return _derived(tape, numbers, lambda value, leaves: [value, *_slopes(final_gradients, value, leaves, of)])
+    backward, by = gradients if again else final_gradients, range(tape.leaves) if of is None else of
+    return _derived(tape, numbers, lambda value, variables: [value, *_slopes(backward, value, variables, by)])
+
+
+def differentiate_forward(
+    tape: Tape, numbers: Sequence[float], of: Sequence[int], directions: Sequence[int], ys: Sequence[int]
+) -> Tape:
+    """How fast the variables `ys` change while the leaves `of` do at the speeds that other leaves say."""
+
+    def speeds(_: Value | float, variables: Sequence[Value]) -> list[Value | float]:
+        xs, along = [variables[v] for v in of], [variables[v] for v in directions]
+        return [*tangents([variables[v] for v in ys], xs, along)]
+
+    return _derived(tape, numbers, speeds)
 
 
 def differentiate_twice(tape: Tape, numbers: Sequence[float], of: Sequence[int]) -> Tape:
     """The second derivatives of the tape's single output by these leaves, a row of them after the other."""
 
-    def rows(value: Value | float, leaves: Sequence[Value]) -> list[Value | float]:
-        slopes = _slopes(gradients, value, leaves, of)
-        return [entry for slope in slopes for entry in _slopes(final_gradients, slope, leaves, of)]
+    def rows(value: Value | float, variables: Sequence[Value]) -> list[Value | float]:
+        slopes = _slopes(gradients, value, variables, of)
+        return [entry for slope in slopes for entry in _slopes(final_gradients, slope, variables, of)]
 
     return _derived(tape, numbers, rows)
 
 
 def _slopes(
-    backward: Callable[..., list[Value]], value: Value | float, leaves: Sequence[Value], of: Sequence[int] | None
+    backward: Callable[..., list[Value]], value: Value | float, variables: Sequence[Value], of: Sequence[int]
 ) -> list[Value | float]:
-    by = leaves if of is None else [leaves[v] for v in of]
+    by = [variables[v] for v in of]
     return [*backward(value, by)] if isinstance(value, Value) else [0.0] * len(by)
 
 
@@ -106,7 +122,7 @@ def _derived(
                 variables[v].label = label
         [output] = tape.outputs
         forward = len(nodes)
-        outputs = derive(variables[output] if isinstance(output, int) else output, leaves)
+        outputs = derive(variables[output] if isinstance(output, int) else output, variables)
     places: dict[Value, int] = {leaf: v for v, leaf in enumerate(leaves)}
     instructions = _instructions(nodes, places)
     labels = {places[node]: node.label for node in (*leaves, *nodes) if node.label}

@@ -1,1 +1,1 @@
-"""Whole programs as text: Python and C functions around the printed lines."""
+"""Whole programs as text: Python, C and Coq around the printed lines, and proofs of them."""

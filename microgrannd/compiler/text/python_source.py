@@ -55,6 +55,9 @@ class _PythonFunction:
         # The outputs' variables; -1 for a constant, since 3 == 3.0 but variable 3 is not the number 3.
         self.places = [x if isinstance(x, int) else -1 for x in tape.outputs]
         self.outputs = set(self.places)
+        self.gradients: dict[int, list[tuple[int, int]]] = {}  # by variable: which outputs, and by which leaves
+        for i, leaf in enumerate(of if len(tape.outputs) == 1 + len(of) else (), 1):
+            self.gradients.setdefault(self.places[i], []).append((i, leaf))
         self.needed: set[str] = set()
         self.foreign: dict[Operation, str] = {}
         self.names = Names({*RESERVED, *ops.TABLE})
@@ -98,9 +101,9 @@ class _PythonFunction:
     def _aliases(self, v: int, name: str) -> list[str]:
         """Where the gradient of a leaf is that of something else too, such as d_b = d_z: a line that says so."""
         lines = []
-        for i, leaf in enumerate(self.of if len(self.tape.outputs) == 1 + len(self.of) else (), 1):
+        for i, leaf in self.gradients.get(v, ()):
             derivative = f"d_{self.written[leaf].template}"
-            if self.places[i] == v and name != derivative:
+            if name != derivative:
                 self.aliases[i] = self.names.identifier(derivative)
                 lines.append(f"{self.aliases[i]} = {name}")
         return lines

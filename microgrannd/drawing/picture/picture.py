@@ -52,6 +52,7 @@ class Box:
     highlighted: bool = False
     strength: float = 0.0  # |gradient| on a logarithmic scale from 0, none, to 1, the largest
     count: int = 1  # how many nodes of the graph it stands for
+    room: int = 0  # digits that its numbers have room for
 
 
 @dataclass(slots=True)

@@ -14,21 +14,28 @@ from html import escape
 from importlib.resources import files
 from typing import Any, Final
 
+from microgrannd.drawing.layout.layout import Geometry
+from microgrannd.drawing.picture.picture import Picture
 from microgrannd.drawing.player.animation import animated
-from microgrannd.drawing.player.recording import Recording, playable_order, record
+from microgrannd.drawing.player.network import columns, is_network, still
+from microgrannd.drawing.player.recording import Added, Computed, Pass, Recording, Updated, playable_order, record
+from microgrannd.drawing.player.remarks import WORDS
+from microgrannd.drawing.player.rows import printed_rows
 from microgrannd.drawing.player.stage import stage
-from microgrannd.drawing.player.training_recording import record_training
 from microgrannd.drawing.write import svg
 from microgrannd.engine import Value
 from microgrannd.ground.arguments import list_of, must_be, path_of, shown
-from microgrannd.ground.files import write_whole
+from microgrannd.ground.files import show_page, write_whole
 from microgrannd.learning.optimizer import Optimizer
 from microgrannd.operations import Number
 from microgrannd.printing.labels import in_markup, in_script
 
 HEIGHT: Final = 640  # of the player in a notebook, in pixels
 LINES: Final = 200  # of the steps, as text in a notebook
-SCRIPTS: Final = ("page", "numbers", "paths", "graph", "panel", "motion", "selection", "prediction", "player")
+SCRIPTS: Final = (
+    *("page", "numbers", "paths", "engine", "remarks", "layout", "network", "graph", "unfolded", "panel", "motion"),
+    *("selection", "prediction", "mistakes", "live", "search", "player"),
+)
 
 
 def step(
@@ -54,12 +61,15 @@ def step(
     With `data` it trains a model instead, by `steps` steps of the optimizer on all of the data, and plays
     them: `step(model, data=(X, Y), loss="half_squared_error", optimizer=SGD(...), steps=5)`. The loss is a
     name from `mg.losses` or a function of a prediction and a target; without one, `y` itself is the loss of
-    a sample, as in `mg.fit`. The model is trained afterwards, as `fit` would have left it.
+    a sample, as in `mg.fit`. The model is trained afterwards, as `fit` would have left it. Where samples have two
+    inputs, the page shows what the model makes of their plane at each step; a click on a sample opens its graph.
 
-    Raises ValueError, and changes nothing, for a graph of more than 1,500 nodes.
+    Raises ValueError, and changes nothing, for a graph of more than 150,000 nodes.
     """
     if data is not None:
-        return Player(*record_training(y, data, loss, optimizer, steps))
+        from microgrannd.drawing.player.training_player import training_player  # which stands on this file
+
+        return training_player(y, data, loss, optimizer, steps)
     if not isinstance(y, Value):
         raise TypeError(f"step takes a Value, or a model with data= and optimizer= to train it; got {shown(y)}.")
     order = playable_order(y)
@@ -67,7 +77,7 @@ def step(
 
 
 class Player:
-    """A recording, ready to be played: `.to_html(path)` writes the page, a notebook shows it.
+    """A recording, ready to be played: `.save(path)` writes the page, `.show()` opens it, a notebook shows it.
 
     `.html` is the page as text; `str(player)` is the steps, a line each.
     """
@@ -77,12 +87,15 @@ class Player:
         if len(list_of("order", order, "a list of Values", Value)) != len(recording.nodes):
             raise ValueError(f"The recording is of {len(recording.nodes)} nodes, and order has {len(order)}.")
         self.recording = recording
-        self._picture, self._geometry = stage(recording, order)
+        self._order = order
+        self._rows = printed_rows(order)
+        self._folded = is_network(order) and len(recording.passes) == 1
 
     @cached_property
     def html(self) -> str:
         """The page: a complete HTML document that needs nothing else."""
-        style, script = _asset("player.css"), "\n".join(_asset(f"{name}.js") for name in SCRIPTS)
+        style = _asset("player.css")
+        script = "\n".join(['"use strict";', self._rows.script, *[_asset(f"{name}.js") for name in SCRIPTS]])
         policy = (
             f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)} {_hash(svg.stylesheet())}; "
             "base-uri 'none'; form-action 'none'"
@@ -91,15 +104,35 @@ class Player:
             "policy": policy,
             "title": in_markup(self.recording.title),
             "style": style,
-            "picture": svg.svg_text(self._picture, self._geometry),
+            "picture": still(self._order) if self._folded else svg.svg_text(*self._stage),
             "data": _json(self._data()),
             "script": script,
         }
         # In one pass, so that nothing that was filled in is searched again.
         return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _asset("player.html"))
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the page to a file that ends in .html, as a drawing's `save` does."""
+        suffix = path_of("path", path).suffix.lower()
+        if suffix not in (".html", ".htm"):
+            raise ValueError(f"A player is saved as .html, not as {suffix or 'a file without a suffix'!r}.")
+        self.to_html(path)
+
+    def show(self) -> None:
+        """Open the page in the browser."""
+        show_page(self.html)
+
+    @property
+    def svg(self) -> str:
+        """The first pass as one animated picture, for where no script runs: a README, an untrusted notebook."""
+        return still(self._order) if self._folded else animated(self.recording, *self._stage)
+
+    @cached_property
+    def _stage(self) -> tuple[Picture, Geometry]:
+        return stage(self.recording, self._order)
+
     def to_html(self, path: str | os.PathLike[str]) -> str:
-        """Write the page to a file, which appears only once it is complete; returns its path."""
+        """Write the page to a file, whatever its name; returns its path."""
         write_whole(path_of("path", path), self.html)
         return os.fspath(path)
 
@@ -113,7 +146,7 @@ class Player:
         both as text and drops `style` and `hidden`, so its own class hides that text and the steps appear.
         """
         title = in_markup(self.recording.title)
-        image = b64encode(animated(self.recording, self._picture, self._geometry).encode()).decode()
+        image = b64encode(self.svg.encode()).decode()
         return (
             '<div class="jp-FileSize-hidden collapse" style="display:block">'
             f'<iframe sandbox="allow-scripts" title="{title}" width="100%" height="{HEIGHT}" '
@@ -127,7 +160,7 @@ class Player:
 
     def __repr__(self) -> str:
         nodes, events = len(self.recording.nodes), sum(len(run.events) for run in self.recording.passes)
-        return f"<Player of {self.recording.title}: {nodes} nodes, {events} steps; .to_html(path) writes it>"
+        return f"<Player of {self.recording.title}: {nodes} nodes, {events} steps; .save(path) writes it>"
 
     def _text(self, longest: int | None = None) -> str:
         lines = list(self.recording.lines())
@@ -136,14 +169,53 @@ class Player:
         return "\n".join(lines)
 
     def _data(self) -> dict[str, Any]:
-        nodes = [node._asdict() for node in self.recording.nodes]
-        passes: list[dict[str, Any]] = []
-        for run in self.recording.passes:
-            events = [(type(event).__name__.lower(), *map(_spelled, event)) for event in run.events]
-            remarks = [remark._asdict() for remark in run.remarks]
-            values, gradients = list(map(_spelled, run.values)), list(map(_spelled, run.gradients))
-            passes.append({"values": values, "gradients": gradients, "events": events, "remarks": remarks})
-        return {"title": self.recording.title, "nodes": nodes, "passes": passes}
+        rows = self._rows
+        data = {"title": self.recording.title, "rows": rows.shown, "strange": rows.strange, "words": WORDS}
+        passes = [_numbers_of(run, whole=not self._folded or bool(rows.strange)) for run in self.recording.passes]
+        if self._folded:
+            network = columns(self._order, rows.of_node, self.recording.passes[0])
+            network["numbers"] = list(map(_spelled, network["numbers"]))
+            return {**data, "passes": passes, "network": network}
+        described = zip(self.recording.nodes, rows.of_node, strict=True)
+        return {
+            **data,
+            "passes": passes,
+            "nodes": [_briefly({**node._asdict(), "row": row}) for node, row in described],
+        }
+
+
+def _briefly(node: dict[str, Any]) -> dict[str, Any]:
+    """Without what the page knows: what is empty or the same as the name, and what the row says."""
+    same = {"path": node["name"], "short": node["name"], "kind": "operation", "operation": node["operation"]}
+    return {key: x for key, x in node.items() if x not in ("", (), None) and x != same.get(key) and key != "routes"}
+
+
+def _numbers_of(run: Pass, *, whole: bool) -> dict[str, Any]:
+    """What the page makes the events of: values, local gradients, what leaves held before, and the updates.
+
+    Where it is not to be the `whole`, the page computes the first two from the leaves.
+    """
+    values, local_gradients = list(run.values), [list[float]() for _ in run.values]
+    updates: list[Any] = []
+    for event in run.events:
+        match event:
+            case Computed(node=node, value=value):
+                values[node] = value
+            case Added(node=node, local_gradient=local):
+                local_gradients[node].append(local)
+            case Updated():
+                updates.append([*map(_spelled, event)])
+    numbers: dict[str, Any] = {"upstream": _spelled(run.upstream), "updates": updates}
+    if not whole:
+        held = {i: _spelled(gradient) for i, gradient in enumerate(run.gradients) if gradient}
+        return {**numbers, "held": held, "remarks": [r._asdict() for r in run.remarks if r.kind == "changed"]}
+    return {
+        **numbers,
+        "values": list(map(_spelled, values)),
+        "local_gradients": [list(map(_spelled, locals_of)) for locals_of in local_gradients],
+        "gradients": list(map(_spelled, run.gradients)),
+        "remarks": [remark._asdict() for remark in run.remarks],
+    }
 
 
 def _json(data: Any) -> str:

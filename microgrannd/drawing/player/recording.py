@@ -10,7 +10,7 @@ from microgrannd.drawing.player.remarks import Remark, on_backward, on_forward, 
 from microgrannd.engine import Value, topological_order
 from microgrannd.operations import Number
 
-LARGEST: Final = 1500  # nodes: a browser still draws them at once, and a person can still follow
+LARGEST: Final = 150_000  # nodes: a page of some five megabytes, folded
 
 
 class Computed(NamedTuple):
@@ -53,6 +53,7 @@ Moments: TypeAlias = list[tuple[int, str]]  # texts, each with the number of the
 class Pass:
     values: list[float | None]  # of the leaves; None for what is yet to be computed
     gradients: list[float | None]  # that the leaves held already; None for the nodes, which start afresh
+    upstream: float  # that the output is given
     events: list[Event] = field(default_factory=list)
     remarks: list[Remark] = field(default_factory=list)
 
@@ -111,7 +112,7 @@ def playable_order(output: Value) -> list[Value]:
     order = topological_order(output)
     if len(order) > LARGEST:
         raise ValueError(
-            f"The player shows up to {LARGEST:,} nodes, this graph has {len(order):,}. Step through a part of it, "
+            f"The player holds up to {LARGEST:,} nodes, this graph has {len(order):,}. Step through a part of it, "
             "such as the loss of a single sample, or see the whole, folded, with mg.draw."
         )
     return order
@@ -127,20 +128,21 @@ def recorded_pass(order: Sequence[Value], upstream: Number = 1.0) -> Pass:
             if parent.op is None:
                 values[position[parent]] = number_then
     held = [node.grad if node.op is None else None for node in order]
-    result = Pass(values, held, remarks=list(on_start(order, values)))
+    worded = len(order) <= wording.WORDED
+    result = Pass(values, held, float(upstream), remarks=list(on_start(order, values)))
     for i, node in enumerate(order):
         if node.op is not None:
             result.remarks.extend(on_forward(node, i, len(result.events)))
-            result.events.append(Computed(i, node.data, wording.formula_in_numbers(node)))
+            result.events.append(Computed(i, node.data, wording.formula_in_numbers(node) if worded else ""))
     before = output.grad if output.op is None else 0.0
     steps = list(output.backward_steps(upstream))
     result.remarks.extend(on_backward(order, held, steps, len(result.events)))
     result.events.append(Seeded(position[output], before, output.grad))
     formulas: dict[Value, tuple[str, ...]] = {}
     for step in steps:
-        if step.node not in formulas:
+        if worded and step.node not in formulas:
             formulas[step.node] = wording.local_gradients_in_numbers(step.node)
-        formula = formulas[step.node][step.position]
+        formula = formulas[step.node][step.position] if worded else ""
         result.events.append(Added(position[step.node], step.position, position[step.parent], *step[2:], formula))
     return result
 

@@ -10,6 +10,19 @@ from microgrannd.engine import Step, Value
 from microgrannd.printing.labels import in_picture
 
 SATURATED: Final = {operations.sigmoid: 0.01, operations.tanh: 0.04}  # below this slope, 4 % of the largest
+# What is said, with places for names and numbers; the page says the same.
+WORDS: Final = {
+    "changed": "{name} has been set to {now} after nodes were computed from it. "
+    "The pass goes by the number that they have seen, {x}.",
+    "given": "{name} is {x} from the start.",
+    "saturated": "This {name} is saturated: at {x} its slope is {slope}, so hardly any gradient gets through.",
+    "dead": "This ReLU is off: its input, {x}, is not above zero, so no gradient gets through. "
+    "If it is off for every sample, it is dead: it can no longer learn.",
+    "arises": "Here {what} arises: {name}({inputs}) = {value}. What is computed from it may follow.",
+    "stale": "{name} already holds a gradient, {x}, from an earlier backward(). "
+    "This pass adds to it. If that is not meant, zero_grad() was forgotten.",
+    "lost": "The first gradient that is not finite: {cause}.",
+}
 
 
 class Remark(NamedTuple):
@@ -25,13 +38,10 @@ def on_start(order: Sequence[Value], values: Sequence[float | None]) -> Iterator
         if node.op is not None or seen is None:
             continue
         if node.data != seen and not (node.data != node.data and seen != seen):
-            text = (
-                f"{_called(node)} has been set to {numeral(node.data)} after nodes were computed from it. "
-                f"The pass goes by the number that they have seen, {numeral(seen)}."
-            )
-            yield Remark(-1, "changed", i, text)
+            words = WORDS["changed"].format(name=_called(node), now=numeral(node.data), x=numeral(seen))
+            yield Remark(-1, "changed", i, words)
         elif not isfinite(seen):
-            yield Remark(-1, "origin", i, f"{_called(node)} is {numeral(seen)} from the start.")
+            yield Remark(-1, "origin", i, WORDS["given"].format(name=_called(node), x=numeral(seen)))
 
 
 def on_forward(node: Value, i: int, event: int) -> Iterator[Remark]:
@@ -41,22 +51,15 @@ def on_forward(node: Value, i: int, event: int) -> Iterator[Remark]:
     if node.op in SATURATED:
         slope = float(node.op.local_gradients(*node.inputs, node.data)[0])
         if slope < SATURATED[node.op]:
-            text = (
-                f"This {name} is saturated: at {numeral(node.inputs[0])} its slope is {numeral(slope)}, "
-                "so hardly any gradient gets through."
-            )
-            yield Remark(event, "saturated", i, text)
+            words = WORDS["saturated"].format(name=name, x=numeral(node.inputs[0]), slope=numeral(slope))
+            yield Remark(event, "saturated", i, words)
     if node.op is operations.relu and node.inputs[0] <= 0:
-        text = (
-            f"This ReLU is off: its input, {numeral(node.inputs[0])}, is not above zero, so no gradient gets through. "
-            "If it is off for every sample, it is dead: it can no longer learn."
-        )
-        yield Remark(event, "dead", i, text)
+        yield Remark(event, "dead", i, WORDS["dead"].format(x=numeral(node.inputs[0])))
     if not isfinite(node.data) and all(map(isfinite, node.inputs)):
         inputs = ", ".join(map(numeral, node.inputs[:6])) + (", …" if len(node.inputs) > 6 else "")
         what = "a NaN" if node.data != node.data else "an infinity"
-        text = f"Here {what} arises: {name}({inputs}) = {numeral(node.data)}. What is computed from it may follow."
-        yield Remark(event, "origin", i, text)
+        words = WORDS["arises"].format(what=what, name=name, inputs=inputs, value=numeral(node.data))
+        yield Remark(event, "origin", i, words)
 
 
 def on_backward(
@@ -65,11 +68,7 @@ def on_backward(
     """Leaves that `held` a gradient before, and the first contribution that is not finite; `first` is an event."""
     for i, gradient in enumerate(held):
         if gradient and not order[i].is_constant:
-            text = (
-                f"{_called(order[i])} already holds a gradient, {numeral(gradient)}, from an earlier backward(). "
-                "This pass adds to it. If that is not meant, zero_grad() was forgotten."
-            )
-            yield Remark(first, "stale", i, text)
+            yield Remark(first, "stale", i, WORDS["stale"].format(name=_called(order[i]), x=numeral(gradient)))
     for k, step in enumerate(steps):
         # Nobody asks for a constant's gradient, and that of an exponent is often NaN.
         if not (isfinite(step.contribution) and isfinite(step.after)) and not step.parent.is_constant:
@@ -78,7 +77,7 @@ def on_backward(
                 factors = f"upstream {numeral(step.upstream)} × local gradient {numeral(step.local_gradient)}"
                 cause = f"{factors} = {numeral(step.contribution)}"
             parent = next(i for i, node in enumerate(order) if node is step.parent)
-            yield Remark(first + 1 + k, "origin", parent, f"The first gradient that is not finite: {cause}.")
+            yield Remark(first + 1 + k, "origin", parent, WORDS["lost"].format(cause=cause))
             return
 
 

@@ -18,9 +18,12 @@ MOST_EVENTS: Final = 30_000  # in all steps together: some three megabytes
 
 def record_training(
     model: Value | Callable[..., Any], data: Sequence[Any], loss: str | Callable[..., Value] | None,
-    optimizer: Optimizer | None, steps: int,
+    optimizer: Optimizer | None, steps: int, watch: Callable[[], None] = lambda: None,
 ) -> tuple[Recording, list[Value]]:  # fmt: skip
-    """The recording and the nodes of its graph; the model is trained, or not at all if that is too much to play."""
+    """The recording and the nodes of its graph; the model is trained, or not at all if that is too much to play.
+
+    `watch` is called before each step and after the last.
+    """
     if isinstance(model, Value):
         raise TypeError("With data= a model is trained: give the model, or the loss of a sample, not a Value.")
     if not isinstance(optimizer, Optimizer):
@@ -29,11 +32,11 @@ def record_training(
     steps = whole_number("steps", steps)
     if steps < 1:
         raise ValueError(f"The training has at least 1 step, got {steps}.")
-    columns, _ = columns_of(data)
-    samples = list(zip(*[column.tolist() if is_array(column) else column for column in columns], strict=True))
-    loss_of = _loss_of_sample(model, loss)
+    samples = samples_of(data)
+    loss_of = loss_of_sample(model, loss)
     first = order = playable_order(_mean([loss_of(*sample) for sample in samples]))
     _check_length(order, steps)
+    watch()
     recording = Recording(f"Training: {title(order)}", list(described(order)), [_step(order, optimizer)])
     for _ in range(steps - 1):
         order = playable_order(_mean([loss_of(*sample) for sample in samples]))
@@ -42,7 +45,9 @@ def record_training(
                 "The graph of this step is not that of the first, so they cannot be played on one picture: the network "
                 "computes something else when its weights change. Step through a single loss instead."
             )
+        watch()
         recording.passes.append(_step(order, optimizer))
+    watch()
     return recording, first
 
 
@@ -59,7 +64,14 @@ def _step(order: Sequence[Value], optimizer: Optimizer) -> Pass:
     return recorded
 
 
-def _loss_of_sample(model: Callable[..., Any], loss: str | Callable[..., Value] | None) -> Callable[..., Value]:
+def samples_of(data: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """The samples of the columns, one by one."""
+    columns, _ = columns_of(data)
+    return list(zip(*[column.tolist() if is_array(column) else column for column in columns], strict=True))
+
+
+def loss_of_sample(model: Callable[..., Any], loss: str | Callable[..., Value] | None) -> Callable[..., Value]:
+    """The loss as a function of a sample's columns."""
     model = function_of("y", model)
     if loss is None:
         return model

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import reduce
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from microgrannd import operations
 from microgrannd.drawing.picture.lettering import numeral, shortened
@@ -12,20 +12,29 @@ from microgrannd.drawing.picture.picture import kind_of
 from microgrannd.engine import Value
 from microgrannd.nodes import notation
 from microgrannd.nodes.notation import Formula
-from microgrannd.operations import add, div, mul
+from microgrannd.operations import Operation, add, div, mul
 from microgrannd.printing.labels import in_picture
-from microgrannd.printing.precedence import SIGN
+from microgrannd.printing.precedence import ATOM, SIGN
 
 LONGEST_LABEL: Final = 80  # characters of a label that are kept
 LONGEST_NAME: Final = 14  # of an expression that serves as the name of a node without a label
 LONGEST_TITLE: Final = 50  # of a part of the expression that is the title
+WORDED: Final = 1500  # nodes; those of a larger graph have names and no formulas, and its events no words
 TERMS: Final = 6  # of a long sum that are written out
+# Texts and, between, the places of numbers: ~k for one that has brackets if it is negative.
+Template: TypeAlias = list[str | int]
+_PLACE: Final = re.compile("\ue000(\\d+)\ue001")
+_NEURON: Final = re.compile(r"(?:^|\.)layer(\d+)\.neuron(\d+)$")
+_PARAMETER: Final = re.compile(r"(w|b)(\d*)")
+_ABOVE: Final = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+_BELOW: Final = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _MINUS: Final = re.compile(r"(?<!\S)-|(?<=[(|])-")  # the operator, not a hyphen within a label
 
 
 class Described(NamedTuple):
     name: str
     path: str  # the name with its scope, where the name alone is ambiguous
+    short: str  # in a network as in the books: w¹₂₃, b¹₂, z¹₂, a¹₂; else the name
     kind: str  # "leaf", "constant" or "operation"
     operation: str
     formula: str
@@ -39,8 +48,13 @@ class Described(NamedTuple):
 def described(order: Sequence[Value]) -> Iterator[Described]:
     position = {node: i for i, node in enumerate(order)}
     names: dict[Value, Formula] = {}
+    worded = len(order) <= WORDED
+    of_neurons = _book_names(order)
     for i, node in enumerate(order):
-        names[node] = _name(node, i, [names[parent] for parent in node.parents])
+        if node.op is not None and node in of_neurons:
+            names[node] = Formula(of_neurons[node])
+            continue
+        names[node] = _name(node, i, [names[parent] for parent in node.parents] if worded else None)
     uses = Counter(map(str, names.values()))
     for node, name in names.items():
         operands = [names[parent] for parent in node.parents]
@@ -48,10 +62,11 @@ def described(order: Sequence[Value]) -> Iterator[Described]:
         yield Described(
             name=str(name),
             path=f"{in_picture(node.scope)}.{name}" if scoped else str(name),
+            short=of_neurons.get(node, str(name)),
             kind=kind_of(node),
             operation=in_picture(node.op.name) if node.op else "",
-            formula=_written(_formula(node, operands)) if node.op else "",
-            local_gradients=_local_gradients(node, operands, name),
+            formula=_written(_formula(node.op, operands)) if node.op and worded else "",
+            local_gradients=_local_gradients(node.op, operands, name) if node.op and worded else (),
             parents=tuple(position[parent] for parent in node.parents),
             scope=in_picture(node.scope),
             line=in_picture(node.line),
@@ -59,14 +74,38 @@ def described(order: Sequence[Value]) -> Iterator[Described]:
         )
 
 
+def _book_names(order: Sequence[Value]) -> dict[Value, str]:
+    """Layer above, neuron and input below: w¹₂₃ is weight 3 of neuron 2 in layer 1, a¹₂ what that neuron gives."""
+    found: dict[Value, str] = {}
+    given = {parent for node in order for parent in node.parents if parent.scope != node.scope} | {order[-1]}
+    for node in order:
+        if not (place := _NEURON.search(node.scope)):
+            continue
+        above, below = place[1].translate(_ABOVE), place[2].translate(_BELOW)
+        if node.op is None and (label := _PARAMETER.fullmatch(node.label)):
+            comma = "," if label[2] and len(place[2] + label[2]) > 2 else ""
+            found[node] = f"{label[1]}{above}{below}{comma}{label[2].translate(_BELOW)}"
+        elif node.op is not None and not node.label and node in given:
+            first = node.parents[0] if len(node.parents) == 1 else node
+            activated = first is not node and first.op is not None and first.scope == node.scope and not first.label
+            found[node] = f"{'a' if activated else 'z'}{above}{below}"
+            if activated:
+                found[first] = f"z{above}{below}"
+    return found
+
+
 def title(order: Sequence[Value]) -> str:
     """The whole expression, as far as it is short; otherwise with the names of some of its parts."""
     texts: dict[Value, Formula] = {}
+    of_neurons = _book_names(order)
     for i, node in enumerate(order):
+        if len(order) > WORDED and node not in order[-1].parents and node is not order[-1]:
+            texts[node] = Formula(of_neurons.get(node, f"v{i}"))
+            continue
         operands = [texts[parent] for parent in node.parents]
-        expression = _formula(node, operands) if node.op is not None else _name(node, i, [])
+        expression = _formula(node.op, operands) if node.op is not None else _name(node, i, [])
         if i < len(order) - 1 and (node.label or len(str(expression)) > LONGEST_TITLE):
-            expression = Formula(shortened(node.label, LONGEST_LABEL) or f"v{i}")
+            expression = Formula(shortened(node.label, LONGEST_LABEL) or of_neurons.get(node, f"v{i}"))
         texts[node] = expression
     output = order[-1]
     text = _written(texts[output])
@@ -80,7 +119,8 @@ def formula_in_numbers(node: Value) -> str:
     >>> formula_in_numbers(Value(-2.0) + 5)
     '−2 + 5'
     """
-    return _written(_formula(node, [_numeral(x) for x in node.inputs]))
+    assert node.op is not None
+    return _written(_formula(node.op, [_numeral(x) for x in node.inputs]))
 
 
 def local_gradients_in_numbers(node: Value) -> tuple[str, ...]:
@@ -89,16 +129,48 @@ def local_gradients_in_numbers(node: Value) -> tuple[str, ...]:
     >>> local_gradients_in_numbers(Value(0.0).sigmoid())
     ('0.5 * (1 − 0.5)',)
     """
-    return _local_gradients(node, [_numeral(x) for x in node.inputs], _numeral(node.data))
+    assert node.op is not None
+    return _local_gradients(node.op, [_numeral(x) for x in node.inputs], _numeral(node.data))
 
 
-def _name(node: Value, i: int, operands: list[Formula]) -> Formula:
-    """The label; else a number, or a short expression; else v and the position in the graph."""
+def templates(operation: Operation, count: int) -> tuple[Template, list[Template]]:
+    """How a row with so many inputs is written in numbers, and its rules; the place after the inputs' is the result's.
+
+    >>> templates(operations.pow, 2)[0]
+    ['', -1, ' ** ', -2, '']
+    """
+    places = [(_place(i, ATOM), _place(i, SIGN)) for i in range(count + 1)]
+    (*inputs, out), (*negative, negative_out) = zip(*places, strict=True)
+    formula = _template(_written(_formula(operation, inputs)), _written(_formula(operation, negative)))
+    rules = _local_gradients(operation, inputs, out), _local_gradients(operation, negative, negative_out)
+    return formula, list(map(_template, *rules))
+
+
+def _place(i: int, precedence: int) -> Formula:
+    return Formula(f"\ue000{i}\ue001", precedence)
+
+
+def _template(plain: str, negative: str) -> Template:
+    """From a text with places for numbers, and the same where these are negative and have brackets if need be."""
+    texts, of_negative = _PLACE.split(plain), _PLACE.split(negative)
+    found: Template = [texts[0]]
+    bracketed = 0
+    for k in range(1, len(texts), 2):
+        bracketed = len(of_negative[k - 1]) - len(texts[k - 1]) - bracketed
+        place = int(texts[k])
+        found += [~place if bracketed else place, texts[k + 1]]
+    return found
+
+
+def _name(node: Value, i: int, operands: list[Formula] | None) -> Formula:
+    """The label; else a number, or a short expression in the operands; else v and the position in the graph."""
     if label := shortened(node.label, LONGEST_LABEL):
         return Formula(label)
     if node.op is None:
         return _numeral(node.data) if node.is_constant else Formula(f"v{i}")
-    expression = _formula(node, operands)
+    if operands is None:
+        return Formula(f"v{i}")
+    expression = _formula(node.op, operands)
     text = _written(expression)
     return Formula(text, expression.precedence) if len(text) <= LONGEST_NAME else Formula(f"v{i}")
 
@@ -109,20 +181,19 @@ def _numeral(x: float) -> Formula:
     return Formula(f"-{text[1:]}", SIGN) if text.startswith("−") else Formula(text)
 
 
-def _formula(node: Value, operands: Sequence[Formula]) -> Formula:
-    """How the node is computed; the fused operations as the sums that they stand for."""
-    assert node.op is not None
-    if node.op not in (operations.sum, operations.mean, operations.dot):
-        return notation.formula(node.op, *_cut(operands))
-    size = len(operands) // node.op.vectors
+def _formula(operation: Operation, operands: Sequence[Formula]) -> Formula:
+    """How it is computed; the fused operations as the sums that they stand for."""
+    if operation not in (operations.sum, operations.mean, operations.dot):
+        return notation.formula(operation, *_cut(operands))
+    size = len(operands) // operation.vectors
     terms = operands[:size]
-    if node.op is operations.dot:
+    if operation is operations.dot:
         products = [mul(x, y) for x, y in zip(terms, operands[size : 2 * size], strict=True)]
         terms = [*products, *operands[2 * size :]]
     if not terms:
-        return Formula(node.op.name + "()")
+        return Formula(operation.name + "()")
     total = reduce(add, _cut(terms))
-    return div(total, size) if node.op is operations.mean else total
+    return div(total, size) if operation is operations.mean else total
 
 
 def _cut(terms: Sequence[Formula]) -> list[Formula]:
@@ -131,12 +202,10 @@ def _cut(terms: Sequence[Formula]) -> list[Formula]:
     return [*terms[: TERMS - 1], Formula(f"… {len(terms) - TERMS} more …"), terms[-1]]
 
 
-def _local_gradients(node: Value, operands: Sequence[Formula], out: Formula) -> tuple[str, ...]:
-    """The local gradients as the operation's row writes them; empty for a row that cannot be written."""
-    if node.op is None:
-        return ()
+def _local_gradients(operation: Operation, operands: Sequence[Formula], out: Formula) -> tuple[str, ...]:
+    """The local gradients as a textbook writes them; empty for a row that cannot be written."""
     try:
-        gradients = node.op.local_gradients(*operands, out)
+        gradients = operation.textbook(*operands, out)
     except (TypeError, ValueError, AttributeError):
         return ("",) * len(operands)
     return tuple(_written(g) if isinstance(g, Formula) else numeral(float(g)) for g in gradients)

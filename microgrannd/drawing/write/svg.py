@@ -56,7 +56,7 @@ def svg_text(picture: Picture, geometry: Geometry) -> str:
             '<g class="edges" stroke-width="1.3" marker-end="url(#microgrannd-head)">',
             *map(_edge, picture.edges, geometry.paths, repeat(geometry.horizontal)),
             '</g><g class="nodes">',
-            *map(_node, picture.nodes, geometry.sizes, geometry.centres),
+            *map(_node, picture.nodes, geometry.sizes, geometry.centres, repeat(_longest_bar(picture.nodes))),
             "</g>",
             *[_tag(edge, at) for edge, at in zip(picture.edges, geometry.tags, strict=False) if at],
             *[_text("note", 0, geometry.height + MARGIN + i * ROW, in_markup(line)) for i, line in enumerate(caption)],
@@ -95,7 +95,7 @@ def curve(path: Sequence[Point], horizontal: bool = True) -> str:
 def _arrowhead(name: str) -> str:
     return (
         f'<marker id="microgrannd-{name}" viewBox="0 0 8 8" refX="7.5" refY="4" markerWidth="8" markerHeight="8" '
-        f'markerUnits="userSpaceOnUse" orient="auto"><path class="{name}" d="M0 1 8 4 0 7z"/></marker>'
+        f'markerUnits="userSpaceOnUse" orient="auto-start-reverse"><path class="{name}" d="M0 1 8 4 0 7z"/></marker>'
     )
 
 
@@ -121,14 +121,19 @@ def _tag(edge: Edge, centre: Point) -> str:
     )
 
 
-def _node(node: Box, size: Size, centre: Point) -> str:
+def _longest_bar(nodes: Sequence[Box]) -> float:
+    """The length of a bar for the largest gradient: one in the whole picture, so that bars can be compared."""
+    return min((_text_width(node) for node in nodes if node.strength), default=0.0)
+
+
+def _node(node: Box, size: Size, centre: Point, bar: float) -> str:
     across, down = size
     left, top = centre[0] - across / 2, centre[1] - down / 2
     classes = f"node {node.kind}" + (" output" if node.output else "") + (" highlight" if node.highlighted else "")
     title = f"<title>{in_markup(node.title)}</title>" if node.title else ""
     return (
         f'<g id="{node.id}" class="{classes}" transform="translate({left:.7g} {top:.7g})">{title}'
-        f"{_outline(node, across, down)}{_gate(node, across, down)}{_texts(node, across)}</g>"
+        f"{_outline(node, across, down)}{_gate(node, across, down)}{_texts(node, bar)}</g>"
     )
 
 
@@ -143,9 +148,8 @@ def _outline(node: Box, across: float, down: float) -> str:
     return "".join([*copies, ring, box])
 
 
-def _texts(node: Box, across: float) -> str:
-    gate, inset = _gate_width(node), _inset(node)
-    x, y = gate + inset, 16.0 if node.kind == "constant" else 18.5
+def _texts(node: Box, bar: float) -> str:
+    x, y = _gate_width(node) + _inset(node), 16.0 if node.kind == "constant" else 18.5
     parts = []
     if node.label:
         parts.append(_text("label", x, y, in_markup(node.label)))
@@ -158,9 +162,8 @@ def _texts(node: Box, across: float) -> str:
         parts.append(_text(kind, x, y, row))
         y += ROW
     if node.strength:
-        length = (across - gate - 2 * inset) * node.strength
         at = f'x="{_plain(x)}" y="{_plain(y - 11.5)}"'
-        parts.append(f'<rect class="strength" {at} width="{_plain(length)}" height="2" rx="1"/>')
+        parts.append(f'<rect class="strength" {at} width="{_plain(bar * node.strength)}" height="2" rx="1"/>')
     return "".join(parts)
 
 
@@ -202,8 +205,8 @@ def _inset(node: Box) -> float:
 def _text_width(node: Box) -> float:
     first = width(node.label) * LABEL if node.label else 0.0
     if node.value:
-        first += len(node.value) * MONOSPACE + (7 if node.label else 0)
-    second = (len(node.gradient) + 2) * MONOSPACE if node.gradient else 0.0
+        first += max(len(node.value), node.room) * MONOSPACE + (7 if node.label else 0)
+    second = (max(len(node.gradient), node.room) + 2) * MONOSPACE if node.gradient else 0.0
     return max([first, second, *(width(note) * NOTE for note in node.notes)])
 
 

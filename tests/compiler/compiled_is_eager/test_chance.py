@@ -109,7 +109,7 @@ def test_dropout_falls_as_in_eager_training(share):
 
         def loss(x, y):
             hidden = [0.0 if random.random() < share else h / (1 - share) for h in model.layers[0]([x])]
-            return mg.losses.binary_cross_entropy_with_logits(model.layers[1](hidden)[0], y)
+            return mg.losses.binary_cross_entropy_with_logits(model.layers[1](hidden), y)
 
         mg.fit(loss, (X, Y), mg.optim.SGD(model.parameters(), lr=0.1), epochs=EPOCHS, compiled=compiled)
         return [p.data for p in model.parameters()]

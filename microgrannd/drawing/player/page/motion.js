@@ -20,7 +20,7 @@ function travel(event, undone) {
   const duration = 0.45 * pace(event);
   if (still.matches || duration < 80 || !["added", "computed"].includes(event.kind)) return;
   const added = event.kind === "added";
-  const used = added ? [edges[event.node][event.position]] : edges[event.node].slice(0, 12);
+  const used = added ? [edgeOf(event.node, event.position)] : nodes[event.node].parents.slice(0, 12).map((_, k) => edgeOf(event.node, k)).filter((edge) => edge.isConnected);
   const numbers = added ? [event.contribution] : nodes[event.node].parents.map((parent) => values[parent]);
   const tokens = used.map((edge, k) => {
     const text = short(numbers[k]);
@@ -47,14 +47,33 @@ function travel(event, undone) {
   move(begin);
 }
 
-/** Scroll the picture, if need be, so that a node is seen. @param {SVGElement} box */
-function follow(box) {
-  const scroller = byId("scroller");
-  const [inner, outer] = [box.getBoundingClientRect(), scroller.getBoundingClientRect()];
-  const shift = (from, to, left, right) => (from < left + 24 || to > right - 24 ? (from + to - left - right) / 2 : 0);
-  const left = shift(inner.left, inner.right, outer.left, outer.right);
-  const top = shift(inner.top, inner.bottom, outer.top, outer.bottom);
-  if (left || top) scroller.scrollBy({ left, top, behavior: gently() });
+/** How large the picture is drawn, and where its corner is on the screen. */
+function framed() {
+  const frame = picture.getBoundingClientRect();
+  const size = frame.width / picture.viewBox.baseVal.width;
+  const { e, f } = picture.querySelector("g").transform.baseVal[0].matrix;
+  return { size, left: frame.left + size * e, top: frame.top + size * f };
+}
+
+/** The part of the picture that is seen, and a little around it. */
+function sight() {
+  const [{ size, left, top }, room] = [framed(), byId("scroller").getBoundingClientRect()];
+  const at = (edge, corner, more) => (edge - corner + more) / size;
+  return { left: at(room.left, left, -60), top: at(room.top, top, -60), right: at(room.right, left, 60), bottom: at(room.bottom, top, 60) };
+}
+
+/** Scroll the picture, if need be, so that a node is seen. @param {number} i */
+function follow(i) {
+  bringIntoSight(places[i]);
+}
+
+/** @param {Place} place */
+function bringIntoSight(place) {
+  const [{ size, left: x, top: y }, { left, top, right, bottom }] = [framed(), byId("scroller").getBoundingClientRect()];
+  const shift = (from, to, first, last) => (from < first + 24 || to > last - 24 ? (from + to - first - last) / 2 : 0);
+  const across = shift(x + size * place.x, x + size * (place.x + place.width), left, right);
+  const down = shift(y + size * place.y, y + size * (place.y + place.height), top, bottom);
+  if (across || down) byId("scroller").scrollBy({ left: across, top: down, behavior: gently() });
 }
 
 /** How to scroll: smoothly, unless that is not wanted or too slow. */
@@ -67,10 +86,11 @@ function resize() {
   const { width, height } = picture.viewBox.baseVal;
   const room = byId("scroller");
   const fitting = Math.min(1.7, (room.clientWidth - 2) / width, (room.clientHeight - 2) / height);
-  const readable = innerWidth < 760 ? 0.8 : 0.6; // below it the picture is scrolled rather than made smaller
+  const readable = innerWidth < 760 ? 0.85 : 0.95; // below it the picture is scrolled rather than made smaller
   const size = scale > 0 ? scale : scale < 0 ? fitting : Math.max(fitting, readable);
   picture.style.width = `${width * size}px`;
   picture.style.height = `${height * size}px`;
+  cull();
 }
 
 /** @param {number} factor 0 for the whole picture */
@@ -79,5 +99,5 @@ function zoom(factor) {
   scale = factor ? Math.min(4, Math.max(0.1, now * factor)) : -1;
   resize();
   const event = timeline[position - 1];
-  if (event) follow(boxes[event.parent ?? event.node]);
+  if (event) follow(event.parent ?? event.node);
 }

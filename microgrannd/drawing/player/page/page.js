@@ -1,5 +1,3 @@
-"use strict";
-
 /** @param {string} id @returns {any} */
 function byId(id) {
   return document.getElementById(id);
@@ -26,3 +24,5 @@ function isolated(text) {
 function joined(parts, between) {
   return parts.flatMap((part, i) => (i ? [between, part] : [part]));
 }
+
+const recording = JSON.parse(byId("recording").textContent);

@@ -1,6 +1,7 @@
 /** What the panel says about an event: its numbers, its rule, where it comes from. @param {Event | undefined} event */
 function eventCard(event) {
   if (!event) return introduction();
+  if (foldedStep(event)) return foldedCard(event);
   const node = nodes[event.node];
   switch (event.kind) {
     case "begin":
@@ -8,7 +9,11 @@ function eventCard(event) {
     case "computed":
       return [
         caption(event, "Forward"),
-        equation(isolated(node.path), ...chain([node.formula, event.formula], node.name), together("=", term(event.value, "value", "result"))),
+        equation(
+          isolated(node.path),
+          ...chain([node.formula, event.formula], node.name),
+          together("=", hides("value") ? labelled(unknown(), "value", "result") : term(event.value, "value", "result")),
+        ),
         ...origin(node),
       ];
     case "seeded":
@@ -25,7 +30,7 @@ function eventCard(event) {
         ),
       ];
     case "added":
-      return additionCard(event, asking);
+      return hides("all") ? [caption(event, "Backward")] : additionCard(event);
     case "updated":
       return [
         caption(event, "Update"),
@@ -44,32 +49,60 @@ function eventCard(event) {
   return [];
 }
 
-/** One +=, with its contribution hidden while it is being guessed. @param {Event} event @param {boolean} hidden */
-function additionCard(event, hidden) {
+/** A step within what is folded. @param {Event} event */
+function foldedCard(event) {
+  const group = foldOf(event.node) ?? foldOf(event.parent);
+  return [
+    caption(event, event.kind === "computed" ? "Forward" : "Backward"),
+    equation(isolated(`▸ ${wholeName(group)}`)),
+    note(foldedWords(event)),
+    element("button", { type: "button", onclick: () => (pause(), unfold(group)) }, "Unfold"),
+  ];
+}
+
+/** @param {Event} event */
+function foldedWords(event) {
+  const step = foldedStep(event);
+  let [first, last] = [position - 1, position];
+  while (first >= 0 && foldedStep(timeline[first]) === step) first--;
+  while (last < timeline.length && foldedStep(timeline[last]) === step) last++;
+  const count = (last - first - 1).toLocaleString("en");
+  if (event.kind === "computed") return `${count} nodes are computed.`;
+  return foldOf(event.node) ? `${count} contributions are handed on.` : `${count} contributions from ${shortName(event.node)} arrive.`;
+}
+
+/** One +=, without what is being guessed. @param {Event} event */
+function additionCard(event) {
   const [node, parent] = [nodes[event.node], nodes[event.parent]];
-  const unknown = () => element("span", { className: "unknown-number", title: "to be guessed" }, "?");
   const rule = node.local_gradients[event.position];
+  const small = recording.rows[node.row].small_print;
+  const local = hides("local") ? [isolated(rule)] : [...chain([rule, event.formula], short(event.local)), " = ", shown(event.local, "local gradient")];
   return [
     caption(event, "Backward"),
     equation(
       grad(parent),
-      "+=",
+      mistakes.overwrite ? "=" : "+=",
       term(event.upstream, "upstream"),
       "×",
-      term(event.local, "local"),
-      together("=", hidden ? labelled(unknown(), "contribution", "result") : term(event.contribution, "contribution", "result")),
+      hides("local") ? labelled(unknown(), "local") : term(event.local, "local"),
+      together("=", hides("contribution") ? labelled(unknown(), "contribution", "result") : term(event.contribution, "contribution", "result")),
     ),
-    element("p", { className: "sum" }, grad(parent), ": ", shown(event.before, "before"), " → ", hidden ? unknown() : shown(event.after, "after")),
+    element("p", { className: "sum" }, grad(parent), ": ", shown(event.before, "before"), " → ", hides("after") ? unknown() : shown(event.after, "after")),
     element(
       "dl",
       {},
       ...(node.formula === node.name ? [] : entry("node", isolated(`${node.name} = ${node.formula}`))),
-      ...entry("rule", fraction(node, parent), ...chain([rule, event.formula], short(event.local)), " = ", shown(event.local, "local gradient")),
+      ...entry("rule", fraction(node, parent), hides("local") ? " = " : "", ...local, ...(small ? [element("small", { className: "small-print" }, small)] : [])),
       ...entry("upstream", grad(node), " = ", shown(event.upstream, "upstream")),
     ),
     ...(parent.kind === "constant" ? [note("A constant: its gradient is computed, and nobody asks for it.")] : []),
     ...origin(node),
   ];
+}
+
+/** In the place of a number that is being guessed. */
+function unknown() {
+  return element("span", { className: "unknown-number", title: "to be guessed" }, "?");
 }
 
 /** All weights of this training step: before, their gradients, and after. @param {Event} current */
@@ -79,8 +112,7 @@ function updateTable(current) {
   const rows = updates.map((event, i) => {
     const cells = [shown(event.before, "before"), shown(event.gradient, "gradient"), shown(event.after, "after")];
     const when = event === current ? "now" : i > updates.indexOf(current) ? "later" : "";
-    const parts = nodes[event.node].path.split(/(?<=\.)/).flatMap((part) => [element("wbr"), part]);
-    const name = element("th", { scope: "row" }, element("bdi", {}, ...parts));
+    const name = element("th", { scope: "row", title: nodes[event.node].path }, isolated(shortName(event.node)));
     return element("tr", { className: when }, name, ...cells.map((cell) => element("td", {}, cell)));
   });
   return element("table", {}, heading, ...rows);
@@ -95,8 +127,9 @@ function introduction() {
       "First every node is computed, then the gradient flows back from the output, one += at a time.",
     ),
     note(
-      ...["Press ", element("kbd", {}, "→"), " for a step, ", element("kbd", {}, "space"), " to play. "],
-      "Click a node to jump to it; click a leaf to see every path from the output to it.",
+      element("span", { className: "with-keys" }, "Press ", element("kbd", {}, "→"), " for a step, ", element("kbd", {}, "space"), " to play. "),
+      "Click a node to jump to it; click a leaf to see every path from the output to it. ",
+      obstacle === null ? "Change a leaf’s number, and both passes run again." : "",
     ),
   ];
 }
@@ -137,6 +170,11 @@ function fraction(node, parent) {
   return element("span", {}, "∂", isolated(bracketed(node.name)), "/∂", isolated(bracketed(parent.name)));
 }
 
+/** A name as in the books where there is one, else with its scope. @param {number} i */
+function shortName(i) {
+  return nodes[i].short === nodes[i].name ? nodes[i].path : nodes[i].short;
+}
+
 /** @param {string} name */
 function bracketed(name) {
   return /\s/.test(name) ? `(${name})` : name;
@@ -163,22 +201,25 @@ function origin(node) {
   return place ? [element("p", { className: "origin" }, isolated(place))] : [];
 }
 
-/** An event in one line of text, for those who listen. @param {Event | undefined} event @param {boolean} hidden */
-function spoken(event, hidden) {
+/** An event in one line of text, for those who listen. @param {Event | undefined} event */
+function spoken(event) {
   if (!event) return "The start";
+  if (hides("all")) return asking.label;
+  if (foldedStep(event)) return `${wholeName(foldOf(event.node) ?? foldOf(event.parent))}, folded: ${foldedWords(event)}`;
   const node = nodes[event.node];
   switch (event.kind) {
     case "begin":
       return `Training step ${event.pass + 1}`;
     case "computed": {
       const sides = [node.formula, event.formula].filter((text) => text !== node.name);
-      return `Forward: ${[node.path, ...sides, short(event.value)].join(" = ")}`;
+      return `Forward: ${[node.path, ...sides, hides("value") ? `? ${asking.label}` : short(event.value)].join(" = ")}`;
     }
     case "seeded":
       return `Backward begins: grad(${node.path}) = ${short(event.after)}`;
     case "added": {
-      const known = `grad(${nodes[event.parent].path}) += ${short(event.upstream)} × ${short(event.local)} = `;
-      return known + (hidden ? "? What will be added?" : `${short(event.contribution)}: ${short(event.before)} → ${short(event.after)}`);
+      const [local, product, after] = ["local", "contribution", "after"].map((part) => (hides(part) ? "?" : short(event[part])));
+      const known = `grad(${nodes[event.parent].path}) ${mistakes.overwrite ? "=" : "+="} ${short(event.upstream)} × ${local} = ${product}`;
+      return asking ? `${known}. ${asking.label}` : `${known}: ${short(event.before)} → ${after}`;
     }
     default:
       return `Update: ${node.path}: ${short(event.before)} → ${short(event.after)}`;

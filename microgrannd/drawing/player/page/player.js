@@ -2,15 +2,17 @@
 
 const NAMES = { start: "start", forward: "forward →", backward: "← backward", update: "update" };
 const BASE_TIME = 1500; // milliseconds that an event is shown at speed 1
-let asking = false; // whether the next += is being guessed
+/** @type {Question | null} what is being guessed */
+let asking = null;
 let timer = 0; // of playing
+let pointing = false; // whether a pointer was used last to get about, and not the keys
 
 // ---- moving through the events
 
 /** @param {number} target how many events shall have happened @param {boolean} [moving] whether to animate it */
 function go(target, moving = false) {
   const from = position;
-  asking = false;
+  asking = null;
   seek(Math.min(Math.max(target, 0), timeline.length));
   show();
   if (moving && Math.abs(position - from) === 1) travel(timeline[Math.min(from, position)], position < from);
@@ -19,19 +21,19 @@ function go(target, moving = false) {
 
 /** A step; in predict mode first the question, then the step. */
 function forth() {
-  const next = timeline[position];
-  if (byId("predict").checked && next?.kind === "added" && nodes[next.parent].kind !== "constant" && !asking) {
-    asking = true;
+  const question = asking ? null : questionBefore(timeline[position]);
+  if (question) {
+    asking = question;
     pause();
     rest();
     show();
     byId("guess").focus();
-  } else go(position + 1, true);
+  } else go(stepFrom(1), true);
 }
 
 function back() {
   if (asking) go(position);
-  else go(position - 1, true);
+  else go(stepFrom(-1), true);
 }
 
 function play() {
@@ -67,6 +69,7 @@ function pace(event) {
  * @param {number} i
  */
 function visit(i) {
+  if (asking?.about === "turn") return checkTurn(i);
   if (nodes[i].kind !== "operation") return select(selected === i ? -1 : i);
   const pass = currentPass();
   const after = (kind) => starts[pass] + passes[pass].events.findIndex((event) => event.kind === kind && event.node === i) + 1;
@@ -90,19 +93,22 @@ function show() {
   document.body.dataset.phase = phase;
   byId("phase").textContent = NAMES[phase];
   byId("slider").value = String(position);
-  byId("slider").setAttribute("aria-valuetext", `${position} of ${timeline.length}: ${spoken(event, asking)}`);
+  byId("slider").setAttribute("aria-valuetext", `${position} of ${timeline.length}: ${spoken(event)}`);
   byId("count").textContent = `${position} / ${timeline.length}`;
   announce();
   byId("event").replaceChildren(...eventCard(event));
   if (position === timeline.length) byId("event").append(note("That was the last step. Click a leaf to see its paths."));
-  byId("remarks").replaceChildren(...(asking ? [] : remarkCards(remarksAt(position))));
+  byId("remarks").replaceChildren(...(asking ? [] : [...(event?.kind === "added" ? mistakeNotes(event) : []), ...remarkCards(remarksAt(position))]));
   byId("question").hidden = !asking;
+  byId("asked").textContent = asking?.label ?? "";
+  showScore();
   byId("guess").value = "";
   byId("feedback").textContent = "";
   byId("back").disabled = byId("first").disabled = position === 0 && !asking;
   byId("forth").disabled = byId("last").disabled = position === timeline.length;
   if (passes.length > 1) byId("losses").replaceChildren(...lossChart(currentPass(), (i) => (pause(), go(starts[i] + passes[i].events.length))));
-  mark(event);
+  mark(asking?.about === "turn" ? undefined : event);
+  markMistakes();
   if (selected >= 0) showPaths();
 }
 
@@ -110,7 +116,7 @@ function show() {
 function announce() {
   if (timer && Number(byId("speed").value) > 4) return;
   const event = asking ? timeline[position] : timeline[position - 1];
-  byId("announcement").textContent = `Step ${position + Number(asking)} of ${timeline.length}. ${spoken(event, asking)}`;
+  byId("announcement").textContent = `Step ${position + (asking ? 1 : 0)} of ${timeline.length}. ${spoken(event)}`;
 }
 
 /** @param {number} happened */
@@ -122,14 +128,14 @@ function remarksAt(happened) {
 function mark(event) {
   for (const part of picture.querySelectorAll(".now, .giver, .busy")) part.classList.remove("now", "giver", "busy");
   if (!event || event.kind === "begin") return;
-  const place = event.kind === "added" ? event.parent : event.node;
-  boxes[place].classList.add("now");
+  const place = event.kind === "added" && !ofConstant(event) ? event.parent : event.node;
+  if (!ofConstant(event)) boxes[place].classList.add("now");
   if (event.kind === "added") {
     boxes[event.node].classList.add("giver");
-    edges[event.node][event.position].classList.add("busy");
+    edgeOf(event.node, event.position).classList.add("busy");
   }
-  if (event.kind === "computed") edges[event.node].forEach((edge) => edge.classList.add("busy"));
-  follow(boxes[place]);
+  if (event.kind === "computed") nodes[event.node].parents.forEach((_, k) => edgeOf(event.node, k).classList.add("busy"));
+  follow(place);
 }
 
 // ---- setting up
@@ -151,16 +157,21 @@ function bar() {
 
 /** The list of all remarks, each with the way to its event. */
 function notices() {
-  const all = passes.flatMap(({ remarks }, i) => remarks.map(({ event, text }) => ({ at: starts[i] + event + 1, text })));
-  if (!all.length) return;
-  const items = all.slice(0, 40).map(({ at, text }) => {
-    const onclick = () => (pause(), go(at));
-    return element("li", {}, element("button", { type: "button", className: "path", onclick }, `Step ${at}: ${text}`));
-  });
-  const more = all.length > items.length ? [note(`… and ${all.length - items.length} more.`)] : [];
-  const summary = element("summary", {}, `⚠ ${all.length === 1 ? "One thing" : all.length + " things"} to notice`);
-  byId("notices").append(element("details", {}, summary, element("ol", { className: "list" }, ...items), ...more));
-  byId("notices").hidden = false;
+  const groups = groupedRemarks();
+  byId("notices").hidden = !groups.length;
+  if (!groups.length) return byId("notices").replaceChildren();
+  const items = groups.slice(0, 40).map(({ remarks, text }) =>
+    element("li", {}, remarks.length === 1 ? way(remarks[0], text) : element("details", {}, element("summary", {}, text), ...remarks.slice(0, 40).map((remark) => way(remark, names[remark.node])))),
+  );
+  const more = groups.length > items.length ? [note(`… and ${groups.length - items.length} more.`)] : [];
+  const summary = element("summary", {}, `⚠ ${groups.length === 1 ? "One thing" : groups.length + " things"} to notice`);
+  const open = byId("notices").querySelector("details")?.open ?? false;
+  byId("notices").replaceChildren(element("details", { open }, summary, element("ol", { className: "list" }, ...items), ...more));
+}
+
+/** A remark as the way to its event. @param {{at: number}} remark @param {string} text */
+function way({ at }, text) {
+  return element("button", { type: "button", className: "path", onclick: () => (pause(), go(at)) }, `Step ${at}: ${text}`);
 }
 
 const KEYS = {
@@ -168,7 +179,7 @@ const KEYS = {
   ArrowLeft: () => (pause(), back()),
   Home: () => (pause(), go(0)),
   End: () => (pause(), go(timeline.length)),
-  Escape: () => select(-1),
+  Escape: () => (selected >= 0 ? select(-1) : foldLast()),
   " ": toggle,
 };
 
@@ -176,7 +187,9 @@ const KEYS = {
 function key(event) {
   const within = /** @type {HTMLElement} */ (event.target);
   const typing = within.matches("input:not([type=range]):not([type=checkbox]), select");
-  const pressing = event.key === " " && within.matches("button, summary, input[type=checkbox]");
+  if (event.key === "Tab") pointing = false;
+  // A button that was clicked keeps the focus: space plays then, and presses one that was reached by keys.
+  const pressing = event.key === " " && within.matches(pointing ? "summary, input[type=checkbox]" : "button, summary, input[type=checkbox]");
   if (event.ctrlKey || event.metaKey || event.altKey || typing || pressing || !(event.key in KEYS)) return;
   event.preventDefault();
   KEYS[event.key]();
@@ -189,14 +202,24 @@ function toggle() {
 
 function setUp() {
   byId("title").append(isolated(recording.title));
+  if (network) {
+    document.body.classList.add("network");
+    root = partsOf(nodes);
+    findInputs();
+    openAtStart();
+    drawNetwork();
+  }
   byId("slider").max = String(timeline.length);
   byId("losses").hidden = passes.length < 2;
   picture.setAttribute("role", "group");
   bar();
+  setUpNumbers();
   notices();
-  nodes.forEach(({ path, kind }, i) => {
+  setUpSearch();
+  byId("node").closest("label").hidden = network !== null;
+  if (!network) nodes.forEach(({ path, kind }, i) => {
     byId("node").append(element("option", { value: String(i) }, kind === "operation" ? path : `${path} (${kind})`));
-    boxes[i].addEventListener("click", () => visit(i));
+    boxes[i].addEventListener("click", () => (dragged ? (dragged = false) : visit(i)));
   });
   const on = (id, type, action) => byId(id).addEventListener(type, action);
   on("first", "click", KEYS.Home);
@@ -205,7 +228,11 @@ function setUp() {
   on("forth", "click", KEYS.ArrowRight);
   on("last", "click", KEYS.End);
   on("slider", "input", () => (pause(), go(Number(byId("slider").value))));
-  on("predict", "change", () => asking && !byId("predict").checked && go(position));
+  on("predict", "change", () => {
+    byId("asking").hidden = !byId("predict").checked;
+    if (asking) go(position);
+  });
+  on("ask", "change", () => asking && go(position));
   on("node", "change", () => {
     if (byId("node").value !== "") visit(Number(byId("node").value));
     byId("node").value = "";
@@ -217,12 +244,15 @@ function setUp() {
     event.preventDefault(); // or it would press the button that has the focus next
     check(byId("guess").value);
   });
-  on("reveal", "click", () => (go(position + 1, true), byId("forth").focus()));
+  on("reveal", "click", () => (score.asked++, go(position + 1, true), byId("forth").focus()));
   on("zoom-in", "click", () => zoom(1.25));
   on("zoom-out", "click", () => zoom(0.8));
   on("zoom-fit", "click", () => zoom(0));
   document.addEventListener("keydown", key);
-  addEventListener("resize", resize);
+  document.addEventListener("pointerdown", () => (pointing = true), true);
+  // In a notebook the frame gets its size after the page has run.
+  new ResizeObserver(resize).observe(byId("scroller"));
+  byId("scroller").addEventListener("scroll", cull, { passive: true });
   resize();
   draw();
   show();

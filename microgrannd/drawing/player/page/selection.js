@@ -5,10 +5,13 @@ let selected = -1; // -1 for none
 /** @param {number} leaf -1 for none */
 function select(leaf) {
   selected = leaf;
-  boxes.forEach((box, i) => box.classList.toggle("chosen", i === leaf));
+  if (leaf >= 0) reveal(leaf);
+  if (leaf >= 0 && nodes[leaf].kind === "leaf" && obstacle === null && !fields.has(leaf)) byId("fields").prepend(numberField(leaf));
+  picture.querySelector(".chosen")?.classList.remove("chosen");
+  if (leaf >= 0) boxes[leaf].classList.add("chosen");
   showPaths();
   if (leaf < 0) return;
-  follow(boxes[leaf]);
+  follow(leaf);
   byId("paths").scrollIntoView({ block: "nearest", behavior: gently() });
 }
 
@@ -32,7 +35,7 @@ function light(along) {
   if (selected < 0) return;
   boxes[selected].classList.add("lit");
   for (const { node, position: k } of along ?? cone(selected)) {
-    edges[node][k].classList.add("lit");
+    edgeOf(node, k).classList.add("lit");
     boxes[node].classList.add("lit");
     boxes[nodes[node].parents[k]].classList.add("lit");
   }
@@ -65,9 +68,11 @@ function pathsCard(leaf, pass) {
   const before = received[0]?.before ?? seed.before;
   const after = received.at(-1)?.after ?? seed.after;
   const title = `${count === 1n ? "One path" : `${count.toLocaleString("en")} paths`} to `;
+  const mixed = mistaken() ? [note("The paths are those of the right pass; the mistake changes what the leaf gets.")] : [];
   return [
     element("h2", {}, title, isolated(nodes[leaf].path)),
     element("button", { type: "button", className: "close", ariaLabel: "Close the paths", onclick: () => select(-1) }, "×"),
+    ...mixed,
     ...(sum === null ? [note("This is the one with the largest product. The backward pass has summed them all, and walked none.")] : []),
     element("ol", { className: "list" }, ...paths.map((path) => pathLine(path, seed.after, local))),
     sum === null

@@ -1,0 +1,59 @@
+"""A graph that is too large to be drawn whole, as numbers in columns: the page makes boxes of what is unfolded."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from microgrannd.drawing.picture.folding import folded
+from microgrannd.drawing.picture.grouping import WHOLE
+from microgrannd.drawing.picture.lettering import shortened
+from microgrannd.drawing.picture.picture import Detail, picture
+from microgrannd.drawing.player.recording import Pass
+from microgrannd.drawing.player.wording import LONGEST_LABEL
+from microgrannd.drawing.write.svg import geometry_of, svg_text
+from microgrannd.engine import Value
+from microgrannd.printing.labels import in_picture
+
+
+def is_network(order: Sequence[Value]) -> bool:
+    """Whether it is too large to be drawn whole."""
+    return len(order) > WHOLE
+
+
+def still(order: Sequence[Value]) -> str:
+    """The picture of all of it, folded, as `draw` has it: what is seen where no script runs."""
+    drawn = folded([order[-1]]) or picture([order[-1]], Detail(gradients=False))
+    return svg_text(drawn, geometry_of(drawn))
+
+
+def columns(order: Sequence[Value], rows: Sequence[int | None], run: Pass) -> dict[str, Any]:
+    """For each node: its row, the distances to its parents, its label, its scope and its line, and leaves' numbers."""
+    position = {node: i for i, node in enumerate(order)}
+    labels, scopes, lines = _Column(), _Column(), _Column()
+    for node in order:
+        labels.add(shortened(node.label, LONGEST_LABEL))
+        scopes.add(in_picture(node.scope))
+        lines.add(in_picture(node.line))
+    return {
+        "kinds": [
+            (-2 if node.is_constant else -1) if row is None else row for node, row in zip(order, rows, strict=True)
+        ],
+        "parents": [i - position[parent] for i, node in enumerate(order) for parent in node.parents],
+        "numbers": [x for x in run.values if x is not None],
+        "labels": labels.written(),
+        "scopes": scopes.written(),
+        "lines": lines.written(),
+    }
+
+
+class _Column:
+    """A column of texts that come again and again: each once, and which of them stands where."""
+
+    def __init__(self) -> None:
+        self.places: dict[str, int] = {}
+        self.which: list[int] = []
+
+    def add(self, text: str) -> None:
+        self.which.append(self.places.setdefault(text, len(self.places)))
+
+    def written(self) -> tuple[list[str], list[int]]:
+        return list(self.places), self.which if len(self.places) > 1 else []
