@@ -168,7 +168,10 @@ def install(operation: Operation, kind: str, function) -> None:
 # Where code is mutated, and the tests of it, those that notice most first.
 TAPE = ("tests/compiler/test_compiler_simplify.py", "tests/compiler/test_compiler_against_eager.py")
 CODE = {
-    "microgrannd/engine.py": ("microgrannd/engine.py", "tests/heart/test_engine.py", "tests/heart/test_norms.py"),
+    "microgrannd/engine.py": (
+        *("microgrannd/engine.py", "tests/heart/test_engine.py", "tests/heart/test_norms.py"),
+        *("tests/heart/test_nn.py", "tests/compiler/test_compiler_tracing.py"),
+    ),
     "microgrannd/calculus/passes.py": (
         *("microgrannd/calculus/passes.py", "tests/calculus/test_calculus.py", "tests/heart/test_norms.py"),
         *("tests/calculus/test_dependence.py", "tests/compiler/test_compiler_against_eager.py"),

@@ -14,7 +14,7 @@ import pytest
 
 import microgrannd as mg
 from microgrannd import Value, operations
-from microgrannd.engine import Constant, topological_order
+from microgrannd.engine import Constant, inputs_of, topological_order
 
 # ---- making Values
 
@@ -525,3 +525,20 @@ def test_a_dropped_graph_leaves_nothing_for_the_collector():
         assert gc.collect() == 0
     finally:
         gc.enable()
+
+
+def test_a_node_that_routes_multiplies_by_its_local_gradients():
+    x, slope = Value(-2.0), Value(0.25)
+    (3 * mg.leaky_relu(x, slope)).backward()
+    assert (x.grad, slope.grad) == (0.75, -6.0)
+
+
+def test_a_leaf_has_no_inputs():
+    assert Value(1.0).inputs == Value(1.0).parents == inputs_of(Value(1.0)) == ()
+
+
+def test_within_a_block_of_a_mode_a_detached_value_is_a_leaf():
+    x = Value(3.0, label="x")
+    with mg.scope("room"):
+        y = (2 * x).detach()
+    assert (y.op, y.data) == (None, 6.0)
