@@ -25,6 +25,7 @@ from tests.libraries import needs
 from tests.random_graphs import AWKWARD_NUMBERS, awkward_graph
 
 COUNT = int(os.environ.get("MICROGRANND_RANDOM_GRAPHS", "300"))
+EACH = min(COUNT, 1_500) // 3  # programs of their own, which take a compiler each
 COMPILED_AT_ONCE = 100  # C files, or graphs in a program
 
 
@@ -173,16 +174,16 @@ PRINTED = 0.002  # a program that chooses nothing is printed for finite numbers:
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_backend_gives_what_eager_mode_gives(backend):
     needs(backend)
-    check(in_backend(backend), COUNT // 3, BACKENDS[backend])
+    check(in_backend(backend), EACH, BACKENDS[backend])
 
 
 def test_printed_python_gives_what_eager_mode_gives():
-    check(in_printed_python, COUNT // 3, PRINTED)
+    check(in_printed_python, EACH, PRINTED)
 
 
 @pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")
 def test_c_gives_what_eager_mode_gives(tmp_path):
-    check(in_c(tmp_path), COUNT // 3)
+    check(in_c(tmp_path), EACH)
 
 
 def test_jax_gives_what_eager_mode_gives():
