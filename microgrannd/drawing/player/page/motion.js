@@ -20,10 +20,12 @@ function travel(event, undone) {
   const duration = 0.45 * pace(event);
   if (still.matches || duration < 80 || !["added", "computed"].includes(event.kind)) return;
   const added = event.kind === "added";
-  const used = added ? [edgeOf(event.node, event.position)] : nodes[event.node].parents.slice(0, 12).map((_, k) => edgeOf(event.node, k)).filter((edge) => edge.isConnected);
-  const numbers = added ? [event.contribution] : nodes[event.node].parents.map((parent) => values[parent]);
-  const tokens = used.map((edge, k) => {
-    const text = short(numbers[k]);
+  const used = added
+    ? [[edgeOf(event.node, event.position), event.contribution]]
+    : nodes[event.node].parents.slice(0, 12).map((parent, k) => [edgeOf(event.node, k), values[parent]]);
+  const drawn = used.filter(([edge]) => edge?.isConnected && edge.getTotalLength()); // not those within a fold
+  const tokens = drawn.map(([edge, x]) => {
+    const text = short(x);
     const token = svgElement("g", { class: "token " + PHASES[event.kind] });
     const width = 7 * text.length + 12;
     const number = svgElement("text", { y: 4 });
