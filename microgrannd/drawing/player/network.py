@@ -1,14 +1,16 @@
 """A graph that is too large to be drawn whole, as numbers in columns: the page makes boxes of what is unfolded."""
 
-from collections.abc import Sequence
-from typing import Any
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 from microgrannd.drawing.picture.folding import folded
 from microgrannd.drawing.picture.grouping import WHOLE
 from microgrannd.drawing.picture.lettering import shortened
 from microgrannd.drawing.picture.picture import Detail, picture
 from microgrannd.drawing.player.recording import Pass
-from microgrannd.drawing.player.wording import LONGEST_LABEL
+from microgrannd.drawing.player.wording import LONGEST_LABEL, names_as_in_books
 from microgrannd.drawing.write.svg import geometry_of, svg_text
 from microgrannd.engine import Value
 from microgrannd.printing.labels import in_picture
@@ -42,7 +44,41 @@ def columns(order: Sequence[Value], rows: Sequence[int | None], run: Pass) -> di
         "labels": labels.written(),
         "scopes": scopes.written(),
         "lines": lines.written(),
+        "names": list(_runs(order)),
     }
+
+
+class _Run(NamedTuple):
+    """Names that differ by their last index alone, as those of a neuron's weights do, and where they stand."""
+
+    start: int
+    step: int
+    count: int
+    head: str
+    index: int | None  # the first; None for a name without
+
+    def longer(self, place: int, head: str, index: int | None) -> _Run | None:
+        """With one name more, if that is the next."""
+        step = place - self.start - self.step * (self.count - 1)
+        if index is None or self.index is None or (head, index) != (self.head, self.index + self.count):
+            return None
+        return self._replace(step=step, count=self.count + 1) if self.count == 1 or step == self.step else None
+
+
+def _runs(order: Sequence[Value]) -> Iterator[_Run]:
+    """The names of the books."""
+    names = names_as_in_books(order)
+    run = None
+    for i, node in enumerate(order):
+        if node not in names:
+            continue
+        head, index = names[node].divided
+        longer = run and run.longer(i, head, index)
+        if run and not longer:
+            yield run
+        run = longer or _Run(i, 0, 1, head, index)
+    if run:
+        yield run
 
 
 class _Column:

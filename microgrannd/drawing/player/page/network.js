@@ -49,26 +49,15 @@ function networkNodes() {
   return found;
 }
 
-/** Layer above, neuron and input below: w¹₂₃, b¹₂, z¹₂, a¹₂; as `wording.py` names the nodes of a small graph. */
+/** The names of the books: w¹₂₃, b¹₂, z¹₂, a¹₂; what has no label has no other name. */
 function nameAsBooksDo(found) {
-  const [above, below] = ["⁰¹²³⁴⁵⁶⁷⁸⁹", "₀₁₂₃₄₅₆₇₈₉"].map((digits) => (text) => text.replace(/\d/g, (digit) => digits[digit]));
-  const given = new Set([found.length - 1]);
-  for (const { parents, scope } of found) for (const parent of parents) if (found[parent].scope !== scope) given.add(parent);
-  found.forEach((node, i) => {
-    const place = /(?:^|\.)layer(\d+)\.neuron(\d+)$/.exec(node.scope);
-    if (!place) return;
-    const parameter = node.row === null && /^(w|b)(\d*)$/.exec(node.label);
-    const comma = parameter && parameter[2] && (place[2] + parameter[2]).length > 2 ? "," : "";
-    if (parameter) node.short = parameter[1] + above(place[1]) + below(place[2]) + comma + below(parameter[2]);
-    else if (node.row !== null && !node.label && given.has(i)) nameResult(node, found, above(place[1]) + below(place[2]));
-  });
-}
-
-/** A neuron's result is its a and what that is of its z, if it has an activation; else it is its z. */
-function nameResult(node, found, tail) {
-  const first = found[node.parents[0]];
-  const activated = node.parents.length === 1 && first.row !== null && first.scope === node.scope && !first.label;
-  for (const [named, letter] of activated ? [[node, "a"], [first, "z"]] : [[node, "z"]]) named.name = named.path = named.short = letter + tail;
+  for (const [start, step, count, head, index] of network.names) {
+    for (let k = 0; k < count; k++) {
+      const node = found[start + k * step];
+      node.short = index === null ? head : head + String(index + k).replace(/\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[digit]);
+      if (!node.label) node.name = node.path = node.short;
+    }
+  }
 }
 
 // ---- parts
