@@ -9,7 +9,6 @@ from microgrannd.drawing.picture.folding import folded
 from microgrannd.drawing.picture.grouping import WHOLE
 from microgrannd.drawing.picture.lettering import shortened
 from microgrannd.drawing.picture.picture import Detail, picture
-from microgrannd.drawing.player.recording import Pass
 from microgrannd.drawing.player.wording import LONGEST_LABEL, names_as_in_books
 from microgrannd.drawing.write.svg import geometry_of, svg_text
 from microgrannd.engine import Value
@@ -27,8 +26,8 @@ def still(order: Sequence[Value]) -> str:
     return svg_text(drawn, geometry_of(drawn))
 
 
-def columns(order: Sequence[Value], rows: Sequence[int | None], run: Pass) -> dict[str, Any]:
-    """For each node: its row, the distances to its parents, its label, its scope and its line, and leaves' numbers."""
+def columns(order: Sequence[Value], rows: Sequence[int | None]) -> dict[str, Any]:
+    """For each node: its row, the distances to its parents, its label, its scope and its line; and names."""
     position = {node: i for i, node in enumerate(order)}
     labels, scopes, lines = _Column(), _Column(), _Column()
     for node in order:
@@ -40,7 +39,6 @@ def columns(order: Sequence[Value], rows: Sequence[int | None], run: Pass) -> di
             (-2 if node.is_constant else -1) if row is None else row for node, row in zip(order, rows, strict=True)
         ],
         "parents": [i - position[parent] for i, node in enumerate(order) for parent in node.parents],
-        "numbers": [x for x in run.values if x is not None],
         "labels": labels.written(),
         "scopes": scopes.written(),
         "lines": lines.written(),
@@ -53,16 +51,16 @@ class _Run(NamedTuple):
 
     start: int
     step: int
-    count: int
+    length: int
     head: str
-    index: int | None  # the first; None for a name without
+    first: int | None  # None for a name without
 
     def longer(self, place: int, head: str, index: int | None) -> _Run | None:
         """With one name more, if that is the next."""
-        step = place - self.start - self.step * (self.count - 1)
-        if index is None or self.index is None or (head, index) != (self.head, self.index + self.count):
+        step = place - self.start - self.step * (self.length - 1)
+        if index is None or self.first is None or (head, index) != (self.head, self.first + self.length):
             return None
-        return self._replace(step=step, count=self.count + 1) if self.count == 1 or step == self.step else None
+        return self._replace(step=step, length=self.length + 1) if self.length == 1 or step == self.step else None
 
 
 def _runs(order: Sequence[Value]) -> Iterator[_Run]:

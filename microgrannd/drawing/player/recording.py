@@ -56,6 +56,7 @@ class Pass:
     upstream: float  # that the output is given
     events: list[Event] = field(default_factory=list)
     remarks: list[Remark] = field(default_factory=list)
+    step: int = 1  # of a training
 
     @property
     def output(self) -> float:
@@ -80,12 +81,15 @@ class Pass:
 class Recording:
     title: str
     nodes: list[wording.Described]  # parents first
-    passes: list[Pass]  # one or, for training, several
+    passes: list[Pass]  # one or, for training, several: of a long training, some of its steps
+    losses: list[float] = field(default_factory=list)  # of a training, at every step
 
     def lines(self) -> Iterator[str]:
-        for i, run in enumerate(self.passes):
+        if len(self.losses) > len(self.passes):
+            yield f"{len(self.passes)} of {len(self.losses):,} steps of training, with all of their events"
+        for run in self.passes:
             if len(self.passes) > 1:
-                yield f"step {i + 1}: {self.nodes[-1].name} = {numeral(run.output)}"
+                yield f"step {run.step:,}: {self.nodes[-1].name} = {numeral(run.output)}"
             yield from (self.line(event) for event in run.events)
 
     def line(self, event: Event) -> str:

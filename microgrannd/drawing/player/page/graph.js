@@ -94,17 +94,23 @@ function replace(pass) {
 function decodedPass(pass, i) {
   const right = { order: false, overwrite: false };
   if (!pass.values) {
-    const run = computedRun(nodes.map(({ given }) => given ?? null));
+    let at = 0;
+    const run = computedRun(nodes.map(({ row }) => (row === null ? decoded(pass.leaves[at++]) : null)));
     const held = nodes.map(({ row }, k) => (row === null ? decoded(pass.held[k] ?? 0) : null));
     const events = eventsOf(run, held, decoded(pass.upstream), right, i);
-    return passWith(run, held, events, [...pass.remarks, ...remarksOn(run, held, events)]);
+    const remarks = [...pass.remarks, ...remarksOn(run, held, events)];
+    return { ...passWith(run, held, [...events, ...updatesOf(pass, i)], remarks), step: pass.step };
   }
   const [values, locals, held] = [pass.values.map(decoded), pass.local_gradients.map((row) => row.map(decoded)), pass.gradients.map(decoded)];
   const events = eventsOf({ values, locals }, held, decoded(pass.upstream), right, i);
-  const updates = pass.updates.map(([node, gradient, before, after, formula]) => {
+  return { ...passWith({ values, locals }, held, [...events, ...updatesOf(pass, i)], pass.remarks), step: pass.step };
+}
+
+/** What the optimizer did after a pass. @param {any} pass @param {number} i @returns {Event[]} */
+function updatesOf({ updates }, i) {
+  return updates.map(([node, gradient, before, after, formula]) => {
     return { kind: "updated", pass: i, node, gradient: decoded(gradient), before: decoded(before), after: decoded(after), formula };
   });
-  return passWith({ values, locals }, held, [...events, ...updates], pass.remarks);
 }
 
 /** Let events happen, or undo them, until this many have happened. @param {number} target */

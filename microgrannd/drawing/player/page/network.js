@@ -34,11 +34,12 @@ function networkNodes() {
   const [label, scope, line] = [network.labels, network.scopes, network.lines].map(text);
   let at = 0;
   let given = 0;
+  const [first] = recording.passes;
   const found = network.kinds.map((kind, i) => {
     const count = kind < 0 ? 0 : recording.rows[kind].count;
     const parents = network.parents.slice(at, (at += count)).map((distance) => i - distance);
     const node = new NetworkNode(i, kind, parents, label(i), scope(i), line(i));
-    if (kind < 0) node.given = decoded(network.numbers[given++]);
+    if (kind < 0) node.given = decoded(first.leaves ? first.leaves[given++] : first.values[i]);
     if (kind === -2 && !node.label) node.name = node.path = node.short = short(node.given);
     return node;
   });
@@ -220,7 +221,7 @@ function foldOf(i) {
 
 /** What a step goes through as one: a part, or what a node gives to one. @param {Event | undefined} event @returns {string} */
 function foldedStep(event) {
-  if (!network || !event || !["computed", "added"].includes(event.kind)) return "";
+  if (!network || !event || !["computed", "added", "updated"].includes(event.kind)) return "";
   const [own, other] = [foldOf(event.node), event.kind === "added" ? foldOf(event.parent) : null];
   if (own) return `${event.kind} ${own.id}`;
   return other ? `added ${event.node} ${other.id}` : "";

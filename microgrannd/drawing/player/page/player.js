@@ -145,7 +145,7 @@ function bar() {
   passes.forEach(({ events }, i) => {
     const phases = [...(i > 0 ? ["forward"] : []), ...events.map(({ kind }) => PHASES[kind])];
     for (const phase of new Set(phases)) {
-      const text = passes.length === 1 ? NAMES[phase] : phase === "forward" ? String(i + 1) : "";
+      const text = passes.length === 1 ? NAMES[phase] : phase === "forward" ? String(passes[i].step) : "";
       const part = element("span", { className: phase }, text);
       const first = starts[i] - (i > 0 ? 1 : 0) + phases.indexOf(phase);
       part.style.flexGrow = String(phases.filter((other) => other === phase).length);
@@ -256,6 +256,7 @@ function setUp() {
   resize();
   draw();
   show();
+  unpackDerivations();
 }
 
 setUp();
