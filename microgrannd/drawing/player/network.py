@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from microgrannd.drawing.picture.folding import folded
@@ -26,12 +26,14 @@ def still(order: Sequence[Value]) -> str:
     return svg_text(drawn, geometry_of(drawn))
 
 
-def columns(order: Sequence[Value], rows: Sequence[int | None]) -> dict[str, Any]:
+def columns(
+    order: Sequence[Value], rows: Sequence[int | None], renamed: Mapping[Value, str] = NO_NAMES
+) -> dict[str, Any]:
     """For each node: its row, the distances to its parents, its label, its scope and its line; and names."""
     position = {node: i for i, node in enumerate(order)}
     labels, scopes, lines = _Column(), _Column(), _Column()
     for node in order:
-        labels.add(shortened(node.label, LONGEST_LABEL))
+        labels.add(shortened(renamed.get(node) or node.label, LONGEST_LABEL))
         scopes.add(in_picture(node.scope))
         lines.add(in_picture(node.line))
     return {

@@ -122,9 +122,7 @@ class _Watcher:
         try:
             self.sample, self.leaves = _sample_player(self.model, plane, self.loss)
         except Exception as error:  # the loss may be the user's, as the model is
-            self.no_sample = (
-                f"A sample has no graph to open: for Values the loss raised {type(error).__name__}: {error}"
-            )
+            self.no_sample = f"A sample has no graph: given Values the loss raised {type(error).__name__}: {error}"
 
     def _look(self, plane: Plane) -> str:
         """Note the heights; where the model fails at a point, say which and how."""

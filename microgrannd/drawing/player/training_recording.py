@@ -16,7 +16,7 @@ from microgrannd.learning.optimizer import Optimizer
 
 MOST_EVENTS: Final = 30_000  # in all steps that are played: some three megabytes
 MOST_FOLDED: Final = 300_000  # of a network, whose page computes them
-MOST_PASSES: Final = 200  # and pictures of the plane
+MOST_PASSES: Final = 100  # and pictures of the plane
 
 
 def record_training(

@@ -76,6 +76,7 @@ function arrange() {
   for (const { kind, after } of timeline) {
     if (PHASES[kind] === "backward" && Number.isFinite(after)) largest = Math.max(largest, Math.abs(after));
   }
+  if (drawing) for (const g of passes[0].gradients) if (Number.isFinite(g)) largest = Math.max(largest, Math.abs(g));
 }
 
 /** Play another run of the same graph from now on, at the same place. @param {Pass} pass */
@@ -92,6 +93,10 @@ function replace(pass) {
 
 /** A pass as Python ran it: from the numbers that it computed, the events between them. @param {any} pass @param {number} i @returns {Pass} */
 function decodedPass(pass, i) {
+  if (drawing) {
+    const [values, gradients] = [pass.values.map(decoded), pass.gradients.map(decoded)];
+    return { run: { values, locals: [] }, held: gradients, values, gradients, events: [], remarks: [] };
+  }
   const right = { order: false, overwrite: false };
   if (!pass.values) {
     let at = 0;

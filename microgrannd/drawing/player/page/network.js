@@ -166,12 +166,22 @@ function fillMembers(whole) {
 /** Open levels as long as what is seen stays readable. */
 function openAtStart() {
   root.open = true;
+  if (drawing && drawing.depth !== null) return openTo(root, drawing.depth);
   for (let level = [root]; level.length; ) {
     const below = level.flatMap(({ children }) => children.filter((child) => typeof child !== "number"));
     const count = visibleUnder(root).length + below.reduce((sum, { children }) => sum + children.length - 1, 0);
     if (count > AT_ONCE) return;
     for (const group of below) group.open = true;
     level = below;
+  }
+}
+
+/** Open so many levels. @param {Group} group @param {number} depth */
+function openTo(group, depth) {
+  for (const child of group.children) {
+    if (typeof child === "number" || !depth) continue;
+    child.open = true;
+    openTo(child, depth - 1);
   }
 }
 

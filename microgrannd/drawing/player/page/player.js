@@ -70,7 +70,7 @@ function pace(event) {
  */
 function visit(i) {
   if (asking?.about === "turn") return checkTurn(i);
-  if (nodes[i].kind !== "operation") return select(selected === i ? -1 : i);
+  if (nodes[i].kind !== "operation" || drawing) return select(selected === i ? -1 : i);
   const pass = currentPass();
   const after = (kind) => starts[pass] + passes[pass].events.findIndex((event) => event.kind === kind && event.node === i) + 1;
   const turns = [after("computed"), after("added")];
@@ -142,6 +142,7 @@ function mark(event) {
 
 /** The marks of the phases above the slider, as wide as they have events. */
 function bar() {
+  byId("phases").classList.toggle("many", passes.length > 20);
   passes.forEach(({ events }, i) => {
     const phases = [...(i > 0 ? ["forward"] : []), ...events.map(({ kind }) => PHASES[kind])];
     for (const phase of new Set(phases)) {
@@ -185,6 +186,7 @@ const KEYS = {
 
 /** @param {KeyboardEvent} event */
 function key(event) {
+  if (drawing && event.key !== "Escape") return;
   const within = /** @type {HTMLElement} */ (event.target);
   const typing = within.matches("input:not([type=range]):not([type=checkbox]), select");
   if (event.key === "Tab") pointing = false;
@@ -203,7 +205,7 @@ function toggle() {
 function setUp() {
   byId("title").append(isolated(recording.title));
   if (network) {
-    document.body.classList.add("network");
+    document.body.classList.add("network", drawing ? "drawing" : "played");
     root = partsOf(nodes);
     findInputs();
     openAtStart();
@@ -254,6 +256,7 @@ function setUp() {
   new ResizeObserver(resize).observe(byId("scroller"));
   byId("scroller").addEventListener("scroll", cull, { passive: true });
   resize();
+  if (network) byId("scroller").scrollTop = (byId("scroller").scrollHeight - byId("scroller").clientHeight) / 2;
   draw();
   show();
   unpackDerivations();
