@@ -27,13 +27,13 @@ def still(order: Sequence[Value]) -> str:
 
 
 def columns(
-    order: Sequence[Value], rows: Sequence[int | None], renamed: Mapping[Value, str] = NO_NAMES
+    order: Sequence[Value], rows: Sequence[int | None], names: Mapping[Value, str] | None = None
 ) -> dict[str, Any]:
     """For each node: its row, the distances to its parents, its label, its scope and its line; and names."""
     position = {node: i for i, node in enumerate(order)}
     labels, scopes, lines = _Column(), _Column(), _Column()
     for node in order:
-        labels.add(shortened(renamed.get(node) or node.label, LONGEST_LABEL))
+        labels.add(shortened((names and names.get(node)) or node.label, LONGEST_LABEL))
         scopes.add(in_picture(node.scope))
         lines.add(in_picture(node.line))
     return {
