@@ -13,13 +13,14 @@ from microgrannd.drawing.player.page import asset, hashed, in_page, spelled
 from microgrannd.drawing.player.player import Player
 from microgrannd.drawing.player.recording import Recording, playable_order, record
 from microgrannd.drawing.player.training_recording import loss_of_sample, record_training, samples_of
-from microgrannd.engine import Value
+from microgrannd.engine import Value, topological_order
 from microgrannd.ground.modes import no_grad
 from microgrannd.learning.reached import Reached
 from microgrannd.operations import is_number
 from microgrannd.optim import Optimizer
 
-RESOLUTION: Final = 32  # of the plane, along each side
+FINEST, COARSEST: Final = 32, 12  # resolution of the plane, along each side
+COST: Final = 4_000_000  # edges of the model's graph that are computed for all pictures together: some seconds
 MARGIN: Final = 0.15  # of the samples' range, around them
 
 
@@ -29,6 +30,7 @@ class Plane(NamedTuple):
     points: list[tuple[float, float, float]]  # the inputs, and the target
     edges: tuple[float, float, float, float]  # left, right, bottom, top
     level: float | None  # the height of the boundary, between the two targets
+    resolution: int  # cells along each side
     heights: list[list[float | str]]  # row by row from the bottom, in three digits; "nan", "inf" and "-inf" have names
 
 
@@ -72,7 +74,7 @@ class TrainingPlayer(Player):
             return {"obstacle": self.obstacle}
         names = list(self.parameters[0]) if self.parameters else []
         numbers = [[spelled(x) for x in at_a_step.values()] for at_a_step in self.parameters]
-        data: dict[str, Any] = {"resolution": RESOLUTION, "sample": sample, "no_sample": self.no_sample}
+        data: dict[str, Any] = {"sample": sample, "no_sample": self.no_sample}
         data |= {"names": names, "numbers": numbers}
         return {**self.plane._asdict(), **data}
 
@@ -101,14 +103,14 @@ class _Watcher:
         self.obstacle = self.no_sample = ""
         self._started = False
 
-    def watch(self) -> None:
+    def watch(self, pictures: int) -> None:
         if self.obstacle or (self._started and not self.plane):
             return
         before = Reached(self.model, self.loss)  # random generators, counters: what is only looked at changes none
         try:
             if not self._started:
                 self._started = True
-                self.plane = _plane(self.model, self.data, self.loss)
+                self.plane = _plane(self.model, self.data, self.loss, pictures)
                 if self.plane:
                     self._open_sample(self.plane)
             if self.plane:
@@ -138,12 +140,12 @@ class _Watcher:
         return ""
 
 
-def _plane(model: Any, data: Sequence[Any], loss: Any) -> Plane | None:
+def _plane(model: Any, data: Sequence[Any], loss: Any, pictures: int) -> Plane | None:
     """None unless a sample is two numbers and a target, and the model gives one number."""
     samples = samples_of(data)
     if loss is None or not samples or len(samples[0]) != 2:
         return None
-    if not all(_is_pair(x) and is_number(y) for x, y in samples) or not isinstance(model(samples[0][0]), Value):
+    if not all(_is_pair(x) and is_number(y) for x, y in samples) or not isinstance(found := model(samples[0][0]), Value):
         return None
     points = [(float(x[0]), float(x[1]), float(y)) for x, y in samples]
     targets = sorted({y for *_, y in points})
@@ -151,7 +153,13 @@ def _plane(model: Any, data: Sequence[Any], loss: Any) -> Plane | None:
     level = None if len(targets) != 2 else 0.0 if logits else (targets[0] + targets[1]) / 2
     left, right = _around([x for x, _, _ in points])
     bottom, top = _around([y for _, y, _ in points])
-    return Plane(points, (left, right, bottom, top), level, [])
+    return Plane(points, (left, right, bottom, top), level, _resolution(found, pictures), [])
+
+
+def _resolution(output: Value, pictures: int) -> int:
+    """The finer, the smaller the model's graph is."""
+    edges = sum(len(node.parents) for node in topological_order(output))
+    return max(COARSEST, min(FINEST, int((COST / (pictures * max(1, edges))) ** 0.5)))
 
 
 def _is_pair(x: Any) -> bool:
@@ -167,7 +175,7 @@ def _around(numbers: Sequence[float]) -> tuple[float, float]:
 def _points(plane: Plane) -> Iterator[tuple[float, float]]:
     """The middle of each cell, row by row from the bottom."""
     left, right, bottom, top = plane.edges
-    middle = [(i + 0.5) / RESOLUTION for i in range(RESOLUTION)]
+    middle = [(i + 0.5) / plane.resolution for i in range(plane.resolution)]
     return ((left + u * (right - left), bottom + v * (top - bottom)) for v in middle for u in middle)
 
 

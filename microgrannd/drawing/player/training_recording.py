@@ -21,12 +21,12 @@ MOST_PASSES: Final = 100  # and pictures of the plane
 
 def record_training(
     model: Value | Callable[..., Any], data: Sequence[Any], loss: str | Callable[..., Value] | None,
-    optimizer: Optimizer | None, steps: int, watch: Callable[[], None] = lambda: None,
+    optimizer: Optimizer | None, steps: int, watch: Callable[[int], None] = lambda count: None,
 ) -> tuple[Recording, list[Value]]:  # fmt: skip
     """The recording and the nodes of its graph; the model is trained, or not at all if its graph is too large to play.
 
     Of a long training some steps are played, as far apart as need be, the first and the last among them; its losses
-    are all kept. `watch` is called before each of those steps and after the last.
+    are all kept. `watch` is called before each of those steps and after the last, and told how often it will be.
     """
     if isinstance(model, Value):
         raise TypeError("With data= a model is trained: give the model, or the loss of a sample, not a Value.")
@@ -40,7 +40,7 @@ def record_training(
     loss_of = loss_of_sample(model, loss)
     first = order = playable_order(_mean([loss_of(*sample) for sample in samples]))
     played = _played_steps(order, steps)
-    watch()
+    watch(len(played) + 1)
     recording = Recording(f"Training: {title(order)}", list(described(order)), [_step(order, optimizer, 1)])
     recording.losses.append(order[-1].data)
     for number in range(2, steps + 1):
@@ -57,9 +57,9 @@ def record_training(
                 f"The graph of step {number} is not that of the first, so they cannot be played on one picture: the "
                 "network computes something else when its weights change. Step through a single loss instead."
             )
-        watch()
+        watch(len(played) + 1)
         recording.passes.append(_step(order, optimizer, number))
-    watch()
+    watch(len(played) + 1)
     return recording, first
 
 

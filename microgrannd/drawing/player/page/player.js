@@ -214,6 +214,7 @@ function setUp() {
   byId("slider").max = String(timeline.length);
   byId("losses").hidden = passes.length < 2;
   picture.setAttribute("role", "group");
+  if (!drawing) for (const words of picture.querySelectorAll("desc")) words.textContent = words.textContent.replace(/ (No gradients:|Gradients).*/, "");
   bar();
   setUpNumbers();
   notices();
