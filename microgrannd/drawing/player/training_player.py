@@ -19,7 +19,8 @@ from microgrannd.learning.reached import Reached
 from microgrannd.operations import is_number
 from microgrannd.optim import Optimizer
 
-FINEST, COARSEST: Final = 32, 12  # resolution of the plane, along each side
+FINEST: Final = 32  # resolution of the plane, along each side
+COARSEST: Final = 12
 COST: Final = 4_000_000  # edges of the model's graph that are computed for all pictures together: some seconds
 MARGIN: Final = 0.15  # of the samples' range, around them
 
@@ -145,7 +146,9 @@ def _plane(model: Any, data: Sequence[Any], loss: Any, pictures: int) -> Plane |
     samples = samples_of(data)
     if loss is None or not samples or len(samples[0]) != 2:
         return None
-    if not all(_is_pair(x) and is_number(y) for x, y in samples) or not isinstance(found := model(samples[0][0]), Value):
+    if not all(_is_pair(x) and is_number(y) for x, y in samples):
+        return None
+    if not isinstance(found := model(samples[0][0]), Value):
         return None
     points = [(float(x[0]), float(x[1]), float(y)) for x, y in samples]
     targets = sorted({y for *_, y in points})
