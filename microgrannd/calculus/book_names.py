@@ -100,6 +100,8 @@ def _distinct(order: Sequence[Node], proposed: dict[Node, BookName]) -> dict[Nod
 
 def _in_neurons(order: Sequence[Node]) -> Iterator[tuple[Node, BookName]]:
     """Parameters, inputs, and what neurons compute: z, and a where it leaves the neuron."""
+    if not any(map(_place, {node.scope for node in order})):
+        return
     consumed = {parent for node in order if node.op for parent in node.parents if parent.scope == node.scope}
     for node in order:
         if not (place := _place(node.scope)):

@@ -82,8 +82,8 @@ class Player:
 
     def __init__(self, recording: Recording, order: Sequence[Value]) -> None:
         must_be("recording", recording, Recording)
-        if len(list_of("order", order, "a list of Values", Value)) != len(recording.nodes):
-            raise ValueError(f"The recording is of {len(recording.nodes)} nodes, and order has {len(order)}.")
+        if len(list_of("order", order, "a list of Values", Value)) != len(recording.order):
+            raise ValueError(f"The recording is of {len(recording.order)} nodes, and order has {len(order)}.")
         self.recording = recording
         self._order = order
         self._rows = printed_rows(order)
@@ -143,7 +143,7 @@ class Player:
         return self._text()
 
     def __repr__(self) -> str:
-        nodes, events = len(self.recording.nodes), sum(len(run.events) for run in self.recording.passes)
+        nodes, events = len(self._order), sum(len(run.events) for run in self.recording.passes)
         return f"<Player of {self.recording.title}: {nodes} nodes, {events} steps; .save(path) writes it>"
 
     def _text(self, longest: int | None = None) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final, NamedTuple, TypeAlias
 
 from microgrannd.drawing.picture.lettering import numeral
@@ -77,12 +78,21 @@ class Pass:
         return values, gradients
 
 
-@dataclass(slots=True)
+@dataclass
 class Recording:
     title: str
-    nodes: list[wording.Described]  # parents first
+    order: Sequence[Value]
     passes: list[Pass]  # one or, for training, several: of a long training, some of its steps
     losses: list[float] = field(default_factory=list)  # of a training, at every step
+
+    def __post_init__(self) -> None:
+        if len(self.order) <= wording.WORDED:
+            _ = self.nodes  # as they are called now; the page of a larger graph does without
+
+    @cached_property
+    def nodes(self) -> list[wording.Described]:
+        """Its nodes in words, parents first."""
+        return list(wording.described(self.order))
 
     def lines(self) -> Iterator[str]:
         if len(self.losses) > len(self.passes):
@@ -109,7 +119,7 @@ class Recording:
 
 def record(order: Sequence[Value], upstream: Number = 1.0) -> Recording:
     """Run backward from the last node, as `backward()` does, and write down every event."""
-    return Recording(wording.title(order), list(wording.described(order)), [recorded_pass(order, upstream)])
+    return Recording(wording.title(order), order, [recorded_pass(order, upstream)])
 
 
 def playable_order(output: Value) -> list[Value]:

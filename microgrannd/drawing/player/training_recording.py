@@ -7,7 +7,7 @@ from microgrannd import losses, operations
 from microgrannd.drawing.picture.lettering import numeral
 from microgrannd.drawing.player.network import is_network
 from microgrannd.drawing.player.recording import Pass, Recording, Updated, playable_order, recorded_pass
-from microgrannd.drawing.player.wording import described, title
+from microgrannd.drawing.player.wording import title
 from microgrannd.engine import Value
 from microgrannd.ground.arguments import function_of, must_be, shown, whole_number
 from microgrannd.ground.data import columns_of
@@ -41,7 +41,7 @@ def record_training(
     first = order = playable_order(_mean([loss_of(*sample) for sample in samples]))
     played = _played_steps(order, steps)
     watch(len(played) + 1)
-    recording = Recording(f"Training: {title(order)}", list(described(order)), [_step(order, optimizer, 1)])
+    recording = Recording(f"Training: {title(order)}", order, [_step(order, optimizer, 1)])
     recording.losses.append(order[-1].data)
     for number in range(2, steps + 1):
         loss_now = _mean([loss_of(*sample) for sample in samples])

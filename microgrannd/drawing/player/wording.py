@@ -80,9 +80,12 @@ def title(order: Sequence[Value]) -> str:
     """The whole expression, as far as it is short; otherwise with the names of some of its parts."""
     texts: dict[Value, Formula] = {}
     of_neurons = names_as_in_books(order)
+    shown = set(order) if len(order) <= WORDED else {*order[-1].parents, order[-1]}
+    outside = {parent for node in shown for parent in node.parents} - shown
     for i, node in enumerate(order):
-        if len(order) > WORDED and node not in order[-1].parents and node is not order[-1]:
+        if node in outside:
             texts[node] = Formula(str(of_neurons.get(node, f"v{i}")))
+        if node not in shown:
             continue
         operands = [texts[parent] for parent in node.parents]
         if node.op is not None:

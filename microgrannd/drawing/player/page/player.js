@@ -106,6 +106,8 @@ function show() {
   byId("feedback").textContent = "";
   byId("back").disabled = byId("first").disabled = position === 0 && !asking;
   byId("forth").disabled = byId("last").disabled = position === timeline.length;
+  // What cannot be pressed loses the focus, and with it the keyboard.
+  if (document.activeElement?.matches("#transport :disabled")) byId(position === 0 ? "forth" : "back").focus();
   if (passes.length > 1) byId("losses").replaceChildren(...lossChart(currentPass(), (i) => (pause(), go(starts[i] + passes[i].events.length))));
   mark(asking?.about === "turn" ? undefined : event);
   markMistakes();
