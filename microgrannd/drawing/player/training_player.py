@@ -21,7 +21,7 @@ from microgrannd.optim import Optimizer
 
 FINEST: Final = 32  # resolution of the plane, along each side
 COARSEST: Final = 12
-COST: Final = 4_000_000  # edges of the model's graph that are computed for all pictures together: some seconds
+COST: Final = 2_000_000  # edges of the model's graph that are computed for all pictures together: some seconds
 MARGIN: Final = 0.15  # of the samples' range, around them
 
 
