@@ -64,14 +64,14 @@ def book_names(order: Sequence[Node]) -> dict[Node, BookName]:
     >>> print(*book_names(topological_order(y)).values())
     w¹₀₀ w⁰₀₀ w⁰₀₁ x₀ x₁ b⁰₀ z⁰₀ a⁰₀ b¹₀ z¹₀
     """
-    labels = {node: BookName(in_message(node.label)) for node in order if node.label.strip()}
-    return _distinct(order, labels | _parts_of_neurons(order))
+    return _named(order, _parts_of_neurons(order))
 
 
 def names_in_neurons(order: Sequence[Node]) -> dict[Node, BookName]:
     """Those of these names that parts of neurons have, and the inputs."""
-    names = book_names(order)
-    return {node: names[node] for node in _parts_of_neurons(order)}
+    parts = _parts_of_neurons(order)
+    names = _named(order, parts)
+    return {node: names[node] for node in parts}
 
 
 def _parts_of_neurons(order: Sequence[Node]) -> dict[Node, BookName]:
@@ -83,7 +83,8 @@ def _parts_of_neurons(order: Sequence[Node]) -> dict[Node, BookName]:
     return found
 
 
-def _distinct(order: Sequence[Node], proposed: dict[Node, BookName]) -> dict[Node, BookName]:
+def _named(order: Sequence[Node], parts: dict[Node, BookName]) -> dict[Node, BookName]:
+    proposed = {node: BookName(in_message(node.label)) for node in order if node.label.strip()} | parts
     names: dict[Node, BookName] = {}
     taken: dict[str, int] = {}
     for node in order:

@@ -83,17 +83,23 @@ function drawNetwork() {
   draw();
 }
 
+/** Of each node, while a part is laid out: the part, and which of its items the node is in. */
+const [withinOf, itemOf] = [new Int32Array(nodes.length).fill(-1), new Int32Array(nodes.length)];
+
 /** The layout of an open part: its children, and where they are. @param {Group} group */
 function arranged(group) {
   const items = group.children.map((child) => (typeof child !== "number" && child.open ? { child, ...inFrame(arranged(child)) } : { child, ...(typeof child === "number" ? boxSize(child) : foldSize(child)) }));
-  const itemOf = new Map();
-  items.forEach(({ child }, k) => (typeof child === "number" ? itemOf.set(child, k) : child.members.forEach((member) => itemOf.set(member, k))));
+  items.forEach(({ child }, k) => {
+    for (const member of typeof child === "number" ? [child] : child.members) [withinOf[member], itemOf[member]] = [group.id, k];
+  });
   const pairs = new Map();
   for (const i of group.members) {
-    const to = itemOf.get(i);
+    const to = itemOf[i];
     for (const parent of nodes[i].parents) {
-      const from = itemOf.get(parent);
-      if (from !== undefined && from !== to) pairs.set(from * items.length + to, [from, to]);
+      const from = itemOf[parent];
+      if (from === to || withinOf[parent] !== group.id) continue;
+      const key = from * items.length + to;
+      if (!pairs.has(key)) pairs.set(key, [from, to]);
     }
   }
   return { items, ...directed(items, [...pairs.values()]) };
