@@ -155,6 +155,12 @@ def test_the_gradient_graph_maps_nodes_to_their_gradients():
     found = gradient_graph(y)
     assert {node: slope.data for node, slope in found.items()} == {product: 20.0, a: 100.0, b: 40.0}
     assert (found[a].label, found[b].label) == ("d_a", "d_b")
+    assert gradient_graph((a * b).relu())[a].op.symbol == "*"  # what is looked at has plain products
+
+
+def test_the_zero_that_stopped_an_infinite_slope_is_told_where_only_numbers_are_asked_for():
+    with mg.detect_anomaly(), pytest.raises(mg.AnomalyError, match="sqrt"):
+        slopes((x := Value(0.0)).sqrt() ** 2, [x])
 
 
 def test_labels_stay_as_they_are_where_a_gradient_is_a_node_of_the_graph():
