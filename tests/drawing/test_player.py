@@ -622,6 +622,7 @@ def train(model, steps, **arguments):
     return mg.step(model, data=DATA, loss="half_squared_error", optimizer=optimizer, steps=steps, **arguments)
 
 
+@pytest.mark.slow
 def test_of_a_long_training_some_steps_are_played_and_every_loss_is_kept():
     stepped, fitted = network(), network()
     player = train(stepped, 300)
@@ -640,6 +641,7 @@ def test_of_a_long_training_some_steps_are_played_and_every_loss_is_kept():
     assert "\nstep 300: loss = " in str(player)
 
 
+@pytest.mark.slow
 def test_a_short_training_is_played_whole():
     player = train(network(), 60)
     assert [run.step for run in player.recording.passes] == list(range(1, 61))
@@ -655,6 +657,7 @@ def test_a_training_of_a_graph_too_large_to_play_is_refused_before_anything_has_
     assert [p.data for p in model.parameters()] == before
 
 
+@pytest.mark.slow
 def test_a_large_model_is_trained_folded_and_its_page_is_small():
     model = MLP(2, [12, 12, 1], activation="tanh", seed=3)
     player = train(model, 2)

@@ -10,7 +10,7 @@ from tests.drawing.test_player_network import folds, network
 
 Keys = pytest.importorskip("selenium.webdriver.common.keys").Keys
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.slow]
 
 
 def told(screen):
