@@ -11,7 +11,7 @@
 const PHASES = { begin: "forward", computed: "forward", seeded: "backward", added: "backward", updated: "update" };
 
 /** @type {Node[]} parents first, the output last */
-const nodes = network ? networkNodes() : recording.nodes.map(wholeNode);
+const nodes = recording.network ? networkNodes() : recording.nodes.map(wholeNode);
 const output = nodes.length - 1;
 /** @type {Pass[]} */
 const passes = recording.passes.map(decodedPass);
@@ -48,8 +48,8 @@ let places = boxes.map((box) => {
 });
 /** How many characters fit in each box: those of the longest number that was recorded. */
 const rooms = nodes.map(() => 6);
-if (!network) for (const [i, x] of passes.flatMap((pass) => [...pass.values.entries(), ...pass.gradients.entries()])) makeRoom(i, x);
-if (!network) for (const { kind, node, parent, value, after } of timeline) if (kind !== "begin") makeRoom(kind === "added" ? parent : node, value ?? after);
+if (!recording.network) for (const [i, x] of passes.flatMap((pass) => [...pass.values.entries(), ...pass.gradients.entries()])) makeRoom(i, x);
+if (!recording.network) for (const { kind, node, parent, value, after } of timeline) if (kind !== "begin") makeRoom(kind === "added" ? parent : node, value ?? after);
 const BAR = 56; // the length of a bar for the largest gradient, the same in every box
 
 /** A node with what the page leaves out: what is the same as its name, and what its row says. @param {any} node @returns {Node} */

@@ -4,7 +4,9 @@
  * @typedef {{id: number, name: string, parent: Group | null, children: (number | Group)[], open: boolean, members: number[]}} Group
  */
 
-const network = recording.network ?? null;
+/** Whether parts are framed and can be folded: in large graphs, and where there are neurons. */
+const network = Boolean(recording.network) || recording.nodes.some(({ scope }) => /(^|\.)neuron\d+$/.test(scope ?? ""));
+const WHOLE = 150; // nodes of which all are seen at the start
 const AT_ONCE = 60; // boxes that a part has at most, and that are open at the start
 
 /** A node of a network; its words are made when they are read. */
@@ -31,13 +33,13 @@ class NetworkNode {
 /** @returns {any[]} */
 function networkNodes() {
   const text = ([texts, column]) => (i) => texts[column.length ? column[i] : 0];
-  const [label, scope, line] = [network.labels, network.scopes, network.lines].map(text);
+  const [label, scope, line] = [recording.network.labels, recording.network.scopes, recording.network.lines].map(text);
   let at = 0;
   let given = 0;
   const [first] = recording.passes;
-  const found = network.kinds.map((kind, i) => {
+  const found = recording.network.kinds.map((kind, i) => {
     const count = kind < 0 ? 0 : recording.rows[kind].count;
-    const parents = network.parents.slice(at, (at += count)).map((distance) => i - distance);
+    const parents = recording.network.parents.slice(at, (at += count)).map((distance) => i - distance);
     const node = new NetworkNode(i, kind, parents, label(i), scope(i), line(i));
     if (kind < 0) node.given = decoded(first.leaves ? first.leaves[given++] : first.values[i]);
     if (kind === -2 && !node.label) node.name = node.path = node.short = short(node.given);
@@ -52,7 +54,7 @@ function networkNodes() {
 
 /** The names of the books: w¹₂₃, b¹₂, z¹₂, a¹₂; what has no label has no other name. */
 function nameAsBooksDo(found) {
-  for (const [start, step, count, head, index] of network.names) {
+  for (const [start, step, count, head, index] of recording.network.names) {
     for (let k = 0; k < count; k++) {
       const node = found[start + k * step];
       node.short = index === null ? head : head + String(index + k).replace(/\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[digit]);
@@ -102,7 +104,7 @@ function partsOf(all) {
     for (const parent of all[i].parents) if (all[parent].kind === "constant") homes[parent] = shared(homes[parent], homes[i]);
   }
   homes.forEach((home, i) => (home ?? whole).children.push(i));
-  for (const group of [...groups]) subdivide(group);
+  if (all.length > WHOLE) for (const group of [...groups]) subdivide(group);
   fillMembers(whole);
   const last = (child) => (typeof child === "number" ? child : child.members.reduce((most, i) => Math.max(most, i), 0));
   for (const { children } of groups) {
@@ -170,7 +172,7 @@ function openAtStart() {
   for (let level = [root]; level.length; ) {
     const below = level.flatMap(({ children }) => children.filter((child) => typeof child !== "number"));
     const count = visibleUnder(root).length + below.reduce((sum, { children }) => sum + children.length - 1, 0);
-    if (count > AT_ONCE) return;
+    if (count > AT_ONCE && nodes.length > WHOLE) return;
     for (const group of below) group.open = true;
     level = below;
   }

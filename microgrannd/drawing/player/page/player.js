@@ -221,10 +221,10 @@ function setUp() {
   setUpNumbers();
   notices();
   setUpSearch();
-  byId("node").closest("label").hidden = network !== null;
-  if (!network) nodes.forEach(({ path, kind }, i) => {
+  byId("node").closest("label").hidden = Boolean(recording.network);
+  if (!recording.network) nodes.forEach(({ path, kind }, i) => {
     byId("node").append(element("option", { value: String(i) }, kind === "operation" ? path : `${path} (${kind})`));
-    boxes[i].addEventListener("click", () => (dragged ? (dragged = false) : visit(i)));
+    if (!network) boxes[i].addEventListener("click", () => (dragged ? (dragged = false) : visit(i)));
   });
   const on = (id, type, action) => byId(id).addEventListener(type, action);
   on("first", "click", KEYS.Home);

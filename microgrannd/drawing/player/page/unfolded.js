@@ -71,6 +71,7 @@ function drawNetwork() {
   picture.querySelector("g.frames")?.remove();
   layers.edges.before(layers.frames);
   putItems(all, 0, 0, layers);
+  layers.nodes.append(...[...rendered].sort((one, other) => one - other).map((i) => boxes[i])); // as they are computed
   connect(layers.edges);
   const [width, height] = [all.width + 2 * MARGIN, all.height + 2 * MARGIN];
   picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
