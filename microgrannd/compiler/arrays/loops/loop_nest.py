@@ -33,9 +33,8 @@ class Memory:
             return self.pointer(row, place)
         if not place.per_sample:
             return self.e.element(row, place.fixed)
-        return self.e.element(
-            row, self.e.line(f"add i64 {place.fixed}, {self.e.line(f'mul i64 %n, {place.per_sample}')}")
-        )
+        along = self.e.line(f"mul i64 %n, {place.per_sample}")
+        return self.e.element(row, self.e.line(f"add i64 {place.fixed}, {along}"))
 
     def table(self, numbers: Any) -> str:
         return self.pointer(*self.known_table(numbers))
