@@ -4,7 +4,7 @@ from typing import Any
 
 from microgrannd.drawing.picture.picture import Picture, Unfolding
 from microgrannd.drawing.player.network import columns
-from microgrannd.drawing.player.page import page_of, spelled
+from microgrannd.drawing.player.page import in_json, page_of
 from microgrannd.drawing.player.rows import printed_rows
 from microgrannd.engine import Value
 
@@ -27,8 +27,8 @@ def _numbers(order: list[Value], unfolds: Unfolding) -> dict[str, Any]:
     """The numbers as they are, those that the drawing shows."""
     shown = unfolds.detail
     return {
-        "values": [spelled(node.data) if shown.values or node.is_constant else None for node in order],
-        "gradients": [spelled(node.grad) if shown.gradients and not node.is_constant else None for node in order],
+        "values": [in_json(node.data) if shown.values or node.is_constant else None for node in order],
+        "gradients": [in_json(node.grad) if shown.gradients and not node.is_constant else None for node in order],
         **{"upstream": 1.0, "updates": [], "remarks": [], "local_gradients": []},
     }
 

@@ -44,7 +44,7 @@ def in_page(data: Any) -> str:
     return in_script(json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
 
 
-def spelled(x: Any) -> Any:
+def in_json(x: Any) -> Any:
     """JSON has no NaN and no infinities: they are the strings "nan", "inf" and "-inf"."""
     return repr(x) if x.__class__ is float and not math.isfinite(x) else x
 

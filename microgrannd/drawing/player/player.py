@@ -16,7 +16,7 @@ from microgrannd.drawing.layout.layout import Geometry
 from microgrannd.drawing.picture.picture import Picture
 from microgrannd.drawing.player.animation import animated
 from microgrannd.drawing.player.network import columns, is_network, still
-from microgrannd.drawing.player.page import page_of, spelled
+from microgrannd.drawing.player.page import in_json, page_of
 from microgrannd.drawing.player.recording import Added, Computed, Pass, Recording, Updated, playable_order, record
 from microgrannd.drawing.player.remarks import WORDS
 from microgrannd.drawing.player.rows import printed_rows
@@ -156,7 +156,7 @@ class Player:
         rows = self._rows
         data = {"title": self.recording.title, "rows": rows.shown, "strange": rows.strange, "words": WORDS}
         data["derivations"] = _derivations(self._order)
-        data["losses"] = list(map(spelled, self.recording.losses))
+        data["losses"] = list(map(in_json, self.recording.losses))
         passes = [_numbers_of(run, whole=not self._folded or bool(rows.strange)) for run in self.recording.passes]
         if self._folded:
             return {**data, "passes": passes, "network": columns(self._order, rows.of_node)}
@@ -198,16 +198,16 @@ def _numbers_of(run: Pass, *, whole: bool) -> dict[str, Any]:
             case Added(node=node, local_gradient=local):
                 local_gradients[node].append(local)
             case Updated():
-                updates.append([*map(spelled, event)])
-    numbers: dict[str, Any] = {"upstream": spelled(run.upstream), "updates": updates, "step": run.step}
+                updates.append([*map(in_json, event)])
+    numbers: dict[str, Any] = {"upstream": in_json(run.upstream), "updates": updates, "step": run.step}
     if not whole:
-        numbers["leaves"] = [spelled(x) for x in run.values if x is not None]
-        held = {i: spelled(gradient) for i, gradient in enumerate(run.gradients) if gradient}
+        numbers["leaves"] = [in_json(x) for x in run.values if x is not None]
+        held = {i: in_json(gradient) for i, gradient in enumerate(run.gradients) if gradient}
         return {**numbers, "held": held, "remarks": [r._asdict() for r in run.remarks if r.kind == "changed"]}
     return {
         **numbers,
-        "values": list(map(spelled, values)),
-        "local_gradients": [list(map(spelled, locals_of)) for locals_of in local_gradients],
-        "gradients": list(map(spelled, run.gradients)),
+        "values": list(map(in_json, values)),
+        "local_gradients": [list(map(in_json, locals_of)) for locals_of in local_gradients],
+        "gradients": list(map(in_json, run.gradients)),
         "remarks": [remark._asdict() for remark in run.remarks],
     }

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 from microgrannd.drawing.picture.lettering import numeral
-from microgrannd.drawing.player.page import asset, hashed, in_page, spelled
+from microgrannd.drawing.player.page import asset, hashed, in_json, in_page
 from microgrannd.drawing.player.player import Player
 from microgrannd.drawing.player.recording import Recording, playable_order, record
 from microgrannd.drawing.player.training_recording import loss_of_sample, record_training, samples_of
@@ -74,7 +74,7 @@ class TrainingPlayer(Player):
         if self.plane is None:
             return {"obstacle": self.obstacle}
         names = list(self.parameters[0]) if self.parameters else []
-        numbers = [[spelled(x) for x in at_a_step.values()] for at_a_step in self.parameters]
+        numbers = [[in_json(x) for x in at_a_step.values()] for at_a_step in self.parameters]
         data: dict[str, Any] = {"sample": sample, "no_sample": self.no_sample}
         data |= {"names": names, "numbers": numbers}
         return {**self.plane._asdict(), **data}
