@@ -32,7 +32,7 @@ from microgrannd.printing.labels import in_markup
 
 HEIGHT: Final = 640  # of the player in a notebook, in pixels
 LINES: Final = 200  # of the steps, as text in a notebook
-DERIVED: Final = 4_000_000  # characters of derivations, some hundred thousand when they are deflated
+DERIVED: Final = 6_000_000  # characters of derivations, some hundred thousand when they are deflated
 PLAIN: Final = 50_000  # that are not deflated
 
 
