@@ -1,5 +1,6 @@
 """What a user of PyTorch, NumPy or JAX tries in the first hour gets an answer."""
 
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -9,6 +10,7 @@ import pytest
 
 import microgrannd as mg
 from microgrannd.app.cli import main
+from microgrannd.ground import terminal
 from microgrannd.nodes.elsewhere import DEAD_ENDS
 
 THINGS = {"Value": lambda: mg.Value(2.0) * 3.0, "Module": lambda: mg.MLP(2, [1], seed=0)}
@@ -121,6 +123,40 @@ def test_columns_are_honoured(tmp_path, capsys, monkeypatch):
     main(["draw", "+".join(["sin(x)"] * 30), "x=1", "-o", str(tmp_path / "x.svg")])
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines[:-1])) <= 50
+
+
+def test_what_is_too_long_is_wrapped_and_whole(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "50")
+    expression = " + ".join([f"sin({k} * x)" for k in range(2, 12)])
+    head, first, *rest = terminal.table(["node", "value"], [[expression, "1.25"], ["x", "2"]]).splitlines()
+    assert max(map(len, [head, first, *rest])) <= 50
+    assert (first.split()[-1], rest.pop().split()) == ("1.25", ["x", "2"])
+    assert " ".join([first.removesuffix("1.25").strip(), *map(str.strip, rest)]) == expression
+
+
+def test_the_file_that_cannot_be_written_is_named(capsys):
+    assert main(["draw", "x", "x=1", "-o", "/proc/foo.svg"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("microgrannd: /proc/foo.svg cannot be written to (")
+    assert "choose another folder" in told
+
+
+def test_exit_codes_are_in_the_help(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "Exit codes: 0 all went well, 2" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(("init", "twins"), [(None, True), ("0.00005", True), ("0.5", False), ("xavier", False)])
+def test_iris_says_what_was_learned_and_which_neurons_are_twins_where_they_are(init, twins, tmp_path, capsys):
+    chosen = [] if init is None else ["--init", init]
+    assert main(["iris", "--out", str(tmp_path), *chosen]) == 0
+    out = capsys.readouterr().out
+    # The species as Fisher measured them: a setosa's sepals are shorter and wider.
+    assert re.search(r"a larger sepal length speaks for versicolor \(mean slope \+0\.\d+\)", out)
+    assert re.search(r"a larger sepal width speaks for setosa \(mean slope -0\.\d+\)", out)
+    assert ("twins" in out) is twins
+    assert ("--init 0.5" in out) is twins
 
 
 # ---- editors
