@@ -89,6 +89,26 @@ def test_a_data_set_at_the_prompt_is_a_summary():
     assert repr(mg.datasets.iris()).startswith("<Iris of sepal_length, sepal_width: 70 to train, 30 to test")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"replace": "no"}, "replace is True or False"),
+        ({"per_step": "x"}, "per_step is True or False"),
+        ({"progress": "x"}, "progress is True or False"),
+        ({"clip": -1.0}, "clip, the largest norm, is above 0"),
+        ({"clip": ("value", 0)}, "clip, the largest value, is above 0"),
+        ({"schedule": lambda epoch: None}, "schedule gives the learning rate of epoch 0"),
+        ({"schedule": lambda step: -1.0, "per_step": True}, "schedule gives the learning rate of step 0"),
+        ({"data": (["a", "b"], [1, 2])}, "The data is numbers, got 'a'"),
+    ],
+)
+def test_fit_names_the_argument_that_is_wrong(arguments, message):
+    w = mg.Value(0.0)
+    given = {"data": ([1, 2], [2, 4]), "epochs": 2} | arguments
+    with pytest.raises((TypeError, ValueError), match=message):
+        mg.fit(lambda x, y: (w * x - y) ** 2, optimizer=mg.optim.SGD([w], lr=0.1), **given)
+
+
 # ---- the command line
 
 
