@@ -5,12 +5,14 @@ import subprocess
 import sys
 from importlib import import_module
 from importlib.util import find_spec
+from inspect import getdoc
 
 import pytest
 
 import microgrannd as mg
 from microgrannd.app.cli import main
 from microgrannd.ground import terminal
+from microgrannd.nodes.arithmetic import Explained
 from microgrannd.nodes.elsewhere import DEAD_ENDS
 
 THINGS = {"Value": lambda: mg.Value(2.0) * 3.0, "Module": lambda: mg.MLP(2, [1], seed=0)}
@@ -83,6 +85,15 @@ def test_backward_takes_pytorchs_arguments_that_mean_the_same():
     assert x.grad == 6.0
     y.backward(gradient=2.0)
     assert x.grad == 18.0
+
+
+@pytest.mark.parametrize("name", [name for name, row in mg.TABLE.items() if not (row.vectors or row.flag)])
+def test_help_of_a_method_is_what_the_row_says(name):
+    method = getattr(mg.Value, name, None)
+    if method is None or not isinstance(method.__doc__, Explained):
+        pytest.skip("no method, or one that is written by hand")
+    assert getdoc(method) == getdoc(mg.TABLE[name])
+    assert "The derivative by" in getdoc(method)
 
 
 def test_a_data_set_at_the_prompt_is_a_summary():
