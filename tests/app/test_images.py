@@ -92,7 +92,9 @@ def test_a_digit_of_any_size_is_put_where_mnist_has_it(paper, ink):
 
 
 def test_the_ink_that_is_shrunk_is_averaged_and_its_centre_of_mass_is_in_the_middle():
-    image = Gray(60, [[255 if r >= 20 and (c >= 20 or r >= 40) else 0 for c in range(60)] for r in range(61)])
+    # An L of 41 × 60 pixels: all of it but its upper left corner of 20 × 20.
+    inked = [[20 <= r < 61 and 20 <= c < 80 and (r >= 40 or c >= 40) for c in range(100)] for r in range(90)]
+    image = Gray(100, [[255 * ink for ink in row] for row in inked])
     pixels = digit_of(image, 28)
     rows = [pixels[28 * r : 28 * r + 28] for r in range(28)]
     total = sum(pixels)
