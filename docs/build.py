@@ -23,6 +23,7 @@ from pathlib import Path
 
 from docs import (
     build_api,
+    build_bar,
     build_book,
     build_elsewhere,
     build_images,
@@ -82,6 +83,8 @@ def site() -> None:
     subprocess.run([sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet"], cwd=HERE.parent, check=True)
     if (BUILT / "playground").is_dir():
         build_playground.into_site(BUILT / "playground", BUILT / "site")
+        build_bar.tabs_to_playground(BUILT / "site")
+    build_bar.put_in(BUILT / "site", build_bar.SITE)  # no page gets it twice
 
 
 def _needs(*packages: str) -> None:

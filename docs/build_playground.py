@@ -17,6 +17,8 @@ from hashlib import sha256
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
+from docs import build_bar
+
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 SOURCES = HERE / "playground"
@@ -39,10 +41,9 @@ def build(folder: Path, book: Path, cdn: str | None = None) -> None:
         for name in PYODIDE:
             shutil.copy(MODULES / "pyodide" / name, play / "pyodide")
     (play / "licences.txt").write_text("\n".join(_licences()), "utf-8")
-    has_book = (book / "index.html").exists()
-    if has_book:
+    if (book / "index.html").exists():
         shutil.copytree(book, folder / "book", ignore=shutil.ignore_patterns("*.md"))
-    _pages(folder, has_book)
+    _pages(folder)
 
 
 def install() -> None:
@@ -86,18 +87,20 @@ def _scripts(play: Path, cdn: str | None) -> None:
     subprocess.run([*command, *options.split(), *defines], cwd=SOURCES, check=True)
 
 
-def _pages(folder: Path, has_book: bool) -> None:
+def _pages(folder: Path) -> None:
     page = (SOURCES / "playground.html").read_text("utf-8")
-    page = page.replace("{{book}}", '<a href="book/index.html">The book</a>' if has_book else "")
-    for name in ("playground.html", "index.html"):
-        (folder / name).write_text(page, "utf-8")
+    (folder / "playground.html").write_text(page, "utf-8")
+    build_bar.put_in(folder, build_bar.ALONE)
+    shutil.copy(folder / "playground.html", folder / "index.html")
     _keeper(folder, ["./", "index.html", "playground.html"])
 
 
 def into_site(folder: Path, site: Path) -> None:
     """Put what was built into a web site that has a home page of its own and the chapters already."""
     shutil.copytree(folder / "play", site / "play", dirs_exist_ok=True)
-    shutil.copy(folder / "playground.html", site)
+    page = (SOURCES / "playground.html").read_text("utf-8")
+    (site / "playground.html").write_text(page, "utf-8")
+    build_bar.put_in(site, build_bar.SITE)
     _keeper(site, ["playground.html"])
 
 

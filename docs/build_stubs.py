@@ -42,7 +42,7 @@ def _module_of(name: str) -> str:
 
 def methods() -> str:
     """The stub of `Arithmetic`: its own methods, and one for each row that has one."""
-    [own] = [node for node in ast.parse(inspect.getsource(arithmetic)).body if isinstance(node, ast.ClassDef)]
+    own, *_ = [node for node in ast.parse(inspect.getsource(arithmetic)).body if isinstance(node, ast.ClassDef)]
     lines = [HEAD, "from collections.abc import Callable", "from typing import Any, Self\n"]
     lines += ["from microgrannd.operations import Operation\n", "class Arithmetic:", "    __slots__ = ()"]
     for node in own.body:
@@ -62,4 +62,6 @@ def methods() -> str:
                 if name in written:
                     continue
                 lines.append(f"    def {name}({head}) -> Self: ...")
-    return "\n".join([*lines, "", "def method(operation: Operation) -> Callable[..., Any]: ...\n"])
+    return "\n".join(
+        [*lines, "", "class Explained(str): ...\n", "def method(operation: Operation) -> Callable[..., Any]: ...\n"]
+    )

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 from microgrannd.engine import Value
 from microgrannd.evaluation import ConfusionMatrix, accuracy, argmax, one_hot, threshold
-from microgrannd.ground.arguments import shown, whole_number
+from microgrannd.ground.arguments import shown, truth, whole_number
 from microgrannd.ground.data import Data
 from microgrannd.learning.arguments import check_arguments
 from microgrannd.learning.clipping import clip_grad_norm, clip_grad_value, clip_of
@@ -72,7 +72,7 @@ def fit(
     """
     if not isinstance(compiled, int | str) or compiled not in (True, False, "auto"):
         raise ValueError(f"compiled is True, False or 'auto', got {shown(compiled)}.")
-    epochs = whole_number("epochs", epochs)
+    epochs, progress = whole_number("epochs", epochs), truth("progress", progress)
     callbacks = check_arguments(loss, data, optimizer, epochs, schedule, callbacks)
     clipping = clip_of(clip, optimizer)
     batches = Batches(data, epochs, batch_size=batch_size, replace=replace, seed=seed)
@@ -82,5 +82,5 @@ def fit(
 
         run = for_training(loss, batches, optimizer, epochs=epochs, insist=compiled is True, clip=clipping)
     run = run or ByBatch(BySample(loss), batches, optimizer, clipping)
-    pace = Pace(schedule, per_step, batches, optimizer)
+    pace = Pace(schedule, truth("per_step", per_step), batches, optimizer)
     return train(run, batches, optimizer, epochs=epochs, pace=pace, callbacks=callbacks, progress=progress)

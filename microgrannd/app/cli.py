@@ -22,6 +22,8 @@ from microgrannd.ground.terminal import clickable, table, tell
 from microgrannd.nodes.notation import in_words
 from microgrannd.operations import div
 
+EXIT_CODES = "Exit codes: 0 all went well, 2 something given is wrong or cannot be written, 130 interrupted."
+
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
@@ -41,9 +43,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (MicrogranndError, ValueError, TypeError, OSError, ModuleNotFoundError) as error:
-        tell(f"microgrannd: {error}")
+        tell(f"microgrannd: {_without_number(error)}")
         return 2
     return 0
+
+
+def _without_number(error: Exception) -> str:
+    """What an error says, less the system's number of it."""
+    return re.sub(r"^\[Errno \d+\] ", "", str(error))
 
 
 def _positional(argument: str) -> str:
@@ -56,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="microgrannd",
         description="A scalar autodiff engine: train, draw and step through backpropagation.",
-        epilog="Exit codes: 0 all went well, 2 something given is wrong or cannot be written, 130 interrupted.",
+        epilog=EXIT_CODES,
     )
     build = "pure Python" if engine.__file__.endswith(".py") else "compiled"
     parser.add_argument("--version", action="version", version=f"microgrannd {__version__} ({build})")
@@ -77,11 +84,24 @@ def _add_iris(commands: Commands) -> None:
     iris.add_argument("--eta", type=float, default=0.1, metavar="RATE", help="the learning rate (default: 0.1)")
     iris.add_argument("--seed", type=int, default=0, metavar="N", help="for the initial weights (default: 0)")
     iris.add_argument("--hidden", type=int, default=2, metavar="N", help="neurons in the hidden layer (default: 2)")
+    iris.add_argument(
+        "--init", type=_initialisation, metavar="HOW", help="initial weights: a number h for -h to h, xavier or he "
+        "(default: 0.00005, biases 0, as in the book)",
+    )  # fmt: skip
     iris.add_argument("--one-hot", action="store_true", help="two outputs, one for each class")
     iris.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="where to write (default: out)")
     iris.add_argument("--data", type=Path, metavar="FILE", help="an iris.csv in place of the one that is included")
     iris.add_argument("--quiet", action="store_true", help="print the result only")
     iris.set_defaults(run=_program("iris_program", "run"))
+
+
+def _initialisation(text: str) -> float | str:
+    if text in ("xavier", "he"):
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"a number, xavier or he, got {text!r}") from None
 
 
 def _add_draw_step_and_source(commands: Commands) -> None:
@@ -146,7 +166,7 @@ def _add_mnist_and_predict(commands: Commands) -> None:
         description="Recognise the handwritten digit in an image and print the three likeliest.",
     )
     predict.add_argument("model", type=Path, help="a model that `microgrannd mnist --save` wrote")
-    predict.add_argument("image", type=Path, help="a PNG of one digit, dark on light or light on dark")
+    predict.add_argument("image", type=Path, help="a PNG of one digit, of any size, dark on light or light on dark")
     predict.set_defaults(run=_program("mnist_program", "predict"))
 
 

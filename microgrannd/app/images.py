@@ -4,12 +4,15 @@ import os
 import struct
 import zlib
 from collections.abc import Sequence
+from math import ceil
+from operator import mul
 from typing import Final, NamedTuple
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 DEPTHS: Final = (1, 2, 4, 8)  # bits for a number
 MOST_PIXELS: Final = 1 << 22
 MOST_BYTES: Final = 5 * MOST_PIXELS  # of a file, more than so many pixels take unpacked
+FAINT: Final = 32  # differences of brightness that are no ink
 CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by PNG's colour type: grey, RGB, palette, grey and RGB with alpha
 
 
@@ -48,6 +51,64 @@ def squared(image: Gray, side: int) -> list[int]:
     pixels = [(total + area // 2) // area for total in totals]
     border = pixels[:side] + pixels[-side:] + pixels[::side] + pixels[side - 1 :: side]
     return [255 - pixel for pixel in pixels] if sum(border) > 127 * len(border) else pixels
+
+
+def digit_of(image: Gray, side: int) -> list[int]:
+    """A digit in an image of any size as MNIST has it, bright on black; all 0 where nothing stands out.
+
+    A square of `side` or of a multiple is taken to have its digit in place. From any other the ink is cut out, made as
+    large as five sevenths of the side, and put where its centre of mass is in the middle.
+    """
+    darkest, brightest = min(map(min, image.rows)), max(map(max, image.rows))
+    if brightest - darkest < FAINT:
+        return [0] * side * side
+    if image.width == len(image.rows) and image.width % side == 0:
+        return squared(image, side)
+    edge = [*image.rows[0], *image.rows[-1], *(row[0] for row in image.rows), *(row[-1] for row in image.rows)]
+    paper = sorted(edge)[len(edge) // 2]
+    scale = 255 / max(brightest - paper, paper - darkest)
+    ink = [[round(abs(pixel - paper) * scale) for pixel in row] for row in image.rows]
+    ink = _transposed(_trimmed(_transposed(_trimmed(ink))))
+    longest, room = max(len(ink), len(ink[0])), side * 5 / 7
+    height, width = (max(1, round(room * size / longest)) for size in (len(ink), len(ink[0])))
+    return _centred(_transposed(_shrunk(_transposed(_shrunk(ink, height)), width)), side)
+
+
+def _transposed(rows: list[list[int]]) -> list[list[int]]:
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _trimmed(rows: list[list[int]]) -> list[list[int]]:
+    """The rows from the first that has ink to the last."""
+    inked = [i for i, row in enumerate(rows) if max(row) >= FAINT]
+    return rows[inked[0] : inked[-1] + 1]
+
+
+def _shrunk(rows: list[list[int]], count: int) -> list[list[int]]:
+    """So many rows, each the mean of those that it covers, by how much of them it covers."""
+    step, shrunk = len(rows) / count, []
+    for i in range(count):
+        start, end = i * step, min((i + 1) * step, len(rows))
+        covered = range(int(start), min(ceil(end), len(rows)))
+        shares = [(min(r + 1, end) - max(r, start)) / step for r in covered]
+        columns = zip(*[rows[r] for r in covered], strict=True)
+        shrunk.append([round(sum(map(mul, shares, column))) for column in columns])
+    return shrunk
+
+
+def _centred(ink: list[list[int]], side: int) -> list[int]:
+    """On a black square, the centre of mass in its middle as far as there is room."""
+    total = sum(map(sum, ink)) or 1
+    down = sum(r * sum(row) for r, row in enumerate(ink)) / total
+    across = sum(c * pixel for row in ink for c, pixel in enumerate(row)) / total
+    middle = (side - 1) / 2
+    top = min(max(0, round(middle - down)), side - len(ink))
+    left = min(max(0, round(middle - across)), side - len(ink[0]))
+    pixels = [0] * side * side
+    for r, row in enumerate(ink):
+        start = (top + r) * side + left
+        pixels[start : start + len(row)] = row
+    return pixels
 
 
 def _decoded(content: bytes) -> Gray:

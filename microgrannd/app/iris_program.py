@@ -22,12 +22,15 @@ from microgrannd.persistence import save
 from microgrannd.training import History, fit
 
 EPOCHS, ONE_HOT_EPOCHS, FIRST_WEIGHTS = 1000, 4000, 0.00005
+TWINS = 0.01  # hidden neurons whose outputs differ by less for every flower
 
 
 def run(arguments: Namespace) -> None:
     data = iris(path=arguments.data)
     outputs = 2 if arguments.one_hot else 1
-    model = MLP(2, [arguments.hidden, outputs], activation="sigmoid", seed=arguments.seed, init=FIRST_WEIGHTS)
+    init = FIRST_WEIGHTS if arguments.init is None else arguments.init
+    model = MLP(2, [arguments.hidden, outputs], activation="sigmoid", seed=arguments.seed, init=init)
+    apart = furthest_apart(model, data)
     classify = argmax if arguments.one_hot else threshold
     targets: list[Any] = [one_hot(label, 2) for label in data.train.y] if arguments.one_hot else data.train.y
     epochs = arguments.epochs if arguments.epochs is not None else ONE_HOT_EPOCHS if arguments.one_hot else EPOCHS
@@ -55,6 +58,34 @@ def run(arguments: Namespace) -> None:
         print(f"diverged in epoch {len(history)}; this is what was learned until then")
     for line in _files(arguments.out, model, data, loss, targets, history):
         print(line)
+    if not arguments.quiet:
+        print(what_was_learned(model, data))
+        if len(model.layers[0].neurons) > 1 and furthest_apart(model, data) < TWINS:
+            print(f"its hidden neurons are twins: they began {apart:.1g} apart, so that they got the same gradients")
+            print("all along, and compute as one; --init 0.5, or xavier, starts them different, and they stay so")
+
+
+def what_was_learned(model: MLP, data: Iris) -> str:
+    """A sentence: for which species each measure speaks, by the mean slope of the output over the training rows."""
+    slopes = [0.0] * len(data.columns)
+    for x in data.train.x:
+        inputs = [Value(number) for number in x]
+        output = model(inputs)
+        (output[1] - output[0] if isinstance(output, list) else output).backward()
+        slopes = [slope + number.grad / len(data.train.x) for slope, number in zip(slopes, inputs, strict=True)]
+    zero_grad(model.parameters())
+    sides = [
+        f"a larger {name.replace('_', ' ')} speaks for {SPECIES[slope > 0]} (mean slope {slope:+.2g})"
+        for name, slope in zip(data.columns, slopes, strict=True)
+    ]
+    return f"learned: {', '.join(sides)}"
+
+
+def furthest_apart(model: MLP, data: Iris) -> float:
+    """How far the outputs of two hidden neurons are apart at most, for any flower of the training rows."""
+    with no_grad():
+        outputs = [[neuron(x).data for neuron in model.layers[0].neurons] for x in data.train.x]
+    return max(max(hidden) - min(hidden) for hidden in outputs)
 
 
 def _on_test_rows(model: MLP, data: Iris, classify: Callable[[Any], int]) -> ConfusionMatrix:

@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
-from microgrannd.app.images import read_gray, squared
+from microgrannd.app.images import digit_of, read_gray
 from microgrannd.compiler import Program, compile
 from microgrannd.datasets.mnist import Digits, Mnist, mnist
 from microgrannd.engine import Value
@@ -17,9 +17,11 @@ from microgrannd.nn import MLP
 from microgrannd.operations import softmax
 from microgrannd.optim import SGD
 from microgrannd.persistence import load, save
+from microgrannd.training import History
 
 CLASSES: Final = 10
 BRIGHTEST: Final = 255
+UNSURE: Final = 0.5  # a share of the likeliest digit that is not worth much
 
 
 class Recipe(NamedTuple):
@@ -53,7 +55,8 @@ def run(arguments: Namespace) -> None:
     sizes = "-".join(map(str, recipe.sizes))
     print(heading(f"mnist: a {sizes} network, {model.parameter_count} parameters, {minibatches} minibatches"))
     start = time.perf_counter()
-    losses = train(model, recipe, data.train, minibatches, rate, seed=arguments.seed, progress=not arguments.quiet)
+    history = train(model, recipe, data.train, minibatches, rate, seed=arguments.seed, progress=not arguments.quiet)
+    losses = history.losses
     seconds = time.perf_counter() - start
     matrix = confusion(model, data)
     print(matrix.table())
@@ -63,6 +66,10 @@ def run(arguments: Namespace) -> None:
     print(heading(f"accuracy {right}/{matrix.total} = {matrix.accuracy:.4f}") + f", trained in {seconds:.3g} s")
     if losses:
         print(f"mean loss {losses[0]:.4g} → {losses[-1]:.4g}")
+    if history.interrupted:
+        print(f"interrupted after {len(losses)} epochs; this is what was learned until then")
+    if history.diverged:
+        print(f"diverged in epoch {len(losses)}; this is what was learned until then")
     if arguments.save is not None:
         save(model, arguments.save)
         print(f"wrote {arguments.save}: the trained model")
@@ -76,8 +83,8 @@ def network(recipe: Recipe, seed: int | None) -> MLP:
 def train(
     model: MLP, recipe: Recipe, digits: Digits, minibatches: int, rate: float,
     *, seed: int | None = None, progress: bool = False,
-) -> list[float]:  # fmt: skip
-    """The mean loss of each epoch; the last may be a partial one."""
+) -> History:  # fmt: skip
+    """What happened, epoch by epoch; the last may be a partial one."""
     import numpy
 
     def loss(x: Sequence[Value], y: Sequence[Value]) -> Value:
@@ -90,15 +97,16 @@ def train(
     epochs, rest = divmod(minibatches, in_epoch)
     options: dict[str, Any] = {"batch_size": recipe.batch_size, "replace": recipe.replace, "seed": seed}
     history = program.fit((digits.x, targets), optimizer, epochs=epochs, progress=progress, **options)
-    losses = history.losses
     if rest and not (history.interrupted or history.diverged):
         options["seed"] = None if seed is None else seed + 1  # so that the first epoch's draws do not come again
         generator = random.Random(options["seed"])
         draw = generator.choices if recipe.replace else generator.sample
         some = draw(range(len(targets)), k=min(rest * recipe.batch_size, len(targets)))
         options["replace"] = False
-        losses += program.fit((digits.x[some], targets[some]), optimizer, epochs=1, **options).losses
-    return losses
+        last = program.fit((digits.x[some], targets[some]), optimizer, epochs=1, **options)
+        history.losses += last.losses
+        history.interrupted, history.diverged = last.interrupted, last.diverged
+    return history
 
 
 def confusion(model: MLP, data: Mnist) -> ConfusionMatrix:
@@ -118,9 +126,13 @@ def predict(arguments: Namespace) -> None:
         raise ValueError(
             f"{arguments.model} is not a network for digits of 14 × 14 or 28 × 28 pixels: it takes {inputs} inputs."
         )
-    pixels = squared(read_gray(arguments.image), side)
+    pixels = digit_of(read_gray(arguments.image), side)
+    if not any(pixels):
+        raise ValueError(f"{arguments.image} shows no digit: all of it is about as bright.")
     outputs = [output.data for output in model([pixel / BRIGHTEST for pixel in pixels])]
     shares = softmax(outputs) if model.layers[-1].neurons[0].activation is None else outputs
     print(heading(str(argmax(outputs))))
     for k in sorted(range(len(shares)), key=lambda k: -shares[k])[:3]:
         print(f"{k}  {shares[k]:.4f}  {'█' * round(40 * shares[k])}")
+    if max(shares) < UNSURE:
+        print("none of them is likely: this may be no digit, or one unlike those that the network knows")

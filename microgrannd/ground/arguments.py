@@ -77,6 +77,8 @@ def one_of(name: str, thing: Any, known: Sequence[str]) -> None:
 
 def truth(name: str, thing: Any) -> bool:
     try:
+        if isinstance(thing, str):  # "no" is as true as "yes"
+            raise TypeError
         return bool(thing)
     except (TypeError, ValueError):  # an array says neither
         raise wrong(name, "True or False", thing) from None

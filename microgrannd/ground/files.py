@@ -111,8 +111,8 @@ def _replaced(path: Path, data: bytes, mode: int | None) -> bool:
     try:
         descriptor = os.open(unfinished, made, _NEW if mode is None else 0o600)
     except OSError as error:
-        remedy = f"choose another folder for {path.name}"
-        raise OSError(error.errno, f"{path.parent} cannot be written to ({error.strerror}): {remedy}.") from None
+        remedy = f"choose another folder than {path.parent}"
+        raise OSError(error.errno, f"{path} cannot be written to ({error.strerror}): {remedy}.") from None
     try:
         with _naming(path), open(descriptor, "wb") as file:
             _lock(descriptor, wait=True)

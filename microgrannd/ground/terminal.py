@@ -35,7 +35,9 @@ def heading(text: str) -> str:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[int] = (0,)) -> str:
-    """Columns of text, cut to the terminal's width; those at `left` are flush left, the others flush right.
+    """Columns of text; those at `left` are flush left, the others flush right.
+
+    What is too long for the terminal, or for COLUMNS, is wrapped in the first column.
 
     >>> print(table(["name", "value"], [["x", "-2"], ["product", "12.5"]]))
     name     value
@@ -47,13 +49,19 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[i
     spare = shutil.get_terminal_size().columns - sum(widths[1:]) - 2 * (len(widths) - 1)
     widths[0] = max(8, min(widths[0], spare)) if is_terminal(sys.stdout) or "COLUMNS" in os.environ else widths[0]
     aligned = [str.ljust if i in left else str.rjust for i in range(len(widths))]
-    return "\n".join(
-        "  ".join(
-            [align(_cut(text, width), width) for align, text, width in zip(aligned, line, widths, strict=True)]
-        ).rstrip()
-        for line in lines
-    )
+    written = []
+    for first, *others in lines:
+        head, *more = _wrapped(first, widths[0])
+        cells = zip(aligned, [head, *others], widths, strict=True)
+        written.append("  ".join([align(text, width) for align, text, width in cells]).rstrip())
+        written += more
+    return "\n".join(written)
 
 
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"
+def _wrapped(text: str, width: int) -> list[str]:
+    """Lines of the width, broken at blanks where that is possible, all but the first indented."""
+    if len(text) <= width:
+        return [text]
+    from textwrap import wrap  # slow to load
+
+    return wrap(text, width, subsequent_indent="  ", break_on_hyphens=False)

@@ -34,7 +34,7 @@ def clip_of(clip: Any, optimizer: Optimizer) -> Clip | None:
     name, limit = clip if isinstance(clip, tuple) and len(clip) == 2 else ("norm", clip)
     if name not in Clip._fields or not is_number(limit):
         raise TypeError(f"clip is a largest norm, or ('norm', number) or ('value', number); got {shown(clip)}.")
-    return Clip(**{name: _limit(limit, f"The largest {name}")})
+    return Clip(**{name: _limit(limit, f"clip, the largest {name},")})
 
 
 def clip_grad_norm(parameters: Iterable[Value], max_norm: Number) -> float:

@@ -221,7 +221,7 @@ class Pace:
         if not self.schedule:
             return None
         if not self.per_step:
-            self.optimizer.lr = self.schedule(epoch)
+            self._rate(epoch)
             return None
         if self.batches.stream:
             return map(self._rate, self.steps)
@@ -232,7 +232,12 @@ class Pace:
 
     def _rate(self, step: int) -> float:
         assert self.schedule
-        self.optimizer.lr = self.schedule(step)
+        rate = self.schedule(step)
+        try:
+            self.optimizer.lr = rate
+        except (TypeError, ValueError) as error:
+            each = "step" if self.per_step else "epoch"
+            raise type(error)(f"schedule gives the learning rate of {each} {step}. {error}") from None
         return self.optimizer.lr
 
 

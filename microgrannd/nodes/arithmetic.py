@@ -9,7 +9,7 @@ import operator
 import sys
 from collections.abc import Callable
 from math import inf
-from typing import Any, Self
+from typing import Any, Self, SupportsIndex
 
 from microgrannd import operations as ops
 from microgrannd.nodes.interpolation import interp
@@ -167,8 +167,19 @@ def method(operation: Operation) -> Callable[..., Any]:
 
     found = unary if len(operation.inputs) == 1 else general
     found.__name__, found.__qualname__ = operation.name, f"Arithmetic.{operation.name}"
-    found.__doc__ = f"{operation.about.partition(':')[0]}; `help(microgrannd.{operation.name})` says more."
+    found.__doc__ = Explained(operation.about.partition(":")[0])
+    found.__doc__.operation = operation
     return found
+
+
+class Explained(str):
+    """A method's `__doc__`: what its row is and, for `help`, all that the row says, worked out when it is asked for."""
+
+    operation: Operation
+
+    def expandtabs(self, tabsize: SupportsIndex = 8) -> str:
+        """What `inspect.getdoc` asks a docstring for."""
+        return str(self.operation.__doc__).expandtabs(tabsize)
 
 
 def follow(operation: Operation) -> None:

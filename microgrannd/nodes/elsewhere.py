@@ -46,7 +46,11 @@ DEAD_ENDS: Final[dict[str, dict[str, str]]] = {
             ("add_", "sub_", "mul_", "zero_", "fill_", "copy_"), "v.data = ..., which sets a leaf's number"
         ),
         "register_hook": "for step in v.backward_steps(): ..., which yields each contribution",
-        **dict.fromkeys(("visited", "seen", "id", "tag", "color", "cache", "m", "velocity", "momentum"), _MARKS),
+        # A class with slots has no place where any name that is set passes by, short of slowing every node down.
+        **dict.fromkeys(("visited", "seen", "mark", "marked", "done", "id", "uid", "idx", "index", "key"), _MARKS),
+        **dict.fromkeys(("tag", "color", "note", "meta", "info", "kind", "level", "depth", "rank", "pos"), _MARKS),
+        **dict.fromkeys(("cache", "m", "v", "t", "velocity", "momentum", "exp_avg", "exp_avg_sq", "lr"), _MARKS),
+        **dict.fromkeys(("history", "old", "prev", "children_", "frozen", "trainable", "mask", "weight_decay"), _MARKS),
     },
     "Module": {
         **dict.fromkeys(("train", "eval", "training"), _ONE_MODE),

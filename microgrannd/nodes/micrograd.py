@@ -131,7 +131,8 @@ def named_or_by_hand(leaf: Any, children: Any, op: Any, label: str) -> None:
             text("label", children)
         parents: tuple[Any, ...]
         slopes: tuple[float, ...] | None
-        parents, slopes, symbol = _parents("_children", children or ()), None, op
+        given = () if isinstance(children, str) and not children else children  # an array says not if it is empty
+        parents, slopes, symbol = _parents("_children", given), None, op
         if not isinstance(op, str):
             slopes, symbol = _local_gradients(op, len(parents)), UNNAMED
         if parents or symbol:

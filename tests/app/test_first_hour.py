@@ -1,14 +1,18 @@
 """What a user of PyTorch, NumPy or JAX tries in the first hour gets an answer."""
 
+import re
 import subprocess
 import sys
 from importlib import import_module
 from importlib.util import find_spec
+from inspect import getdoc
 
 import pytest
 
 import microgrannd as mg
 from microgrannd.app.cli import main
+from microgrannd.ground import terminal
+from microgrannd.nodes.arithmetic import Explained
 from microgrannd.nodes.elsewhere import DEAD_ENDS
 
 THINGS = {"Value": lambda: mg.Value(2.0) * 3.0, "Module": lambda: mg.MLP(2, [1], seed=0)}
@@ -83,8 +87,37 @@ def test_backward_takes_pytorchs_arguments_that_mean_the_same():
     assert x.grad == 18.0
 
 
+@pytest.mark.parametrize("name", [name for name, row in mg.TABLE.items() if not (row.vectors or row.flag)])
+def test_help_of_a_method_is_what_the_row_says(name):
+    method = getattr(mg.Value, name, None)
+    if method is None or not isinstance(method.__doc__, Explained):
+        pytest.skip("no method, or one that is written by hand")
+    assert getdoc(method) == getdoc(mg.TABLE[name])
+    assert "The derivative by" in getdoc(method)
+
+
 def test_a_data_set_at_the_prompt_is_a_summary():
     assert repr(mg.datasets.iris()).startswith("<Iris of sepal_length, sepal_width: 70 to train, 30 to test")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"replace": "no"}, "replace is True or False"),
+        ({"per_step": "x"}, "per_step is True or False"),
+        ({"progress": "x"}, "progress is True or False"),
+        ({"clip": -1.0}, "clip, the largest norm, is above 0"),
+        ({"clip": ("value", 0)}, "clip, the largest value, is above 0"),
+        ({"schedule": lambda epoch: None}, "schedule gives the learning rate of epoch 0"),
+        ({"schedule": lambda step: -1.0, "per_step": True}, "schedule gives the learning rate of step 0"),
+        ({"data": (["a", "b"], [1, 2])}, "The data is numbers, got 'a'"),
+    ],
+)
+def test_fit_names_the_argument_that_is_wrong(arguments, message):
+    w = mg.Value(0.0)
+    given = {"data": ([1, 2], [2, 4]), "epochs": 2} | arguments
+    with pytest.raises((TypeError, ValueError), match=message):
+        mg.fit(lambda x, y: (w * x - y) ** 2, optimizer=mg.optim.SGD([w], lr=0.1), **given)
 
 
 # ---- the command line
@@ -121,6 +154,40 @@ def test_columns_are_honoured(tmp_path, capsys, monkeypatch):
     main(["draw", "+".join(["sin(x)"] * 30), "x=1", "-o", str(tmp_path / "x.svg")])
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines[:-1])) <= 50
+
+
+def test_what_is_too_long_is_wrapped_and_whole(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "50")
+    expression = " + ".join([f"sin({k} * x)" for k in range(2, 12)])
+    head, first, *rest = terminal.table(["node", "value"], [[expression, "1.25"], ["x", "2"]]).splitlines()
+    assert max(map(len, [head, first, *rest])) <= 50
+    assert (first.split()[-1], rest.pop().split()) == ("1.25", ["x", "2"])
+    assert " ".join([first.removesuffix("1.25").strip(), *map(str.strip, rest)]) == expression
+
+
+def test_the_file_that_cannot_be_written_is_named(capsys):
+    assert main(["draw", "x", "x=1", "-o", "/proc/foo.svg"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("microgrannd: /proc/foo.svg cannot be written to (")
+    assert "choose another folder" in told
+
+
+def test_exit_codes_are_in_the_help(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "Exit codes: 0 all went well, 2" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(("init", "twins"), [(None, True), ("0.00005", True), ("0.5", False), ("xavier", False)])
+def test_iris_says_what_was_learned_and_which_neurons_are_twins_where_they_are(init, twins, tmp_path, capsys):
+    chosen = [] if init is None else ["--init", init]
+    assert main(["iris", "--out", str(tmp_path), *chosen]) == 0
+    out = capsys.readouterr().out
+    # The species as Fisher measured them: a setosa's sepals are shorter and wider.
+    assert re.search(r"a larger sepal length speaks for versicolor \(mean slope \+0\.\d+\)", out)
+    assert re.search(r"a larger sepal width speaks for setosa \(mean slope -0\.\d+\)", out)
+    assert ("twins" in out) is twins
+    assert ("--init 0.5" in out) is twins
 
 
 # ---- editors

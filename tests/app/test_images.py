@@ -6,7 +6,7 @@ import zlib
 
 import pytest
 
-from microgrannd.app.images import Gray, read_gray, squared
+from microgrannd.app.images import Gray, digit_of, read_gray, squared
 
 
 def chunk(kind, content):
@@ -81,6 +81,33 @@ def test_a_larger_square_is_averaged_and_paper_is_turned_over():
     assert squared(paper, 3) == [0, 0, 0, 0, 255, 0, 0, 0, 0]
     with pytest.raises(ValueError, match="4 × 2"):
         squared(Gray(4, dark.rows[:2]), 2)
+
+
+@pytest.mark.parametrize(("paper", "ink"), [(250, 10), (5, 245), (130, 20)])
+def test_a_digit_of_any_size_is_put_where_mnist_has_it(paper, ink):
+    """A bar of 6 × 30 pixels, anywhere in 50 × 80: 20 high in 28, so 4 wide, its centre in the middle."""
+    image = Gray(50, [[ink if 3 <= r < 33 and 40 <= c < 46 else paper for c in range(50)] for r in range(80)])
+    pixels = digit_of(image, 28)
+    assert pixels == [255 * (4 <= r < 24 and 12 <= c < 16) for r in range(28) for c in range(28)]
+
+
+def test_the_ink_that_is_shrunk_is_averaged_and_its_centre_of_mass_is_in_the_middle():
+    # An L of 41 × 60 pixels: all of it but its upper left corner of 20 × 20.
+    inked = [[20 <= r < 61 and 20 <= c < 80 and (r >= 40 or c >= 40) for c in range(100)] for r in range(90)]
+    image = Gray(100, [[255 * ink for ink in row] for row in inked])
+    pixels = digit_of(image, 28)
+    rows = [pixels[28 * r : 28 * r + 28] for r in range(28)]
+    total = sum(pixels)
+    assert abs(sum(r * sum(row) for r, row in enumerate(rows)) / total - 13.5) <= 0.5
+    assert abs(sum(c * pixel for row in rows for c, pixel in enumerate(row)) / total - 13.5) <= 0.5
+    share = (41 * 60 - 20 * 20) / (41 * 60)
+    assert total == pytest.approx(255 * 20 * round(20 * 41 / 60) * share, rel=0.02)
+
+
+@pytest.mark.parametrize("size", [(28, 28), (30, 41), (1, 1)])
+def test_where_nothing_stands_out_there_is_no_digit(size):
+    width, height = size
+    assert not any(digit_of(Gray(width, [[200 + (r + c) % 9 for c in range(width)] for r in range(height)]), 28))
 
 
 def filled(path, width, height, packed, *, colour=0, depth=8):

@@ -89,7 +89,8 @@ def test_the_book_s_network_starts_within_a_half():
 def test_minibatches_are_counted():
     recipe = RECIPES["book"]._replace(sizes=(196, 2, 10), batch_size=16)
     model = network(recipe, 0)
-    assert len(train(model, recipe, digits(14), 7, 1.0, seed=0)) == 3  # two epochs of three, and one minibatch more
+    history = train(model, recipe, digits(14), 7, 1.0, seed=0)
+    assert len(history.losses) == 3  # two epochs of three, and one minibatch more
 
 
 @pytest.mark.parametrize("replace", [False, True])
@@ -194,6 +195,31 @@ def test_predict_says_which_digit_it_takes_an_image_for(folder, capsys):
     assert best.split()[:2] == ["7", f"{np.exp(score) / (np.exp(score) + 9):.4f}"]
 
 
+def test_predict_takes_another_size_and_says_when_it_sees_no_digit(folder, capsys):
+    persistence.save(MLP(784, [10], output="linear", init=0), folder / "model.json")
+
+    def saved(name, rows):
+        lines = b"".join(bytes([0, *row]) for row in rows)
+        content = b"\x89PNG\r\n\x1a\n"
+        header = struct.pack(">IIBBBBB", len(rows[0]), len(rows), 8, 0, 0, 0, 0)
+        for kind, part in ((b"IHDR", header), (b"IDAT", zlib.compress(lines)), (b"IEND", b"")):
+            content += struct.pack(">I", len(part)) + kind + part + struct.pack(">I", zlib.crc32(kind + part))
+        (folder / name).write_bytes(content)
+        return Namespace(model=folder / "model.json", image=folder / name)
+
+    predict(saved("wide.png", [[255] * 20 + [0] * 5 + [255] * 30] * 31))
+    assert "none of them is likely" in capsys.readouterr().out  # ten zeros as weights: a tenth each
+    with pytest.raises(ValueError, match=r"blank\.png shows no digit"):
+        predict(saved("blank.png", [[255] * 30] * 31))
+
+
+def test_a_ctrl_c_keeps_what_was_learned_and_says_so(folder, capsys, monkeypatch):
+    history = History([0.5, 0.25], interrupted=True)
+    monkeypatch.setattr("microgrannd.app.mnist_program.train", lambda *_, **__: history)
+    run(arguments(folder))
+    assert "interrupted after 2 epochs; this is what was learned until then" in capsys.readouterr().out
+
+
 def test_a_model_of_another_size_is_refused(folder):
     persistence.save(MLP(3, [2], seed=0), folder / "model.json")
     with pytest.raises(ValueError, match="not a network for digits"):
@@ -236,6 +262,6 @@ def test_the_whole_training_reaches_the_accuracy_of_the_books(name, least):
     recipe = RECIPES[name]
     data = mnist(FOLDER, small=name == "book")
     model = network(recipe, 0)
-    losses = train(model, recipe, data.train, recipe.minibatches, recipe.rate, seed=0)
+    losses = train(model, recipe, data.train, recipe.minibatches, recipe.rate, seed=0).losses
     assert losses[-1] < losses[0] / 8
     assert confusion(model, data).accuracy >= least

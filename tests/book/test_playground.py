@@ -400,7 +400,7 @@ def test_pyodide_and_libraries_can_come_from_elsewhere(driver, tmp_path):
         screen.finished()
         assert screen.requests() >= {here.removeprefix("http://")}
         assert not (tmp_path / "built" / "play" / "pyodide").exists()
-        assert "The book" not in screen.find("header").text
+        assert "The book" not in screen.find("nav.places").text
         screen.run("import numpy\nnumpy.name")
         assert screen.output == "'a stand-in'"
         screen.run("import scipy", "Done")  # which is on the list there, and not to be had

@@ -492,6 +492,15 @@ def test_equality_of_values_is_identity_also_where_it_is_asked_while_tracing():
     assert mg.compile(lambda a: mg.where(a == 1.0, 2.0, 0.0))(1.0) == 2.0
 
 
+def test_the_parents_may_be_an_array(parent):
+    numpy = pytest.importorskip("numpy")
+    other = Value(3.0)
+    node = Value(6.0, numpy.array([parent, other]), (3.0, parent.data))
+    assert node.parents == (parent, other)
+    with pytest.raises(TypeError, match="_children is a tuple of Values"):
+        Value(6.0, numpy.ones(3))
+
+
 def test_an_attribute_of_ones_own_says_where_marks_go():
     with pytest.raises(AttributeError, match="dict keyed by Value"):
         Value(1.0).visited = True
