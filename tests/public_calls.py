@@ -389,7 +389,7 @@ def within(seconds):
         raise OutOfTime
 
     before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 5.0)  # again, should the first be lost in a destructor
     try:
         yield
     finally:

@@ -23,9 +23,6 @@ def columns_of(data: Any, what: str = "The data") -> tuple[list[Column], int]:
     lengths = [len(column) for column in data]
     if len(set(lengths)) != 1 or not lengths[0]:
         raise ValueError(f"{what} has arrays of one length, at least 1; got lengths {lengths}.")
-    for i, column in enumerate(data):
-        if isinstance(next(iter(items(column[0])), None), str):
-            raise TypeError(f"{what} is numbers, got {shown(column[0])} in array {i}: give each word a number.")
     if any(hasattr(column, "__array__") for column in data):
         import numpy
 

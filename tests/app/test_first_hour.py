@@ -110,7 +110,6 @@ def test_a_data_set_at_the_prompt_is_a_summary():
         ({"clip": ("value", 0)}, "clip, the largest value, is above 0"),
         ({"schedule": lambda epoch: None}, "schedule gives the learning rate of epoch 0"),
         ({"schedule": lambda step: -1.0, "per_step": True}, "schedule gives the learning rate of step 0"),
-        ({"data": (["a", "b"], [1, 2])}, "The data is numbers, got 'a'"),
     ],
 )
 def test_fit_names_the_argument_that_is_wrong(arguments, message):
