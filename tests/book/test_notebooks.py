@@ -188,6 +188,51 @@ def test_chapter_2_circuits():
     assert " ".join(str(float(large["grads"][name])) for name in "xyzw") in printed
 
 
+def test_chapter_3_the_readers_value_is_ours_to_the_last_bit():
+    ns = names(3)
+    assert ns["losses"] == ns["our_losses"]
+    assert ns["losses"][-1] < 0.05 < ns["losses"][0]
+    assert "Value(3, grad 3)\nValue(3, grad 6)\n" in ns["printed"]  # = and +=
+    assert "Value(3, grad 243)\nValue(3, grad 405)" in ns["printed"]  # 405 = 5 · 3⁴, and too early
+    assert "RecursionError" in ns["printed"]
+
+
+def test_chapter_3_the_file_that_is_shown_whole_has_sixty_lines_and_gives_the_same():
+    ns = names(3)
+    (path,) = NOTEBOOKS.glob("03-*.ipynb")
+    text = "".join("".join(cell["source"]) for cell in cells(path, "markdown"))
+    (file,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert 50 <= len([line for line in file.splitlines() if line.strip()]) <= 60
+    whole = {}
+    exec(file, whole)
+
+    def loss_of(layers):
+        total = 0.0
+        for inputs, target in ns["EXAMPLES"]:
+            miss = whole["output"](layers, inputs) - target
+            total = total + miss * miss
+        return total
+
+    layers = whole["network"]([2, 4, 1], whole["Value"])
+    loss = loss_of(layers)
+    loss.backward()
+    assert loss.data == pytest.approx(ns["losses"][0], rel=1e-12)
+    fresh = ns["network"]([2, 4, 1], ns["mg"].Value)
+    ns["loss_of"](fresh).backward()
+    flat = [[p.grad for layer in net for neuron in layer for p in neuron] for net in (layers, fresh)]
+    assert flat[0] == approx(flat[1])
+
+
+def test_chapter_3_two_backward_passes_give_the_reader_more_than_twice():
+    Value = names(3)["Value"]
+    x = Value(2.0)
+    f = (x * x) * x
+    f.backward()
+    first = x.grad
+    f.backward()
+    assert (first, x.grad) == (12.0, 32.0)
+
+
 def test_chapter_4_gates():
     ns, example = names(4), EXAMPLES["C-06"]
     assert ns["one_gate"].data == approx(EXAMPLES["S-10a"]["value"])
@@ -217,6 +262,25 @@ def test_chapter_5_nine_derivatives_three_ways_and_the_training():
     assert (matrix.tn, matrix.fp, matrix.fn, matrix.tp) == tuple(counts[k] for k in ("TN", "FP", "FN", "TP"))
     wrong = [(i, y) for i, (x, y) in enumerate(zip(*ns["data"].test, strict=True)) if (ns["model"](x).data >= 0.5) != y]
     assert wrong == [(6, 0), (15, 1)]  # rows 41 and 85 of the file, as K-07 says
+
+
+def test_chapter_6_what_the_text_says_of_training():
+    ns = names(6)
+    ends = [ns["walk"](lambda p, rate=rate: ns["mg"].optim.SGD(p, lr=rate))[-1] for rate in ns["RATES_OF_THE_VALLEY"]]
+    far = [math.hypot(*end) for end in ends]
+    assert far[1] < 0.2 < far[0]
+    assert far[2] < 0.2
+    assert far[3] > 4.0
+    twins = [[p.grad for p in neuron.parameters()] for neuron in ns["twins"].layers[0].neurons]
+    assert twins[0] == twins[1]
+    assert ns["apart"](0.00001)[-1] < 0.001 < 0.3 < ns["apart"](1.0)[-1]
+    tested, trained = ns["tested"], ns["trained"]
+    assert trained[-1] < tested[-1] / 10
+    assert min(tested) < tested[-1] / 1.2
+    assert ns["losses_with"](1)[-1] < ns["losses_with"](10)[-1] < ns["losses_with"](None)[-1]
+    assert ns["dead_after"](0.05)[-1] == 0
+    assert ns["dead_after"](1.0)[-1] > 12
+    assert ns["dead_after"](1.0, "leaky_relu")[-1] == 0
 
 
 def test_chapter_7_a_valley_and_a_wrong_rule():
