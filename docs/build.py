@@ -4,6 +4,7 @@
     python -m docs.build elsewhere         the names of other libraries in docs/coming-from-pytorch.md
     python -m docs.build stubs             what type checkers read, beside the package's own files
     python -m docs.build images            docs/images/, drawn by the package
+    python -m docs.build outputs           the outputs that the notebooks carry (needs Chromium)
     python -m docs.build book              docs/book/, the notebooks run and rendered as HTML
     python -m docs.build playground        build/playground/, Python in a page, and the book live (needs npm)
     python -m docs.build site              build/site/, everything as a web site (needs mkdocs)
@@ -27,6 +28,7 @@ from docs import (
     build_elsewhere,
     build_images,
     build_operations,
+    build_outputs,
     build_playground,
     build_stubs,
 )
@@ -63,6 +65,12 @@ def images() -> None:
     build_images.draw_all(HERE / "images")
 
 
+def outputs() -> None:
+    """Run the notebooks and write their outputs into them."""
+    _needs("nbclient", "ipykernel", "matplotlib", "llvmlite", "selenium", "PIL")
+    build_outputs.store_all(sorted((HERE.parent / "notebooks").glob("*.ipynb")))
+
+
 def book() -> None:
     """Run the notebooks and write docs/book/."""
     _needs("nbclient", "nbconvert", "ipykernel", "matplotlib", "llvmlite")
@@ -90,7 +98,7 @@ def _needs(*packages: str) -> None:
         sys.exit(f"This part needs {', '.join(missing)}: pip install {' '.join(missing)}")
 
 
-_WRITERS = (operations, api, elsewhere, stubs, images, book, playground, site)
+_WRITERS = (operations, api, elsewhere, stubs, images, outputs, book, playground, site)
 PARTS: dict[str, Callable[[], None]] = {f.__name__: f for f in _WRITERS}
 
 

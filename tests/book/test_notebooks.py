@@ -273,12 +273,9 @@ def test_chapter_6_what_the_text_says_of_training():
     assert far[3] > 4.0
     twins = [[p.grad for p in neuron.parameters()] for neuron in ns["twins"].layers[0].neurons]
     assert twins[0] == twins[1]
-    assert ns["apart"](0.00001)[-1] < 0.001 < 0.3 < ns["apart"](1.0)[-1]
     tested, trained = ns["tested"], ns["trained"]
     assert trained[-1] < tested[-1] / 10
     assert min(tested) < tested[-1] / 1.2
-    assert ns["losses_with"](1)[-1] < ns["losses_with"](10)[-1] < ns["losses_with"](None)[-1]
-    assert ns["dead_after"](0.05)[-1] == 0
     assert ns["dead_after"](1.0)[-1] > 12
     assert ns["dead_after"](1.0, "leaky_relu")[-1] == 0
 
