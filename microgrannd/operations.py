@@ -313,6 +313,11 @@ def _over(x: Any, r: Any) -> Any:
     return contribution(x, div(1.0, r))
 
 
+def _zero_if(condition: Any, *slopes: Any) -> tuple[Any, ...]:
+    """These local gradients, and 0 for all of them where a number is 0 by agreement: then the mixed derivatives agree."""
+    return tuple(where(condition, 0.0, slope) for slope in slopes)
+
+
 def _difference(x: Any, y: Any) -> Any:
     """x - y, and 0 of two equal infinities."""
     return where(equal(x, y) * equal(abs(x), math.inf), 0.0, x - y)
@@ -399,11 +404,11 @@ log1mexp = Operation("log1mexp", _logarithms.log1mexp, lambda x, out: (div(exp(-
                 "the logarithm of one less a small exponential, log(1 - exp(-x))", form=_on_rows(_logarithms.log1mexp), awkward=[0.0])
 logit = Operation("logit", _logarithms.logit, lambda x, out: (div(1.0, x * (1 - x)),),
                 "the inverse of sigmoid, log(x / (1 - x))", form=_on_rows(_logarithms.logit), awkward=[0.0, 1.0])
-xlogy = Operation("xlogy", _logarithms.xlogy, lambda x, y, out: (where(equal(x, 0.0) * less_equal(y, 0.0), 0.0, log(y)), _over(x, y)),
+xlogy = Operation("xlogy", _logarithms.xlogy, lambda x, y, out: _zero_if(equal(x, 0.0) * less_equal(y, 0.0), log(y), div(x, y)),
                 "x times a logarithm, and 0 where x is 0, x * log(y)", form=_on_rows(_logarithms.xlogy),
                 textbook=lambda x, y, out: (log(y), div(x, y)), awkward=[(0.0, 0.0)], small_print="0 by the first where it is 0 and the second not above")
 xlog1py = Operation("xlog1py", _logarithms.xlog1py,
-                                       lambda x, y, out: (where(equal(x, 0.0) * less_equal(y, -1.0), 0.0, log1p(y)), _over(x, 1 + y)),
+                                       lambda x, y, out: _zero_if(equal(x, 0.0) * less_equal(y, -1.0), log1p(y), div(x, 1 + y)),
                 "x times a logarithm of one more, and 0 where x is 0, x * log(1 + y)", form=_on_rows(_logarithms.xlog1py),
                 textbook=lambda x, y, out: (log1p(y), div(x, 1 + y)), awkward=[(0.0, -1.0)], small_print="0 by the first where it is 0 and the second not above −1")
 

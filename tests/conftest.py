@@ -15,9 +15,33 @@ def state_home(tmp_path_factory):
 
 def pytest_addoption(parser):
     parser.addoption("--long", action="store_true", help="also run the tests that take minutes")
+    parser.addoption("--skipped", action="store_true", help="run what the last whole run skipped, and no more")
+
+
+SKIPPED = "microgrannd/skipped"
+skipped = set()
+
+
+def pytest_runtest_logreport(report):
+    if report.skipped:
+        skipped.add(report.nodeid)
+
+
+def pytest_collectreport(report):
+    if report.skipped:
+        skipped.add(report.nodeid)
+
+
+def pytest_sessionfinish(session):
+    cache = getattr(session.config, "cache", None)
+    if cache and not session.config.getoption("--skipped") and not hasattr(session.config, "workerinput"):
+        cache.set(SKIPPED, sorted(skipped))
 
 
 def pytest_collection_modifyitems(config, items):
+    if config.getoption("--skipped"):
+        wanted = set(config.cache.get(SKIPPED, []))
+        items[:] = [item for item in items if not wanted.isdisjoint({item.nodeid, item.nodeid.split("::")[0]})]
     if config.getoption("--long"):
         return
     for item in items:

@@ -17,8 +17,8 @@ import resource
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from random import Random
 from types import CodeType, FunctionType
+from zlib import crc32
 
 import pytest
 
@@ -51,6 +51,12 @@ EQUIVALENT = {
         "given = {x.__class__ for operation, operands in tape.instructions for x in operands}",
     ): "more is simplified, and that computes the same",
     ("_sub", "return None -> pass"): "a function ends so without saying it",
+    (
+        "_curvature_at_the_tip",
+        "rates = [rate for rate in gradients(slope, same) if rate.op is not None or number_of(rate)] -> "
+        "rates = [rate for rate in gradients(slope, same)]",
+    ): "a rate that is the number 0 adds nothing",
+    ("_mul", "if _is(x, -1.0): -> if _is(-1.0, x):"): "no variable is the number -1",
     ("norm", NORM): "all are 0 there",
     ("relu", "lambda x, out: (greater(out, 0.0),)"): "out is positive where x is",
     ("share", "lambda x, y: where(equal(x, y), 0.5, greater_equal(x, y))"): "equal ones are dealt with before",
@@ -278,7 +284,8 @@ class OnMutants:
 
 def mutate_code(paths: list[str]) -> int:
     every = [(path, mutant) for path in CODE for mutant in code_mutants(path)]
-    chosen = Random(0).sample(every, PLACES)
+    # By their texts: a change elsewhere leaves the choice as it is.
+    chosen = sorted(every, key=lambda mutant: crc32(repr((mutant[0], *mutant[1][:2])).encode()))[:PLACES]
     survivors = []
     for path in paths:
         plugin = OnMutants(path, [mutant for where, mutant in chosen if where == path])

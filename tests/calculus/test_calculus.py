@@ -155,6 +155,12 @@ def test_the_gradient_graph_maps_nodes_to_their_gradients():
     found = gradient_graph(y)
     assert {node: slope.data for node, slope in found.items()} == {product: 20.0, a: 100.0, b: 40.0}
     assert (found[a].label, found[b].label) == ("d_a", "d_b")
+    assert gradient_graph((a * b).relu())[a].op.symbol == "*"  # what is looked at has plain products
+
+
+def test_the_zero_that_stopped_an_infinite_slope_is_told_where_only_numbers_are_asked_for():
+    with mg.detect_anomaly(), pytest.raises(mg.AnomalyError, match="sqrt"):
+        slopes((x := Value(0.0)).sqrt() ** 2, [x])
 
 
 def test_labels_stay_as_they_are_where_a_gradient_is_a_node_of_the_graph():
@@ -541,6 +547,11 @@ def test_an_operation_with_too_few_local_gradients_is_told_so():
     x = Value(2.0)
     with pytest.raises(ValueError, match="1 local gradients for 2 inputs"):
         gradients(short(x, 3.0), [x])
+    with pytest.raises(ValueError, match="1 local gradients for 2 inputs"):
+        short(x, 3.0).backward()
+    of_three = mg.Operation("of three", lambda x, y, z: x * y * z, lambda x, y, z, out: (y * z, x * z))
+    with pytest.raises(ValueError, match="2 local gradients for 3 inputs"):
+        of_three(x, 3.0, x).backward()
 
 
 def test_an_operation_of_ones_own_works_to_every_order():

@@ -121,6 +121,32 @@ def test_long_sums_are_flattened_only_where_asked():
         assert reassociate(tape).run([x, y]) == pytest.approx(tape.run([x, y]), rel=1e-15)
 
 
+def test_only_additions_of_one_use_are_flattened_and_of_no_label():
+    product = tape_of((ops.add, (0, 1)), (ops.add, (2, 0)), (ops.mul, (3, 1)))
+    assert steps(reassociate(product)) == [("sum", (0, 1, 0)), ("mul", (2, 1))]
+    twice = tape_of((ops.add, (0, 1)), (ops.add, (2, 0)), (ops.mul, (2, 3)))
+    assert steps(reassociate(twice)) == steps(twice)
+    named = tape_of((ops.add, (0, 1)), (ops.add, (2, 0)))
+    named = Tape(named.inputs, (), named.instructions, named.outputs, 2, {2: "z"})
+    assert (steps(reassociate(named)), reassociate(named).labels) == (steps(named), {2: "z"})
+
+
+def test_the_name_of_what_is_computed_no_more_goes_to_no_other_line():
+    tape = tape_of((ops.mul, (0, 1.0)), (ops.exp, (2,)))
+    assert simplify(Tape(tape.inputs, (), tape.instructions, tape.outputs, 2, {2: "z"})).labels == {0: "z"}
+
+
+@pytest.mark.parametrize("simplified", [simplify, reassociate])
+def test_where_the_value_ends_and_its_gradients_begin_is_known_afterwards(simplified):
+    value = [(ops.mul, (0, 1.0)), (ops.exp, (2,)), (ops.sin, (3,))]
+    tape = tape_of(*value, (ops.cos, (3,)), (ops.mul, (5, 3)), outputs=(4, 6))
+    tape = simplified(Tape(tape.inputs, (), tape.instructions, tape.outputs, len(value)))
+    forward = tape.instructions[: tape.forward]
+    assert [operation for operation, _ in forward] == [
+        i[0] for i in value if simplified is reassociate or i[0] is not ops.mul
+    ]
+
+
 def test_a_square_is_a_product():
     tape = Tape(("x",), (), (Instruction(ops.pow, (0, 2.0)),), (1,), 1)
     assert simplify(tape).instructions == (Instruction(ops.mul, (0, 0)),)

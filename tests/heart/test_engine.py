@@ -313,6 +313,26 @@ def test_detach_gives_a_leaf_with_the_same_number_and_label():
     assert x.grad == 6.0
 
 
+def test_a_gradient_of_zero_stops_its_own_branch_and_no_other():
+    x = Value(-1.0)
+    (x * 3 + (x * 2).relu()).backward()
+    assert x.grad == 3.0
+
+
+def test_a_node_has_the_gradient_zero_before_any_pass():
+    x = Value(2.0)
+    assert [node.grad for node in (x, x + 1, x.exp(), mg.sum([x, x, x]), mg.dot([x], [x]))] == [0.0] * 5
+
+
+def test_gradients_cannot_be_set_to_zero_within_a_compiled_function():
+    def f(x):
+        mg.zero_grad([x])
+        return x * x
+
+    with pytest.raises(mg.TracingError):
+        mg.compile(f)(2.0)
+
+
 def test_detect_anomaly_names_operation_inputs_and_line_in_forward():
     x = Value(1000.0, label="x")
     with mg.detect_anomaly(), pytest.raises(mg.AnomalyError, match=r"exp\(x=1000.0\) gave inf.*test_engine.py:\d+"):

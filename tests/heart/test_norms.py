@@ -81,6 +81,7 @@ def test_two_nodes_for_one_norm_and_a_tip_that_is_elsewhere():
     assert mg.hessian(lambda p: mg.norm(p) * mg.hypot(*p))(ORIGIN) == [[2.0, 0.0], [0.0, 2.0]]
     assert mg.hessian(lambda p: mg.norm([p[0] - 1, 2 * p[1]]) ** 2)([1.0, 0.0]) == [[2.0, 0.0], [0.0, 8.0]]
     assert mg.hessian(lambda p: 3 * mg.norm(p) + mg.norm(p) ** 2)(ORIGIN) == [[2.0, 0.0], [0.0, 2.0]]
+    assert mg.hessian(lambda p: (h := mg.norm(p)) * mg.hypot(*p) + h * h)(ORIGIN) == [[4.0, 0.0], [0.0, 4.0]]
     third = mg.jacobian(mg.hessian(lambda p: mg.norm(p) ** 4))(ORIGIN)
     assert third == [[ORIGIN, ORIGIN], [ORIGIN, ORIGIN]]
 

@@ -13,9 +13,9 @@ from microgrannd.compiler.tape.tape import Instruction, Rewriter, Rule, Tape, Ta
 from microgrannd.operations import Operation
 
 
-def simplify(tape: Tape, *rules: Rule) -> Tape:
-    """Constants folded, identities applied, what is computed twice shared: in what other `rules` answer, too."""
-    return drop_dead(rewrite(tape, *rules, *RULES))
+def simplify(tape: Tape) -> Tape:
+    """Constants folded, identities applied, what is computed twice shared."""
+    return drop_dead(rewrite(tape, *RULES))
 
 
 def drop_dead(tape: Tape) -> Tape:
