@@ -74,7 +74,7 @@ def title(path: Path) -> str:
 
     notebook = nbformat.read(path, as_version=4)
     heading = notebook.cells[0].source.partition("\n")[0]
-    return re.sub(r"^# (\d+\. )?", "", heading)
+    return re.sub(r"^# (\d+\. )?", "", heading).replace("`", "")
 
 
 def executed(path: Path) -> Any:

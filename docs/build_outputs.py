@@ -1,4 +1,4 @@
-"""What the notebooks carry: the outputs of a run, pictures as PNG, so that GitHub and an editor show a book with pictures.
+"""What the notebooks carry: the outputs of a run, pictures as PNG, so that GitHub and an editor show the pictures too.
 
 Where scripts are taken out a page is of no use, so a drawing is kept as the picture of it, and a player as a picture of
 its page at the end of the steps. An SVG would be smaller, but its style sheet is taken out, too.
