@@ -2,6 +2,7 @@
 
     python -m docs.build operations api    docs/operations.md and docs/api.md, from the package
     python -m docs.build elsewhere         the names of other libraries in docs/coming-from-pytorch.md
+    python -m docs.build exercises         the table of docs/exercises.md: what wrong answers are called
     python -m docs.build stubs             what type checkers read, beside the package's own files
     python -m docs.build images            docs/images/, drawn by the package
     python -m docs.build outputs           the outputs that the notebooks carry (needs Chromium)
@@ -26,6 +27,7 @@ from docs import (
     build_api,
     build_book,
     build_elsewhere,
+    build_exercises,
     build_images,
     build_operations,
     build_outputs,
@@ -52,6 +54,12 @@ def elsewhere() -> None:
     """Write the table of docs/coming-from-pytorch.md."""
     path = HERE / "coming-from-pytorch.md"
     path.write_text(build_elsewhere.page(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def exercises() -> None:
+    """Write the table of docs/exercises.md."""
+    path = HERE / "exercises.md"
+    path.write_text(build_exercises.page(path.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def stubs() -> None:
@@ -98,7 +106,7 @@ def _needs(*packages: str) -> None:
         sys.exit(f"This part needs {', '.join(missing)}: pip install {' '.join(missing)}")
 
 
-_WRITERS = (operations, api, elsewhere, stubs, images, outputs, book, playground, site)
+_WRITERS = (operations, api, elsewhere, exercises, stubs, images, outputs, book, playground, site)
 PARTS: dict[str, Callable[[], None]] = {f.__name__: f for f in _WRITERS}
 
 

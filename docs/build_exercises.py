@@ -14,8 +14,36 @@ from typing import Any
 import microgrannd as mg
 
 ANSWERS = 10_000
+BEGIN, END = "<!-- written by python -m docs.build exercises -->", "<!-- end -->"
 HABITS = ("= for +=",)  # made everywhere; the others are made once
 NONLINEAR = ("square", "div", "mul")
+
+
+def page(text: str) -> str:
+    """docs/exercises.md with the table of today."""
+    found, refused = simulated(ANSWERS)
+    start, _, rest = text.partition(f"{BEGIN}\n")
+    _, _, end = rest.partition(END)
+    return f"{start}{BEGIN}\n{table(found, refused)}\n{END}{end}"
+
+
+def table(found: Counter[tuple[str, str]], refused: int) -> str:
+    """Who was taken for whom, as Markdown."""
+    kinds = list(mg.exercises.MISTAKES)
+    columns = [*kinds, "None"]
+    lines = ["| made | " + " | ".join([*kinds, "unnamed"]) + " |", "|---|" + "---|" * len(columns)]
+    for kind in kinds:
+        counts = [f"**{found[kind, name]:,}**" if name == kind else f"{found[kind, name] or ''}" for name in columns]
+        lines.append(f"| {kind} | " + " | ".join(counts) + " |")
+    right = sum(found[kind, kind] for kind in kinds)
+    share = 100 * right / found.total()
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"{right:,} of {found.total():,} are named rightly: {share:.1f} %. Right answers refused: {refused}.",
+        ]
+    )
 
 
 def answer(exercise: Any, mistake: str | None, chance: random.Random) -> dict[str, float] | None:
@@ -52,7 +80,7 @@ def places_of(exercise: Any, uses: Any, mistake: str | None) -> list[Any]:
 
 def backward(exercise: Any, uses: Any, mistake: str | None, place: Any) -> dict[str, float]:
     """A backward pass by hand, wrong in one way."""
-    gradient = {node: 0.0 for node in exercise.nodes}
+    gradient = dict.fromkeys(exercise.nodes, 0.0)
     gradient[exercise.f] = 1.0
     for node in reversed(exercise.nodes):
         if node.op is None:

@@ -9,6 +9,7 @@ import html
 import json
 import re
 import shutil
+import time
 from base64 import b64decode, b64encode
 from contextlib import contextmanager
 from io import BytesIO
@@ -102,6 +103,8 @@ def photographer() -> Any:
             driver.get(file.as_uri())
             if size:
                 driver.execute_script("document.getElementById('last').click()")
+                time.sleep(1.5)  # while what moves comes to rest
+                driver.execute_script("document.getElementById('panel').scrollTop = 0")
             return small(b64decode(driver.get_screenshot_as_base64()))
 
         try:

@@ -157,16 +157,22 @@ def _add_exercises(commands: Commands) -> None:
     exercises = commands.add_parser(
         "exercises",
         help="write exercises in backpropagation: a sheet, a page to play, a notebook",
-        description="Write exercises in backpropagation, the same for the same seed: .html and .svg are sheets to print, "
-        "with the answers on another page; .ipynb is a notebook whose cells check what is filled in.",
+        description="Write exercises in backpropagation, the same for the same seed: .html and .svg are sheets to "
+        "print, with the answers on another page; .ipynb is a notebook whose cells check what is filled in.",
     )
     exercises.add_argument("-n", type=int, default=12, metavar="N", help="how many (default: 12)")
     exercises.add_argument("--seed", type=int, default=0, metavar="N", help="which ones (default: 0)")
     exercises.add_argument("--size", type=int, default=5, metavar="N", help="operations in each, 2 to 11 (default: 5)")
     exercises.add_argument("--difficulty", type=int, default=2, metavar="N", help="1, 2 or 3 (default: 2)")
-    exercises.add_argument("--play", action="store_true", help="a page that asks and keeps the score, in place of a sheet")
-    exercises.add_argument("--for", dest="grader", default="plain", metavar="GRADER", help="nbgrader or otter: notebooks")
-    exercises.add_argument("-o", "--output", type=Path, default=Path("sheet.html"), metavar="FILE", help="default: %(default)s")
+    exercises.add_argument(
+        "--play", action="store_true", help="a page that asks and keeps the score, in place of a sheet"
+    )
+    exercises.add_argument(
+        "--for", dest="grader", default="plain", metavar="GRADER", help="nbgrader or otter: notebooks"
+    )
+    exercises.add_argument(
+        "-o", "--output", type=Path, default=Path("sheet.html"), metavar="FILE", help="default: %(default)s"
+    )
     exercises.set_defaults(run=_program("exercises_program", "run"))
 
 

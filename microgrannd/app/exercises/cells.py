@@ -62,7 +62,10 @@ def _nbgrader(i: int, exercise: Exercise) -> list[Cell]:
     return [
         _task(i, exercise),
         _code(f"{_blank(i, exercise)}\n{solution}", _graded(f"exercise-{i}", solution=True)),
-        _code(f"{_shape(i, exercise)}\n{tests}", _graded(f"exercise-{i}-tests", solution=False, points=len(exercise.asked))),
+        _code(
+            f"{_shape(i, exercise)}\n{tests}",
+            _graded(f"exercise-{i}-tests", solution=False, points=len(exercise.asked)),
+        ),
     ]
 
 

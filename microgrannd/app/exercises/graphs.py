@@ -21,7 +21,7 @@ GATES: Final[tuple[tuple[Operation, ...], ...]] = (
     (add, sub, mul, mul, mul, square),
     (add, sub, mul, mul, mul, square, square, div, maximum, relu),
 )
-LEAVES: Final = "abcdeghijk"
+LEAVES: Final = "abcdeghijklmno"
 GATED: Final = "pqrstuvwxyz"
 LARGEST: Final = 60  # of a number in an exercise
 FINEST: Final = 4  # numbers are multiples of a quarter
@@ -113,7 +113,7 @@ def _drawn(chance: random.Random, size: int, difficulty: int) -> Exercise | None
 def _leaves(chance: random.Random, size: int, difficulty: int) -> list[Value]:
     number = size + 1 if difficulty == 1 else max(2, min(len(LEAVES), (size + 2) // 2))
     numbers = [chance.choice([-5, -4, -3, -2, 2, 3, 4, 5]) for _ in range(number)]
-    return [Value(x, label=letter) for x, letter in zip(numbers, LEAVES * 2, strict=False)]
+    return [Value(x, label=letter) for x, letter in zip(numbers, LEAVES, strict=False)]
 
 
 def _parents(

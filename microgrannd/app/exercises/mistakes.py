@@ -18,7 +18,7 @@ from microgrannd.operations import Number, is_number
 # Their names, the likelier first where two explain a number equally well, and what is said of them. The hints that the
 # player gives where one predicts (page/prediction.js) use the same words.
 MISTAKES: Final = {
-    "= for +=": "{way} is there alone: what arrived before is lost. += does not overwrite it.",
+    "= for +=": "only what arrives from {child} is there, what had arrived before is lost. += does not overwrite it.",
     "order": "{child} was handed on too early: it had not received all of its gradient yet.",
     "chain cut": "{child} is used more than once, and nothing came through it. It hands its gradient on all the same.",
     "other factor": "that is what {other} gets, the other parent of {child}.",
@@ -94,7 +94,9 @@ def check(exercise: Exercise, answer: Mapping[str, Number]) -> Finding:
     if all(_agree(given[label], right) for label, right in exercise.gradients.items()):
         return Finding(True, None, (), "All of it is right.")
     strange = list(_strange(exercise, given))
-    guesses = {node: [g for g in _guesses(ways, given) if _agree(g.gradient, given[node.label])] for node, ways in strange}
+    guesses = {
+        node: [g for g in _guesses(ways, given) if _agree(g.gradient, given[node.label])] for node, ways in strange
+    }
     for mistake in sorted(MISTAKES, key=lambda mistake: _cost(exercise, mistake, guesses, given)):
         if _cost(exercise, mistake, guesses, given) < float("inf"):
             return _finding(mistake, guesses)
@@ -165,9 +167,7 @@ def _guesses(ways: dict[Value, list[Way]], given: Mapping[str, float]) -> Iterat
                 yield Guess("order", (child,), without + early * slope, way)
 
 
-def _cost(
-    exercise: Exercise, mistake: str, guesses: Mapping[Value, list[Guess]], given: Mapping[str, float]
-) -> tuple[float, int] | float:
+def _cost(exercise: Exercise, mistake: str, guesses: Mapping[Value, list[Guess]], given: Mapping[str, float]) -> float:
     """How often the mistake must have been made to explain all; infinite if it cannot explain it."""
     acts: set[Act] = set()
     for found in guesses.values():
@@ -217,8 +217,7 @@ def _first_finding(
 def _words(node: Value, guess: Guess) -> str:
     child = guess.way.child
     others = [parent.label for k, parent in enumerate(child.parents) if k != guess.way.place]
-    way = f"what arrives from {child.label}"
-    words = MISTAKES[guess.mistake].format(child=child.label, other="".join(others[:1]), way=way)
+    words = MISTAKES[guess.mistake].format(child=child.label, other="".join(others[:1]))
     return f"{TITLES[guess.mistake]}. ∂f/∂{node.label}: {words}"
 
 

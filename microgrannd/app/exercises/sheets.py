@@ -24,6 +24,7 @@ TASK: Final = (
     "The numbers in the boxes are the values. Write the gradient of f by each of them, from the output back: "
     "upstream × local gradient, added up where a number is used more than once."
 )
+SMALLEST: Final = 0.62  # of a drawing's own size, at which its letters are still read
 WIDTH: Final = 760.0  # of a sheet as SVG, in pixels
 ROW: Final = 24.0
 FONT: Final = "font-family='system-ui, sans-serif'"
@@ -83,7 +84,8 @@ class Sheet:
         return [os.fspath(file), os.fspath(beside)]
 
     def _repr_html_(self) -> str:
-        return f'<iframe sandbox title="{escape(self.title)}" width="100%" height="640" srcdoc="{escape(self.html)}"></iframe>'
+        frame = f'<iframe sandbox title="{escape(self.title)}" width="100%" height="640" '
+        return f'{frame}srcdoc="{escape(self.html)}"></iframe>'
 
     def _svg(self, *, answers: bool) -> str:
         """One below the other: a number, the drawing, and the gradients to write or to read."""
@@ -168,14 +170,12 @@ def _answer(i: int, exercise: Exercise) -> str:
 
 
 def _lines(exercise: Exercise) -> str:
-    return f"<p class='lines'>{', &ensp;'.join(escape(line) for line in exercise.lines)}</p>"
+    return "<p class='lines'>" + ", &ensp;".join(f"<span>{escape(line)}</span>" for line in exercise.lines) + "</p>"
 
 
 def _gradients(exercise: Exercise, answers: bool) -> list[str]:
     """∂f/∂x = and the number, or a line to write it on."""
-    return [
-        f"∂f/∂{label} = {numeral(exercise.gradients[label]) if answers else '_______'}" for label in exercise.asked
-    ]
+    return [f"∂f/∂{label} = {numeral(exercise.gradients[label]) if answers else '_______'}" for label in exercise.asked]
 
 
 def _rows(texts: list[str], count: int = 5) -> list[list[str]]:
@@ -186,7 +186,11 @@ def _image(exercise: Exercise, answers: bool) -> str:
     drawing = exercise.draw(answers)
     data = b64encode(drawing.svg.encode()).decode()
     alt = escape(", ".join(exercise.lines))
-    return f'<img alt="The graph of {alt}" src="data:image/svg+xml;base64,{data}">'
+    least = SMALLEST * _size(drawing.svg)[0]
+    return (
+        f'<div class="graph"><img alt="The graph of {alt}" style="max-width: max(100%, {least:.0f}px)" '
+        f'src="data:image/svg+xml;base64,{data}"></div>'
+    )
 
 
 def _size(svg: str) -> tuple[float, float]:
