@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from docs.build_outputs import digest, drawing_of
+
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
 EXAMPLES = {
@@ -45,17 +47,18 @@ def names(number):
     if number == 10:
         digits_or_skip()
     matplotlib.use("Agg")
-    found, output = {"__name__": path.stem}, io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(output):
+    found, outputs = {"__name__": path.stem}, []
+    with pytest.MonkeyPatch.context() as patch:
         patch.chdir(NOTEBOOKS)
         for cell in cells(path):
             tree = ast.parse(code(cell), str(path))
             last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-            exec(compile(tree, str(path), "exec"), found)
-            if last:
-                shown(eval(compile(ast.Expression(last.value), str(path), "eval"), found))
+            with contextlib.redirect_stdout(io.StringIO()) as printed:
+                exec(compile(tree, str(path), "exec"), found)
+                thing = eval(compile(ast.Expression(last.value), str(path), "eval"), found) if last else None
+            outputs.append((printed.getvalue(), shown(thing)))
     matplotlib.pyplot.close("all")
-    return found | {"printed": output.getvalue()}
+    return found | {"printed": "".join(printed for printed, _ in outputs), "outputs": outputs}
 
 
 def digits_or_skip():
@@ -69,9 +72,12 @@ def digits_or_skip():
 
 
 def shown(thing):
-    """What a notebook would do with the last expression of a cell."""
+    """What a notebook would show of the last expression of a cell."""
     if hasattr(thing, "_repr_mimebundle_"):
-        assert thing._repr_mimebundle_()
+        bundle = thing._repr_mimebundle_()
+        assert bundle
+        return bundle
+    return {} if thing is None else {"text/plain": repr(thing)}
 
 
 def grads(values):
@@ -93,11 +99,55 @@ def test_the_chapter_runs_as_plain_python(number):
     names(number)
 
 
+# What another computer, or another day, prints otherwise: times, whether Coq is there.
+VARIES = re.compile(r"perf_counter|digits_per_second|print\(history\)|\.prove\(|\.plot\(|boundary\(|\bpyplot\b")
+NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
+
+
+@pytest.mark.parametrize("number", [*chapters()])
+def test_the_outputs_that_a_chapter_carries_are_those_of_today(number):
+    """If this fails, the cell or what it shows has changed since: python -m docs.build outputs."""
+    ran = names(number)["outputs"]
+    (path,) = NOTEBOOKS.glob(f"{number:02}-*.ipynb")
+    for cell, (printed, bundle) in zip(cells(path), ran, strict=True):
+        source = code(cell)
+        streams = "".join("".join(o["text"]) for o in cell["outputs"] if o["output_type"] == "stream")
+        results = [o for o in cell["outputs"] if o["output_type"] == "execute_result"]
+        stale = f"stale: {path.name}: {source}"
+        if not VARIES.search(source):
+            assert alike(streams, printed), stale
+            assert bool(results) == bool(bundle), stale
+        for result in results if not VARIES.search(source) else ():
+            assert alike("".join(result["data"]["text/plain"]), bundle["text/plain"]), stale
+            svg = drawing_of(bundle)
+            assert ("image/png" in result["data"]) == (svg is not None), stale
+            if "drawing" in result["metadata"]:
+                assert result["metadata"]["drawing"] == digest(svg), stale
+        if re.search(r"^(pyplot\.show|show|mg\.plots|history\.plot|boundary)\(", source, re.MULTILINE):
+            assert any("image/png" in o.get("data", {}) for o in cell["outputs"]), stale
+
+
+def alike(stored, found):
+    """Word for word but for times and places, and the numbers to ten digits: the last ones are the processor's."""
+    stored, found = (re.sub(r"\b[\d.e-]+ (?=s\b)|, made at .*", "", text) for text in (stored, found))
+    words = [" ".join(NUMBER.sub("#", text).split()) for text in (stored, found)]
+    numbers = [[float(x) for x in NUMBER.findall(text)] for text in (stored, found)]
+    return words[0] == words[1] and numbers[0] == pytest.approx(numbers[1], rel=1e-10, abs=1e-12)
+
+
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
-def test_no_outputs_are_committed(path):
+def test_outputs_are_text_and_pictures_of_moderate_size(path):
+    """GitHub takes scripts and styles out, and shows nothing of a notebook that is too large."""
+    assert path.stat().st_size < 600_000
+    counts = [cell["execution_count"] for cell in cells(path)]
+    assert counts == list(range(1, len(counts) + 1))
+    pictures = 0
     for cell in cells(path):
-        assert cell["outputs"] == []
-        assert cell["execution_count"] is None
+        for output in cell["outputs"]:
+            assert output["output_type"] != "error"
+            assert set(output.get("data", {})) <= {"text/plain", "text/latex", "image/png"}
+            pictures += "image/png" in output.get("data", {})
+    assert pictures
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)

@@ -32,7 +32,7 @@ def notebook(exercises: Sequence[Exercise], grader: str = "plain", title: str = 
     one_of("grader", grader, GRADERS)
     cells = [_markdown(f"# {title}\n\n{TASK}")]
     if grader == "otter":
-        cells.insert(0, _raw("# ASSIGNMENT CONFIG\nname: backpropagation\nrequirements: []\ngenerate: false"))
+        cells.insert(0, _raw("# ASSIGNMENT CONFIG\nname: backpropagation\nshow_question_points: true"))
     for i, exercise in enumerate(found, 1):
         cells += _FORMS[grader](i, exercise)
     for i, cell in enumerate(cells):
@@ -70,15 +70,16 @@ def _nbgrader(i: int, exercise: Exercise) -> list[Cell]:
 
 
 def _otter(i: int, exercise: Exercise) -> list[Cell]:
+    prompt = f'""" # BEGIN PROMPT\n{_blank(i, exercise)}\n""" # END PROMPT'
     return [
-        _raw(f"# BEGIN QUESTION\nname: exercise_{i}\npoints: {len(exercise.asked)}"),
+        _raw(f"# BEGIN QUESTION\nname: exercise_{i}"),
         _task(i, exercise),
         _raw("# BEGIN SOLUTION"),
-        _code(f'""" # BEGIN PROMPT\n{_blank(i, exercise)}\n""" # END PROMPT\n{_solved(i, exercise)} # SOLUTION'),
+        _code(f"# BEGIN SOLUTION NO PROMPT\n{_solved(i, exercise)}\n# END SOLUTION\n{prompt}"),
         _raw("# END SOLUTION"),
         _raw("# BEGIN TESTS"),
-        _code(_shape(i, exercise)),
-        _code(f"# HIDDEN\n{_tests(i, exercise)}"),
+        _code(_worth(0, hidden=False) + _shape(i, exercise)),
+        *[_code(_worth(1, hidden=True) + test) for test in _tests(i, exercise).splitlines()],
         _raw("# END TESTS"),
         _raw("# END QUESTION"),
     ]
@@ -114,6 +115,11 @@ def _shape(i: int, exercise: Exercise) -> str:
 def _tests(i: int, exercise: Exercise) -> str:
     found = exercise.gradients
     return "\n".join(f'assert abs(answer_{i}["{label}"] - {found[label] + 0.0:g}) < 0.01' for label in exercise.asked)
+
+
+def _worth(points: int, *, hidden: bool) -> str:
+    """Otter's configuration of a test: a point for each gradient."""
+    return f'""" # BEGIN TEST CONFIG\npoints: {points}\nhidden: {str(hidden).lower()}\n""" # END TEST CONFIG\n'
 
 
 def _fingerprint(i: int, label: str, number: float) -> str:
