@@ -3,15 +3,15 @@
 >>> import microgrannd as mg
 >>> [one] = mg.exercises.generate(1, seed=4, size=3)
 >>> print(one)
-p = c × b
-q = p − d
-f = q × a
-at a = -3, b = 3, c = 2, d = 2
+p = b + a
+q = a × p
+f = p × q
+at b = -5, a = 2
 >>> mg.exercises.check(one, one.gradients).right
 True
->>> wrong = one.gradients | {"d": 3.0}
+>>> wrong = one.gradients | {"a": -21.0}
 >>> print(mg.exercises.check(one, wrong))
-A sign. ∂f/∂d: the size is right. What about the sign of what arrives from q?
+A sign. ∂f/∂a: the size is right. What about the sign of what arrives from q?
 
 `sheet`, `page` and `notebook` make of them a sheet to print, a page to play, and cells to fill in.
 """
