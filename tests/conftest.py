@@ -1,4 +1,5 @@
 import sys
+from collections import Counter
 
 import pytest
 
@@ -14,27 +15,34 @@ def state_home(tmp_path_factory):
 
 
 def pytest_addoption(parser):
+    parser.addoption("--slow", action="store_true", help="also run the tests that take seconds")
     parser.addoption("--long", action="store_true", help="also run the tests that take minutes")
     parser.addoption("--skipped", action="store_true", help="run what the last whole run skipped, and no more")
 
 
 SKIPPED = "microgrannd/skipped"
-skipped = set()
+skipped = {}  # a test, or a file, and why
 
 
 def pytest_runtest_logreport(report):
-    if report.skipped:
-        skipped.add(report.nodeid)
+    if report.skipped and isinstance(report.longrepr, tuple):
+        skipped[report.nodeid] = report.longrepr[2].removeprefix("Skipped: ")
 
 
-def pytest_collectreport(report):
-    if report.skipped:
-        skipped.add(report.nodeid)
+pytest_collectreport = pytest_runtest_logreport
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_sessionfinish(session):
-    cache = getattr(session.config, "cache", None)
-    if cache and not session.config.getoption("--skipped") and not hasattr(session.config, "workerinput"):
+    yield
+    config = session.config
+    if hasattr(config, "workerinput"):
+        return
+    if skipped:
+        reasons = ", ".join(f"{reason} ({count})" for reason, count in Counter(skipped.values()).most_common())
+        config.get_terminal_writer().line(f"It is normal that {len(skipped)} are skipped: {reasons}.")
+    cache = getattr(config, "cache", None)
+    if cache and not config.getoption("--skipped"):
         cache.set(SKIPPED, sorted(skipped))
 
 
@@ -42,11 +50,12 @@ def pytest_collection_modifyitems(config, items):
     if config.getoption("--skipped"):
         wanted = set(config.cache.get(SKIPPED, []))
         items[:] = [item for item in items if not wanted.isdisjoint({item.nodeid, item.nodeid.split("::")[0]})]
-    if config.getoption("--long"):
-        return
-    for item in items:
-        if "long" in item.keywords:
-            item.add_marker(pytest.mark.skip(reason="takes minutes: run with --long"))
+    for mark, time in ("slow", "seconds"), ("long", "minutes"):
+        if not config.getoption(f"--{mark}"):
+            skip = pytest.mark.skip(reason=f"takes {time}: run with --{mark}")
+            for item in items:
+                if mark in item.keywords:
+                    item.add_marker(skip)
 
 
 # What Python says in a browser, which has neither threads nor processes.

@@ -289,7 +289,7 @@ def mutate_code(paths: list[str]) -> int:
     survivors = []
     for path in paths:
         plugin = OnMutants(path, [mutant for where, mutant in chosen if where == path])
-        if pytest.main(["-q", "-s", "-p", "no:cacheprovider", "-k", QUICK, *CODE[path]], plugins=[plugin]):
+        if pytest.main(["-q", "-s", "--slow", "-p", "no:cacheprovider", "-k", QUICK, *CODE[path]], plugins=[plugin]):
             return 1
         survivors += plugin.survivors
     return told(sum(path in paths for path, _ in chosen), survivors)

@@ -48,6 +48,7 @@ def test_tens_of_thousands_of_calls_end_well_or_say_what_is_wrong(seed, apart):
     assert not found, "\n".join(found)
 
 
+@pytest.mark.slow
 def test_the_calls_reach_every_public_function_and_are_often_right(apart):
     """Otherwise the fuzzer would try the first check of each function and nothing beyond it."""
     every = {*public_calls.functions(), *(name for name, *_ in public_calls.methods())}

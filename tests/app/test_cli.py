@@ -241,6 +241,7 @@ def test_iris_says_in_which_epoch_a_training_diverged_and_keeps_finite_parameter
     assert all(type(number) is float for number in numbers)  # what is not finite is written as a text
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell closes the streams")
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "2>/dev/full"])
 def test_a_closed_standard_stream_stops_nothing(closed, tmp_path):

@@ -66,6 +66,7 @@ def one_step_by_hand(parameters, recipe, data, rate):
     return stepped[::-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["book", "saito"])
 def test_a_step_is_that_of_numpy_by_hand(name):
     recipe = RECIPES[name]._replace(batch_size=40, replace=False)
@@ -124,6 +125,7 @@ def peak_of(work):
     return peak
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["numpy", "native"])
 def test_training_takes_no_more_than_three_times_the_memory_of_numpy_by_hand(backend):
     pytest.importorskip("llvmlite" if backend == "native" else "numpy")

@@ -11,6 +11,7 @@ from microgrannd.nn import MLP
 from tests.oracles import agrees
 
 
+@pytest.mark.slow
 def test_micrograds_two_moons_demo_reaches_all_points():
     """Its notebook, word for word but for the data's source and the printing."""
     np = pytest.importorskip("numpy")

@@ -409,6 +409,7 @@ def two_layer_net(log):
     return loss, model
 
 
+@pytest.mark.slow
 def test_the_gradient_check_of_the_two_layer_net():  # S-21
     given = example("S-21")
     loss, model = two_layer_net(mg.log)

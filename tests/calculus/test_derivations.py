@@ -155,6 +155,7 @@ def test_each_row_is_derived_as_the_engine_has_it(name):
         holds(mg.derive(y, values), y, values)
 
 
+@pytest.mark.slow
 def test_random_graphs_are_derived_as_the_engine_has_it():
     random, names = (
         Random(15),

@@ -80,6 +80,7 @@ def test_a_branch_that_was_not_taken_still_leaves_no_nan():
     assert hessian([0.0, 2.0]) == [[4.0, 1.0], [1.0, 0.0]]
 
 
+@pytest.mark.slow
 def test_random_programs():
     check(COUNT)
 

@@ -33,6 +33,7 @@ def same_bits(found, wanted):
     return all(repr(float(x)) == repr(float(y)) for x, y in pairs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(4))
 def test_python_gives_the_very_bits_of_eager_mode(part):
     random = Random(part)
@@ -58,6 +59,7 @@ def test_a_users_own_zero_is_multiplied_by_since_the_next_input_may_be_infinite(
     assert math.isnan(slope)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["python", "numpy", "native"])
 def test_smooth_graphs_on_every_backend_for_one_sample_and_for_many(backend):
     random = Random(1)

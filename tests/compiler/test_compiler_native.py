@@ -210,6 +210,7 @@ def test_logsumexp_is_right_where_one_is_far_above_the_others(xs):
     assert ulps(float(program(*[np.full(9, x) for x in xs])[8]), wanted) <= 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fused", ["sum", "mean", "dot"])
 def test_a_very_wide_operation_is_taken_in_parts(fused):
     xs = GENERATOR.normal(size=450).tolist()

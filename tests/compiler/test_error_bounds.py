@@ -81,6 +81,7 @@ def widths_of_many(seeds):
     return [width for graph in map(random_graph, seeds) for width in widths(graph, *in_tapes(graph))]
 
 
+@pytest.mark.slow
 def test_no_bound_is_broken_and_the_median_is_at_most_ten_times_too_wide():
     assert statistics.median(widths_of_many(range(COUNT))) <= 10
 
@@ -114,6 +115,7 @@ def test_what_the_bounds_cost(backend):
     assert statistics.median(ratios) <= 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["python", "native"])
 def test_programs_have_the_bounds_of_the_tape_or_as_good_ones(backend):
     for seed in range(max(10, COUNT // 20)):
@@ -126,6 +128,7 @@ def test_programs_have_the_bounds_of_the_tape_or_as_good_ones(backend):
             assert (flat(*found), flat(*bounds)) == in_tapes(graph)
 
 
+@pytest.mark.slow
 def test_at_ties_and_kinks_the_value_is_within_its_bound():
     checked = 0
     for seed in range(COUNT):

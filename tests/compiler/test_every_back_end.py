@@ -171,6 +171,7 @@ BACKENDS = {"native": 0.0, "numpy": 0.002}  # what part of the samples may diffe
 PRINTED = 0.002  # a program that chooses nothing is printed for finite numbers: 0 times infinity is NaN
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_backend_gives_what_eager_mode_gives(backend):
     needs(backend)
@@ -181,6 +182,7 @@ def test_printed_python_gives_what_eager_mode_gives():
     check(in_printed_python, EACH, PRINTED)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")
 def test_c_gives_what_eager_mode_gives(tmp_path):
     check(in_c(tmp_path), EACH)
@@ -199,6 +201,7 @@ def test_60_000_samples_on_every_backend(backend, tmp_path):
     print(backend, check(runs.get(backend) or in_backend(backend), 20_000, most.get(backend, 0.0)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", [*BACKENDS, "python"])
 def test_many_graphs_in_one_program(backend):
     check_together(backend, min(COUNT, 300))

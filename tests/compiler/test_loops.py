@@ -202,6 +202,7 @@ def functions(request):
     del module
 
 
+@pytest.mark.slow
 def test_products_of_all_small_sizes(functions):
     multiply, _ = functions
     generator = np.random.default_rng(0)

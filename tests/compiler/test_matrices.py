@@ -67,6 +67,7 @@ def lines(function, arguments):
 # ---- networks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", ["sigmoid", "relu", "tanh", "gelu", "softplus", "silu", "elu", "leaky_relu"])
 @pytest.mark.parametrize("expand", [False, True])
 def test_networks_of_any_shape_agree_with_the_scalar_tape(activation, expand):
@@ -206,6 +207,7 @@ def test_operations_with_constants_that_differ():
     check(lambda x: mg.logsumexp([x[0], x[0], x[1]]) * mg.logsumexp([x[1], x[1]]), ([0.5, 0.25],))
 
 
+@pytest.mark.slow
 def test_all_operations_of_the_table():
     for name, operation in mg.TABLE.items():
         if isinstance(operation, mg.FusedOperation):

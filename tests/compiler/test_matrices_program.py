@@ -170,6 +170,7 @@ def kind(number):
     return "nan" if math.isnan(number) else math.copysign(1, number) if math.isinf(number) else "finite"
 
 
+@pytest.mark.slow
 def test_special_values_go_the_way_of_eager_mode():
     generator = random.Random(3)
     numbers = [x for x in AWKWARD_NUMBERS if abs(x) != 1e308]  # whose sum is infinite in one order and not in another
@@ -310,6 +311,7 @@ def test_two_sums_that_differ_in_the_sign_of_a_zero_are_one_column():
     np.testing.assert_array_equal(gradients, np.zeros((2, 3)))
 
 
+@pytest.mark.slow
 def test_a_sum_of_thousands_of_terms_is_no_recursion_for_pythons_parser():
     def pendulum(k, x):
         v = 0.0 * x

@@ -45,6 +45,7 @@ def stage(generator, kind, width, same, current, weights, everything):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(4))
 def test_random_code_agrees_with_the_scalar_tape(part):
     for seed in range(part, COUNT, 4):

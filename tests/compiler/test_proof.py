@@ -91,6 +91,7 @@ PROGRAMS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @needs_coq
 @pytest.mark.parametrize("name", QUICK)
 def test_coq_accepts_the_gradients(name):
@@ -116,6 +117,7 @@ def test_coq_accepts_second_derivatives():
     assert proof.conditions == ("x1 <> 0",)
 
 
+@pytest.mark.slow
 @needs_coq
 @pytest.mark.parametrize(("function", "arguments", "conditions"), [
     (lambda x, y: mg.tanh(x * y) + mg.sin(x) / y - mg.gelu(-x) * 3, (1.0, 2.0), ("y <> 0",)),

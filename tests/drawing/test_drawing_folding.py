@@ -141,6 +141,7 @@ def test_without_scopes_what_is_computed_alike_is_one_box():
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["chain", "mixed", "balanced", "sum"])
 def test_a_hundred_thousand_nodes_give_a_small_summary(kind):
     y = _large(kind, 100_000)

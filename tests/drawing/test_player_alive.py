@@ -20,7 +20,7 @@ from tests.random_graphs import INPUTS, awkward_graph
 
 Keys = pytest.importorskip("selenium.webdriver.common.keys").Keys
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.slow]
 COUNT = max(60, int(os.environ.get("MICROGRANND_RANDOM_GRAPHS", "300")) // 10)
 # Where the C library and `Math` are not the same function: that one's cube root is 2.7 ulp off, this one has no erf.
 ELSEWHERE = {"cbrt", "erf", "erfc", "gelu", "exp2"}

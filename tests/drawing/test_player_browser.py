@@ -18,7 +18,7 @@ Keys = pytest.importorskip("selenium.webdriver.common.keys").Keys
 WebDriverWait = pytest.importorskip("selenium.webdriver.support.wait").WebDriverWait
 from tests.drawing.screen import Screen, needs_chromium, parsed, same  # noqa: E402
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.slow]
 HOSTILE = "</script><img src=x onerror=\"document.title='run'\">\"'&]]>-->\u2028\u202eabc\u05d0\U0001f600"
 
 

@@ -13,7 +13,7 @@ from tests.drawing.screen import needs_chromium, same
 
 Keys = pytest.importorskip("selenium.webdriver.common.keys").Keys
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.slow]
 
 
 def network(x=0.5, hidden=(16, 16)):

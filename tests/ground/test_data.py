@@ -299,6 +299,7 @@ def regression(way, x, y, **options):
     return [p.data for p in w] + history.losses
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("replace", [False, True])
 @pytest.mark.parametrize("way", ["eager", "native", "numpy", "jax", "torch"])
 def test_a_memory_mapped_file_is_not_copied_whole(way, replace, tmp_path, small_parts):
@@ -318,6 +319,7 @@ def test_a_memory_mapped_file_is_not_copied_whole(way, replace, tmp_path, small_
     assert peak < 8000 * 600  # bytes, one for each number: as floats of 64 bits they have eight times as many
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["eager", "native", "numpy", "jax", "torch"])
 def test_columns_with_gaps_are_not_copied_whole_either(way, small_parts):
     numbers = np.random.default_rng(0).integers(0, 255, size=(8000, 1200)).astype(np.uint8)

@@ -319,6 +319,16 @@ def test_a_gradient_of_zero_stops_its_own_branch_and_no_other():
     assert x.grad == 3.0
 
 
+def test_an_operation_with_too_few_local_gradients_is_told_so_by_backward():
+    x = Value(2.0)
+    short = mg.Operation("short", lambda x, y: x * y, lambda x, y, out: (y,))
+    with pytest.raises(ValueError, match="1 local gradients for 2 inputs"):
+        short(x, 3.0).backward()
+    of_three = mg.Operation("of three", lambda x, y, z: x * y * z, lambda x, y, z, out: (y * z, x * z))
+    with pytest.raises(ValueError, match="2 local gradients for 3 inputs"):
+        of_three(x, 3.0, x).backward()
+
+
 def test_a_node_has_the_gradient_zero_before_any_pass():
     x = Value(2.0)
     assert [node.grad for node in (x, x + 1, x.exp(), mg.sum([x, x, x]), mg.dot([x], [x]))] == [0.0] * 5
@@ -480,6 +490,7 @@ def test_a_node_with_parents_says_that_it_does_not_copy(duplicate):
 # ---- deep, wide, and gone
 
 
+@pytest.mark.slow
 def test_a_chain_of_a_million_nodes_works_without_recursion():
     x = Value(1.0)
     y = x
@@ -519,6 +530,7 @@ def test_a_long_graph_is_freed_on_a_small_stack(longer):
     assert gone() is None
 
 
+@pytest.mark.slow
 def test_a_sum_of_a_million_terms_works_fused_and_chained():
     xs = [Value(1.0) for _ in range(1_000_000)]
     y = mg.sum(xs)

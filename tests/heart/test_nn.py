@@ -588,6 +588,7 @@ class Box(Module):
         self.inner = inner
 
 
+@pytest.mark.slow
 def test_a_thousand_modules_in_each_other_are_a_module(tmp_path):
     def boxed(seed):
         module = MLP(1, [1], seed=seed)

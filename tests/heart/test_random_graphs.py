@@ -100,6 +100,7 @@ def check_against_mpmath(seeds):
         assert agree([value, *gradient, sum(map(operator.mul, vector, product))], in_mpmath(graph, vector)), graph
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(4))
 def test_value_gradient_and_hessian_against_mpmath(part):
     check_against_mpmath(range(part, COUNT, 4))

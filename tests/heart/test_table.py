@@ -104,11 +104,21 @@ def check(name, inputs, digits):
 
 
 @pytest.mark.parametrize("name", TABLE)
+def test_an_operation_and_its_derivatives_at_a_few_random_points(name):
+    check_at_random_points(name, 10)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TABLE)
 def test_an_operation_and_its_derivatives_at_random_points(name):
+    check_at_random_points(name, 200)
+
+
+def check_at_random_points(name, count):
     if oracles.closed_form(name) is None:
         pytest.fail(f"{name} is a new row: let its `about` say after a colon what it is, as 'the cube: x * x * x'")
     random, inputs = Random(name), inputs_of(name)
-    for _ in range(200):
+    for _ in range(count):
         point = oracles.draw(name, random, inputs)
         if name in DECREED:
             assert [number for _, number in all_derivatives(name, point)] == [point[0], 0.0, 0.0]

@@ -57,6 +57,7 @@ def damaged(path, content, how, tried, read, error):
     return tried - len(refusals)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tried", TRIED)
 @pytest.mark.parametrize("how", [in_bytes, in_structure])
 @pytest.mark.parametrize("kind", ["Neuron", "Layer", "MLP"])

@@ -163,6 +163,7 @@ def test_the_original_digits_and_their_small_images():
     assert round(float(small.train.x.mean()), 4) == 33.3514
 
 
+@pytest.mark.slow
 def test_any_flipped_bit_is_a_damaged_file(made):
     folder, files, _ = made
     path = folder / f"{files[0].name}.gz"
@@ -175,6 +176,7 @@ def test_any_flipped_bit_is_a_damaged_file(made):
             mnist(folder, download=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 def test_a_file_is_not_read_beyond_the_length_of_the_largest(made, suffix):
     folder, files, _ = made

@@ -238,6 +238,7 @@ def check(dialect, drawn):
         assert dialect(text) == plain[blank], repr(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_a_hostile_text_is_a_name_or_a_literal(dialect, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -331,19 +331,21 @@ Proof.
   split; [lra|]. split; [|trivial]. apply Rdiv_lt_0_compat; lra.
 Qed.
 Definition xlogy (x y : R) : R := x * ln y.
-Lemma row_xlogy (x y : R) : 0 < y -> slopes_2 xlogy x y (choose (equal x 0 * less_equal y 0) 0 (ln y)) (x * (1 / y)).
+Lemma row_xlogy (x y : R) : 0 < y -> slopes_2 xlogy x y (choose (equal x 0 * less_equal y 0) 0 (ln y))
+  (choose (equal x 0 * less_equal y 0) 0 (x / y)).
 Proof.
-  intros H. assert (C : choose (equal x 0 * less_equal y 0) 0 (ln y) = ln y) by (decide_all). rewrite C.
-  unfold xlogy. revert H C; intros H _ u v t u' v' <- <- U V.
+  intros H. assert (C : forall slope, choose (equal x 0 * less_equal y 0) 0 slope = slope) by (intros; decide_all).
+  rewrite 2!C. unfold xlogy. revert H C; intros H _ u v t u' v' <- <- U V.
   auto_derive; [repeat split; try (now eexists; eassumption); trivial
   | speeds]. field. lra.
 Qed.
 Definition xlog1py (x y : R) : R := x * log1p y.
 Lemma row_xlog1py (x y : R) : -1 < y ->
-  slopes_2 xlog1py x y (choose (equal x 0 * less_equal y (-1)) 0 (log1p y)) (x * (1 / (1 + y))).
+  slopes_2 xlog1py x y (choose (equal x 0 * less_equal y (-1)) 0 (log1p y))
+  (choose (equal x 0 * less_equal y (-1)) 0 (x / (1 + y))).
 Proof.
-  intros H. assert (C : choose (equal x 0 * less_equal y (-1)) 0 (log1p y) = log1p y) by (decide_all). rewrite C.
-  unfold xlog1py, log1p. revert H C; intros H _ u v t u' v' <- <- U V.
+  intros H. assert (C : forall slope, choose (equal x 0 * less_equal y (-1)) 0 slope = slope) by (intros; decide_all).
+  rewrite 2!C. unfold xlog1py, log1p. revert H C; intros H _ u v t u' v' <- <- U V.
   auto_derive; [repeat split; try (now eexists; eassumption); lra
   | speeds]. field. lra.
 Qed.

@@ -90,6 +90,7 @@ def seeded(kind):
     return DRAWN[kind]()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.5, 0.01, 0.002])
 @pytest.mark.parametrize("kind", DRAWN)
 def test_label_noise_falls_as_in_eager_training(kind, share):

@@ -23,6 +23,11 @@ class LoopEmitter(Emitter):
         super().__init__(LANES)
         self.block = "entry"
 
+    def restart(self) -> None:
+        """Begin another function."""
+        self.lines.clear()
+        self.block = "entry"
+
     def begin(self, size: str, step: int | str = 1, carried: Sequence[tuple[str, str]] = ()) -> Loop:
         """Begin a loop from 0 to before `size`; `carried` has kinds and first values."""
         self.count += 1

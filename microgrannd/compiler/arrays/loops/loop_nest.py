@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from microgrannd import operations as ops
 from microgrannd.compiler.arrays.loops.emitter import Loop, LoopEmitter
+from microgrannd.compiler.arrays.loops.plan import Extent
 from microgrannd.compiler.arrays.loops.strides import SAMPLES, Sizes, row_major
 from microgrannd.compiler.arrays.loops.symbolic import Array, Count, Elementwise, Fill, Reduce, View, operands_of
 from microgrannd.compiler.llvm.emitter import LANES
@@ -16,16 +17,31 @@ from microgrannd.compiler.llvm.operations import NATIVE, Functions
 class Memory:
     def __init__(self, e: LoopEmitter) -> None:
         self.e = e
-        self.pointers: dict[Array, str] = {}
+        self.places: dict[Array, tuple[str, int | Extent]] = {}  # a row and an offset, or a table of pointers and which
+        self.pointers: dict[Array, str] = {}  # those that the function which is being written knows
         self.known: list[Any] = []
 
     def at(self, view: View) -> str:
-        pointer = self.pointers[view.source]
+        pointer = self.pointers.get(view.source)
+        if pointer is None:
+            pointer = self.pointers[view.source] = self._pointer_to(view.source)
         return self.e.element(pointer, view.start) if view.start else pointer
 
+    def _pointer_to(self, x: Array) -> str:
+        row, place = self.places[x]
+        if isinstance(place, int):
+            return self.pointer(row, place)
+        if not place.per_sample:
+            return self.e.element(row, place.fixed)
+        along = self.e.line(f"mul i64 %n, {place.per_sample}")
+        return self.e.element(row, self.e.line(f"add i64 {place.fixed}, {along}"))
+
     def table(self, numbers: Any) -> str:
+        return self.pointer(*self.known_table(numbers))
+
+    def known_table(self, numbers: Any) -> tuple[str, int]:
         self.known.append(numbers)
-        return self.pointer("%tables", len(self.known) - 1)
+        return "%tables", len(self.known) - 1
 
     def pointer(self, table: str, index: int) -> str:
         return self.e.line(f"load ptr, ptr {self.e.element(table, index, 'ptr')}")

@@ -27,6 +27,9 @@ _ARGUMENTS: Final = (
 )
 
 
+_LONG: Final = 2_000  # lines
+
+
 class LoopSource(NamedTuple):
     """The assembly of `run(given, tables, results, work, product, transpose, n)`, n being the number of samples.
 
@@ -45,12 +48,14 @@ def loop_source(recording: ArrayRecording, results: Sequence[Array]) -> LoopSour
     plan = loop_plan(recording, results)
     for x in [x for x in plan.needed if x.materialised]:
         if x in plan.numbers:
-            writer.place(x, "%results", plan.results[plan.numbers[x]].start)
+            writer.memory.places[x] = "%results", plan.results[plan.numbers[x]].start
         elif x in plan.offsets:
-            writer.place(x, "%work", plan.offsets[x])
+            writer.memory.places[x] = "%work", plan.offsets[x]
         writer.make(x)
+        writer.part()
     for target, x in recording.writes:
         writer.fill(target, x.sizes, x, x.sizes)
+        writer.part()
     return LoopSource(writer.text(), writer.memory.known, plan.results, plan.length, plan.workspace)
 
 
@@ -59,25 +64,31 @@ class _LoopWriter:
         self.e = LoopEmitter()
         self.memory = Memory(self.e)
         self.functions = Functions("on")
+        self.parts: list[str] = []
 
     def text(self) -> str:
+        calls = [f"  call void @part{k}({_ARGUMENTS.replace(' noalias', '')})" for k in range(len(self.parts))]
+        self.e.lines[:0] = calls
         self.e.do("ret void")
         main = self.e.function(f"define void @run({_ARGUMENTS})")
         declared = sorted(self.e.declared | self.functions.declared)
-        return "\n\n".join([*declared, *self.functions.written.values(), main]) + "\n"
+        return "\n\n".join([*declared, *self.functions.written.values(), *self.parts, main]) + "\n"
 
-    def place(self, x: Array, row: str, start: Extent) -> None:
-        offset: int | str = start.fixed
-        if start.per_sample:
-            offset = self.e.line(f"add i64 {start.fixed}, {self.e.line(f'mul i64 %n, {start.per_sample}')}")
-        self.memory.pointers[x] = self.e.element(row, offset)
+    def part(self) -> None:
+        """Put what is written, if it is long, into a function of its own: LLVM's time grows faster than a function."""
+        if len(self.e.lines) < _LONG:
+            return
+        self.e.do("ret void")
+        self.parts.append(self.e.function(f"define internal void @part{len(self.parts)}({_ARGUMENTS})"))
+        self.e.restart()
+        self.memory.pointers.clear()
 
     def make(self, x: Array) -> None:
         definition, target = x.definition, View(x, 0, row_major(x.sizes))
         if isinstance(definition, Argument):
-            self.memory.pointers[x] = self.memory.pointer("%given", definition.index)
+            self.memory.places[x] = "%given", definition.index
         elif isinstance(definition, Table):
-            self.memory.pointers[x] = self.memory.table(definition.numbers)
+            self.memory.places[x] = self.memory.known_table(definition.numbers)
         elif isinstance(definition, Product):
             self._multiply(definition, target)
         elif isinstance(definition, Reduce):
