@@ -90,7 +90,7 @@ def test_of_a_thousand_wrong_answers_95_percent_are_named_rightly_and_no_right_o
         assert found[kind, kind] >= 0.85 * sum(count for (was, _), count in found.items() if was == kind)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_table_of_ten_thousand_is_that_of_today():
     page = ROOT / "docs" / "exercises.md"
     text = page.read_text("utf-8")
