@@ -42,7 +42,8 @@ def pytest_sessionfinish(session):
         reasons = ", ".join(f"{reason} ({count})" for reason, count in Counter(skipped.values()).most_common())
         config.get_terminal_writer().line(f"It is normal that {len(skipped)} are skipped: {reasons}.")
     cache = getattr(config, "cache", None)
-    if cache and not config.getoption("--skipped"):
+    is_whole = config.args_source is not config.ArgsSource.ARGS and not config.getoption("--skipped")
+    if cache and is_whole:
         cache.set(SKIPPED, sorted(skipped))
 
 
