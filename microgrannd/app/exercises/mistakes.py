@@ -94,12 +94,11 @@ def check(exercise: Exercise, answer: Mapping[str, Number]) -> Finding:
     if all(_agree(given[label], right) for label, right in exercise.gradients.items()):
         return Finding(True, None, (), "All of it is right.")
     strange = list(_strange(exercise, given))
-    guesses = {
-        node: [g for g in _guesses(ways, given) if _agree(g.gradient, given[node.label])] for node, ways in strange
-    }
-    for mistake in sorted(MISTAKES, key=lambda mistake: _cost(exercise, mistake, guesses, given)):
-        if _cost(exercise, mistake, guesses, given) < float("inf"):
-            return _finding(mistake, guesses)
+    guesses = {node: [g for g in _guesses(ways) if _agree(g.gradient, given[node.label])] for node, ways in strange}
+    costs = {mistake: _cost(exercise, mistake, guesses, given) for mistake in MISTAKES}
+    likeliest = min(MISTAKES, key=costs.__getitem__)
+    if strange and costs[likeliest] < float("inf"):
+        return _finding(likeliest, guesses)
     return _first_finding(strange, guesses)
 
 
@@ -137,7 +136,7 @@ def _strange(exercise: Exercise, given: Mapping[str, float]) -> Iterator[tuple[V
             yield node, {node: ways[node], **{way.child: ways[way.child] for way in ways[node]}}
 
 
-def _guesses(ways: dict[Value, list[Way]], given: Mapping[str, float]) -> Iterator[Guess]:
+def _guesses(ways: dict[Value, list[Way]]) -> Iterator[Guess]:
     """What each mistake would make of the first of the nodes."""
     node, *_ = ways
     arriving = ways[node]
@@ -227,7 +226,7 @@ def confusions(exercise: Exercise) -> int:
     total = 0
     for node, arriving in ways.items():
         near = {node: arriving, **{way.child: ways[way.child] for way in arriving}}
-        made = {(g.mistake, round(g.gradient, 2)) for g in _guesses(near, exercise.gradients)} if arriving else set()
+        made = {(g.mistake, round(g.gradient, 2)) for g in _guesses(near)} if arriving else set()
         numbers = [number for _, number in made]
         total += sum(numbers.count(number) > 1 for number in numbers)
         total += 2 * numbers.count(round(exercise.gradients.get(node.label, 1.0), 2))
