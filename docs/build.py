@@ -2,8 +2,10 @@
 
     python -m docs.build operations api    docs/operations.md and docs/api.md, from the package
     python -m docs.build elsewhere         the names of other libraries in docs/coming-from-pytorch.md
+    python -m docs.build exercises         the table of docs/exercises.md: what wrong answers are called
     python -m docs.build stubs             what type checkers read, beside the package's own files
     python -m docs.build images            docs/images/, drawn by the package
+    python -m docs.build outputs           the outputs that the notebooks carry (needs Chromium)
     python -m docs.build book              docs/book/, the notebooks run and rendered as HTML
     python -m docs.build playground        build/playground/, Python in a page, and the book live (needs npm)
     python -m docs.build site              build/site/, everything as a web site (needs mkdocs)
@@ -25,8 +27,10 @@ from docs import (
     build_api,
     build_book,
     build_elsewhere,
+    build_exercises,
     build_images,
     build_operations,
+    build_outputs,
     build_playground,
     build_stubs,
 )
@@ -52,6 +56,12 @@ def elsewhere() -> None:
     path.write_text(build_elsewhere.page(path.read_text(encoding="utf-8")), encoding="utf-8")
 
 
+def exercises() -> None:
+    """Write the table of docs/exercises.md."""
+    path = HERE / "exercises.md"
+    path.write_text(build_exercises.page(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
 def stubs() -> None:
     """Write what type checkers read in place of the front door and of the methods."""
     (PACKAGE / "__init__.pyi").write_text(build_stubs.front_door(), encoding="utf-8")
@@ -61,6 +71,12 @@ def stubs() -> None:
 def images() -> None:
     """Draw docs/images/."""
     build_images.draw_all(HERE / "images")
+
+
+def outputs() -> None:
+    """Run the notebooks and write their outputs into them."""
+    _needs("nbclient", "ipykernel", "matplotlib", "llvmlite", "selenium", "PIL")
+    build_outputs.store_all(sorted((HERE.parent / "notebooks").glob("*.ipynb")))
 
 
 def book() -> None:
@@ -90,7 +106,7 @@ def _needs(*packages: str) -> None:
         sys.exit(f"This part needs {', '.join(missing)}: pip install {' '.join(missing)}")
 
 
-_WRITERS = (operations, api, elsewhere, stubs, images, book, playground, site)
+_WRITERS = (operations, api, elsewhere, exercises, stubs, images, outputs, book, playground, site)
 PARTS: dict[str, Callable[[], None]] = {f.__name__: f for f in _WRITERS}
 
 

@@ -29,6 +29,7 @@ ROOMS = {
     "Models on disk": ("persistence", "save load"),
     "Data": ("datasets", "*"),
     "Seeing": ("drawing", "draw Drawing step Player"),
+    "Exercises": ("app.exercises", "generate check Exercise Finding sheet Sheet page notebook"),
     "Compiling": ("compiler", "compile Program ProgramProfile Tape"),
     "Where time goes": ("calculus.profiling", "profile Profile"),
     "Errors": ("ground.errors", "*"),

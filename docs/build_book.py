@@ -48,11 +48,19 @@ def render_all(notebooks: Path, folder: Path) -> None:
     for i, path in enumerate(paths):
         (folder / f"{path.stem}.html").write_text(page(executed(path), titles[i], _ways(paths, titles, i)), "utf-8")
         print(f"  {path.stem}")
+    lines = _lines(notebooks / "README.md")
     items = "\n".join(
-        f'<li><a href="{path.stem}.html">{html.escape(name)}</a></li>' for path, name in zip(paths, titles, strict=True)
+        f'<li value="{path.stem[:2]}"><a href="{path.stem}.html">{html.escape(name)}</a>{lines.get(path.stem, "")}</li>'
+        for path, name in zip(paths, titles, strict=True)
     )
-    contents = f"<h1>The book</h1>\n<p>Backpropagation in eleven chapters, read in order.</p>\n<ol>\n{items}\n</ol>"
+    contents = f"<h1>The book</h1>\n<p>Backpropagation, to be read in order.</p>\n<ol>\n{items}\n</ol>"
     (folder / "index.html").write_text(_filled("The book", _home(), contents), "utf-8")
+
+
+def _lines(readme: Path) -> dict[str, str]:
+    """What the notebooks' README says of each chapter, by its name."""
+    found = re.findall(r"\]\(([\w-]+)\.ipynb\)(: .*)", readme.read_text("utf-8")) if readme.exists() else []
+    return {name: html.escape(line) for name, line in found}
 
 
 def page(notebook: Any, title: str, ways: str = "") -> str:
@@ -66,7 +74,7 @@ def title(path: Path) -> str:
 
     notebook = nbformat.read(path, as_version=4)
     heading = notebook.cells[0].source.partition("\n")[0]
-    return re.sub(r"^# (\d+\. )?", "", heading)
+    return re.sub(r"^# (\d+\. )?", "", heading).replace("`", "")
 
 
 def executed(path: Path) -> Any:
@@ -94,7 +102,8 @@ def body(notebook: Any) -> str:
     found = re.sub(r'(<img [^>]*src="data:image/svg\+xml;base64,)([^"]+)" style="[^"]*"', _sized, found)
     found = found.replace("No description has been provided for this image", "The plot that the cell above makes")
     # Chapters link to each other as notebooks and to the documentation as Markdown.
-    return re.sub(r'href="(\d\d-[\w-]+)\.ipynb"', r'href="\1.html"', found)
+    found = re.sub(r'href="(\d\d-[\w-]+)\.ipynb"', r'href="\1.html"', found)
+    return re.sub(r'href="\.\./docs/([\w-]+)\.md', r'href="../\1.html', found)
 
 
 def _sized(match: re.Match[str]) -> str:
@@ -126,4 +135,4 @@ def _ways(paths: list[Path], titles: list[str], i: int) -> str:
 
 
 def _home() -> str:
-    return '<a href="index.html">The book</a>'
+    return '<a href="../index.html">microgrannd</a>\n<a href="index.html">The book</a>'

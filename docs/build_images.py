@@ -23,7 +23,7 @@ def draw_all(folder: Path) -> None:
 
 
 def circuit(*, backward: bool = True) -> Value:
-    """(x + y) z at (-2, 5, -4), the example of the CS231n notes (C-01)."""
+    """(x + y) z at (-2, 5, -4), the example of the CS231n notes."""
     x, y, z = Value(-2.0, label="x"), Value(5.0, label="y"), Value(-4.0, label="z")
     q = x + y
     q.label = "q"

@@ -49,6 +49,7 @@ _MODULES = {
     *("calculus", "compiler", "datasets", "drawing", "engine", "evaluation", "expressions", "layers", "losses"),
     *("nn", "operations", "optim", "plots", "training"),
 }
+_INSIDE = {"exercises": "app.exercises"}  # modules that lie deeper than their names say
 globals().update({_name: _row for _name, _row in TABLE.items() if _name not in _DOORS})
 
 
@@ -57,6 +58,8 @@ def __getattr__(name: str) -> object:
         return getattr(_import_module(f"microgrannd.{_DOORS[name]}"), name)
     if name in _MODULES:
         return _import_module(f"microgrannd.{name}")
+    if name in _INSIDE:
+        return _import_module(f"microgrannd.{_INSIDE[name]}")
     if name == "load_ipython_extension":  # which `%load_ext microgrannd` asks for
         return _import_module("microgrannd.app.notebook").load_ipython_extension
     if name in TABLE:  # a row that was added later
@@ -71,6 +74,6 @@ def __dir__() -> list[str]:
 # All but `abs`, `compile`, `pow` and `sum`, so that a star import leaves the builtins alone.
 __all__ = sorted(
     {_name for _name, _thing in globals().items() if _name[0] != "_" and not isinstance(_thing, _Module)}.union(
-        _DOORS, _MODULES, ["__version__", "modes"]
+        _DOORS, _MODULES, _INSIDE, ["__version__", "modes"]
     ).difference(vars(_builtins))
 )

@@ -16,6 +16,9 @@ from microgrannd import (
     plots as plots,
     training as training,
 )
+from microgrannd.app import (
+    exercises as exercises,
+)
 from microgrannd.calculus.checks import (
     GradientCheck as GradientCheck,
     check_gradients as check_gradients,
@@ -264,6 +267,7 @@ __all__ = [
     "erfc",
     "erfinv",
     "evaluation",
+    "exercises",
     "exp",
     "exp2",
     "expm1",

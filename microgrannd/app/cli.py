@@ -26,7 +26,10 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parsed = _parser().parse_args(list(map(_positional, sys.argv[1:] if arguments is None else arguments)))
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] != ["exercises"]:  # which takes no expression
+        given = list(map(_positional, given))
+    parsed = _parser().parse_args(given)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("always", message="The training diverged")
@@ -61,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     build = "pure Python" if engine.__file__.endswith(".py") else "compiled"
     parser.add_argument("--version", action="version", version=f"microgrannd {__version__} ({build})")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_add_iris, _add_draw_step_and_source, _add_prove, _add_mnist_and_predict, _add_play):
+    for add in (_add_iris, _add_draw_step_and_source, _add_prove, _add_mnist_and_predict, _add_exercises, _add_play):
         add(commands)
     return parser
 
@@ -148,6 +151,29 @@ def _add_mnist_and_predict(commands: Commands) -> None:
     predict.add_argument("model", type=Path, help="a model that `microgrannd mnist --save` wrote")
     predict.add_argument("image", type=Path, help="a PNG of one digit, dark on light or light on dark")
     predict.set_defaults(run=_program("mnist_program", "predict"))
+
+
+def _add_exercises(commands: Commands) -> None:
+    exercises = commands.add_parser(
+        "exercises",
+        help="write exercises in backpropagation: a sheet, a page to play, a notebook",
+        description="Write exercises in backpropagation, the same for the same seed: .html and .svg are sheets to "
+        "print, with the answers on another page; .ipynb is a notebook whose cells check what is filled in.",
+    )
+    exercises.add_argument("-n", type=int, default=12, metavar="N", help="how many (default: 12)")
+    exercises.add_argument("--seed", type=int, default=0, metavar="N", help="which ones (default: 0)")
+    exercises.add_argument("--size", type=int, default=5, metavar="N", help="operations in each, 2 to 11 (default: 5)")
+    exercises.add_argument("--difficulty", type=int, default=2, metavar="N", help="1, 2 or 3 (default: 2)")
+    exercises.add_argument(
+        "--play", action="store_true", help="a page that asks and keeps the score, in place of a sheet"
+    )
+    exercises.add_argument(
+        "--for", dest="grader", default="plain", metavar="GRADER", help="nbgrader or otter: notebooks"
+    )
+    exercises.add_argument(
+        "-o", "--output", type=Path, default=Path("sheet.html"), metavar="FILE", help="default: %(default)s"
+    )
+    exercises.set_defaults(run=_program("exercises_program", "run"))
 
 
 def _add_play(commands: Commands) -> None:

@@ -1,4 +1,4 @@
-"""`microgrannd iris`: a 2-2-1 network learns Fisher's flowers, as in the worked examples K-05 to K-08 and K-16."""
+"""`microgrannd iris`: a 2-2-1 network learns Fisher's flowers, as in Kneusel's *Math for Deep Learning*."""
 
 import time
 from argparse import Namespace

@@ -26,7 +26,7 @@ def page(request, tmp_path_factory):
     pytest.importorskip("nbconvert")
     from docs import build_book
 
-    if request.param.name.startswith("08"):
+    if request.param.name.startswith("10"):
         import microgrannd as mg
 
         try:

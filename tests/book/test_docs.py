@@ -226,3 +226,19 @@ def test_the_site_builds_without_a_warning(tmp_path):
     assert not warnings
     page = (tmp_path / "site" / "index.html").read_text("utf-8")
     assert not re.search(r'(?:src|href)="(?:https?:)?//(?!www\.mkdocs\.org)', page), "loads something from elsewhere"
+
+
+def test_the_tutorial_can_be_pasted_into_the_interpreter(tmp_path, monkeypatch):
+    """A REPL takes a block line by line: a function is at its end where an empty line follows it."""
+    import code as interpreter
+
+    monkeypatch.chdir(tmp_path)
+    errors = io.StringIO()
+    console = interpreter.InteractiveConsole()
+    text = (DOCS / "tutorial.md").read_text("utf-8")
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(errors):
+        for block in re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+            for line in [*block.splitlines(), ""]:  # the Enter after pasting
+                unfinished = console.push(line)
+            assert not unfinished, block
+    assert errors.getvalue() == ""

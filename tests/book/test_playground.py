@@ -18,7 +18,7 @@ from microgrannd.app import play_program
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = ROOT / "notebooks"
-CHAPTERS = ["01-a-number-that-remembers", "02-the-chain-rule", "05-do-not-trust-check"]
+CHAPTERS = ["01-a-number-that-remembers", "02-the-chain-rule", "07-do-not-trust-check"]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
 SWITCHES = (
