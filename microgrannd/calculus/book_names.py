@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from microgrannd import operations as ops
@@ -32,7 +33,24 @@ class BookName(NamedTuple):
     @property
     def below(self) -> str:
         """The indices as one text, with commas where one has two digits."""
-        return ("," if any(len(index) > 1 for index in self.indices) else "").join(self.indices)
+        return self._comma.join(self.indices)
+
+    @property
+    def divided(self) -> tuple[str, int | None]:
+        """The name up to its last index, and that; None where it has none.
+
+        >>> BookName("w", "1", ("2", "3")).divided, BookName("loss").divided
+        (('w¹₂', 3), ('loss', None))
+        """
+        if not self.indices:
+            return str(self), None
+        *others, last = self.indices
+        before = self._comma.join([*others, ""]) if self._comma else "".join(others)
+        return self.letter + self.layer.translate(_RAISED) + before.translate(_LOWERED), int(last)
+
+    @property
+    def _comma(self) -> str:
+        return "," if any(len(index) > 1 for index in self.indices) and len(self.indices) > 1 else ""
 
 
 def book_names(order: Sequence[Node]) -> dict[Node, BookName]:
@@ -46,29 +64,48 @@ def book_names(order: Sequence[Node]) -> dict[Node, BookName]:
     >>> print(*book_names(topological_order(y)).values())
     w¹₀₀ w⁰₀₀ w⁰₀₁ x₀ x₁ b⁰₀ z⁰₀ a⁰₀ b¹₀ z¹₀
     """
-    proposed = {node: BookName(in_message(node.label)) for node in order if node.label.strip()}
+    return _named(order, _parts_of_neurons(order))
+
+
+def names_in_neurons(order: Sequence[Node]) -> dict[Node, BookName]:
+    """Those of these names that parts of neurons have, and the inputs."""
+    parts = _parts_of_neurons(order)
+    names = _named(order, parts)
+    return {node: names[node] for node in parts}
+
+
+def _parts_of_neurons(order: Sequence[Node]) -> dict[Node, BookName]:
+    """What a person has labelled keeps its label, but for parameters."""
+    found = {}
     for node, name in _in_neurons(order):
-        if node not in proposed or name.letter in "wb":
-            proposed[node] = name
+        if not node.label.strip() or name.letter in "wb":
+            found[node] = name
+    return found
+
+
+def _named(order: Sequence[Node], parts: dict[Node, BookName]) -> dict[Node, BookName]:
+    proposed = {node: BookName(in_message(node.label)) for node in order if node.label.strip()} | parts
     names: dict[Node, BookName] = {}
     taken: dict[str, int] = {}
     for node in order:
         if node in proposed:
             name = proposed[node]
-            text = str(name)
+            text = first = str(name)
             while text in taken:
-                taken[str(name)] += 1
-                text = f"{name}[{taken[str(name)]}]"
+                taken[first] += 1
+                text = f"{first}[{taken[first]}]"
             taken[text] = 1
-            names[node] = name if text == str(name) else BookName(text)
+            names[node] = name if text == first else BookName(text)
     return names
 
 
 def _in_neurons(order: Sequence[Node]) -> Iterator[tuple[Node, BookName]]:
     """Parameters, inputs, and what neurons compute: z, and a where it leaves the neuron."""
+    if not any(map(_place, {node.scope for node in order})):
+        return
     consumed = {parent for node in order if node.op for parent in node.parents if parent.scope == node.scope}
     for node in order:
-        if not (place := _place(node)):
+        if not (place := _place(node.scope)):
             continue
         layer, neuron = place
         if node.op is None:
@@ -95,7 +132,8 @@ def _inputs(node: Node) -> Iterator[tuple[Node, BookName]]:
             yield parent, BookName("x", "", (found[1],))
 
 
-def _place(node: Node) -> tuple[str, str] | None:
-    """The layer, if it is in one, and the neuron that a node belongs to."""
-    found = _NEURON.search(node.scope)
+@lru_cache(maxsize=10_000)
+def _place(scope: str) -> tuple[str, str] | None:
+    """The layer, if it is in one, and the neuron that a scope is."""
+    found = _NEURON.search(scope)
     return (found[1] or "", found[2]) if found else None

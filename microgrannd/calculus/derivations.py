@@ -204,9 +204,14 @@ class _Writer:
         self.derivation, self.graph, self.notation = derivation, derivation.graph, notation
 
     def definition(self, node: Value) -> Lines:
-        formula = abridged(self.graph.definitions[node], TERMS)
-        yield self._name(node).text(), self._signed(written(formula, self.notation, self._letter))
-        yield "", self._signed(self._number(("value", self.graph.position[node])))
+        known = self.graph.written.setdefault((id(self.notation), self.derivation.precision), {})
+        if node not in known:  # the derivations by the leaves of a network have most of their definitions in common
+            formula = abridged(self.graph.definitions[node], TERMS)
+            known[node] = [
+                (self._name(node).text(), self._signed(written(formula, self.notation, self._letter))),
+                ("", self._signed(self._number(("value", self.graph.position[node])))),
+            ]
+        yield from known[node]
 
     def equation(self, equation: Equation) -> Lines:
         """The derivative, the chain rule, its factors as letters and as numbers, and the result."""

@@ -65,6 +65,7 @@ class NamedGraph:
             if not self.on_path.isdisjoint(node.parents):
                 self.on_path.add(node)
         self.definitions: dict[Value, Polynomial] = {}
+        self.written: dict[tuple[int, int], dict[Value, list[tuple[str, str]]]] = {}  # by notation and precision
         self._formulas: dict[Value, Polynomial] = {}
         sizes: dict[Value, int] = {}
         for node in self.order:

@@ -13,6 +13,7 @@ from microgrannd.drawing.layout.layout import Geometry
 from microgrannd.drawing.picture.backward import backward_picture
 from microgrannd.drawing.picture.folding import folded
 from microgrannd.drawing.picture.picture import Detail, Picture, picture
+from microgrannd.drawing.unfolding import unfolding_page
 from microgrannd.drawing.write.dot import dot_text, render
 from microgrannd.drawing.write.svg import geometry_of, svg_text
 from microgrannd.drawing.write.tree import tree
@@ -97,7 +98,9 @@ class Drawing:
 
     @cached_property
     def html(self) -> str:
-        """The picture in a page of its own, which loads nothing and runs nothing."""
+        """The picture in a page of its own, which loads nothing; the boxes of a folded picture open at a click."""
+        if self.picture.unfolds and self.layout != "dot":
+            return unfolding_page(self.picture, self.picture.unfolds, self.svg, self.rankdir)
         return (
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
             "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
@@ -112,7 +115,10 @@ class Drawing:
         return geometry_of(self.picture, self.rankdir)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the picture to a file: .svg, .dot or .html; with layout="dot" also .png and .pdf."""
+        """Write the picture to a file: .svg, .dot or .html; with layout="dot" also .png and .pdf.
+
+        In the .html of a folded drawing a click unfolds a box, as in the player, and a search finds nodes.
+        """
         suffix = path_of("path", path).suffix.lower()
         if suffix in (".svg", ".dot", ".html"):
             write_whole(path, str(getattr(self, suffix[1:])))

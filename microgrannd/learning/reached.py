@@ -188,6 +188,8 @@ class Reached:
             yield from self._of_function(thing)
         elif isinstance(thing, types.MethodType):
             yield from ((path, thing.__self__), (path, thing.__func__))
+        elif isinstance(thing, types.BuiltinMethodType):
+            yield path, thing.__self__  # of a generator's `random`, say, the generator
         elif isinstance(thing, functools.partial):
             names = argument_names(thing.func, len(thing.args), "argument")
             yield from [(path, thing.func), ("the partial's keywords", thing.keywords)]

@@ -216,5 +216,5 @@ def test_as_many_graphs_as_wanted_a_hundred_in_a_program(backend):
 def check_together(backend, count):
     if backend != "python":
         needs(backend)
-    most = BACKENDS | {"jax": 0.05}
+    most = {"native": 0.002, "numpy": 0.002, "jax": 0.05}  # so wide a program is native loops over arrays
     return check(together(backend), count, most.get(backend, 0.0), same_bits if backend == "python" else same)

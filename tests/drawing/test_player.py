@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -616,12 +617,116 @@ def test_looking_at_the_plane_draws_no_random_number_and_leaves_no_gradient():
     assert seen == run(data=wide, loss="half_squared_error")
 
 
-def test_too_much_training_is_refused_before_anything_has_changed():
+def train(model, steps, **arguments):
+    optimizer = SGD(model.parameters(), lr=0.5)
+    return mg.step(model, data=DATA, loss="half_squared_error", optimizer=optimizer, steps=steps, **arguments)
+
+
+@pytest.mark.slow
+def test_of_a_long_training_some_steps_are_played_and_every_loss_is_kept():
+    stepped, fitted = network(), network()
+    player = train(stepped, 300)
+    history = mg.fit(
+        lambda x, y: mg.losses.half_squared_error(fitted(x), y), DATA, SGD(fitted.parameters(), lr=0.5), epochs=300
+    )
+    recording = player.recording
+    assert recording.losses == pytest.approx(history.losses, rel=1e-9)
+    assert [p.data for p in stepped.parameters()] == pytest.approx([p.data for p in fitted.parameters()], rel=1e-9)
+    steps = [run.step for run in recording.passes]
+    assert (steps[0], steps[-1], len(steps)) == (1, 300, 100)
+    assert {later - sooner for sooner, later in pairwise(steps)} == {3, 4}
+    assert [run.output for run in recording.passes] == [recording.losses[step - 1] for step in steps]
+    assert len(player.plane.heights) == len(player.parameters) == 101
+    assert str(player).startswith("100 of 300 steps of training, with all of their events\nstep 1: loss = ")
+    assert "\nstep 300: loss = " in str(player)
+
+
+@pytest.mark.slow
+def test_a_short_training_is_played_whole():
+    player = train(network(), 60)
+    assert [run.step for run in player.recording.passes] == list(range(1, 61))
+    assert str(player).startswith("step 1: ")
+
+
+def test_a_training_of_a_graph_too_large_to_play_is_refused_before_anything_has_changed(monkeypatch):
+    monkeypatch.setattr("microgrannd.drawing.player.recording.LARGEST", 20)
     model = network()
     before = [p.data for p in model.parameters()]
-    with pytest.raises(ValueError, match="Record fewer steps"):
-        mg.step(model, data=DATA, loss="half_squared_error", optimizer=SGD(model.parameters(), lr=1), steps=10_000)
+    with pytest.raises(ValueError, match="The player holds up to 20 nodes"):
+        train(model, 2)
     assert [p.data for p in model.parameters()] == before
+
+
+@pytest.mark.slow
+def test_a_large_model_is_trained_folded_and_its_page_is_small():
+    model = MLP(2, [12, 12, 1], activation="tanh", seed=3)
+    player = train(model, 2)
+    assert [run.step for run in player.recording.passes] == [1, 2]
+    page = json.loads(re.search(r'id="recording">(.*?)</script>', player.html)[1])
+    assert [run["step"] for run in page["passes"]] == [run.step for run in player.recording.passes]
+    leaves = [x for x in player.recording.passes[-1].values if x is not None]
+    assert page["passes"][-1]["leaves"] == leaves
+
+
+def test_where_the_model_fails_on_the_plane_the_page_says_so_and_the_training_goes_on():
+    model = network()
+
+    def narrow(x):
+        if x[0] > 1.1:
+            raise RuntimeError("x is too large")
+        return model(x)
+
+    optimizer = SGD(model.parameters(), lr=0.5)
+    player = mg.step(narrow, data=DATA, loss="half_squared_error", optimizer=optimizer, steps=2)
+    twin = network()
+    train(twin, 2)
+    assert [p.data for p in model.parameters()] == [p.data for p in twin.parameters()]
+    assert player.plane is None
+    words = "The plane is not shown: at (1.13, −0.1297) the model raised RuntimeError: x is too large"
+    assert player.obstacle == words
+    assert words in player.html
+
+
+def test_a_loss_that_takes_no_values_says_why_samples_have_no_graph():
+    model = network()
+
+    def plain(out, y):
+        return (out - float(y)) ** 2
+
+    player = mg.step(model, data=DATA, loss=plain, optimizer=SGD(model.parameters(), lr=0.5), steps=1)
+    assert player.plane is not None
+    assert player.sample is None
+    assert player.no_sample.startswith("A sample has no graph: given Values the loss raised TypeError: ")
+    assert player.no_sample[:40] in player.html
+
+
+@pytest.mark.parametrize("kind", ["random", "own", "numpy", "numpy's global"])
+def test_looking_at_the_plane_disturbs_no_generator_and_no_counter(kind):
+    import random
+
+    numpy = pytest.importorskip("numpy")
+
+    def trained(data):
+        random.seed(3)
+        numpy.random.seed(3)
+        own, generator, calls = random.Random(3), numpy.random.default_rng(3), []
+        draw = {
+            "random": random.random,
+            "own": own.random,
+            "numpy": generator.random,
+            "numpy's global": numpy.random.random,
+        }[kind]
+        w = Value(0.5, label="w")
+
+        def noisy(x):
+            calls.append(x)
+            return w * x[0] + x[1] * float(draw())
+
+        mg.step(noisy, data=data, loss="half_squared_error", optimizer=SGD([w], lr=0.1), steps=3)
+        return w.data, w.grad, len(calls)
+
+    wide = ([[*x, 0.0] for x in DATA[0]], DATA[1])  # three inputs: there is no plane
+    assert trained(DATA) == trained(wide)
 
 
 @pytest.mark.parametrize(

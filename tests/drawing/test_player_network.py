@@ -3,13 +3,14 @@
 import json
 import math
 import re
+from xml.etree import ElementTree
 
 import pytest
 
 import microgrannd as mg
 from microgrannd import Operation, Value
 from microgrannd.nn import MLP
-from tests.drawing.screen import needs_chromium, same
+from tests.drawing.screen import Screen, needs_chromium, same
 
 Keys = pytest.importorskip("selenium.webdriver.common.keys").Keys
 
@@ -198,6 +199,168 @@ def test_a_network_fits_a_phone(scheme, opened):
     for _ in range(3):
         screen.press(Keys.ARROW_RIGHT)
     assert screen.script("return document.documentElement.scrollWidth") <= 390
+
+
+# ---- drawings unfold, too
+
+
+def drawn(browser, tmp_path, y, **arguments):
+    path = tmp_path / "drawing.html"
+    mg.draw(y, **arguments).save(path)
+    return Screen(browser, path)
+
+
+def finished(screen):
+    return screen.complaints() == [] and screen.requests() == []
+
+
+def test_a_drawing_in_a_page_unfolds_as_the_player_does(browser, tmp_path):
+    y = network()
+    y.backward()
+    screen = drawn(browser, tmp_path, y)
+    before = folds(screen)
+    assert before == folds(Screen(browser, player_page(tmp_path, network())))
+    screen = drawn(browser, tmp_path, y)
+    unfold(screen, "layer0.neuron3")
+    order = mg.topological_order(y)
+    w = next(node for node in order if (node.scope, node.label) == ("layer0.neuron3", "w1"))
+    box = screen.find(f"#n{order.index(w)}")
+    texts = [text.text for text in box.find_elements("css selector", "text")]
+    numeral = mg.drawing.picture.lettering.numeral
+    assert texts == ["w⁰₃₁", numeral(w.data), f"∇ {numeral(w.grad)}"]
+    screen.press(Keys.ESCAPE)
+    assert folds(screen) == before
+    screen.find("#search").send_keys("w7 layer1.neuron2", Keys.ENTER)
+    assert screen.all("g.node.chosen text.label")[0].text == "w¹₂₇"
+    for selector in ("#panel", "#numbers", "footer"):
+        assert not screen.find(selector).is_displayed()
+    assert finished(screen)
+
+
+def player_page(tmp_path, y):
+    path = tmp_path / "player.html"
+    mg.step(y).save(path)
+    return path
+
+
+def test_a_drawing_in_a_page_keeps_what_was_asked_of_it(browser, tmp_path):
+    y = network()
+    y.backward()
+    order = mg.topological_order(y)
+    w = next(node for node in order if (node.scope, node.label) == ("layer1.neuron2", "w7"))
+    screen = drawn(browser, tmp_path, y, depth=0, precision=2, gradients=False, highlight=[w], rankdir="TB")
+    assert [name.split(",")[0] for name in folds(screen)] == ["layer0", "layer1", "layer2"]
+    assert len(screen.all("g.fold.highlight")) == 1
+    screen.script("reveal(arguments[0])", order.index(w))
+    box = screen.find(f"#n{order.index(w)}")
+    assert "highlight" in box.get_attribute("class")
+    texts = [text.text for text in box.find_elements("css selector", "text")]
+    assert texts == ["w¹₂₇", mg.drawing.picture.lettering.numeral(w.data, 2), ""]
+    tops = [screen.find(f"#n{order.index(node)}").rect["y"] for node in (w, next(n for n in order if w in n.parents))]
+    assert tops == sorted(tops)
+    assert tops[0] < tops[1]
+    assert finished(screen)
+
+
+@pytest.mark.parametrize("rankdir", ["LR", "RL", "TB", "BT"])
+def test_the_numbers_of_a_drawing_are_written_as_in_its_picture(rankdir, browser, tmp_path):
+    xs = [Value(x, label=f"x{i}") for i, x in enumerate([1.0625, -1e-5, 2.5, 1e21, math.inf, math.nan, 123456.0])]
+    y = chain(80) + mg.sum(xs)
+    for precision in (1, 3, 7):
+        screen = drawn(browser, tmp_path, y, precision=precision, rankdir=rankdir, fold="all")
+        places = [mg.topological_order(y).index(x) for x in xs]
+        written = screen.script("return arguments[0].map((i) => short(values[i]))", places)
+        assert written == [mg.drawing.picture.lettering.numeral(x.data, precision) for x in xs]
+        assert finished(screen)
+
+
+def test_a_backward_pass_in_a_page_unfolds(browser, tmp_path):
+    screen = drawn(browser, tmp_path, network(), backward=True)
+    count = len(screen.all("g.node"))
+    assert 2 < count < 200
+    names = screen.script("return nodes.map(({label}) => label).filter((label) => label.startsWith('∂'))")
+    assert len(names) > 300
+    screen.script("document.querySelector('g.fold').dispatchEvent(new MouseEvent('click', {bubbles: true}))")
+    assert len(screen.all("g.node")) > count
+    assert finished(screen)
+
+
+def test_hostile_labels_and_scopes_run_nothing_in_a_drawing(browser, tmp_path):
+    hostile = "</script><img src=x onerror=document.title='run'>\"'&"
+    with mg.scope(hostile):
+        y = Value(1.0, label=hostile)
+        for _ in range(90):
+            y = (y * 1.01).sin()
+    screen = drawn(browser, tmp_path, y)
+    screen.script("document.querySelector('g.fold')?.dispatchEvent(new MouseEvent('click', {bubbles: true}))")
+    assert screen.script("return document.title") != "run"
+    assert screen.all("img") == []
+    assert screen.script("return document.scripts.length") == 2
+    assert finished(screen)
+
+
+# ---- derivations
+
+
+def derivation(screen):
+    return screen.script("return byId('derivation').textContent")
+
+
+def test_a_leafs_panel_derives_its_gradient_and_the_numbers_follow(opened):
+    x, y, z = (Value(number, label=name) for name, number in [("x", -2.0), ("y", 5.0), ("z", -4.0)])
+    f = (x + y) * z
+    f.label = "f"
+    screen = opened(f)
+    screen.click_node(0)
+    screen.script("return unpackDerivations()")
+    rows = screen.script("return [...document.querySelectorAll('#derivation tr')].map((row) => row.textContent)")
+    assert rows == ["∂f∂x=z", "=−4"]
+    screen.script(
+        "const field = document.getElementsByName('z')[0]; field.value = '7';"
+        "field.dispatchEvent(new Event('input', {bubbles: true}))"
+    )
+    rows = screen.script("return [...document.querySelectorAll('#derivation tr')].map((row) => row.textContent)")
+    assert rows == ["∂f∂x=z", "=7"]
+    screen.press(Keys.ESCAPE)
+    screen.script("select(-1)")
+    assert not screen.find("#derivation").is_displayed()
+
+
+def test_the_derivations_of_a_network_are_those_of_derive(opened):
+    y = network()
+    screen = opened(network())
+    screen.script("return unpackDerivations()")
+    order = mg.topological_order(y)
+    i = next(k for k, node in enumerate(order) if (node.scope, node.label) == ("layer2.neuron0", "w3"))
+    screen.script("visit(arguments[0])", i)
+    cells = screen.script("return [...document.querySelectorAll('#derivation tr')].map((row) => row.textContent)")
+    html = mg.derive(y, order[i]).html.replace("&#x2061;", "\u2061").replace("&nbsp;", "\u00a0")
+    wanted = ["".join(ElementTree.fromstring(row).itertext()) for row in re.findall("<tr>.*?</tr>", html)]
+    assert cells == wanted
+    assert len(order) == 408
+    assert screen.script("return Object.keys(derivations).length") > 300
+
+
+def test_a_page_is_at_most_a_megabyte_with_its_derivations():
+    model = MLP(8, [50, 20, 1], activation="tanh", seed=0)
+    y = (model([Value(0.1 * i, label=f"x{i}") for i in range(8)]) - 1) ** 2
+    order = mg.topological_order(y)
+    assert 1400 < len(order) <= 1700
+    assert len(mg.step(y).html.encode()) <= 1_000_000
+
+
+def test_at_an_awkward_point_the_derivation_says_that_it_is_for_the_numbers_as_they_were(opened):
+    x = Value(0.0, label="x")
+    screen = opened(mg.maximum(x, 0.0 * x) * 3)
+    screen.click_node(0)
+    screen.script("return unpackDerivations()")
+    assert "awkward point" in derivation(screen)
+    assert not screen.find("#derivation .elsewhere").is_displayed()
+    screen.script(
+        "const field = document.getElementsByName('x')[0]; field.value = '7';"
+        "field.dispatchEvent(new Event('input', {bubbles: true}))"
+    )
+    assert screen.find("#derivation .elsewhere").is_displayed()
 
 
 def test_hostile_labels_and_scopes_run_nothing(opened):

@@ -10,7 +10,7 @@ from microgrannd.drawing.layout.ranks import representative
 from microgrannd.drawing.picture import picture
 from microgrannd.drawing.picture.grouping import WHOLE, Folding, IndexedGraph, finest_readable, without_cycles
 from microgrannd.drawing.picture.lettering import numeral, shortened
-from microgrannd.drawing.picture.picture import USUAL, Box, Detail, Edge, Picture, Strength
+from microgrannd.drawing.picture.picture import USUAL, Box, Detail, Edge, Picture, Strength, Unfolding
 from microgrannd.engine import Value, topological_order
 from microgrannd.operations import Operation
 
@@ -33,7 +33,10 @@ def folded(
     if len(set(folding.groups)) == len(order):
         return None
     folding = folding._replace(groups=without_cycles(graph, folding.groups))
-    return _Fold(graph, folding, detail).picture()
+    found = _Fold(graph, folding, detail).picture()
+    opened = 0 if fold == "all" and depth is None and not backward else depth
+    found.unfolds = Unfolding(roots, detail.available(order), opened, backward or {})
+    return found
 
 
 class _Fold:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from microgrannd.drawing.picture.lettering import numeral, shortened
 from microgrannd.engine import Value, topological_order
@@ -78,6 +78,16 @@ class Picture:
     lanes: list[int] | None = None  # nodes of a lower lane lie beside those of a higher one, never among them
     beside: list[tuple[int, int]] = field(default_factory=list)  # nodes that belong together, without an edge
     caption: str = ""
+    unfolds: Unfolding | None = None  # where boxes stand for many nodes
+
+
+class Unfolding(NamedTuple):
+    """What a page needs to open the boxes of a folded picture."""
+
+    roots: Sequence[Value]
+    detail: Detail
+    depth: int | None  # how many levels of scopes are open at first; None: as many as are readable
+    backward: Mapping[Value, str]  # the nodes of a backward pass, with the names of gradients
 
 
 def picture(roots: Sequence[Value], detail: Detail = USUAL) -> Picture:

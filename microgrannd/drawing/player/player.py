@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
-import math
 import os
-import re
 from base64 import b64encode
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from hashlib import sha256
 from html import escape
-from importlib.resources import files
 from typing import Any, Final
+from zlib import compress
 
+from microgrannd.calculus.derivations import leaf_derivations
 from microgrannd.drawing.layout.layout import Geometry
 from microgrannd.drawing.picture.picture import Picture
 from microgrannd.drawing.player.animation import animated
 from microgrannd.drawing.player.network import columns, is_network, still
+from microgrannd.drawing.player.page import in_json, page_of
 from microgrannd.drawing.player.recording import Added, Computed, Pass, Recording, Updated, playable_order, record
 from microgrannd.drawing.player.remarks import WORDS
 from microgrannd.drawing.player.rows import printed_rows
@@ -25,17 +24,16 @@ from microgrannd.drawing.player.stage import stage
 from microgrannd.drawing.write import svg
 from microgrannd.engine import Value
 from microgrannd.ground.arguments import list_of, must_be, path_of, shown
+from microgrannd.ground.errors import GradientError
 from microgrannd.ground.files import show_page, write_whole
 from microgrannd.learning.optimizer import Optimizer
 from microgrannd.operations import Number
-from microgrannd.printing.labels import in_markup, in_script
+from microgrannd.printing.labels import in_markup
 
 HEIGHT: Final = 640  # of the player in a notebook, in pixels
 LINES: Final = 200  # of the steps, as text in a notebook
-SCRIPTS: Final = (
-    *("page", "numbers", "paths", "engine", "remarks", "layout", "network", "graph", "unfolded", "panel", "motion"),
-    *("selection", "prediction", "mistakes", "live", "search", "player"),
-)
+DERIVED: Final = 4_000_000  # characters of derivations, some hundred thousand when they are deflated
+PLAIN: Final = 50_000  # that are not deflated
 
 
 def step(
@@ -84,32 +82,18 @@ class Player:
 
     def __init__(self, recording: Recording, order: Sequence[Value]) -> None:
         must_be("recording", recording, Recording)
-        if len(list_of("order", order, "a list of Values", Value)) != len(recording.nodes):
-            raise ValueError(f"The recording is of {len(recording.nodes)} nodes, and order has {len(order)}.")
+        if len(list_of("order", order, "a list of Values", Value)) != len(recording.order):
+            raise ValueError(f"The recording is of {len(recording.order)} nodes, and order has {len(order)}.")
         self.recording = recording
         self._order = order
         self._rows = printed_rows(order)
-        self._folded = is_network(order) and len(recording.passes) == 1
+        self._folded = is_network(order)
 
     @cached_property
     def html(self) -> str:
         """The page: a complete HTML document that needs nothing else."""
-        style = _asset("player.css")
-        script = "\n".join(['"use strict";', self._rows.script, *[_asset(f"{name}.js") for name in SCRIPTS]])
-        policy = (
-            f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)} {_hash(svg.stylesheet())}; "
-            "base-uri 'none'; form-action 'none'"
-        )
-        parts = {
-            "policy": policy,
-            "title": in_markup(self.recording.title),
-            "style": style,
-            "picture": still(self._order) if self._folded else svg.svg_text(*self._stage),
-            "data": _json(self._data()),
-            "script": script,
-        }
-        # In one pass, so that nothing that was filled in is searched again.
-        return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _asset("player.html"))
+        picture = still(self._order) if self._folded else svg.svg_text(*self._stage)
+        return page_of(self.recording.title, picture, self._data(), self._rows.script)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the page to a file that ends in .html, as a drawing's `save` does."""
@@ -159,7 +143,7 @@ class Player:
         return self._text()
 
     def __repr__(self) -> str:
-        nodes, events = len(self.recording.nodes), sum(len(run.events) for run in self.recording.passes)
+        nodes, events = len(self._order), sum(len(run.events) for run in self.recording.passes)
         return f"<Player of {self.recording.title}: {nodes} nodes, {events} steps; .save(path) writes it>"
 
     def _text(self, longest: int | None = None) -> str:
@@ -171,11 +155,11 @@ class Player:
     def _data(self) -> dict[str, Any]:
         rows = self._rows
         data = {"title": self.recording.title, "rows": rows.shown, "strange": rows.strange, "words": WORDS}
+        data["derivations"] = _derivations(self._order)
+        data["losses"] = list(map(in_json, self.recording.losses))
         passes = [_numbers_of(run, whole=not self._folded or bool(rows.strange)) for run in self.recording.passes]
         if self._folded:
-            network = columns(self._order, rows.of_node, self.recording.passes[0])
-            network["numbers"] = list(map(_spelled, network["numbers"]))
-            return {**data, "passes": passes, "network": network}
+            return {**data, "passes": passes, "network": columns(self._order, rows.of_node)}
         described = zip(self.recording.nodes, rows.of_node, strict=True)
         return {
             **data,
@@ -188,6 +172,16 @@ def _briefly(node: dict[str, Any]) -> dict[str, Any]:
     """Without what the page knows: what is empty or the same as the name, and what the row says."""
     same = {"path": node["name"], "short": node["name"], "kind": "operation", "operation": node["operation"]}
     return {key: x for key, x in node.items() if x not in ("", (), None) and x != same.get(key) and key != "routes"}
+
+
+def _derivations(order: Sequence[Value]) -> Any:
+    """Of each leaf by its position, as markup; many of them deflated, since their lines repeat each other's."""
+    try:
+        found = leaf_derivations(order, DERIVED)
+    except GradientError:  # a leaf was set between two nodes: there is no point at which to derive
+        return {}
+    text = json.dumps(found, ensure_ascii=False, separators=(",", ":"))
+    return found if len(text) <= PLAIN else b64encode(compress(text.encode(), 9)).decode()
 
 
 def _numbers_of(run: Pass, *, whole: bool) -> dict[str, Any]:
@@ -204,34 +198,16 @@ def _numbers_of(run: Pass, *, whole: bool) -> dict[str, Any]:
             case Added(node=node, local_gradient=local):
                 local_gradients[node].append(local)
             case Updated():
-                updates.append([*map(_spelled, event)])
-    numbers: dict[str, Any] = {"upstream": _spelled(run.upstream), "updates": updates}
+                updates.append([*map(in_json, event)])
+    numbers: dict[str, Any] = {"upstream": in_json(run.upstream), "updates": updates, "step": run.step}
     if not whole:
-        held = {i: _spelled(gradient) for i, gradient in enumerate(run.gradients) if gradient}
+        numbers["leaves"] = [in_json(x) for x in run.values if x is not None]
+        held = {i: in_json(gradient) for i, gradient in enumerate(run.gradients) if gradient}
         return {**numbers, "held": held, "remarks": [r._asdict() for r in run.remarks if r.kind == "changed"]}
     return {
         **numbers,
-        "values": list(map(_spelled, values)),
-        "local_gradients": [list(map(_spelled, locals_of)) for locals_of in local_gradients],
-        "gradients": list(map(_spelled, run.gradients)),
+        "values": list(map(in_json, values)),
+        "local_gradients": [list(map(in_json, locals_of)) for locals_of in local_gradients],
+        "gradients": list(map(in_json, run.gradients)),
         "remarks": [remark._asdict() for remark in run.remarks],
     }
-
-
-def _json(data: Any) -> str:
-    """JSON that may stand in a `<script>`."""
-    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return in_script(text)
-
-
-def _spelled(x: Any) -> Any:
-    """JSON has no NaN and no infinities: they are the strings "nan", "inf" and "-inf"."""
-    return repr(x) if x.__class__ is float and not math.isfinite(x) else x
-
-
-def _asset(name: str) -> str:
-    return files("microgrannd.drawing.player").joinpath("page", name).read_text("utf-8")
-
-
-def _hash(text: str) -> str:
-    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"

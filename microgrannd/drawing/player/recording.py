@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final, NamedTuple, TypeAlias
 
 from microgrannd.drawing.picture.lettering import numeral
@@ -56,6 +57,7 @@ class Pass:
     upstream: float  # that the output is given
     events: list[Event] = field(default_factory=list)
     remarks: list[Remark] = field(default_factory=list)
+    step: int = 1  # of a training
 
     @property
     def output(self) -> float:
@@ -76,16 +78,28 @@ class Pass:
         return values, gradients
 
 
-@dataclass(slots=True)
+@dataclass
 class Recording:
     title: str
-    nodes: list[wording.Described]  # parents first
-    passes: list[Pass]  # one or, for training, several
+    order: Sequence[Value]
+    passes: list[Pass]  # one or, for training, several: of a long training, some of its steps
+    losses: list[float] = field(default_factory=list)  # of a training, at every step
+
+    def __post_init__(self) -> None:
+        if len(self.order) <= wording.WORDED:
+            _ = self.nodes  # as they are called now; the page of a larger graph does without
+
+    @cached_property
+    def nodes(self) -> list[wording.Described]:
+        """Its nodes in words, parents first."""
+        return list(wording.described(self.order))
 
     def lines(self) -> Iterator[str]:
-        for i, run in enumerate(self.passes):
+        if len(self.losses) > len(self.passes):
+            yield f"{len(self.passes)} of {len(self.losses):,} steps of training, with all of their events"
+        for run in self.passes:
             if len(self.passes) > 1:
-                yield f"step {i + 1}: {self.nodes[-1].name} = {numeral(run.output)}"
+                yield f"step {run.step:,}: {self.nodes[-1].name} = {numeral(run.output)}"
             yield from (self.line(event) for event in run.events)
 
     def line(self, event: Event) -> str:
@@ -105,7 +119,7 @@ class Recording:
 
 def record(order: Sequence[Value], upstream: Number = 1.0) -> Recording:
     """Run backward from the last node, as `backward()` does, and write down every event."""
-    return Recording(wording.title(order), list(wording.described(order)), [recorded_pass(order, upstream)])
+    return Recording(wording.title(order), order, [recorded_pass(order, upstream)])
 
 
 def playable_order(output: Value) -> list[Value]:

@@ -5,24 +5,28 @@ from typing import Any, Final
 
 from microgrannd import losses, operations
 from microgrannd.drawing.picture.lettering import numeral
+from microgrannd.drawing.player.network import is_network
 from microgrannd.drawing.player.recording import Pass, Recording, Updated, playable_order, recorded_pass
-from microgrannd.drawing.player.wording import described, title
+from microgrannd.drawing.player.wording import title
 from microgrannd.engine import Value
 from microgrannd.ground.arguments import function_of, must_be, shown, whole_number
 from microgrannd.ground.data import columns_of
 from microgrannd.ground.nests import is_array
 from microgrannd.learning.optimizer import Optimizer
 
-MOST_EVENTS: Final = 30_000  # in all steps together: some three megabytes
+MOST_EVENTS: Final = 30_000  # in all steps that are played: some three megabytes
+MOST_FOLDED: Final = 300_000  # of a network, whose page computes them
+MOST_PASSES: Final = 100  # and pictures of the plane
 
 
 def record_training(
     model: Value | Callable[..., Any], data: Sequence[Any], loss: str | Callable[..., Value] | None,
-    optimizer: Optimizer | None, steps: int, watch: Callable[[], None] = lambda: None,
+    optimizer: Optimizer | None, steps: int, watch: Callable[[int], None] = lambda count: None,
 ) -> tuple[Recording, list[Value]]:  # fmt: skip
-    """The recording and the nodes of its graph; the model is trained, or not at all if that is too much to play.
+    """The recording and the nodes of its graph; the model is trained, or not at all if its graph is too large to play.
 
-    `watch` is called before each step and after the last.
+    Of a long training some steps are played, as far apart as need be, the first and the last among them; its losses
+    are all kept. `watch` is called before each of those steps and after the last, and told how often it will be.
     """
     if isinstance(model, Value):
         raise TypeError("With data= a model is trained: give the model, or the loss of a sample, not a Value.")
@@ -35,32 +39,49 @@ def record_training(
     samples = samples_of(data)
     loss_of = loss_of_sample(model, loss)
     first = order = playable_order(_mean([loss_of(*sample) for sample in samples]))
-    _check_length(order, steps)
-    watch()
-    recording = Recording(f"Training: {title(order)}", list(described(order)), [_step(order, optimizer)])
-    for _ in range(steps - 1):
-        order = playable_order(_mean([loss_of(*sample) for sample in samples]))
+    played = _played_steps(order, steps)
+    watch(len(played) + 1)
+    recording = Recording(f"Training: {title(order)}", order, [_step(order, optimizer, 1)])
+    recording.losses.append(order[-1].data)
+    for number in range(2, steps + 1):
+        loss_now = _mean([loss_of(*sample) for sample in samples])
+        recording.losses.append(loss_now.data)
+        if number not in played:
+            optimizer.zero_grad()
+            loss_now.backward()
+            optimizer.step()
+            continue
+        order = playable_order(loss_now)
         if _structure(order) != _structure(first):
             raise ValueError(
-                "The graph of this step is not that of the first, so they cannot be played on one picture: the network "
-                "computes something else when its weights change. Step through a single loss instead."
+                f"The graph of step {number} is not that of the first, so they cannot be played on one picture: the "
+                "network computes something else when its weights change. Step through a single loss instead."
             )
-        watch()
-        recording.passes.append(_step(order, optimizer))
-    watch()
+        watch(len(played) + 1)
+        recording.passes.append(_step(order, optimizer, number))
+    watch(len(played) + 1)
     return recording, first
 
 
-def _step(order: Sequence[Value], optimizer: Optimizer) -> Pass:
+def _played_steps(order: Sequence[Value], steps: int) -> set[int]:
+    """As many as a page can hold, evenly from the first to the last."""
+    events = sum(1 + len(node.parents) for node in order)
+    most = MOST_FOLDED if is_network(order) else MOST_EVENTS
+    count = min(steps, MOST_PASSES, max(2, most // events))
+    return {1 + round(k * (steps - 1) / max(1, count - 1)) for k in range(count)}
+
+
+def _step(order: Sequence[Value], optimizer: Optimizer, number: int) -> Pass:
     optimizer.zero_grad()
     recorded = recorded_pass(order)
+    recorded.step = number
     trained = set(optimizer.parameters)
     before = [(i, node, node.data) for i, node in enumerate(order) if node in trained]
     optimizer.step()
-    for i, node, number in before:
-        plain = number - optimizer.lr * node.grad == node.data
-        formula = f"{numeral(number)} − {numeral(optimizer.lr)} × {numeral(node.grad)}" if plain else ""
-        recorded.events.append(Updated(i, node.grad, number, node.data, formula))
+    for i, node, number_before in before:
+        plain = number_before - optimizer.lr * node.grad == node.data
+        formula = f"{numeral(number_before)} − {numeral(optimizer.lr)} × {numeral(node.grad)}" if plain else ""
+        recorded.events.append(Updated(i, node.grad, number_before, node.data, formula))
     return recorded
 
 
@@ -86,15 +107,6 @@ def _mean(values: Sequence[Value]) -> Value:
     if not mean.label and mean.op is not None:
         mean.label = "loss"
     return mean
-
-
-def _check_length(order: Sequence[Value], steps: int) -> None:
-    events = sum(1 + len(node.parents) for node in order)
-    if events * steps > MOST_EVENTS:
-        raise ValueError(
-            f"{steps} steps of this training are about {events * steps:,} events, and the player shows up to "
-            f"{MOST_EVENTS:,}. Record fewer steps, or train on fewer samples."
-        )
 
 
 def _structure(order: Sequence[Value]) -> list[Any]:

@@ -7,6 +7,7 @@ from functools import reduce
 from typing import Final, NamedTuple, TypeAlias
 
 from microgrannd import operations
+from microgrannd.calculus.book_names import BookName, names_in_neurons
 from microgrannd.drawing.picture.lettering import numeral, shortened
 from microgrannd.drawing.picture.picture import kind_of
 from microgrannd.engine import Value
@@ -24,10 +25,6 @@ TERMS: Final = 6  # of a long sum that are written out
 # Texts and, between, the places of numbers: ~k for one that has brackets if it is negative.
 Template: TypeAlias = list[str | int]
 _PLACE: Final = re.compile("\ue000(\\d+)\ue001")
-_NEURON: Final = re.compile(r"(?:^|\.)layer(\d+)\.neuron(\d+)$")
-_PARAMETER: Final = re.compile(r"(w|b)(\d*)")
-_ABOVE: Final = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
-_BELOW: Final = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _MINUS: Final = re.compile(r"(?<!\S)-|(?<=[(|])-")  # the operator, not a hyphen within a label
 
 
@@ -49,10 +46,10 @@ def described(order: Sequence[Value]) -> Iterator[Described]:
     position = {node: i for i, node in enumerate(order)}
     names: dict[Value, Formula] = {}
     worded = len(order) <= WORDED
-    of_neurons = _book_names(order)
+    of_neurons = names_as_in_books(order)
     for i, node in enumerate(order):
-        if node.op is not None and node in of_neurons:
-            names[node] = Formula(of_neurons[node])
+        if not node.label and node in of_neurons:
+            names[node] = Formula(str(of_neurons[node]))
             continue
         names[node] = _name(node, i, [names[parent] for parent in node.parents] if worded else None)
     uses = Counter(map(str, names.values()))
@@ -62,7 +59,7 @@ def described(order: Sequence[Value]) -> Iterator[Described]:
         yield Described(
             name=str(name),
             path=f"{in_picture(node.scope)}.{name}" if scoped else str(name),
-            short=of_neurons.get(node, str(name)),
+            short=str(of_neurons.get(node, name)),
             kind=kind_of(node),
             operation=in_picture(node.op.name) if node.op else "",
             formula=_written(_formula(node.op, operands)) if node.op and worded else "",
@@ -74,38 +71,29 @@ def described(order: Sequence[Value]) -> Iterator[Described]:
         )
 
 
-def _book_names(order: Sequence[Value]) -> dict[Value, str]:
-    """Layer above, neuron and input below: w¹₂₃ is weight 3 of neuron 2 in layer 1, a¹₂ what that neuron gives."""
-    found: dict[Value, str] = {}
-    given = {parent for node in order for parent in node.parents if parent.scope != node.scope} | {order[-1]}
-    for node in order:
-        if not (place := _NEURON.search(node.scope)):
-            continue
-        above, below = place[1].translate(_ABOVE), place[2].translate(_BELOW)
-        if node.op is None and (label := _PARAMETER.fullmatch(node.label)):
-            comma = "," if label[2] and len(place[2] + label[2]) > 2 else ""
-            found[node] = f"{label[1]}{above}{below}{comma}{label[2].translate(_BELOW)}"
-        elif node.op is not None and not node.label and node in given:
-            first = node.parents[0] if len(node.parents) == 1 else node
-            activated = first is not node and first.op is not None and first.scope == node.scope and not first.label
-            found[node] = f"{'a' if activated else 'z'}{above}{below}"
-            if activated:
-                found[first] = f"z{above}{below}"
-    return found
+def names_as_in_books(order: Sequence[Value]) -> dict[Value, BookName]:
+    """What a network's parts are called: w¹₂₃, b¹₂, z¹₂, a¹₂, x₃. A constant is called by its number."""
+    return {node: name for node, name in names_in_neurons(order).items() if not node.is_constant}
 
 
 def title(order: Sequence[Value]) -> str:
     """The whole expression, as far as it is short; otherwise with the names of some of its parts."""
     texts: dict[Value, Formula] = {}
-    of_neurons = _book_names(order)
+    of_neurons = names_as_in_books(order)
+    shown = set(order) if len(order) <= WORDED else {*order[-1].parents, order[-1]}
+    outside = {parent for node in shown for parent in node.parents} - shown
     for i, node in enumerate(order):
-        if len(order) > WORDED and node not in order[-1].parents and node is not order[-1]:
-            texts[node] = Formula(of_neurons.get(node, f"v{i}"))
+        if node in outside:
+            texts[node] = Formula(str(of_neurons.get(node, f"v{i}")))
+        if node not in shown:
             continue
         operands = [texts[parent] for parent in node.parents]
-        expression = _formula(node.op, operands) if node.op is not None else _name(node, i, [])
+        if node.op is not None:
+            expression = _formula(node.op, operands)
+        else:
+            expression = _name(node, i, []) if node.label or node not in of_neurons else Formula(str(of_neurons[node]))
         if i < len(order) - 1 and (node.label or len(str(expression)) > LONGEST_TITLE):
-            expression = Formula(shortened(node.label, LONGEST_LABEL) or of_neurons.get(node, f"v{i}"))
+            expression = Formula(shortened(node.label, LONGEST_LABEL) or str(of_neurons.get(node, f"v{i}")))
         texts[node] = expression
     output = order[-1]
     text = _written(texts[output])

@@ -36,6 +36,8 @@ DRAWN = {
     "a NumPy Generator": lambda: in_closure(np.random.default_rng(5)),
     "a NumPy RandomState": lambda: in_closure(np.random.RandomState(5)),
     "a NumPy Generator drawing an array": lambda: in_array(np.random.default_rng(5)),
+    "a Random's method": lambda: random.Random(5).random,
+    "a NumPy Generator's method": lambda: np.random.default_rng(5).random,
     "an iterator of drawn numbers": lambda: from_iterator(),
 }
 

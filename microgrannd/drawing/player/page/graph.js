@@ -11,7 +11,7 @@
 const PHASES = { begin: "forward", computed: "forward", seeded: "backward", added: "backward", updated: "update" };
 
 /** @type {Node[]} parents first, the output last */
-const nodes = network ? networkNodes() : recording.nodes.map(wholeNode);
+const nodes = recording.network ? networkNodes() : recording.nodes.map(wholeNode);
 const output = nodes.length - 1;
 /** @type {Pass[]} */
 const passes = recording.passes.map(decodedPass);
@@ -48,8 +48,8 @@ let places = boxes.map((box) => {
 });
 /** How many characters fit in each box: those of the longest number that was recorded. */
 const rooms = nodes.map(() => 6);
-if (!network) for (const [i, x] of passes.flatMap((pass) => [...pass.values.entries(), ...pass.gradients.entries()])) makeRoom(i, x);
-if (!network) for (const { kind, node, parent, value, after } of timeline) if (kind !== "begin") makeRoom(kind === "added" ? parent : node, value ?? after);
+if (!recording.network) for (const [i, x] of passes.flatMap((pass) => [...pass.values.entries(), ...pass.gradients.entries()])) makeRoom(i, x);
+if (!recording.network) for (const { kind, node, parent, value, after } of timeline) if (kind !== "begin") makeRoom(kind === "added" ? parent : node, value ?? after);
 const BAR = 56; // the length of a bar for the largest gradient, the same in every box
 
 /** A node with what the page leaves out: what is the same as its name, and what its row says. @param {any} node @returns {Node} */
@@ -76,6 +76,7 @@ function arrange() {
   for (const { kind, after } of timeline) {
     if (PHASES[kind] === "backward" && Number.isFinite(after)) largest = Math.max(largest, Math.abs(after));
   }
+  if (drawing) for (const g of passes[0].gradients) if (Number.isFinite(g)) largest = Math.max(largest, Math.abs(g));
 }
 
 /** Play another run of the same graph from now on, at the same place. @param {Pass} pass */
@@ -92,19 +93,29 @@ function replace(pass) {
 
 /** A pass as Python ran it: from the numbers that it computed, the events between them. @param {any} pass @param {number} i @returns {Pass} */
 function decodedPass(pass, i) {
+  if (drawing) {
+    const [values, gradients] = [pass.values.map(decoded), pass.gradients.map(decoded)];
+    return { run: { values, locals: [] }, held: gradients, values, gradients, events: [], remarks: [] };
+  }
   const right = { order: false, overwrite: false };
   if (!pass.values) {
-    const run = computedRun(nodes.map(({ given }) => given ?? null));
+    let at = 0;
+    const run = computedRun(nodes.map(({ row }) => (row === null ? decoded(pass.leaves[at++]) : null)));
     const held = nodes.map(({ row }, k) => (row === null ? decoded(pass.held[k] ?? 0) : null));
     const events = eventsOf(run, held, decoded(pass.upstream), right, i);
-    return passWith(run, held, events, [...pass.remarks, ...remarksOn(run, held, events)]);
+    const remarks = [...pass.remarks, ...remarksOn(run, held, events)];
+    return { ...passWith(run, held, [...events, ...updatesOf(pass, i)], remarks), step: pass.step };
   }
   const [values, locals, held] = [pass.values.map(decoded), pass.local_gradients.map((row) => row.map(decoded)), pass.gradients.map(decoded)];
   const events = eventsOf({ values, locals }, held, decoded(pass.upstream), right, i);
-  const updates = pass.updates.map(([node, gradient, before, after, formula]) => {
+  return { ...passWith({ values, locals }, held, [...events, ...updatesOf(pass, i)], pass.remarks), step: pass.step };
+}
+
+/** What the optimizer did after a pass. @param {any} pass @param {number} i @returns {Event[]} */
+function updatesOf({ updates }, i) {
+  return updates.map(([node, gradient, before, after, formula]) => {
     return { kind: "updated", pass: i, node, gradient: decoded(gradient), before: decoded(before), after: decoded(after), formula };
   });
-  return passWith({ values, locals }, held, [...events, ...updates], pass.remarks);
 }
 
 /** Let events happen, or undo them, until this many have happened. @param {number} target */

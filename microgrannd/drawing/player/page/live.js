@@ -6,7 +6,7 @@ const upstream = decoded(recording.passes[0].upstream);
 const leaves = nodes.flatMap(({ kind }, i) => (kind === "leaf" ? [i] : []));
 const names = distinct(nodes.map(({ path }) => path));
 /** Why the numbers cannot be changed here; none if they can. */
-let obstacle = passes.length > 1 ? "" : recording.strange.length ? strangeWords(recording.strange) : null;
+let obstacle = passes.length > 1 || drawing ? "" : recording.strange.length ? strangeWords(recording.strange) : null;
 /** @type {Run} what is played */
 let run = original;
 let current = [...original.values]; // the leaves' numbers, by node
@@ -212,8 +212,8 @@ function plain(part) {
 
 function setUpNumbers() {
   if (!network) boxes.forEach((box, i) => (box.dataset.node = names[i]));
-  byId("numbers").hidden = passes.length > 1;
-  if (passes.length > 1) return publish();
+  byId("numbers").hidden = passes.length > 1 || drawing !== null;
+  if (passes.length > 1 || drawing) return publish();
   // Of very many, the fields are those of the leaves that are searched for or clicked.
   byId("fields").append(...leaves.slice(0, MOST_FIELDS).map(numberField));
   if (obstacle) refuse(obstacle);

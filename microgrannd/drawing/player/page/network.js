@@ -4,7 +4,9 @@
  * @typedef {{id: number, name: string, parent: Group | null, children: (number | Group)[], open: boolean, members: number[]}} Group
  */
 
-const network = recording.network ?? null;
+/** Whether parts are framed and can be folded: in large graphs, and where there are neurons. */
+const network = Boolean(recording.network) || recording.nodes.some(({ scope }) => /(^|\.)neuron\d+$/.test(scope ?? ""));
+const WHOLE = 150; // nodes of which all are seen at the start
 const AT_ONCE = 60; // boxes that a part has at most, and that are open at the start
 
 /** A node of a network; its words are made when they are read. */
@@ -31,14 +33,15 @@ class NetworkNode {
 /** @returns {any[]} */
 function networkNodes() {
   const text = ([texts, column]) => (i) => texts[column.length ? column[i] : 0];
-  const [label, scope, line] = [network.labels, network.scopes, network.lines].map(text);
+  const [label, scope, line] = [recording.network.labels, recording.network.scopes, recording.network.lines].map(text);
   let at = 0;
   let given = 0;
-  const found = network.kinds.map((kind, i) => {
+  const [first] = recording.passes;
+  const found = recording.network.kinds.map((kind, i) => {
     const count = kind < 0 ? 0 : recording.rows[kind].count;
-    const parents = network.parents.slice(at, (at += count)).map((distance) => i - distance);
+    const parents = recording.network.parents.slice(at, (at += count)).map((distance) => i - distance);
     const node = new NetworkNode(i, kind, parents, label(i), scope(i), line(i));
-    if (kind < 0) node.given = decoded(network.numbers[given++]);
+    if (kind < 0) node.given = decoded(first.leaves ? first.leaves[given++] : first.values[i]);
     if (kind === -2 && !node.label) node.name = node.path = node.short = short(node.given);
     return node;
   });
@@ -49,26 +52,15 @@ function networkNodes() {
   return found;
 }
 
-/** Layer above, neuron and input below: w¹₂₃, b¹₂, z¹₂, a¹₂; as `wording.py` names the nodes of a small graph. */
+/** The names of the books: w¹₂₃, b¹₂, z¹₂, a¹₂; what has no label has no other name. */
 function nameAsBooksDo(found) {
-  const [above, below] = ["⁰¹²³⁴⁵⁶⁷⁸⁹", "₀₁₂₃₄₅₆₇₈₉"].map((digits) => (text) => text.replace(/\d/g, (digit) => digits[digit]));
-  const given = new Set([found.length - 1]);
-  for (const { parents, scope } of found) for (const parent of parents) if (found[parent].scope !== scope) given.add(parent);
-  found.forEach((node, i) => {
-    const place = /(?:^|\.)layer(\d+)\.neuron(\d+)$/.exec(node.scope);
-    if (!place) return;
-    const parameter = node.row === null && /^(w|b)(\d*)$/.exec(node.label);
-    const comma = parameter && parameter[2] && (place[2] + parameter[2]).length > 2 ? "," : "";
-    if (parameter) node.short = parameter[1] + above(place[1]) + below(place[2]) + comma + below(parameter[2]);
-    else if (node.row !== null && !node.label && given.has(i)) nameResult(node, found, above(place[1]) + below(place[2]));
-  });
-}
-
-/** A neuron's result is its a and what that is of its z, if it has an activation; else it is its z. */
-function nameResult(node, found, tail) {
-  const first = found[node.parents[0]];
-  const activated = node.parents.length === 1 && first.row !== null && first.scope === node.scope && !first.label;
-  for (const [named, letter] of activated ? [[node, "a"], [first, "z"]] : [[node, "z"]]) named.name = named.path = named.short = letter + tail;
+  for (const [start, step, count, head, index] of recording.network.names) {
+    for (let k = 0; k < count; k++) {
+      const node = found[start + k * step];
+      node.short = index === null ? head : head + String(index + k).replace(/\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[digit]);
+      if (!node.label) node.name = node.path = node.short;
+    }
+  }
 }
 
 // ---- parts
@@ -112,7 +104,7 @@ function partsOf(all) {
     for (const parent of all[i].parents) if (all[parent].kind === "constant") homes[parent] = shared(homes[parent], homes[i]);
   }
   homes.forEach((home, i) => (home ?? whole).children.push(i));
-  for (const group of [...groups]) subdivide(group);
+  if (all.length > WHOLE) for (const group of [...groups]) subdivide(group);
   fillMembers(whole);
   const last = (child) => (typeof child === "number" ? child : child.members.reduce((most, i) => Math.max(most, i), 0));
   for (const { children } of groups) {
@@ -176,12 +168,22 @@ function fillMembers(whole) {
 /** Open levels as long as what is seen stays readable. */
 function openAtStart() {
   root.open = true;
+  if (drawing && drawing.depth !== null) return openTo(root, drawing.depth);
   for (let level = [root]; level.length; ) {
     const below = level.flatMap(({ children }) => children.filter((child) => typeof child !== "number"));
     const count = visibleUnder(root).length + below.reduce((sum, { children }) => sum + children.length - 1, 0);
-    if (count > AT_ONCE) return;
+    if (count > AT_ONCE && nodes.length > WHOLE) return;
     for (const group of below) group.open = true;
     level = below;
+  }
+}
+
+/** Open so many levels. @param {Group} group @param {number} depth */
+function openTo(group, depth) {
+  for (const child of group.children) {
+    if (typeof child === "number" || !depth) continue;
+    child.open = true;
+    openTo(child, depth - 1);
   }
 }
 
@@ -231,7 +233,7 @@ function foldOf(i) {
 
 /** What a step goes through as one: a part, or what a node gives to one. @param {Event | undefined} event @returns {string} */
 function foldedStep(event) {
-  if (!network || !event || !["computed", "added"].includes(event.kind)) return "";
+  if (!network || !event || !["computed", "added", "updated"].includes(event.kind)) return "";
   const [own, other] = [foldOf(event.node), event.kind === "added" ? foldOf(event.parent) : null];
   if (own) return `${event.kind} ${own.id}`;
   return other ? `added ${event.node} ${other.id}` : "";

@@ -8,8 +8,12 @@ function decoded(recorded) {
   return { nan: NaN, inf: Infinity, "-inf": -Infinity }[recorded] ?? NaN;
 }
 
+/** Significant digits that are shown. */
+const DIGITS = Math.min(drawing?.precision ?? 4, 17);
+const TIE = new RegExp(DIGITS === 1 ? "^([02468])[.]50*(e.*)$" : `^(\\d[.]\\d{${DIGITS - 2}}[02468])50*(e.*)$`);
+
 /**
- * A number in four significant digits, written as the drawings write it.
+ * A number in so many digits, written as the drawings write it.
  * @param {number} x
  * @returns {string}
  */
@@ -20,9 +24,9 @@ function short(x) {
   if (x === 0) return sign + "0";
   const magnitude = Math.abs(x);
   // A tie goes to the even digit, as in Python; toExponential alone would round it up.
-  const tie = /^(\d\.\d\d[02468])50*(e.*)$/.exec(magnitude.toExponential(60));
-  const [digits, exponent] = (tie ? tie[1] + tie[2] : magnitude.toExponential(3)).split("e").map(Number);
-  if (exponent < -4 || exponent > 3) return `${sign}${digits}e${String(exponent).replace("-", "−")}`;
+  const tie = TIE.exec(magnitude.toExponential(60));
+  const [digits, exponent] = (tie ? tie[1] + tie[2] : magnitude.toExponential(DIGITS - 1)).split("e").map(Number);
+  if (exponent < -4 || exponent >= DIGITS) return `${sign}${digits}e${String(exponent).replace("-", "−")}`;
   return sign + String(Number(`${digits}e${exponent}`));
 }
 

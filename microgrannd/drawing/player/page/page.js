@@ -26,3 +26,5 @@ function joined(parts, between) {
 }
 
 const recording = JSON.parse(byId("recording").textContent);
+/** A drawing: nothing is played, and the numbers are as they were. */
+const drawing = recording.still ?? null;

@@ -5,7 +5,7 @@ function eventCard(event) {
   const node = nodes[event.node];
   switch (event.kind) {
     case "begin":
-      return [caption(event, "A new step"), note("The gradients are cleared, and the network runs again with the new weights.")];
+      return [caption(event, "A new step"), note(stepsBetween(event.pass), "The gradients are cleared, and the network runs again with the new weights.")];
     case "computed":
       return [
         caption(event, "Forward"),
@@ -53,7 +53,7 @@ function eventCard(event) {
 function foldedCard(event) {
   const group = foldOf(event.node) ?? foldOf(event.parent);
   return [
-    caption(event, event.kind === "computed" ? "Forward" : "Backward"),
+    caption(event, { computed: "Forward", added: "Backward", updated: "Update" }[event.kind]),
     equation(isolated(`▸ ${wholeName(group)}`)),
     note(foldedWords(event)),
     element("button", { type: "button", onclick: () => (pause(), unfold(group)) }, "Unfold"),
@@ -68,7 +68,14 @@ function foldedWords(event) {
   while (last < timeline.length && foldedStep(timeline[last]) === step) last++;
   const count = (last - first - 1).toLocaleString("en");
   if (event.kind === "computed") return `${count} nodes are computed.`;
+  if (event.kind === "updated") return `${count} weights are updated.`;
   return foldOf(event.node) ? `${count} contributions are handed on.` : `${count} contributions from ${shortName(event.node)} arrive.`;
+}
+
+/** How many steps of a training are not played before a pass. @param {number} pass */
+function stepsBetween(pass) {
+  const gap = passes[pass].step - passes[pass - 1].step - 1;
+  return gap ? `${gap.toLocaleString("en")} ${gap === 1 ? "step" : "steps"} of the training later. ` : "";
 }
 
 /** One +=, without what is being guessed. @param {Event} event */
@@ -109,13 +116,15 @@ function unknown() {
 function updateTable(current) {
   const updates = passes[current.pass].events.filter(({ kind }) => kind === "updated");
   const heading = element("tr", {}, ...["weight", "before", "gradient", "after"].map((name) => element("th", { scope: "col" }, name)));
-  const rows = updates.map((event, i) => {
+  const from = Math.max(0, Math.min(updates.indexOf(current) - 20, updates.length - 40));
+  const rows = updates.slice(from, from + 40).map((event) => {
     const cells = [shown(event.before, "before"), shown(event.gradient, "gradient"), shown(event.after, "after")];
-    const when = event === current ? "now" : i > updates.indexOf(current) ? "later" : "";
+    const when = event === current ? "now" : updates.indexOf(event) > updates.indexOf(current) ? "later" : "";
     const name = element("th", { scope: "row", title: nodes[event.node].path }, isolated(shortName(event.node)));
     return element("tr", { className: when }, name, ...cells.map((cell) => element("td", {}, cell)));
   });
-  return element("table", {}, heading, ...rows);
+  const more = updates.length - rows.length;
+  return element("div", {}, element("table", {}, heading, ...rows), ...(more ? [note(`… and ${more.toLocaleString("en")} more.`)] : []));
 }
 
 function introduction() {
@@ -126,6 +135,7 @@ function introduction() {
       leaves === 1 ? "The number of the leaf is given. " : `The numbers of the ${leaves} leaves are given. `,
       "First every node is computed, then the gradient flows back from the output, one += at a time.",
     ),
+    ...(passes.length < recording.losses.length ? [note(thinned())] : []),
     note(
       element("span", { className: "with-keys" }, "Press ", element("kbd", {}, "→"), " for a step, ", element("kbd", {}, "space"), " to play. "),
       "Click a node to jump to it; click a leaf to see every path from the output to it. ",
@@ -134,9 +144,15 @@ function introduction() {
   ];
 }
 
+/** What is said of a training that is too long to be played whole. */
+function thinned() {
+  const [all, played] = [recording.losses, passes].map(({ length }) => length.toLocaleString("en"));
+  return `Of ${all} steps of training ${played} are played, evenly from the first to the last; the curve of the loss has them all.`;
+}
+
 /** @param {Event} event @param {string} phase */
 function caption(event, phase) {
-  const run = passes.length > 1 ? `Training step ${event.pass + 1} · ` : "";
+  const run = passes.length > 1 ? `Training step ${passes[event.pass].step.toLocaleString("en")} · ` : "";
   return element("p", { className: "caption " + PHASES[event.kind] }, run + phase);
 }
 
@@ -209,7 +225,7 @@ function spoken(event) {
   const node = nodes[event.node];
   switch (event.kind) {
     case "begin":
-      return `Training step ${event.pass + 1}`;
+      return `Training step ${passes[event.pass].step.toLocaleString("en")}. ${stepsBetween(event.pass)}`;
     case "computed": {
       const sides = [node.formula, event.formula].filter((text) => text !== node.name);
       return `Forward: ${[node.path, ...sides, hides("value") ? `? ${asking.label}` : short(event.value)].join(" = ")}`;
@@ -233,25 +249,29 @@ function remarkCards(remarks) {
 
 /** The loss after each step of the training. @param {number} current @param {(pass: number) => void} jump */
 function lossChart(current, jump) {
-  const losses = passes.map(({ events }) => events.filter(({ kind }) => kind === "computed").at(-1)?.value ?? NaN);
+  const losses = recording.losses.map(decoded);
   const top = losses.filter(Number.isFinite).reduce((most, x) => Math.max(most, x), 0) || 1;
   const at = (i) => [12 + (276 * i) / Math.max(1, losses.length - 1), 76 - (64 * losses[i]) / top];
   const chart = svgElement("svg", { viewBox: "0 0 300 88", class: "chart", role: "group", "aria-label": "The loss at each step" });
   const seen = losses.map((_, i) => i).filter((i) => Number.isFinite(losses[i]));
   chart.append(svgElement("path", { d: "M12 76H288", class: "axis" }));
   chart.append(svgElement("polyline", { points: seen.map((i) => at(i).join(",")).join(" "), class: "curve" }));
-  for (const i of seen) {
-    const [x, y] = at(i);
-    const point = svgElement("circle", { cx: x, cy: y, r: i === current ? 6 : 4, class: i === current ? "point here" : "point" });
+  for (let i = 0; i < passes.length; i++) {
+    const { step } = passes[i];
+    const [x, y] = at(step - 1);
+    if (!Number.isFinite(y)) continue;
+    const point = svgElement("circle", { cx: x, cy: y, r: i === current ? 6 : passes.length > 60 ? 2 : 4, class: i === current ? "point here" : "point" });
     const title = svgElement("title", {});
-    title.textContent = `step ${i + 1}: loss ${exact(losses[i])}`;
+    title.textContent = `step ${step}: loss ${exact(losses[step - 1])}`;
     point.append(title);
     point.addEventListener("click", () => jump(i));
     chart.append(point);
   }
   const name = nodes[output].name;
-  const here = [`step ${current + 1} of ${losses.length}: `, isolated(name), " = ", shown(losses[current], "loss")];
-  return [element("h2", {}, "Loss, step by step"), chart, element("p", { className: "sum" }, ...here)];
+  const { step } = passes[current];
+  const here = [`step ${step.toLocaleString("en")} of ${losses.length.toLocaleString("en")}: `, isolated(name), " = ", shown(losses[step - 1], "loss")];
+  const played = passes.length < losses.length ? [note(thinned())] : [];
+  return [element("h2", {}, "Loss, step by step"), chart, element("p", { className: "sum" }, ...here), ...played];
 }
 
 /** @param {string} tag @param {Record<string, any>} attributes */

@@ -70,7 +70,7 @@ function pace(event) {
  */
 function visit(i) {
   if (asking?.about === "turn") return checkTurn(i);
-  if (nodes[i].kind !== "operation") return select(selected === i ? -1 : i);
+  if (nodes[i].kind !== "operation" || drawing) return select(selected === i ? -1 : i);
   const pass = currentPass();
   const after = (kind) => starts[pass] + passes[pass].events.findIndex((event) => event.kind === kind && event.node === i) + 1;
   const turns = [after("computed"), after("added")];
@@ -106,6 +106,8 @@ function show() {
   byId("feedback").textContent = "";
   byId("back").disabled = byId("first").disabled = position === 0 && !asking;
   byId("forth").disabled = byId("last").disabled = position === timeline.length;
+  // What cannot be pressed loses the focus, and with it the keyboard.
+  if (document.activeElement?.matches("#transport :disabled")) byId(position === 0 ? "forth" : "back").focus();
   if (passes.length > 1) byId("losses").replaceChildren(...lossChart(currentPass(), (i) => (pause(), go(starts[i] + passes[i].events.length))));
   mark(asking?.about === "turn" ? undefined : event);
   markMistakes();
@@ -142,10 +144,11 @@ function mark(event) {
 
 /** The marks of the phases above the slider, as wide as they have events. */
 function bar() {
+  byId("phases").classList.toggle("many", passes.length > 20);
   passes.forEach(({ events }, i) => {
     const phases = [...(i > 0 ? ["forward"] : []), ...events.map(({ kind }) => PHASES[kind])];
     for (const phase of new Set(phases)) {
-      const text = passes.length === 1 ? NAMES[phase] : phase === "forward" ? String(i + 1) : "";
+      const text = passes.length === 1 ? NAMES[phase] : phase === "forward" ? String(passes[i].step) : "";
       const part = element("span", { className: phase }, text);
       const first = starts[i] - (i > 0 ? 1 : 0) + phases.indexOf(phase);
       part.style.flexGrow = String(phases.filter((other) => other === phase).length);
@@ -185,6 +188,7 @@ const KEYS = {
 
 /** @param {KeyboardEvent} event */
 function key(event) {
+  if (drawing && event.key !== "Escape") return;
   const within = /** @type {HTMLElement} */ (event.target);
   const typing = within.matches("input:not([type=range]):not([type=checkbox]), select");
   if (event.key === "Tab") pointing = false;
@@ -203,7 +207,7 @@ function toggle() {
 function setUp() {
   byId("title").append(isolated(recording.title));
   if (network) {
-    document.body.classList.add("network");
+    document.body.classList.add("network", drawing ? "drawing" : "played");
     root = partsOf(nodes);
     findInputs();
     openAtStart();
@@ -212,14 +216,15 @@ function setUp() {
   byId("slider").max = String(timeline.length);
   byId("losses").hidden = passes.length < 2;
   picture.setAttribute("role", "group");
+  if (!drawing) for (const words of picture.querySelectorAll("desc")) words.textContent = words.textContent.replace(/ (No gradients:|Gradients).*/, "");
   bar();
   setUpNumbers();
   notices();
   setUpSearch();
-  byId("node").closest("label").hidden = network !== null;
-  if (!network) nodes.forEach(({ path, kind }, i) => {
+  byId("node").closest("label").hidden = Boolean(recording.network);
+  if (!recording.network) nodes.forEach(({ path, kind }, i) => {
     byId("node").append(element("option", { value: String(i) }, kind === "operation" ? path : `${path} (${kind})`));
-    boxes[i].addEventListener("click", () => (dragged ? (dragged = false) : visit(i)));
+    if (!network) boxes[i].addEventListener("click", () => (dragged ? (dragged = false) : visit(i)));
   });
   const on = (id, type, action) => byId(id).addEventListener(type, action);
   on("first", "click", KEYS.Home);
@@ -254,8 +259,10 @@ function setUp() {
   new ResizeObserver(resize).observe(byId("scroller"));
   byId("scroller").addEventListener("scroll", cull, { passive: true });
   resize();
+  if (network) byId("scroller").scrollTop = (byId("scroller").scrollHeight - byId("scroller").clientHeight) / 2;
   draw();
   show();
+  unpackDerivations();
 }
 
 setUp();

@@ -27,7 +27,7 @@ function showMatches() {
 }
 
 function setUpSearch() {
-  byId("finder").hidden = !network;
+  byId("finder").hidden = !recording.network;
   byId("search").addEventListener("input", showMatches);
   byId("search").addEventListener("keydown", (event) => {
     if (event.key === "Escape") byId("found").hidden = true;

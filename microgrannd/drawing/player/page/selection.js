@@ -20,6 +20,8 @@ function showPaths() {
   const visible = selected >= 0;
   byId("paths").hidden = !visible;
   light(null);
+  if (drawing) return; // which lights them, and says no more
+  showDerivation();
   if (!visible) return;
   const hidden = [note("The paths would give the answer away; they are back after your guess.")];
   byId("paths").replaceChildren(...(asking ? hidden : pathsCard(selected, currentPass())));

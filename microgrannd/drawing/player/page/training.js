@@ -1,7 +1,9 @@
 /** What a model makes of the plane at each step of its training; a click on a sample opens its graph. */
 (() => {
   const training = JSON.parse(document.getElementById("training-data").textContent);
-  const { points, edges, level, heights, resolution, parameters } = training;
+  if (training.obstacle) return byId("panel").prepend(warning(training.obstacle));
+  const { points, edges, level, resolution, names: parameters, numbers } = training;
+  const heights = training.heights.map((frame) => frame.map(decoded));
   const [left, right, bottom, top] = edges;
   const SIDE = 400;
   const make = (tag, attributes, ...children) => {
@@ -22,12 +24,13 @@
   const count = make("output", { for: "epoch" });
   const section = make("section", { id: "training", "aria-label": "What the model decides" });
   section.append(make("h2", {}, "What the model makes of the plane"), make("div", { class: "plane" }, canvas, overlay), make("label", {}, slider, count));
+  if (training.no_sample) section.append(note(training.no_sample));
   document.getElementById("panel").prepend(section);
   overlay.append(boundary);
 
   const targets = points.map(([, , y]) => y);
   const middle = level ?? (Math.min(...targets) + Math.max(...targets)) / 2;
-  const widest = Math.max(...heights.flat().map((x) => Math.abs(x - middle)), 1e-9);
+  const widest = heights.flat().reduce((most, x) => (Number.isFinite(x) ? Math.max(most, Math.abs(x - middle)) : most), 1e-9);
 
   /** Orange below the boundary, violet above, the paler, the nearer. */
   function paint(frame) {
@@ -36,6 +39,7 @@
     heights[frame].forEach((x, i) => {
       const row = resolution - 1 - Math.floor(i / resolution);
       const strength = Math.min(1, Math.sqrt(Math.abs(x - middle) / widest));
+      if (Number.isNaN(x)) return; // it is neither above nor below
       const colour = x < middle ? [230, 140, 50] : [140, 110, 190];
       const at = 4 * (row * resolution + (i % resolution));
       colour.forEach((c, k) => (image.data[at + k] = 247 + (c - 247) * strength));
@@ -44,7 +48,7 @@
     context.putImageData(image, 0, 0);
     boundary.setAttribute("d", level === null ? "" : contour(heights[frame]));
     slider.value = String(frame);
-    count.textContent = frame === heights.length - 1 ? "at the end" : `before step ${frame + 1} of ${heights.length - 1}`;
+    count.textContent = frame === heights.length - 1 ? "at the end" : `before step ${passes[frame].step.toLocaleString("en")} of ${recording.losses.length.toLocaleString("en")}`;
   }
 
   /** The line at the level, from the heights at the cells' middles: marching squares. */
@@ -58,8 +62,9 @@
         const crossings = corners.flatMap(([u, v], k) => {
           const [p, q] = corners[(k + 1) % 4];
           const [a, b] = [grid[v * resolution + u] - level, grid[q * resolution + p] - level];
-          if (a < 0 === b < 0) return [];
-          const [x, y] = place(u + ((p - u) * a) / (a - b), v + ((q - v) * a) / (a - b));
+          if (a < 0 === b < 0 || Number.isNaN(a + b)) return [];
+          const along = Number.isFinite(a - b) ? a / (a - b) : 0.5;
+          const [x, y] = place(u + (p - u) * along, v + (q - v) * along);
           return [`${x.toFixed(1)} ${y.toFixed(1)}`];
         });
         for (let k = 0; k + 1 < crossings.length; k += 2) lines.push(`M${crossings[k]}L${crossings[k + 1]}`);
@@ -79,8 +84,8 @@
   function open(i) {
     address ||= URL.createObjectURL(new Blob([training.sample], { type: "text/html" }));
     const [x0, x1, y] = points[i];
-    const numbers = { ...parameters[Number(slider.value)], x0, x1, y };
-    const text = Object.entries(numbers).map(([name, x]) => `${encodeURIComponent(name)}=${x}`).join("&");
+    const now = numbers[Number(slider.value)].map((x, k) => [parameters[k], exact(decoded(x))]);
+    const text = [...now, ["x0", x0], ["x1", x1], ["y", y]].map(([name, x]) => `${encodeURIComponent(name)}=${x}`).join("&");
     dialog.replaceChildren(close, `Sample ${i + 1}`, make("iframe", { title: `The graph of sample ${i + 1}`, src: `${address}#${text}` }));
     dialog.showModal();
   }

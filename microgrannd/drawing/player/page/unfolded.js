@@ -71,6 +71,7 @@ function drawNetwork() {
   picture.querySelector("g.frames")?.remove();
   layers.edges.before(layers.frames);
   putItems(all, 0, 0, layers);
+  layers.nodes.append(...[...rendered].sort((one, other) => one - other).map((i) => boxes[i])); // as they are computed
   connect(layers.edges);
   const [width, height] = [all.width + 2 * MARGIN, all.height + 2 * MARGIN];
   picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
@@ -83,20 +84,37 @@ function drawNetwork() {
   draw();
 }
 
+/** Of each node, while a part is laid out: the part, and which of its items the node is in. */
+const [withinOf, itemOf] = [new Int32Array(nodes.length).fill(-1), new Int32Array(nodes.length)];
+
 /** The layout of an open part: its children, and where they are. @param {Group} group */
 function arranged(group) {
   const items = group.children.map((child) => (typeof child !== "number" && child.open ? { child, ...inFrame(arranged(child)) } : { child, ...(typeof child === "number" ? boxSize(child) : foldSize(child)) }));
-  const itemOf = new Map();
-  items.forEach(({ child }, k) => (typeof child === "number" ? itemOf.set(child, k) : child.members.forEach((member) => itemOf.set(member, k))));
+  items.forEach(({ child }, k) => {
+    for (const member of typeof child === "number" ? [child] : child.members) [withinOf[member], itemOf[member]] = [group.id, k];
+  });
   const pairs = new Map();
   for (const i of group.members) {
-    const to = itemOf.get(i);
+    const to = itemOf[i];
     for (const parent of nodes[i].parents) {
-      const from = itemOf.get(parent);
-      if (from !== undefined && from !== to) pairs.set(from * items.length + to, [from, to]);
+      const from = itemOf[parent];
+      if (from === to || withinOf[parent] !== group.id) continue;
+      const key = from * items.length + to;
+      if (!pairs.has(key)) pairs.set(key, [from, to]);
     }
   }
-  return { items, ...layered(items, [...pairs.values()]) };
+  return { items, ...directed(items, [...pairs.values()]) };
+}
+
+/** Which way the picture goes: whether downwards, and whether back. */
+const [DOWN, BACK] = [["TB", "BT"], ["RL", "BT"]].map((ways) => ways.includes(drawing?.rankdir));
+const turned = ({ x, y, width, height }) => (DOWN ? { x: y, y: x, width: height, height: width } : { x, y, width, height });
+
+/** The layout in the direction of the picture. @param {Size[]} sizes @param {[number, number][]} pairs */
+function directed(sizes, pairs) {
+  const { places: found, width, height } = layered(sizes.map((size) => turned({ x: 0, y: 0, ...size })), pairs);
+  const mirrored = BACK ? found.map((place) => ({ ...place, x: width - place.x - place.width })) : found;
+  return { places: mirrored.map(turned), ...(DOWN ? { width: height, height: width } : { width, height }) };
 }
 
 /** An open part with its frame around it. */
@@ -127,12 +145,12 @@ function svgText(tag, attributes, text) {
 /** @param {number} i @param {Place} place */
 function drawBox(i, place, layer) {
   const { kind, row, path } = nodes[i];
-  const box = svgElement("g", { id: `n${i}`, class: `node ${kind}${i === output ? " output" : ""}${isInput(i) ? " input" : ""}`, transform: `translate(${place.x} ${place.y})` });
+  const box = svgElement("g", { id: `n${i}`, class: ["node", kind, ...rolesOf(i)].join(" "), transform: `translate(${place.x} ${place.y})` });
   const radius = kind === "leaf" ? 17 : 7;
   const { width, height } = place;
   const title = svgText("title", {}, path);
   box.append(title);
-  if (i === output) box.append(svgElement("rect", { class: "ring", x: -4, y: -4, width: width + 8, height: height + 8, rx: radius + 4 }));
+  if (outputs.has(i)) box.append(svgElement("rect", { class: "ring", x: -4, y: -4, width: width + 8, height: height + 8, rx: radius + 4 }));
   box.append(svgElement("rect", { class: "box", width, height, rx: radius }));
   const gate = row === null ? 0 : gateWidth(row);
   if (gate) {
@@ -153,7 +171,16 @@ function drawBox(i, place, layer) {
   published[i] = { x: undefined, g: undefined };
   rendered.push(i);
   slots[i] = slotCount++;
-  if (kind === "leaf") makeMovable(i);
+  if (kind === "leaf" && !drawing) makeMovable(i);
+}
+
+const outputs = new Set(drawing?.outputs ?? [output]);
+const marks = ["highlighted", "backward"].map((mark) => new Set(drawing?.[mark] ?? []));
+
+/** What a node is besides its kind. @param {number} i */
+function rolesOf(i) {
+  const roles = { output: outputs.has(i), input: isInput(i), highlight: marks[0].has(i), gradient: marks[1].has(i) };
+  return Object.keys(roles).filter((role) => roles[role]);
 }
 
 /** Whether it is what a network is given: no parameter, and used by a neuron. @param {number} i */
@@ -163,7 +190,7 @@ function isInput(i) {
 
 /** @param {Group} group @param {Place} place */
 function drawFold(group, place, layer) {
-  const box = svgElement("g", { id: `f${group.id}`, class: "node fold", transform: `translate(${place.x} ${place.y})`, tabindex: 0, role: "button" });
+  const box = svgElement("g", { id: `f${group.id}`, class: group.members.some((i) => marks[0].has(i)) ? "node fold highlight" : "node fold", transform: `translate(${place.x} ${place.y})`, tabindex: 0, role: "button" });
   const words = contentsOf(group);
   box.setAttribute("aria-label", `${wholeName(group)}, folded: ${words}. Unfold`);
   for (const shift of [6, 3, 0]) box.append(svgElement("rect", { class: "box", x: shift, y: shift, width: place.width - 6, height: place.height - 6, rx: 7 }));
@@ -221,12 +248,13 @@ function connect(layer) {
   }
   for (const { path, uses } of shownEdges.values()) {
     const [i, k, ...more] = uses.length > 2 ? [uses[0], uses[1], 1] : uses;
-    const [from, to] = [places[nodes[i].parents[k]], places[i]];
-    const [x, y, toX] = [from.x + from.width, from.y + from.height / 2, to.x];
+    const [from, to] = [turned(places[nodes[i].parents[k]]), turned(places[i])];
+    const [x, y, toX] = BACK ? [from.x, from.y + from.height / 2, to.x + to.width] : [from.x + from.width, from.y + from.height / 2, to.x];
     // The uses of a node come in one below the other.
     const toY = to.y + (to.height * (hiddenIn[i] ? 1 : k + 1)) / (hiddenIn[i] ? 2 : nodes[i].parents.length + 1);
-    const bend = Math.max(30, Math.abs(toX - x) / 2);
-    const [fromText, bendText, backText, toText] = [[x, y], [x + bend, y], [toX - bend, toY], [toX, toY]].map((point) => point.map((z) => z.toFixed(1)).join(" "));
+    const bend = (BACK ? -1 : 1) * Math.max(30, Math.abs(toX - x) / 2);
+    const points = [[x, y], [x + bend, y], [toX - bend, toY], [toX, toY]].map((point) => (DOWN ? point.reverse() : point));
+    const [fromText, bendText, backText, toText] = points.map((point) => point.map((z) => z.toFixed(1)).join(" "));
     path.setAttribute("id", `e${i}-${k}${more.length ? "-and-more" : ""}`);
     path.setAttribute("d", `M${fromText}C${bendText} ${backText} ${toText}`);
     path.setAttribute("stroke-width", (1.3 + Math.min(Math.log2(uses.length / 2), 20) / 8).toFixed(2));
