@@ -83,7 +83,9 @@ def page(notebook: Any, title: str, ways: str = "", language: str = "en") -> str
     """A notebook that has run, as a page of its own; `ways` are the links to the other chapters."""
     found = body(notebook)
     if language == "zh":  # a folder deeper
-        found = found.replace("The plot that the cell above makes", "上面的单元画出的图").replace('href="../', 'href="../../')
+        found = found.replace("The plot that the cell above makes", "上面的单元画出的图").replace(
+            'href="../', 'href="../../'
+        )
     return _filled(title, ways, found, language)
 
 

@@ -82,7 +82,9 @@ def _filled(text: str, english: str, numbers: dict[str, str]) -> str:
 def main() -> None:
     """Print the gaps, or write the marks of a chapter anew."""
     parser = argparse.ArgumentParser(prog="python -m docs.build_chinese", description="The book in Chinese.")
-    parser.add_argument("--current", nargs="+", metavar="NAME", default=[], help="chapters whose translation is current")
+    parser.add_argument(
+        "--current", nargs="+", metavar="NAME", default=[], help="chapters whose translation is current"
+    )
     names = parser.parse_args().current
     for path in sorted(BOOK.glob("*.ipynb")):
         if name_of(path) in names:
