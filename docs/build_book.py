@@ -11,11 +11,13 @@ from base64 import b64decode
 from pathlib import Path
 from typing import Any
 
+from docs.build_chinese import chinese
+
 SMALLEST = 0.62  # of a drawing's own size, at which its letters are still read
 STYLE = Path(__file__).with_name("book.css")
 PAGE = """\
 <!doctype html>
-<html lang="en">
+<html lang="{language}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -33,7 +35,7 @@ PAGE = """\
 </main>
 <nav class="ways">{ways}</nav>
 <script type="module">
-if (location.protocol.startsWith("http")) import("../play/live.js").catch(() => {{}});
+if (location.protocol.startsWith("http")) import("{root}play/live.js").catch(() => {{}});
 </script>
 </body>
 </html>
@@ -41,12 +43,20 @@ if (location.protocol.startsWith("http")) import("../play/live.js").catch(() => 
 
 
 def render_all(notebooks: Path, folder: Path) -> None:
-    """Run every notebook and write its page, and a page that lists them."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Run every notebook once and write its page in each language, and a page that lists them."""
+    (folder / "zh").mkdir(parents=True, exist_ok=True)
+    import nbformat
+
     paths = sorted(notebooks.glob("*.ipynb"))
     titles = [title(path) for path in paths]
+    chinese_titles = [title_of(chinese(nbformat.read(path, as_version=4), path)) for path in paths]
     for i, path in enumerate(paths):
-        (folder / f"{path.stem}.html").write_text(page(executed(path), titles[i], _ways(paths, titles, i)), "utf-8")
+        ran = executed(path)
+        (folder / f"{path.stem}.html").write_text(page(ran, titles[i], _ways(paths, titles, i)), "utf-8")
+        ways = _ways(paths, chinese_titles, i, "zh")
+        (folder / "zh" / f"{path.stem}.html").write_text(
+            page(chinese(ran, path), chinese_titles[i], ways, "zh"), "utf-8"
+        )
         print(f"  {path.stem}")
     lines = _lines(notebooks / "README.md")
     items = "\n".join(
@@ -54,7 +64,13 @@ def render_all(notebooks: Path, folder: Path) -> None:
         for path, name in zip(paths, titles, strict=True)
     )
     contents = f"<h1>The book</h1>\n<p>Backpropagation, to be read in order.</p>\n<ol>\n{items}\n</ol>"
-    (folder / "index.html").write_text(_filled("The book", _home(), contents), "utf-8")
+    (folder / "index.html").write_text(_filled("The book", _home("index"), contents), "utf-8")
+    items = "\n".join(
+        f'<li value="{path.stem[:2]}"><a href="{path.stem}.html">{html.escape(name)}</a></li>'
+        for path, name in zip(paths, chinese_titles, strict=True)
+    )
+    contents = f"<h1>反向传播</h1>\n<p>请按次序阅读。</p>\n<ol>\n{items}\n</ol>"
+    (folder / "zh" / "index.html").write_text(_filled("反向传播", _home("index", "zh"), contents, "zh"), "utf-8")
 
 
 def _lines(readme: Path) -> dict[str, str]:
@@ -63,16 +79,25 @@ def _lines(readme: Path) -> dict[str, str]:
     return {name: html.escape(line) for name, line in found}
 
 
-def page(notebook: Any, title: str, ways: str = "") -> str:
+def page(notebook: Any, title: str, ways: str = "", language: str = "en") -> str:
     """A notebook that has run, as a page of its own; `ways` are the links to the other chapters."""
-    return _filled(title, ways, body(notebook))
+    found = body(notebook)
+    if language == "zh":  # a folder deeper
+        found = found.replace("The plot that the cell above makes", "上面的单元画出的图").replace(
+            'href="../', 'href="../../'
+        )
+    return _filled(title, ways, found, language)
 
 
 def title(path: Path) -> str:
     """The notebook's heading, without its number."""
     import nbformat
 
-    notebook = nbformat.read(path, as_version=4)
+    return title_of(nbformat.read(path, as_version=4))
+
+
+def title_of(notebook: Any) -> str:
+    """The heading of a notebook that has been read, without its number."""
     heading = notebook.cells[0].source.partition("\n")[0]
     return re.sub(r"^# (\d+\. )?", "", heading).replace("`", "")
 
@@ -121,12 +146,13 @@ def style() -> str:
     return f"{STYLE.read_text('utf-8')}\n{day}\n@media (prefers-color-scheme: dark) {{\n{night}\n}}"
 
 
-def _filled(title: str, ways: str, body: str) -> str:
-    return PAGE.format(title=html.escape(title), style=style(), ways=ways, body=body)
+def _filled(title: str, ways: str, body: str, language: str = "en") -> str:
+    root = {"en": "../", "zh": "../../"}[language]
+    return PAGE.format(title=html.escape(title), style=style(), ways=ways, body=body, language=language, root=root)
 
 
-def _ways(paths: list[Path], titles: list[str], i: int) -> str:
-    links = [_home()]
+def _ways(paths: list[Path], titles: list[str], i: int, language: str = "en") -> str:
+    links = [_home(paths[i].stem, language)]
     if i > 0:
         links.append(f'<a rel="prev" href="{paths[i - 1].stem}.html">← {html.escape(titles[i - 1])}</a>')
     if i + 1 < len(paths):
@@ -134,5 +160,10 @@ def _ways(paths: list[Path], titles: list[str], i: int) -> str:
     return "\n".join(links)
 
 
-def _home() -> str:
-    return '<a href="../index.html">microgrannd</a>\n<a href="index.html">The book</a>'
+def _home(stem: str, language: str = "en") -> str:
+    """Links to the site, to the list of chapters and to this page in the other language."""
+    root, book, other = {
+        "en": ("../", "The book", f'<a lang="zh" hreflang="zh" href="zh/{stem}.html">中文</a>'),
+        "zh": ("../../", "本书", f'<a lang="en" hreflang="en" href="../{stem}.html">English</a>'),
+    }[language]
+    return f'<a href="{root}index.html">microgrannd</a>\n<a href="index.html">{book}</a>\n{other}'
