@@ -13,6 +13,7 @@ SITE = {
     "Playground": "playground.html",
     "Guides": "how-it-works.html",
     "Reference": "operations.html",
+    "中文": "tutorial.zh.html",
 }
 ALONE = {"Playground": "playground.html", "The book": "book/index.html"}
 # As the theme has its header: its teal, its height; `all: revert` keeps the page's own rules for links and lists out.
@@ -32,12 +33,13 @@ STYLE = """\
 
 def put_in(folder: Path, places: dict[str, str]) -> None:
     """Give every page of the book and of the playground in the folder the bar, once."""
-    for page in [*sorted((folder / "book").glob("*.html")), *sorted(folder.glob("playground.html"))]:
+    for page in [*sorted((folder / "book").rglob("*.html")), *sorted(folder.glob("playground.html"))]:
         text = page.read_text("utf-8")
         if 'class="places"' not in text:
-            here = "The book" if page.parent != folder else "Playground"
+            depth = len(page.relative_to(folder).parts) - 1
+            here = ("Playground", "The book", "中文")[depth]
             there = {name: place for name, place in places.items() if (folder / place).exists()}
-            page.write_text(with_bar(text, there, here, "../" if page.parent != folder else ""), "utf-8")
+            page.write_text(with_bar(text, there, here, "../" * depth), "utf-8")
 
 
 def with_bar(page: str, places: dict[str, str], here: str, up: str) -> str:
