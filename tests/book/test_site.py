@@ -15,8 +15,8 @@ PAGE = '<!doctype html>\n<html lang="en">\n<body class="{}">\n<h1>A page</h1>\n<
 @pytest.fixture
 def site(tmp_path):
     (tmp_path / "book" / "zh").mkdir(parents=True)
-    for name in ("index.html", "playground.html", "tutorial.html", "how-it-works.html", "operations.html", "tutorial.zh.html"):
-        (tmp_path / name).write_text(PAGE.format("home"))
+    for name in ("index", "playground", "tutorial", "how-it-works", "operations", "tutorial.zh"):
+        (tmp_path / f"{name}.html").write_text(PAGE.format("home"))
     for name in ("index.html", "01-a-number.html"):
         (tmp_path / "book" / name).write_text(PAGE.format("chapter"))
         (tmp_path / "book" / "zh" / name).write_text(PAGE.format("章"))
@@ -27,7 +27,9 @@ def links(page):
     return re.findall(r'<a href="([^"]*)"[^>]*>([^<]*)</a>', page.read_text("utf-8"))
 
 
-@pytest.mark.parametrize("name", ["playground.html", "book/index.html", "book/01-a-number.html", "book/zh/01-a-number.html"])
+@pytest.mark.parametrize(
+    "name", ["playground.html", "book/index.html", "book/01-a-number.html", "book/zh/01-a-number.html"]
+)
 def test_the_bar_has_the_places_of_the_sites_tabs_and_leads_there(site, name):
     build_bar.put_in(site, build_bar.SITE)
     page = site / name
