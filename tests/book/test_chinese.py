@@ -65,7 +65,7 @@ def test_gaps_are_named(tmp_path):
     assert translation("x", tmp_path)["a"] == (mark("# 1. A"), "# 甲")
 
 
-@pytest.mark.parametrize("name", ["docs/tutorial"])
+@pytest.mark.parametrize("name", ["README", "docs/tutorial"])
 def test_a_chinese_page_has_the_same_blocks_of_code_and_headings(name):
     english, other = ((ROOT / f"{name}{end}.md").read_text("utf-8") for end in ("", ".zh"))
     assert FENCE.findall(english) == FENCE.findall(other)
