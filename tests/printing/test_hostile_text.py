@@ -242,6 +242,7 @@ def check(dialect, drawn):
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_a_hostile_text_is_a_name_or_a_literal(dialect, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "1000")  # a table of times wraps or not, as they happen to be
     draw = texts(0, QUICK)
     check(dialect, [next(draw) for _ in range(QUICK)])
 
@@ -250,6 +251,7 @@ def test_a_hostile_text_is_a_name_or_a_literal(dialect, tmp_path, monkeypatch):
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_ten_thousand_hostile_texts_are_names_or_literals(dialect, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "1000")  # a table of times wraps or not, as they happen to be
     draw = texts(1, 1_000)
     check(dialect, [next(draw) for _ in range(10_000)])
 
