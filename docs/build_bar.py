@@ -19,14 +19,14 @@ ALONE = {"Playground": "playground.html", "The book": "book/index.html"}
 # As the theme has its header: its teal, its height; `all: revert` keeps the page's own rules for links and lists out.
 STYLE = """\
 <style>
-.places { position: sticky; top: 0; z-index: 9; display: flex; flex-wrap: wrap; gap: .2rem 1.4rem; align-items: center;
+.places { display: flex; flex-wrap: wrap; gap: .2rem 1.4rem; align-items: center;
   margin: 0 calc(50% - 50vw) 1rem; padding: .6rem 1.25rem; background: #00776b; font: 15px/1.5 "Helvetica Neue",
   Helvetica, Arial, sans-serif }
 .places a { all: revert; color: #ffffff; text-decoration: none; opacity: .8 }
 .places a:first-child { font-weight: 700; opacity: 1 }
 .places a:hover, .places a[aria-current] { opacity: 1; text-decoration: underline; text-underline-offset: .35em }
 .places a:focus-visible { outline: 2px solid #ffffff; outline-offset: 3px }
-@media (max-width: 40em) { .places { position: static; gap: .2rem 1rem } }
+@media (max-width: 40em) { .places { gap: .2rem 1rem } }
 </style>
 """
 
