@@ -8,6 +8,8 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -65,21 +67,35 @@ def checked(source: CoqSource, timeout: float) -> Proof:
 
 
 def _run(command: list[str], folder: str, timeout: float) -> tuple[int, str]:
-    process = subprocess.Popen(
-        command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        text=True, encoding="utf-8", errors="replace", start_new_session=True,
-    )  # fmt: skip
+    process = None
     try:
+        with _interrupts_later():  # one that falls into Popen would leave a process that nobody knows
+            process = subprocess.Popen(
+                command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                text=True, encoding="utf-8", errors="replace", start_new_session=True,
+            )  # fmt: skip
         _, said = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
         raise ProofError(
             f"Coq had not finished after {timeout:g} s, and was stopped; timeout= gives it longer."
         ) from None
     finally:
-        if process.poll() is None:
+        if process is not None and process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
     return process.returncode, said
+
+
+@contextmanager
+def _interrupts_later() -> Iterator[None]:
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _refusal(said: str, source: CoqSource) -> str:
