@@ -22,8 +22,6 @@ from microgrannd.ground.terminal import clickable, table, tell
 from microgrannd.nodes.notation import in_words
 from microgrannd.operations import div
 
-EXIT_CODES = "Exit codes: 0 all went well, 2 something given is wrong or cannot be written, 130 interrupted."
-
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
@@ -66,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="microgrannd",
         description="A scalar autodiff engine: train, draw and step through backpropagation.",
-        epilog=EXIT_CODES,
+        epilog="Exit codes: 0 all went well, 2 something given is wrong or cannot be written, 130 interrupted.",
     )
     build = "pure Python" if engine.__file__.endswith(".py") else "compiled"
     parser.add_argument("--version", action="version", version=f"microgrannd {__version__} ({build})")

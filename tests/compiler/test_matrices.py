@@ -8,6 +8,7 @@ import pytest
 
 from microgrannd import Value
 from microgrannd import operations as mg
+from microgrannd.compiler import compile
 from microgrannd.compiler.arrays.kernel import ArrayKernel
 from microgrannd.compiler.llvm.machine import available as native_available
 from microgrannd.compiler.matrix.recognition import equations
@@ -50,6 +51,14 @@ def check(function, arguments, backend="", tolerance=1e-12):
             scale = max(1.0, np.abs(want).max())
             assert got.shape == want.shape
             assert np.abs(got - want).max() <= tolerance * scale
+
+
+def test_constants_are_added_together_only_where_that_is_exact():
+    high, low = 0.1, 1e-18
+    for function in (lambda x: (x - high) - low, lambda x: mg.sum([x - high, -low]), lambda x: -low + (x - high)):
+        program = compile(function, backend="numpy")
+        assert program(high) == -low
+    assert "x - 0.75" in source(lambda x: (x - 0.5) - 0.25, [1.0])
 
 
 def source(function, arguments):

@@ -234,6 +234,25 @@ def test_every_back_end_has_value_gradient_and_hessian(name, backend):
     assert [x for row in found for x in row] == pytest.approx([x for row in curvature(inputs) for x in row], rel=1e-11)
 
 
+@pytest.mark.parametrize("backend", ["native", "numpy", "jax", "torch"])
+@pytest.mark.parametrize(
+    ("name", "inputs"),
+    [
+        ("digamma", [1.4616321449683622]),  # beside its zero, which is written in two numbers
+        ("digamma", [1.4616321449683625]),
+        ("polygamma", [4.0, 1.3347866663643788e64]),  # x**-5 is subnormal
+        ("polygamma", [2.0, 1e-110]),
+    ],
+)
+def test_an_array_program_keeps_what_the_order_of_operations_holds_together(name, inputs, backend):
+    needs(backend)
+    row = TABLE[name]
+    program = mg.compile(lambda *xs: row(*inputs[:-1], xs[0]) * 1.0, backend=backend)
+    np = pytest.importorskip("numpy")
+    found = [program(inputs[-1]), *program(np.full(9, inputs[-1]))]
+    assert found == pytest.approx([row(*inputs)] * 10, rel=1e-14, abs=0.0)
+
+
 def test_a_form_that_was_given_a_number_is_simplified():
     program = mg.compile(lambda x: mg.polygamma(1, x), backend="numpy")
     program(2.0)

@@ -89,7 +89,8 @@ class _Flattener:
         if operation is ops.add or operation is ops.sum:
             return self._added(operands)
         if operation is ops.sub:
-            return self._merged(self._linear(operands[0], 1.0), self._linear(operands[1], -1.0))
+            x, y = operands
+            return self._merged(self._linear(x, 1.0, _number(y)), self._linear(y, -1.0, _number(x)))
         if operation is ops.neg:
             return self._linear(operands[0], -1.0)
         if operation is ops.dot:
@@ -106,8 +107,9 @@ class _Flattener:
 
     def _added(self, operands: Sequence[TapeOperand]) -> _Form:
         total = _Form(0.0, [])
+        beside = sum(map(_number, operands))
         for x in operands:
-            total = self._merged(total, self._linear(x, 1.0))
+            total = self._merged(total, self._linear(x, 1.0, beside))
         return total
 
     def _dot(self, operands: tuple[TapeOperand, ...]) -> _Form:
@@ -117,12 +119,15 @@ class _Flattener:
             total = self._merged(total, self._product(1.0, pair))
         return total
 
-    def _linear(self, x: TapeOperand, scale: float) -> _Form:
-        """The operand as a form of its own, times a number."""
+    def _linear(self, x: TapeOperand, scale: float, beside: float = 0.0) -> _Form:
+        """The operand as a form of its own, times a number; one variable where constants do not add exactly.
+
+        Of (x - a) - b nothing may be left but a rounded a + b if b is what a lacks, as in a number in two parts.
+        """
         if isinstance(x, float):
             return _Form(scale * x, [])
         form = self.forms[x]
-        if form is not None and self.single[x] and _spreads(scale, form):
+        if form is not None and self.single[x] and _spreads(scale, form) and _add_exactly(form.constant, beside):
             if scale == 1.0 and self.occurrences[x] == 1:
                 self.forms[x] = None
                 return form
@@ -198,6 +203,15 @@ class _Flattener:
         if atom == v:
             self.nodes[v] = node
         return atom
+
+
+def _number(x: TapeOperand) -> float:
+    return x if isinstance(x, float) else 0.0
+
+
+def _add_exactly(x: float, y: float) -> bool:
+    total = x + y
+    return not (x and y) or (total - x == y and total - y == x)
 
 
 def _is_power(operation: Operation, operands: Sequence[TapeOperand], exponent: float) -> bool:

@@ -132,7 +132,8 @@ def polygamma(order: Any, x: Any) -> Any:
     total = where(is_left, one_side, _zeta(s, where(is_left, 1.0, x), base))
     power, half = pow(base, -s), pow(base, -0.5 * s)  # in two halves where one would be too large or small
     in_range = greater(power, 1e-290) * less(power, inf)
-    found = swapped * gamma(s) * where(in_range, power, half) * total * where(in_range, 1.0, half)
+    found = swapped * gamma(s) * where(in_range, power, half) * total
+    found = where(in_range, found, found * half)  # no product of all: its factors might be taken in another order
     at_a_pole = less(x, 0.5) * equal(turn, 0.0)
     found = where(at_a_pole, where(odd, inf, where(equal(x, 0.0), div(-1.0, x), nan)), found)
     found = where(equal(x, inf), 0.0 * swapped, found)
