@@ -165,15 +165,15 @@ def _refusals(inputs: list[Value], traced: list[Value], noted: Sequence[Any]) ->
         if all(parent in of_data or parent.is_constant for parent in node.parents):
             of_data.add(node)
     flags: list[Value | float] = [flag for flag in noted if isinstance(flag, Value) and flag in of_data]
-    doubts = list(flags)
+    doubts, made = list(flags), list(traced)
     with modes.recording():
         for node in doubtful:
             if node in of_data:
                 difference = node - node  # 0 for every finite number
                 flag = operations.not_equal(difference, 0.0)
-                traced = [*traced, difference, flag]
+                made += [difference, flag]
                 doubts.append(flag)
-    return [_trace("", (), (), SCALAR, inputs, found, traced).tape if found else None for found in (flags, doubts)]
+    return [_trace("", (), (), SCALAR, inputs, found, made).tape if found else None for found in (flags, doubts)]
 
 
 # For some numbers Python's own arithmetic raises, where that of Values gives infinity or NaN.

@@ -1,0 +1,196 @@
+"""Finding recurrences on a tape: where the same operations come over and over, and each step reads the one before.
+
+A text with a letter for each instruction shows where operations repeat; then each operand must be of one kind at all
+steps: a result of so many steps ago, the same from outside, or something else from outside each time.
+"""
+
+from collections.abc import Iterator
+from itertools import accumulate
+from typing import Final
+
+from microgrannd import operations as ops
+from microgrannd.compiler.recurrences.parts import Carried, Fixed, Part, Read, Stream
+from microgrannd.compiler.tape.tape import Instruction, Rewriter, Tape, TapeOperand, rewrite
+from microgrannd.operations import Operation
+
+FEWEST_STEPS: Final = 8
+STRAIGHT: Final = 200  # instructions of a part that runs once; beyond them another begins
+_LONG: Final = 32  # operands of a sum; a longer one is a chain of additions, and that is a recurrence
+_WINDOW: Final = 16  # instructions that must come again
+_LONGER: Final = (64, 256, 1024, 4096)  # windows, for a body in which lines repeat
+_MOST_BACK: Final = 4
+
+
+def parts_of(tape: Tape) -> list[Part]:
+    """The tape in parts; without recurrences it is straight lines. Long sums should be `spelled` before."""
+    parts: list[Part] = []
+    done = tape.leaves
+    for loop in _loops(tape):
+        parts += _straight(tape, done, loop.start)
+        parts.append(loop)
+        done = loop.end
+    return [*parts, *_straight(tape, done, tape.leaves + len(tape.instructions))]
+
+
+def spelled(tape: Tape) -> Tape:
+    """Long sums as chains of additions, in the order in which `sum` adds."""
+    return rewrite(tape, _chain, only=[ops.sum, ops.mean, ops.dot])
+
+
+def _chain(writer: Rewriter, operation: Operation, operands: tuple[TapeOperand, ...]) -> TapeOperand | None:
+    if operation not in (ops.sum, ops.mean, ops.dot) or len(operands) < _LONG:
+        return None
+    total: TapeOperand = 0.0
+    if operation is ops.dot:
+        half = len(operands) // 2
+        total = operands[-1] if len(operands) % 2 else 0.0
+        operands = tuple(
+            [writer.place(ops.mul, pair) for pair in zip(operands[:half], operands[half : 2 * half], strict=True)]
+        )
+    for x in operands:
+        total = writer.place(ops.add, (total, x))
+    return writer.place(ops.div, (total, float(len(operands)))) if operation is ops.mean else total
+
+
+def _straight(tape: Tape, start: int, end: int) -> Iterator[Part]:
+    for first in range(start, end, STRAIGHT):
+        yield _part(tape, first - tape.leaves, min(STRAIGHT, end - first), 1)
+
+
+def _loops(tape: Tape) -> Iterator[Part]:
+    """The recurrences in the order of the tape; none lies in another."""
+    letters: dict[tuple[Operation, int], str] = {}
+    text = "".join([
+        letters.setdefault((row, len(operands)), chr(33 + len(letters))) for row, operands in tape.instructions
+    ])
+    following = _following(text)
+    refused: dict[int, int] = {}  # by period: up to where it does not do
+    k, last = 0, len(text) - _WINDOW
+    while k < last:
+        period = following[k]
+        if period and refused.get(period, 0) <= k and (loop := _loop_at(tape, text, k, period, refused)):
+            yield loop
+            k = loop.end - tape.leaves
+        else:
+            k += 1
+
+
+def _following(text: str) -> list[int]:
+    """For each place, how far away the same window comes next; 0 where it does not."""
+    distances, last = [0] * len(text), dict[str, int]()
+    for k in range(len(text) - _WINDOW, -1, -1):
+        window = text[k : k + _WINDOW]
+        distances[k] = last.get(window, k) - k
+        last[window] = k
+    return distances
+
+
+def _loop_at(tape: Tape, text: str, k: int, period: int, refused: dict[int, int]) -> Part | None:
+    """The recurrence that covers most from here on."""
+    periods = {period}
+    for window in _LONGER:
+        again = text.find(text[k : k + window], k + 1)
+        if again > 0:
+            periods.add(again - k)
+    runs = [(_run(text, k, p), p) for p in periods if refused.get(p, 0) <= k]
+    for length, p in sorted(runs, key=lambda run: (run[0] // run[1] * run[1], -run[1]), reverse=True):
+        loop = _verified(tape, k, p, length) if length >= FEWEST_STEPS * p else None
+        if loop:
+            return loop
+        refused[p] = k + max(1, length - p)
+    return None
+
+
+def _run(text: str, k: int, period: int) -> int:
+    """How many letters from here on are one period, and those that are like the ones a period before."""
+    low, high = 0, len(text) - k - period
+    while low < high:  # by halves: comparing slices is quick
+        middle = (low + high + 1) // 2
+        if text[k + low : k + middle] == text[k + period + low : k + period + middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low + period
+
+
+def _verified(tape: Tape, k: int, size: int, length: int) -> Part | None:
+    """The recurrence of this size that begins here or, where the first steps are irregular, somewhat later."""
+    end = k + length
+    k += _seam(tape, k, size)
+    while (steps := (end - k) // size) >= FEWEST_STEPS:
+        found = _part(tape, k, size, steps)
+        if isinstance(found, Part):
+            return found if any(isinstance(read, Carried) for read in found.reads) else None
+        k += found * size
+    return None
+
+
+def _seam(tape: Tape, k: int, size: int) -> int:
+    """Where a step begins: where the fewest numbers are carried on to the next."""
+    read_by = [0] * size  # by result: how far away its last reader is
+    for j in range(size):
+        v = tape.leaves + k + size + j
+        for x in tape.instructions[v - tape.leaves].operands:
+            if isinstance(x, int) and x >= tape.leaves + k:
+                maker = (x - tape.leaves - k) % size
+                read_by[maker] = max(read_by[maker], min(v - x, size))
+    change = [0] * (2 * size + 1)
+    for j, distance in enumerate(read_by):
+        change[j + 1] += 1
+        change[j + 1 + distance] -= 1
+    crossing = list(accumulate(change))
+    return min(range(size), key=lambda j: crossing[j] + crossing[j + size])
+
+
+def _part(tape: Tape, k: int, size: int, steps: int) -> Part | int:
+    """Instructions from k on as a part or, where not all steps are regular, the first step with which they may be."""
+    start, reads, operands = tape.leaves + k, dict[Read, int](), []
+    first = 0
+    for j in range(size):
+        column = [xs for _, xs in tape.instructions[k + j : k + steps * size : size]]
+        own = []
+        for entries in zip(*column, strict=True):
+            found = _read(entries, start, start + j, size)
+            if isinstance(found, int):
+                first = max(first, found)
+            elif isinstance(found, Carried) and not found.back:
+                own.append(-1 - found.result)  # an own result, until it is known how many reads there are
+            else:
+                own.append(found if isinstance(found, float) else reads.setdefault(found, len(reads)))
+        operands.append(own)
+    if first:
+        return first
+    body = tuple([
+        Instruction(row, tuple([len(reads) - 1 - x if isinstance(x, int) and x < 0 else x for x in xs]))
+        for (row, _), xs in zip(tape.instructions[k : k + size], operands, strict=True)
+    ])
+    labels = {len(reads) + j: tape.labels[start + j] for j in range(size) if start + j in tape.labels}
+    return Part(start, steps, Tape(("",) * len(reads), (), body, (), 0, labels), tuple(reads))
+
+
+def _read(entries: tuple[TapeOperand, ...], start: int, v: int, size: int) -> Read | float | int:
+    """What an operand is at all steps, of an instruction that makes variable v at the first.
+
+    Where it is nothing regular: the first step from which on it may be.
+    """
+    last, steps = entries[-1], len(entries)
+    before = start  # what is made before the part
+    if isinstance(last, int) and last >= start:
+        away = v + (steps - 1) * size - last
+        regular = range(v - away, v - away + steps * size, size)
+        back = -((v - away - start) // size)
+        irregular = next((i for i in range(steps - 1, -1, -1) if entries[i] != regular[i]), -1) + 1
+        initial = entries[:back]
+        if back > _MOST_BACK:
+            return steps
+        if irregular > back or any(isinstance(x, int) and x >= before for x in initial):
+            return max(irregular - back, 1)
+        return Carried((v - away - start) % size, back, initial[::-1])
+    if isinstance(last, float):
+        texts = set(map(repr, entries))  # 0.0 is not -0.0
+        if len(texts) == 1:
+            return last
+    elif entries.count(last) == steps and not any(isinstance(x, float) for x in entries):
+        return Fixed(last)
+    inside = next((i for i in range(steps - 1, -1, -1) if isinstance(entries[i], int) and entries[i] >= before), -1)
+    return Stream(entries) if inside < 0 else inside + 1
