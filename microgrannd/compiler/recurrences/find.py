@@ -120,7 +120,7 @@ def _verified(tape: Tape, k: int, size: int, length: int) -> Part | None:
     while (steps := (end - k) // size) >= FEWEST_STEPS:
         found = _part(tape, k, size, steps)
         if isinstance(found, Part):
-            return found if any(isinstance(read, Carried) for read in found.reads) else None
+            return found if found.agrees() else None
         k += found * size
     return None
 

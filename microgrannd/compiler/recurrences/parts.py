@@ -5,7 +5,6 @@ Variables keep the numbers they have on the tape, so that any part can read thos
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
@@ -19,17 +18,37 @@ class Carried(NamedTuple):
     back: int
     initial: tuple[TapeOperand, ...]
 
+    def outside(self) -> tuple[TapeOperand, ...]:
+        """What it reads from outside."""
+        return self.initial
+
+    def first(self) -> TapeOperand:
+        """What it reads in the first step."""
+        return self.initial[-1]
+
 
 class Fixed(NamedTuple):
     """The same variable from outside at every step."""
 
-    operand: TapeOperand
+    operand: int
+
+    def outside(self) -> tuple[TapeOperand, ...]:
+        return (self.operand,)
+
+    def first(self) -> TapeOperand:
+        return self.operand
 
 
 class Stream(NamedTuple):
     """Something else from outside at every step."""
 
     operands: tuple[TapeOperand, ...]
+
+    def outside(self) -> tuple[TapeOperand, ...]:
+        return self.operands
+
+    def first(self) -> TapeOperand:
+        return self.operands[0]
 
 
 Read: TypeAlias = Carried | Fixed | Stream
@@ -52,14 +71,16 @@ class Part:
     def end(self) -> int:
         return self.start + self.steps * self.size
 
-    def place(self, v: int) -> tuple[int, int]:
-        """The step and the instruction that make a variable."""
-        return divmod(v - self.start, self.size)
-
-    def outside(self) -> Iterable[TapeOperand]:
-        """Every operand that the part reads from outside."""
+    def initial(self) -> dict[int, tuple[TapeOperand, ...]]:
+        """By result that is carried: what stands for it before the first step, the latest first."""
+        found: dict[int, tuple[TapeOperand, ...]] = {}
         for read in self.reads:
-            if isinstance(read, Fixed):
-                yield read.operand
-            else:
-                yield from read.initial if isinstance(read, Carried) else read.operands
+            if isinstance(read, Carried) and read.back > len(found.get(read.result, ())):
+                found[read.result] = read.initial
+        return found
+
+    def agrees(self) -> bool:
+        """Whether its reads agree on what comes before the first step."""
+        initial = self.initial()
+        carried = [read for read in self.reads if isinstance(read, Carried)]
+        return bool(carried) and all(read.initial == initial[read.result][: read.back] for read in carried)

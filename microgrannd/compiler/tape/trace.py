@@ -124,9 +124,9 @@ def _derived(
         forward = len(nodes)
         outputs = derive(variables[output] if isinstance(output, int) else output, variables)
     places: dict[Value, int] = {leaf: v for v, leaf in enumerate(leaves)}
-    instructions = _instructions(nodes, places)
+    instructions = instructions_of(nodes, places)
     labels = {places[node]: node.label for node in (*leaves, *nodes) if node.label}
-    operands = tuple(x if isinstance(x, float) else _operand(x, places) for x in outputs)
+    operands = tuple(x if isinstance(x, float) else operand_of(x, places) for x in outputs)
     return Tape(tape.inputs, tape.parameters, instructions, operands, forward, labels)
 
 
@@ -146,9 +146,9 @@ def _trace(
         raise ValueError("An input is listed twice.")
     if not given.isdisjoint(nodes):
         raise ValueError("The inputs of a graph are leaves; one of these is computed.")
-    instructions = _instructions(nodes, places)
+    instructions = instructions_of(nodes, places)
     labels = {places[node]: label for node in nodes if (label := _label(node))}
-    operands = tuple(x if isinstance(x, float) else _operand(x, places) for x in outputs)
+    operands = tuple(x if isinstance(x, float) else operand_of(x, places) for x in outputs)
     given_names, parameter_names = _input_names(inputs), tuple(_parameter_names(parameters))
     tape = Tape(given_names, parameter_names, instructions, operands, len(instructions), labels)
     numbers = tuple(map(number_of, (*inputs, *parameters)))
@@ -186,17 +186,17 @@ def _is_safe(node: Value) -> bool:
     return second.is_constant and (number in range(17) if node.op is operations.pow else number != 0.0)
 
 
-def _instructions(nodes: Sequence[Value], places: dict[Value, int]) -> tuple[Instruction, ...]:
+def instructions_of(nodes: Sequence[Value], places: dict[Value, int]) -> tuple[Instruction, ...]:
     """One for each node, whose place is added to `places`."""
     instructions = []
     for node in nodes:
         assert node.op is not None
-        instructions.append(Instruction(node.op, tuple([_operand(parent, places) for parent in node.parents])))
+        instructions.append(Instruction(node.op, tuple([operand_of(parent, places) for parent in node.parents])))
         places[node] = len(places)
     return tuple(instructions)
 
 
-def _operand(value: Value, places: dict[Value, int]) -> TapeOperand:
+def operand_of(value: Value, places: dict[Value, int]) -> TapeOperand:
     place = places.get(value)
     return number_of(value) if place is None else place
 
