@@ -72,6 +72,11 @@ class Rolled:
     pulls: tuple[Pull | None, ...]
     of: tuple[int, ...]
 
+    @property
+    def outputs(self) -> int:
+        """How many outputs there are."""
+        return 1 + len(self.of) if any(self.pulls) else len(self.tape.outputs)
+
     def maker(self, v: int) -> tuple[int, int, int]:
         """The part, the step and the instruction that make a variable."""
         q = bisect(self.parts, v, key=start_of) - 1
