@@ -105,7 +105,7 @@ def _compiled_run(
     if plan.trace.tape != again.tape or not same:
         raise TracingError("The loss did not do the same when it was traced for another sample.")
     backend = program.runtime.backend(plan, "parameters")
-    if not insist and backend == "python" and len(plan.tape("parameters").instructions) > _LONGEST_PYTHON:
+    if not insist and backend == "python" and plan.work("parameters") > _LONGEST_PYTHON:
         raise TracingError("The loss is too long for compiled Python.")
     run = Watched(program, plan, batches, optimizer, loss, reached, epochs, insist=insist, clip=clip)
     run.compare(columns)

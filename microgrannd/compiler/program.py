@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from microgrannd.compiler.arrays.choice import array_kernel
 from microgrannd.compiler.batches import Batch, in_parts, samples, space_for
 from microgrannd.compiler.calls import Call, Forms
-from microgrannd.compiler.native.kernel_source import kernel_source
+from microgrannd.compiler.native.kernel_source import module
+from microgrannd.compiler.native.loop_kernel import assembly
 from microgrannd.compiler.plan import Wanted
 from microgrannd.compiler.refusals import refuse_samples
 from microgrannd.compiler.runtime import Options, Runtime
@@ -402,7 +403,7 @@ class Program:
     def llvm_ir(self) -> str:
         """LLVM's assembly of the kernel with which `backward` sums a batch, unless the program runs on arrays."""
         plan = self.runtime.traced()
-        return kernel_source(plan.tape(plan.shown), "total")
+        return module(assembly(plan.program(plan.shown), "total"))
 
     def profile(self, *arguments: Any, repeats: int = 20) -> ProgramProfile:
         """Where the time of a call goes, as tables: by operation and scope or, on arrays, line by line.

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from microgrannd.compiler.llvm.emitter import LANES, Emitter
 from microgrannd.compiler.llvm.operations import ON_VECTORS, Functions, known, narrowed
+from microgrannd.compiler.recurrences.derive import Rolled
 from microgrannd.compiler.tape.expand import expanded
 from microgrannd.compiler.tape.tape import Tape, TapeOperand
 
@@ -42,9 +43,10 @@ def kernel(tape: Tape, kind: Kind, name: str = "") -> Assembly:
     return KernelWriter(tape, kind, name or kind).assembly()
 
 
-def work(tape: Tape) -> int:
-    """How much there is to compile: the operands, reading and writing included."""
-    return len(tape.inputs) + len(tape.outputs) + sum(len(operands) for _, operands in tape.instructions)
+def work(program: Tape | Rolled) -> int:
+    """How much there is to compile: the operands and, but for loops, reading and writing."""
+    around = len(program.inputs) + len(program.outputs) if isinstance(program, Tape) else 0
+    return around + sum(len(operands) for _, operands in program.instructions)
 
 
 def module(*parts: Assembly) -> str:

@@ -5,12 +5,13 @@ gradients that arrive. What is carried from step to step stays in registers.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Final
 
 from microgrannd.compiler.llvm.emitter import Emitter
 from microgrannd.compiler.llvm.operations import known, narrowed
-from microgrannd.compiler.native.kernel_source import Assembly, Kind, KernelWriter
+from microgrannd.compiler.native.kernel_source import Assembly, KernelWriter, Kind, kernel
 from microgrannd.compiler.recurrences.derive import Pull, Push, Rolled, Seed
 from microgrannd.compiler.recurrences.parts import Carried, Fixed, Part, Read, Stream
 from microgrannd.compiler.tape.expand import expanded
@@ -19,8 +20,9 @@ from microgrannd.compiler.tape.tape import Tape, TapeOperand
 _FEW: Final = 32  # inputs or outputs that are copied one by one
 
 
-def loop_kernel(program: Rolled, kind: Kind, name: str = "") -> Assembly:
-    return _LoopWriter(program, kind, name or kind).assembly()
+def assembly(program: Tape | Rolled, kind: Kind) -> Assembly:
+    """A kernel, as `kernel_source` describes it."""
+    return kernel(program, kind) if isinstance(program, Tape) else _LoopWriter(program, kind, kind).assembly()
 
 
 class _Memory:
@@ -88,11 +90,12 @@ class _Memory:
 
 class _LoopWriter(KernelWriter):
     def __init__(self, program: Rolled, kind: Kind, name: str) -> None:
-        super().__init__(program.tape, kind, name, outputs=program.outputs, slots=_Memory(program).size)
         self.program = program
         self.memory = _Memory(program)
+        given = replace(program.tape, instructions=(), outputs=())
+        super().__init__(given, kind, name, outputs=len(program.outputs), slots=self.memory.size)
         self.inline = False
-        self.bodies: list[str] = []
+        self.tables = 0
 
     def _access(self, e: Emitter) -> tuple[Callable[[int | str], str], Callable[[int | str, str], None]]:
         """Like the one of straight lines, but the column to read or write may be counted in a loop."""
@@ -122,26 +125,22 @@ class _LoopWriter(KernelWriter):
     def _body(
         self, e: Emitter, read: Callable[[int | str], str], sink: Callable[[int | str, str], None], local: dict[int, str]
     ) -> None:
-        program, memory, tape = self.program, self.memory, self.tape
+        program, memory = self.program, self.memory
 
         def take(j: int | str) -> None:
             e.store(read(j), e.element("%tape", j, e.number))
 
-        self._counted(e, len(tape.inputs), take)
-        gradients = any(program.pulls)
-        if gradients:
+        self._counted(e, len(self.tape.inputs), take)
+        if program.gradients:
             self._call(e, "clear", self._clearing())
         for q, push in enumerate(program.pushes):
             self._call(e, f"push{q}", self._push(q, push))
         for q in reversed(range(len(program.parts))):
             if pull := program.pulls[q]:
                 self._call(e, f"pull{q}", self._pull(q, pull))
-        for k, x in enumerate(tape.outputs):
-            if isinstance(x, float):
-                sink(k, e.constant(x))
-            else:
-                sink(k, self._value(e, x))
-        if gradients:
+        for k, x in enumerate(program.tape.outputs):
+            sink(k, self._value(e, x))
+        if program.gradients:
             first = memory.leaves_at + (program.of[0] if program.of else 0)
 
             def give(m: int | str) -> None:
@@ -171,7 +170,7 @@ class _LoopWriter(KernelWriter):
         f.declared.add("declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
         first = f.element("%tape", memory.cleared, f.number)
         f.do(f"call void @llvm.memset.p0.i64(ptr {first}, i8 0, i64 {(memory.size - memory.cleared) * 8 * self.lanes}, i1 false)")
-        [output] = self.tape.outputs
+        [output] = self.program.tape.outputs
         if self.program.has_gradient(output):
             self._store_at(f, f.constant(1.0), memory.gradient(output))
         return f
@@ -316,8 +315,8 @@ class _LoopWriter(KernelWriter):
         return lambda i: f.line(f"load i64, ptr {f.element(table, i, 'i64')}, align 8")
 
     def _global(self, kind: str, numbers: Sequence[str]) -> str:
-        name = f"@{self.name}.table{len(self.functions)}.{len(self.bodies)}"
-        self.bodies.append(name)
+        self.tables += 1
+        name = f"@{self.name}.table{self.tables}"
         listed = ", ".join(f"{kind} {x}" for x in numbers)
         self.functions.append(f"{name} = internal constant [{len(numbers)} x {kind}] [{listed}]")
         return name

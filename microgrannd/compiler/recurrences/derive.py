@@ -9,10 +9,9 @@ from math import nan
 from typing import Literal, NamedTuple
 
 from microgrannd.calculus.passes import Slope, pulled_back
-from microgrannd.compiler.recurrences.find import parts_of
 from microgrannd.compiler.recurrences.parts import Carried, Fixed, Part, Read
 from microgrannd.compiler.tape.simplify import simplify
-from microgrannd.compiler.tape.tape import Tape, TapeOperand
+from microgrannd.compiler.tape.tape import Instruction, Tape, TapeOperand
 from microgrannd.compiler.tape.trace import instructions_of, operand_of
 from microgrannd.engine import Value
 from microgrannd.ground import modes
@@ -71,11 +70,31 @@ class Rolled:
     pushes: tuple[Push, ...]
     pulls: tuple[Pull | None, ...]
     of: tuple[int, ...]
+    gradients: bool
 
     @property
-    def outputs(self) -> int:
-        """How many outputs there are."""
-        return 1 + len(self.of) if any(self.pulls) else len(self.tape.outputs)
+    def inputs(self) -> tuple[str, ...]:
+        return self.tape.inputs
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        return self.tape.parameters
+
+    @property
+    def outputs(self) -> range:
+        """As many as there are."""
+        return range(1 + len(self.of) if self.gradients else len(self.tape.outputs))
+
+    @property
+    def instructions(self) -> list[Instruction]:
+        """Those of all bodies, each once."""
+        return [line for step in (*self.pushes, *self.pulls) if step for line in step.body.instructions]
+
+    @property
+    def work(self) -> int:
+        """How many instructions run."""
+        steps = zip(self.parts, self.pushes, self.pulls, strict=True)
+        return sum(part.steps * sum(len(step.body.instructions) for step in both if step) for part, *both in steps)
 
     def maker(self, v: int) -> tuple[int, int, int]:
         """The part, the step and the instruction that make a variable."""
@@ -96,13 +115,15 @@ class Rolled:
         return pull is not None and (Seed("outside", j) in pull.seeds or self.arrives_last(q, j))
 
 
-def rolled(tape: Tape, numbers: Sequence[float], of: Sequence[int], *, gradients: bool, guarded: bool) -> Rolled:
-    """The tape's outputs, or its single output and the gradients by the leaves `of`.
+def rolled(
+    tape: Tape, parts: Sequence[Part], numbers: Sequence[float], of: Sequence[int] = (), *, gradients: bool = False, guarded: bool = False
+) -> Rolled:
+    """The tape's outputs or, with `gradients`, its single output and the gradients by the leaves `of`.
 
     `numbers` are the leaves'. Unless the gradients are `guarded`, they are taken for finite where these are.
     """
-    parts = tuple(parts_of(tape))
-    program = Rolled(tape, parts, (), (None,) * len(parts), tuple(of))
+    parts = tuple(parts)
+    program = Rolled(tape, parts, (), (None,) * len(parts), tuple(of), gradients)
     pulls = tuple(_Reverse(program, numbers, guarded).pulls()) if gradients else program.pulls
     kept: list[set[int]] = [set() for _ in parts]
     last: list[set[int]] = [set() for _ in parts]

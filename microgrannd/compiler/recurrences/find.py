@@ -13,12 +13,22 @@ from microgrannd.compiler.recurrences.parts import Carried, Fixed, Part, Read, S
 from microgrannd.compiler.tape.tape import Instruction, Rewriter, Tape, TapeOperand, rewrite
 from microgrannd.operations import Operation
 
+FEWEST: Final = 1_000  # instructions; fewer are straight lines, to the bit what eager mode gives
 FEWEST_STEPS: Final = 8
 STRAIGHT: Final = 200  # instructions of a part that runs once; beyond them another begins
 _LONG: Final = 32  # operands of a sum; a longer one is a chain of additions, and that is a recurrence
 _WINDOW: Final = 16  # instructions that must come again
 _LONGER: Final = (64, 256, 1024, 4096)  # windows, for a body in which lines repeat
 _MOST_BACK: Final = 4
+
+
+def recurrences(tape: Tape) -> tuple[Tape, list[Part]] | None:
+    """The tape, its long sums spelled, and its parts; None where recurrences do not make up most of it."""
+    if len(tape.instructions) < FEWEST:
+        return None
+    tape = spelled(tape)
+    parts = parts_of(tape)
+    return (tape, parts) if 2 * sum(part.size for part in parts) < len(tape.instructions) else None
 
 
 def parts_of(tape: Tape) -> list[Part]:

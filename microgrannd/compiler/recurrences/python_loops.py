@@ -65,7 +65,7 @@ class _Function:
                 self._once(q)
             else:
                 self._loop(q)
-        gradients = any(program.pulls)
+        gradients = program.gradients
         if gradients:
             self.lines += ["", _THROUGH_TIME]
             for q in reversed(range(len(program.parts))):
