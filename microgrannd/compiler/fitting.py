@@ -276,7 +276,7 @@ class Watched:
         with runtime.lock:
             if key not in runtime.fits:
                 native = runtime.backend(self.plan, "parameters") == "native"
-                own = any(map(unsupported, update[:2]))
+                own = any(unsupported(tape.instructions) for tape in update[:2])
                 fit = NativeFit(self.plan, update, self.clip is not None, runtime.options.cache)
                 runtime.fits[key] = fit if native and not own else None
             return runtime.fits[key]  # type: ignore[no-any-return]

@@ -69,7 +69,7 @@ class Rolled:
     parts: tuple[Part, ...]
     pushes: tuple[Push, ...]
     pulls: tuple[Pull | None, ...]
-    of: tuple[int, ...]
+    of: range
     gradients: bool
 
     @property
@@ -116,14 +116,14 @@ class Rolled:
 
 
 def rolled(
-    tape: Tape, parts: Sequence[Part], numbers: Sequence[float], of: Sequence[int] = (), *, gradients: bool = False, guarded: bool = False
+    tape: Tape, parts: Sequence[Part], numbers: Sequence[float], of: range = range(0), *, gradients: bool = False, guarded: bool = False
 ) -> Rolled:
     """The tape's outputs or, with `gradients`, its single output and the gradients by the leaves `of`.
 
     `numbers` are the leaves'. Unless the gradients are `guarded`, they are taken for finite where these are.
     """
     parts = tuple(parts)
-    program = Rolled(tape, parts, (), (None,) * len(parts), tuple(of), gradients)
+    program = Rolled(tape, parts, (), (None,) * len(parts), of, gradients)
     pulls = tuple(_Reverse(program, numbers, guarded).pulls()) if gradients else program.pulls
     kept: list[set[int]] = [set() for _ in parts]
     last: list[set[int]] = [set() for _ in parts]

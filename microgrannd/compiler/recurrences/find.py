@@ -17,9 +17,11 @@ FEWEST: Final = 1_000  # instructions; fewer are straight lines, to the bit what
 FEWEST_STEPS: Final = 8
 STRAIGHT: Final = 200  # instructions of a part that runs once; beyond them another begins
 _LONG: Final = 32  # operands of a sum; a longer one is a chain of additions, and that is a recurrence
+_SUMS: Final = (ops.sum, ops.mean, ops.dot)
 _WINDOW: Final = 16  # instructions that must come again
 _LONGER: Final = (64, 256, 1024, 4096)  # windows, for a body in which lines repeat
 _MOST_BACK: Final = 4
+_MOST_CHANGES: Final = 8  # of what is read, in a run of the same operations
 
 
 def recurrences(tape: Tape) -> tuple[Tape, list[Part]] | None:
@@ -44,11 +46,12 @@ def parts_of(tape: Tape) -> list[Part]:
 
 def spelled(tape: Tape) -> Tape:
     """Long sums as chains of additions, in the order in which `sum` adds."""
-    return rewrite(tape, _chain, only=[ops.sum, ops.mean, ops.dot])
+    long = any(len(operands) >= _LONG for _, operands in tape.instructions)
+    return rewrite(tape, _chain, only=_SUMS) if long else tape
 
 
 def _chain(writer: Rewriter, operation: Operation, operands: tuple[TapeOperand, ...]) -> TapeOperand | None:
-    if operation not in (ops.sum, ops.mean, ops.dot) or len(operands) < _LONG:
+    if operation not in _SUMS or len(operands) < _LONG:
         return None
     total: TapeOperand = 0.0
     if operation is ops.dot:
@@ -78,9 +81,9 @@ def _loops(tape: Tape) -> Iterator[Part]:
     k, last = 0, len(text) - _WINDOW
     while k < last:
         period = following[k]
-        if period and refused.get(period, 0) <= k and (loop := _loop_at(tape, text, k, period, refused)):
-            yield loop
-            k = loop.end - tape.leaves
+        if period and refused.get(period, 0) <= k and (loops := _loops_at(tape, text, k, period, refused)):
+            yield from loops
+            k = loops[-1].end - tape.leaves
         else:
             k += 1
 
@@ -95,8 +98,8 @@ def _following(text: str) -> list[int]:
     return distances
 
 
-def _loop_at(tape: Tape, text: str, k: int, period: int, refused: dict[int, int]) -> Part | None:
-    """The recurrence that covers most from here on."""
+def _loops_at(tape: Tape, text: str, k: int, period: int, refused: dict[int, int]) -> list[Part]:
+    """The recurrences of the period that covers most from here on; several where what is read changes on the way."""
     periods = {period}
     for window in _LONGER:
         again = text.find(text[k : k + window], k + 1)
@@ -104,11 +107,12 @@ def _loop_at(tape: Tape, text: str, k: int, period: int, refused: dict[int, int]
             periods.add(again - k)
     runs = [(_run(text, k, p), p) for p in periods if refused.get(p, 0) <= k]
     for length, p in sorted(runs, key=lambda run: (run[0] // run[1] * run[1], -run[1]), reverse=True):
-        loop = _verified(tape, k, p, length) if length >= FEWEST_STEPS * p else None
-        if loop:
-            return loop
+        if length >= FEWEST_STEPS * p:
+            start = k + _seam(tape, k, p)
+            if loops := list(_regular(tape, start, p, (k + length - start) // p)):
+                return loops
         refused[p] = k + max(1, length - p)
-    return None
+    return []
 
 
 def _run(text: str, k: int, period: int) -> int:
@@ -123,16 +127,19 @@ def _run(text: str, k: int, period: int) -> int:
     return low + period
 
 
-def _verified(tape: Tape, k: int, size: int, length: int) -> Part | None:
-    """The recurrence of this size that begins here or, where the first steps are irregular, somewhat later."""
-    end = k + length
-    k += _seam(tape, k, size)
-    while (steps := (end - k) // size) >= FEWEST_STEPS:
+def _regular(tape: Tape, k: int, size: int, steps: int) -> Iterator[Part]:
+    """The recurrences of this size in so many steps from k on."""
+    for _ in range(_MOST_CHANGES):
+        if steps < FEWEST_STEPS:
+            return
         found = _part(tape, k, size, steps)
         if isinstance(found, Part):
-            return found if found.agrees() else None
+            if found.agrees():
+                yield found
+            return
+        yield from _regular(tape, k, size, found if found < steps else 0)
         k += found * size
-    return None
+        steps -= found
 
 
 def _seam(tape: Tape, k: int, size: int) -> int:
@@ -184,23 +191,21 @@ def _read(entries: tuple[TapeOperand, ...], start: int, v: int, size: int) -> Re
     Where it is nothing regular: the first step from which on it may be.
     """
     last, steps = entries[-1], len(entries)
-    before = start  # what is made before the part
-    if isinstance(last, int) and last >= start:
-        away = v + (steps - 1) * size - last
-        regular = range(v - away, v - away + steps * size, size)
-        back = -((v - away - start) // size)
-        irregular = next((i for i in range(steps - 1, -1, -1) if entries[i] != regular[i]), -1) + 1
+    away = v + (steps - 1) * size - last if isinstance(last, int) else 0
+    back = -((v - away - start) // size)
+    if isinstance(last, int) and last >= start and back <= _MOST_BACK:
+        irregular = next((i for i in range(steps - 1, -1, -1) if entries[i] != v - away + i * size), -1) + 1
         initial = entries[:back]
-        if back > _MOST_BACK:
-            return steps
-        if irregular > back or any(isinstance(x, int) and x >= before for x in initial):
+        if irregular > back or any(isinstance(x, int) and x >= start for x in initial):
             return max(irregular - back, 1)
         return Carried((v - away - start) % size, back, initial[::-1])
     if isinstance(last, float):
-        texts = set(map(repr, entries))  # 0.0 is not -0.0
-        if len(texts) == 1:
+        if len(set(map(repr, entries))) == 1:  # 0.0 is not -0.0
             return last
-    elif entries.count(last) == steps and not any(isinstance(x, float) for x in entries):
+    elif last < start and entries.count(last) == steps and not any(isinstance(x, float) for x in entries):
         return Fixed(last)
-    inside = next((i for i in range(steps - 1, -1, -1) if isinstance(entries[i], int) and entries[i] >= before), -1)
-    return Stream(entries) if inside < 0 else inside + 1
+    inside = [(x - start) // size for x in entries if isinstance(x, int) and x >= start]  # the steps that made them
+    if not inside:
+        return Stream(entries)
+    latest = next(i for i in range(steps - 1, -1, -1) if isinstance(x := entries[i], int) and x >= start)
+    return 1 + min(max(inside), latest)

@@ -171,7 +171,9 @@ class _Function:
     def _position(self, stride: int, start: int) -> str:
         if not stride:
             return str(start)
-        scaled = self.index if stride == 1 else f"{stride} * {self.index}"
+        scaled = self.index if abs(stride) == 1 else f"{abs(stride)} * {self.index}"
+        if stride < 0:
+            return f"{start} - {scaled}"
         return scaled if not start else f"{scaled} {'+' if start > 0 else '-'} {abs(start)}"
 
     # In reverse
