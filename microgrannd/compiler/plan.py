@@ -15,8 +15,8 @@ from typing import Any, Literal
 from microgrannd.compiler.locking import COMPILING
 from microgrannd.compiler.recurrences.derive import Rolled, rolled
 from microgrannd.compiler.recurrences.find import recurrences
-from microgrannd.compiler.recurrences.parts import Part
-from microgrannd.compiler.recurrences.python_loops import loop_source
+from microgrannd.compiler.recurrences.python_loops import recurrent_source
+from microgrannd.compiler.recurrences.segments import Segment
 from microgrannd.compiler.tape.adjoints import Adjoints, adjoints
 from microgrannd.compiler.tape.bounds import bounds
 from microgrannd.compiler.tape.simplify import reassociate, simplify
@@ -88,7 +88,7 @@ class Plan:
         return program.work if isinstance(program, Rolled) else len(program.instructions)
 
     @cached_property
-    def recurrences(self) -> tuple[Tape, list[Part]] | None:
+    def recurrences(self) -> tuple[Tape, list[Segment]] | None:
         return None if self.reassociate else recurrences(self.trace.tape)
 
     def leaves(self, wanted: Wanted) -> range:
@@ -111,14 +111,15 @@ class Plan:
         if wanted in ("values", "curvature"):
             text = f"The {'value' if wanted == 'values' else 'second derivatives'} of {name}."
             if isinstance(tape, Rolled):
-                return loop_source(self.trace, tape, text)
+                return recurrent_source(self.trace, tape, text)
             return python_source(name, tape, text, [len(tape.outputs)])
         if wanted == "bounds":
+            assert isinstance(tape, Tape)
             return python_source(name, tape, f"Bounds on the rounding errors of {name}.", [1, len(of)])
         by = "inputs and parameters" if wanted == "all" else wanted
         text = f"The value of {name} and its derivatives by the {by}."
         if isinstance(tape, Rolled):
-            return loop_source(self.trace, tape, text)
+            return recurrent_source(self.trace, tape, text)
         return python_source(name, tape, text, [1, len(of)], of)
 
     def adjoints(self, kind: str = "gradients") -> Adjoints:

@@ -10,7 +10,6 @@ from random import Random
 import pytest
 
 import microgrannd as mg
-from microgrannd import Value
 from microgrannd.compiler.recurrences import find
 from microgrannd.compiler.recurrences.derive import Rolled
 from microgrannd.ground.nests import leaves

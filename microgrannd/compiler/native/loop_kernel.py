@@ -1,11 +1,12 @@
-"""LLVM's assembly for a program in parts: a function for each part forward and in reverse, a loop where it repeats.
+"""LLVM's assembly for recurrences: a function for each segment of a program, forward and in reverse.
 
-All that one part hands to another is in one memory of slots: the inputs, what the parts keep of their results, the
-gradients that arrive. What is carried from step to step stays in registers.
+All that one segment hands to another is in one memory of slots: the inputs, what is kept of the results, the gradients
+that arrive. What is carried from step to step stays in registers.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from typing import Final
 
@@ -13,7 +14,7 @@ from microgrannd.compiler.llvm.emitter import Emitter
 from microgrannd.compiler.llvm.operations import known, narrowed
 from microgrannd.compiler.native.kernel_source import Assembly, KernelWriter, Kind, kernel
 from microgrannd.compiler.recurrences.derive import Pull, Push, Rolled, Seed
-from microgrannd.compiler.recurrences.parts import Carried, Fixed, Part, Read, Stream
+from microgrannd.compiler.recurrences.segments import Carried, Fixed, PerStep
 from microgrannd.compiler.tape.expand import expanded
 from microgrannd.compiler.tape.tape import Tape, TapeOperand
 
@@ -22,7 +23,7 @@ _FEW: Final = 32  # inputs or outputs that are copied one by one
 
 def assembly(program: Tape | Rolled, kind: Kind) -> Assembly:
     """A kernel, as `kernel_source` describes it."""
-    return kernel(program, kind) if isinstance(program, Tape) else _LoopWriter(program, kind, kind).assembly()
+    return kernel(program, kind) if isinstance(program, Tape) else _RecurrenceWriter(program, kind, kind).assembly()
 
 
 class _Memory:
@@ -33,31 +34,33 @@ class _Memory:
         inputs, leaves = len(program.tape.inputs), program.tape.leaves
         self.size = inputs
         self.first_gradient = 0
-        self.values: list[tuple[int, dict[int, int], int]] = []  # by part: the first slot, the column of a result, rows before
+        self.values: list[
+            tuple[int, dict[int, int], int]
+        ] = []  # by segment: the first slot, the column of a result, rows before
         self.gradients: list[tuple[int, dict[int, int]]] = []
         self.last: dict[tuple[int, int], int] = {}
-        for part, push, pull in zip(program.parts, program.pushes, program.pulls, strict=True):
+        for segment, push, pull in zip(program.segments, program.pushes, program.pulls, strict=True):
             columns = {j: k for k, j in enumerate(sorted(push.kept))}
-            needed = [part.reads[k] for k in pull.needs("read")] if pull else []
+            needed = [segment.reads[k] for k in pull.needs("read")] if pull else []
             before = max([read.back for read in needed if isinstance(read, Carried)], default=0)
-            self.values.append((self._taken((part.steps + before) * len(columns)), columns, before))
+            self.values.append((self._taken((segment.steps + before) * len(columns)), columns, before))
         for q, push in enumerate(program.pushes):
             for j in sorted(push.last):
                 self.last[q, j] = self._taken(1)
         self.copies = {  # of streams in which constants, parameters and variables mix
-            (q, k): self._taken(part.steps)
-            for q, part in enumerate(program.parts)
-            for k, read in enumerate(part.reads)
-            if isinstance(read, Stream) and len(set(map(self._home, read.operands))) > 1
+            (q, k): self._taken(segment.steps)
+            for q, segment in enumerate(program.segments)
+            for k, read in enumerate(segment.reads)
+            if isinstance(read, PerStep) and len(set(map(self._home, read.operands))) > 1
         }
         self.cleared = self._taken(1)  # the first of these takes what nobody asks for
         self.leaves_at = self._taken(leaves)
-        for q, (part, pull) in enumerate(zip(program.parts, program.pulls, strict=True)):
+        for q, (segment, pull) in enumerate(zip(program.segments, program.pulls, strict=True)):
             arriving = {seed.number for seed in pull.seeds if seed.kind == "outside"} if pull else set()
             columns = {j: k for k, j in enumerate(sorted(arriving))}
-            self.gradients.append((self._taken(part.steps * len(columns)), columns))
-            for k in sorted(pull.from_last) if pull else ():
-                self.last[q, -1 - part.reads[k].result] = self._taken(1)  # type: ignore[union-attr]
+            self.gradients.append((self._taken(segment.steps * len(columns)), columns))
+            for j in sorted(pull.from_last.values()) if pull else ():
+                self.last[q, -1 - j] = self._taken(1)
 
     def _taken(self, count: int) -> int:
         self.size += count
@@ -88,7 +91,7 @@ class _Memory:
         return first + step * len(columns) + columns[j] if j in columns else self.last[q, -1 - j]
 
 
-class _LoopWriter(KernelWriter):
+class _RecurrenceWriter(KernelWriter):
     def __init__(self, program: Rolled, kind: Kind, name: str) -> None:
         self.program = program
         self.memory = _Memory(program)
@@ -123,7 +126,11 @@ class _LoopWriter(KernelWriter):
         )
 
     def _body(
-        self, e: Emitter, read: Callable[[int | str], str], sink: Callable[[int | str, str], None], local: dict[int, str]
+        self,
+        e: Emitter,
+        read: Callable[[int | str], str],
+        sink: Callable[[int | str, str], None],
+        local: dict[int, str],
     ) -> None:
         program, memory = self.program, self.memory
 
@@ -135,7 +142,7 @@ class _LoopWriter(KernelWriter):
             self._call(e, "clear", self._clearing())
         for q, push in enumerate(program.pushes):
             self._call(e, f"push{q}", self._push(q, push))
-        for q in reversed(range(len(program.parts))):
+        for q in reversed(range(len(program.segments))):
             if pull := program.pulls[q]:
                 self._call(e, f"pull{q}", self._pull(q, pull))
         for k, x in enumerate(program.tape.outputs):
@@ -169,29 +176,30 @@ class _LoopWriter(KernelWriter):
         memory = self.memory
         f.declared.add("declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
         first = f.element("%tape", memory.cleared, f.number)
-        f.do(f"call void @llvm.memset.p0.i64(ptr {first}, i8 0, i64 {(memory.size - memory.cleared) * 8 * self.lanes}, i1 false)")
+        size = (memory.size - memory.cleared) * 8 * self.lanes
+        f.do(f"call void @llvm.memset.p0.i64(ptr {first}, i8 0, i64 {size}, i1 false)")
         [output] = self.program.tape.outputs
         if self.program.has_gradient(output):
             self._store_at(f, f.constant(1.0), memory.gradient(output))
         return f
 
-    # A part, forward and in reverse
+    # A segment, forward and in reverse
 
     def _push(self, q: int, push: Push) -> Emitter:
-        part, f = self.program.parts[q], Emitter(self.lanes)
+        segment, f = self.program.segments[q], Emitter(self.lanes)
         first, columns, before = self.memory.values[q]
-        initial = part.initial()
+        initial = segment.initial()
         registers = {j: [self._value(f, x) for x in operands] for j, operands in initial.items()}
         for j, numbers in registers.items():
             for back, x in enumerate(numbers[:before] if j in columns else ()):
                 self._store_at(f, x, first + (before - 1 - back) * len(columns) + columns[j])
-        reads = self._reads(f, q, range(len(part.reads)))
-        with _Loop(f, part.steps, [x for own in registers.values() for x in own]) as i:
+        reads = self._reads(f, q, range(len(segment.reads)))
+        with _Loop(f, segment.steps, [x for own in registers.values() for x in own]) as i:
             held = iter(i.held)
             now = {j: [next(held) for _ in own] for j, own in registers.items()}
             written = [
                 now[read.result][read.back - 1] if isinstance(read, Carried) else reads[k](i.index)
-                for k, read in enumerate(part.reads)
+                for k, read in enumerate(segment.reads)
             ]
             outputs = dict(zip(push.results, self._run(f, push.body, written), strict=True))
             row = self._row(f, first + before * len(columns), len(columns), i.index)
@@ -204,7 +212,7 @@ class _LoopWriter(KernelWriter):
         return f
 
     def _pull(self, q: int, pull: Pull) -> Emitter:
-        part, f = self.program.parts[q], Emitter(self.lanes)
+        segment, f = self.program.segments[q], Emitter(self.lanes)
         memory, uses = self.memory, pull.body.uses()
         seeds = [seed for v, seed in enumerate(pull.seeds) if uses[v]]
         first, columns, before = memory.values[q]
@@ -214,10 +222,10 @@ class _LoopWriter(KernelWriter):
         totals: dict[int, str] = {}
         targets: dict[int, Callable[[str], str]] = {}
         for k in pull.reads:
-            read = part.reads[k]
+            read = segment.reads[k]
             if isinstance(read, Carried):
                 zero = f.constant(0.0)
-                last = part.start + (part.steps - 1) * part.size + read.result
+                last = segment.start + (segment.steps - 1) * segment.size + read.result
                 handed[k] = [zero] * read.back
                 if k in pull.from_last:
                     handed[k] = [self._load_at(f, memory.gradient(last))]
@@ -226,7 +234,7 @@ class _LoopWriter(KernelWriter):
             else:
                 targets[k] = self._slots(f, [memory.gradient(x) for x in read.operands])
         registers = [*[x for own in handed.values() for x in own], *totals.values()]
-        with _Loop(f, part.steps, registers, down=True) as i:
+        with _Loop(f, segment.steps, registers, down=True) as i:
             held = iter(i.held)
             now = {k: [next(held) for _ in own] for k, own in handed.items()}
             sums = {k: next(held) for k in totals}
@@ -243,7 +251,7 @@ class _LoopWriter(KernelWriter):
                     return f.load(f.element("%tape", f.line(f"add i64 {arrived}, {places[number]}"), f.number))
                 j, back = number, 0
                 if kind == "read":
-                    read = part.reads[number]
+                    read = segment.reads[number]
                     if not isinstance(read, Carried):
                         return reads[number](i.index)
                     j, back = read.result, read.back
@@ -258,13 +266,12 @@ class _LoopWriter(KernelWriter):
             i.next = [*[x for k, own in now.items() for x in [*own[1:], found[k]]], *[found[k] for k in totals]]
         final = iter(i.next)
         for k, own in handed.items():
-            for x in part.reads[k].outside()[: len(own)]:
-                slot, number = memory.gradient(x), next(final)
-                if slot != memory.cleared:
-                    place = f.element("%tape", slot, f.number)
-                    f.store(f.add(f.load(place), number), place)
+            for x in segment.reads[k].outside()[: len(own)]:
+                at, number = memory.gradient(x), next(final)
+                if at != memory.cleared:
+                    self._store_at(f, f.add(self._load_at(f, at), number), at)
         for k in totals:
-            self._store_at(f, next(final), memory.gradient(part.reads[k].first()))
+            self._store_at(f, next(final), memory.gradient(segment.reads[k].first()))
         return f
 
     def _run(self, f: Emitter, body: Tape, written: Sequence[str]) -> list[str]:
@@ -283,10 +290,10 @@ class _LoopWriter(KernelWriter):
         """How each of these reads from outside gets its number, by the step."""
         found: dict[int, Callable[[str], str]] = {}
         for k in which:
-            read = self.program.parts[q].reads[k]
+            read = self.program.segments[q].reads[k]
             if isinstance(read, Fixed):
-                found[k] = lambda i, x=self._value(f, read.operand): x  # type: ignore[misc]
-            elif isinstance(read, Stream):
+                found[k] = partial(_always, self._value(f, read.operand))
+            elif isinstance(read, PerStep):
                 found[k] = self._stream(f, q, k, read.operands)
         return found
 
@@ -302,7 +309,9 @@ class _LoopWriter(KernelWriter):
         if copy is not None:
             for i, x in enumerate(operands):
                 self._store_at(f, self._value(f, x), copy + i)
-        place = self._slots(f, [self.memory.value(int(x)) if copy is None else copy + i for i, x in enumerate(operands)])
+        place = self._slots(
+            f, [self.memory.value(int(x)) if copy is None else copy + i for i, x in enumerate(operands)]
+        )
         return lambda i: f.load(f.element("%tape", place(i), f.number))
 
     def _slots(self, f: Emitter, slots: Sequence[int]) -> Callable[[str], str]:
@@ -378,3 +387,7 @@ class _Loop:
         e.do(f"%{mark}.after = add i64 {self.index}, {step}", f"%{mark}.more = icmp ne i64 %{mark}.after, {end}")
         e.do(f"br i1 %{mark}.more, label %{mark}.loop, label %{mark}.done")
         e.lines.append(f"{mark}.done:")
+
+
+def _always(x: str, _: str) -> str:
+    return x

@@ -1,4 +1,4 @@
-"""The backward pass of a tape in parts: the body of each part is differentiated once, and runs in reverse."""
+"""The backward pass of a tape in segments: the body of each segment is differentiated once, and runs in reverse."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from math import nan
 from typing import Literal, NamedTuple
 
 from microgrannd.calculus.passes import Slope, pulled_back
-from microgrannd.compiler.recurrences.parts import Carried, Fixed, Part, Read
+from microgrannd.compiler.recurrences.segments import Carried, Fixed, Read, Segment
 from microgrannd.compiler.tape.simplify import simplify
 from microgrannd.compiler.tape.tape import Instruction, Tape, TapeOperand
 from microgrannd.compiler.tape.trace import instructions_of, operand_of
@@ -30,9 +30,9 @@ class Seed(NamedTuple):
 
 @dataclass(frozen=True)
 class Push:
-    """One step of a part: the inputs are the part's reads, the outputs these results.
+    """One step of a segment: the inputs are the segment's reads, the outputs these results.
 
-    They are carried, or kept for another part, the reverse or an output; of some only the last step's is.
+    They are carried, or kept for another segment, the reverse or an output; of some only the last step's is.
     """
 
     results: tuple[int, ...]
@@ -43,16 +43,17 @@ class Push:
 
 @dataclass(frozen=True)
 class Pull:
-    """One step of a part in reverse.
+    """One step of a segment in reverse.
 
     Its inputs are `seeds`; its outputs are what arrives at `reads`: for a carried one what is handed back, for a fixed
-    one the new total, for a stream what is added to the gradient of what was read. Where `from_last` has a carried
-    read, the gradient from outside arrives at its result in the last step alone, and is what is handed back then.
+    one the new total, for one of a series what is added to the gradient of what was read. Where `from_last` has a
+    carried read and its result, the gradient from outside arrives there in the last step alone, and starts what is
+    handed back.
     """
 
     seeds: tuple[Seed, ...]
     reads: tuple[int, ...]
-    from_last: frozenset[int]
+    from_last: dict[int, int]
     body: Tape
 
     def needs(self, kind: str) -> list[int]:
@@ -63,10 +64,10 @@ class Pull:
 
 @dataclass(frozen=True)
 class Rolled:
-    """A program in parts, each with a step forward and, for gradients by the leaves `of`, a step in reverse."""
+    """A program in segments, each with a step forward and, for gradients by the leaves `of`, a step in reverse."""
 
     tape: Tape
-    parts: tuple[Part, ...]
+    segments: tuple[Segment, ...]
     pushes: tuple[Push, ...]
     pulls: tuple[Pull | None, ...]
     of: range
@@ -93,18 +94,18 @@ class Rolled:
     @property
     def work(self) -> int:
         """How many instructions run."""
-        steps = zip(self.parts, self.pushes, self.pulls, strict=True)
-        return sum(part.steps * sum(len(step.body.instructions) for step in both if step) for part, *both in steps)
+        each = zip(self.segments, self.pushes, self.pulls, strict=True)
+        return sum(one.steps * sum(len(step.body.instructions) for step in steps if step) for one, *steps in each)
 
     def maker(self, v: int) -> tuple[int, int, int]:
-        """The part, the step and the instruction that make a variable."""
-        q = bisect(self.parts, v, key=start_of) - 1
-        return q, *divmod(v - self.parts[q].start, self.parts[q].size)
+        """The segment, the step and the instruction that make a variable."""
+        q = bisect(self.segments, v, key=start_of) - 1
+        return q, *divmod(v - self.segments[q].start, self.segments[q].size)
 
     def arrives_last(self, q: int, j: int) -> bool:
         """Whether the gradient from outside arrives at this result in the last step alone."""
         pull = self.pulls[q]
-        return pull is not None and any(self.parts[q].reads[k].result == j for k in pull.from_last)  # type: ignore[union-attr]
+        return pull is not None and j in pull.from_last.values()
 
     def has_gradient(self, x: TapeOperand) -> bool:
         """Whether a gradient is asked for at a variable."""
@@ -116,71 +117,76 @@ class Rolled:
 
 
 def rolled(
-    tape: Tape, parts: Sequence[Part], numbers: Sequence[float], of: range = range(0), *, gradients: bool = False, guarded: bool = False
+    tape: Tape,
+    segments: Sequence[Segment],
+    numbers: Sequence[float],
+    of: range = range(0),
+    *,
+    gradients: bool = False,
+    guarded: bool = False,
 ) -> Rolled:
     """The tape's outputs or, with `gradients`, its single output and the gradients by the leaves `of`.
 
     `numbers` are the leaves'. Unless the gradients are `guarded`, they are taken for finite where these are.
     """
-    parts = tuple(parts)
-    program = Rolled(tape, parts, (), (None,) * len(parts), of, gradients)
+    segments = tuple(segments)
+    program = Rolled(tape, segments, (), (None,) * len(segments), of, gradients)
     pulls = tuple(_Reverse(program, numbers, guarded).pulls()) if gradients else program.pulls
-    kept: list[set[int]] = [set() for _ in parts]
-    last: list[set[int]] = [set() for _ in parts]
-    for x in (*tape.outputs, *[x for part in parts for read in part.reads for x in read.outside()]):
+    kept: list[set[int]] = [set() for _ in segments]
+    last: list[set[int]] = [set() for _ in segments]
+    for x in (*tape.outputs, *[x for segment in segments for read in segment.reads for x in read.outside()]):
         if isinstance(x, int) and x >= tape.leaves:
             q, step, j = program.maker(x)
-            (last if step == parts[q].steps - 1 > 0 else kept)[q].add(j)
-    for own, part, pull in zip(kept, parts, pulls, strict=True):
+            (last if step == segments[q].steps - 1 > 0 else kept)[q].add(j)
+    for own, segment, pull in zip(kept, segments, pulls, strict=True):
         if pull:
             own.update(pull.needs("result"))
-            own.update(read.result for k in pull.needs("read") if isinstance(read := part.reads[k], Carried))
-    return replace(program, pushes=tuple(map(_push, parts, kept, last)), pulls=pulls)
+            own.update(read.result for k in pull.needs("read") if isinstance(read := segment.reads[k], Carried))
+    return replace(program, pushes=tuple(map(_push, segments, kept, last)), pulls=pulls)
 
 
-def start_of(part: Part) -> int:
-    return part.start
+def start_of(segment: Segment) -> int:
+    return segment.start
 
 
-def _push(part: Part, kept: set[int], last: set[int]) -> Push:
-    results = sorted(kept | last | {read.result for read in part.reads if isinstance(read, Carried)})
-    body = part.body.with_outputs([part.body.leaves + j for j in results])
-    return Push(tuple(results), simplify(replace(body, forward=part.size)), frozenset(kept), frozenset(last - kept))
+def _push(segment: Segment, kept: set[int], last: set[int]) -> Push:
+    results = sorted(kept | last | {read.result for read in segment.reads if isinstance(read, Carried)})
+    body = segment.body.with_outputs([segment.body.leaves + j for j in results])
+    return Push(tuple(results), simplify(replace(body, forward=segment.size)), frozenset(kept), frozenset(last - kept))
 
 
 class _Reverse:
-    def __init__(
-        self, program: Rolled, numbers: Sequence[float], guarded: bool
-    ) -> None:
+    def __init__(self, program: Rolled, numbers: Sequence[float], guarded: bool) -> None:
         self.program = program
-        self.parts = program.parts
+        self.segments = program.segments
         self.leaves = program.tape.leaves
         self.given = nan if guarded else 1.0  # for a gradient that arrives
         self.numbers: list[float] = [nan] * self.leaves if guarded else list(numbers)
-        self.firsts: list[list[float]] = []  # by part: the numbers of its reads and results in the first step
-        self.active: list[set[int]] = []  # by part: the results that depend on the leaves `of`
-        self.arrived: list[dict[int, set[int]]] = [{} for _ in self.parts]  # by part and result: steps with a gradient
+        self.firsts: list[list[float]] = []  # by segment: the numbers of its reads and results in the first step
+        self.active: list[set[int]] = []  # by segment: the results that depend on the leaves `of`
+        # By segment and result: the steps at which a gradient arrives from outside.
+        self.arrived: list[dict[int, set[int]]] = [{} for _ in self.segments]
         self.leaves_with = set[int]()  # the leaves with one
 
     def pulls(self) -> list[Pull | None]:
-        for part in self.parts:
-            self._look(part)
+        for segment in self.segments:
+            self._look(segment)
         [output] = self.program.tape.outputs
         self._arrives(output)
-        return [self._pull(q) for q in reversed(range(len(self.parts)))][::-1]
+        return [self._pull(q) for q in reversed(range(len(self.segments)))][::-1]
 
-    def _look(self, part: Part) -> None:
-        """The numbers of a part's first step, and which of its results depend on the leaves."""
-        given = [self._first(read.first()) for read in part.reads]
-        for row, operands in part.body.instructions:
+    def _look(self, segment: Segment) -> None:
+        """The numbers of a segment's first step, and which of its results depend on the leaves."""
+        given = [self._first(read.first()) for read in segment.reads]
+        for row, operands in segment.body.instructions:
             given.append(float(row.forward(*[given[x] if isinstance(x, int) else x for x in operands])))
         self.firsts.append(given)
-        active, reads, before = set[int](), len(part.reads), -1
+        active, reads, before = set[int](), len(segment.reads), -1
         self.active.append(active)
         while len(active) > before:
             before = len(active)
-            live = {k for k, read in enumerate(part.reads) if self._is_active(read, active)}
-            for j, (_, operands) in enumerate(part.body.instructions):
+            live = {k for k, read in enumerate(segment.reads) if self._is_active(read, active)}
+            for j, (_, operands) in enumerate(segment.body.instructions):
                 if any(x in live for x in operands if isinstance(x, int)):
                     live.add(reads + j)
                     active.add(j)
@@ -191,7 +197,7 @@ class _Reverse:
         if x < self.leaves:
             return self.numbers[x]
         q, _, j = self.program.maker(x)
-        return self.firsts[q][len(self.parts[q].reads) + j]
+        return self.firsts[q][len(self.segments[q].reads) + j]
 
     def _depends(self, x: TapeOperand) -> bool:
         if not isinstance(x, int):
@@ -221,8 +227,8 @@ class _Reverse:
         return step in self.arrived[q].get(j, ())
 
     def _pull(self, q: int) -> Pull | None:
-        part = self.parts[q]
-        live = [k for k, read in enumerate(part.reads) if self._is_active(read, self.active[q])]
+        segment = self.segments[q]
+        live = [k for k, read in enumerate(segment.reads) if self._is_active(read, self.active[q])]
         if not self.arrived[q]:
             return None
         pull = self._step(q, live)
@@ -230,31 +236,33 @@ class _Reverse:
             live = list(pull.reads)
             pull = self._step(q, live)
         for k in live:
-            for x in part.reads[k].outside():
+            for x in segment.reads[k].outside():
                 self._arrives(x)
         return pull
 
     def _step(self, q: int, live: Sequence[int]) -> Pull:
-        part, arrived, reads = self.parts[q], self.arrived[q], len(self.parts[q].reads)
-        carried = {k: read for k in live if isinstance(read := part.reads[k], Carried)}
-        last = [j for j, steps in arrived.items() if part.steps > 1 and steps == {part.steps - 1}]
+        segment, arrived, reads = self.segments[q], self.arrived[q], len(self.segments[q].reads)
+        carried = {k: read for k in live if isinstance(read := segment.reads[k], Carried)}
+        last = [j for j, steps in arrived.items() if segment.steps > 1 and steps == {segment.steps - 1}]
         handing = {read.result: k for k, read in carried.items() if read.back == 1}
         from_last = {handing[j]: j for j in last if j in handing}
         totals = [
-            k for k in live if isinstance(read := part.reads[k], Fixed) and (part.steps > 1 or self._has_arrived(read.operand))
+            k
+            for k in live
+            if isinstance(read := segment.reads[k], Fixed) and (segment.steps > 1 or self._has_arrived(read.operand))
         ]
         [output] = self.program.tape.outputs
-        whole = {j for j in arrived if part.steps == 1 and output == part.start + j}  # the gradient by itself
+        whole = {j for j in arrived if segment.steps == 1 and output == segment.start + j}  # the gradient by itself
         seeds = [
             *[Seed("read", k) for k in range(reads)],
-            *[Seed("result", j) for j in range(part.size)],
+            *[Seed("result", j) for j in range(segment.size)],
             *[Seed("outside", j) for j in arrived if j not in whole and j not in from_last.values()],
             *[Seed("carried", k) for k in carried],
             *[Seed("total", k) for k in totals],
         ]
         with modes.tracing() as nodes:
-            variables = part.body.record([Value(x) for x in self.firsts[q][:reads]])
-            for v, label in part.body.labels.items():
+            variables = segment.body.record([Value(x) for x in self.firsts[q][:reads]])
+            for v, label in segment.body.labels.items():
                 if isinstance(variables[v], Value):
                     variables[v].label = label
             places = {node: v for v, node in enumerate(variables) if isinstance(node, Value)}
@@ -276,4 +284,4 @@ class _Reverse:
         labels = {places[node]: node.label for node in nodes[before:] if node.label}
         outputs = tuple([operand_of(slope, places) if isinstance(slope, Value) else slope for _, slope in arriving])
         body = Tape(("",) * len(seeds), (), instructions, outputs, len(instructions), labels)
-        return Pull(tuple(seeds), tuple([k for k, _ in arriving]), frozenset(from_last), simplify(body))
+        return Pull(tuple(seeds), tuple([k for k, _ in arriving]), from_last, simplify(body))

@@ -9,13 +9,13 @@ from itertools import accumulate
 from typing import Final
 
 from microgrannd import operations as ops
-from microgrannd.compiler.recurrences.parts import Carried, Fixed, Part, Read, Stream
+from microgrannd.compiler.recurrences.segments import Carried, Fixed, PerStep, Read, Segment
 from microgrannd.compiler.tape.tape import Instruction, Rewriter, Tape, TapeOperand, rewrite
 from microgrannd.operations import Operation
 
 FEWEST: Final = 1_000  # instructions; fewer are straight lines, to the bit what eager mode gives
 FEWEST_STEPS: Final = 8
-STRAIGHT: Final = 200  # instructions of a part that runs once; beyond them another begins
+STRAIGHT: Final = 200  # instructions of a segment that runs once; beyond them another begins
 _LONG: Final = 32  # operands of a sum; a longer one is a chain of additions, and that is a recurrence
 _SUMS: Final = (ops.sum, ops.mean, ops.dot)
 _WINDOW: Final = 16  # instructions that must come again
@@ -24,27 +24,27 @@ _MOST_BACK: Final = 4
 _MOST_CHANGES: Final = 8  # of what is read, in a run of the same operations
 
 
-def recurrences(tape: Tape) -> tuple[Tape, list[Part]] | None:
-    """The tape, its long sums spelled, and its parts; None where recurrences do not make up most of it."""
+def recurrences(tape: Tape) -> tuple[Tape, list[Segment]] | None:
+    """The tape, its long sums as chains, and its segments; None where recurrences do not make up most of it."""
     if len(tape.instructions) < FEWEST:
         return None
-    tape = spelled(tape)
-    parts = parts_of(tape)
-    return (tape, parts) if 2 * sum(part.size for part in parts) < len(tape.instructions) else None
+    tape = with_chains(tape)
+    segments = segments_of(tape)
+    return (tape, segments) if 2 * sum(segment.size for segment in segments) < len(tape.instructions) else None
 
 
-def parts_of(tape: Tape) -> list[Part]:
-    """The tape in parts; without recurrences it is straight lines. Long sums should be `spelled` before."""
-    parts: list[Part] = []
+def segments_of(tape: Tape) -> list[Segment]:
+    """The tape in segments; without recurrences it is straight lines. `with_chains` should come before."""
+    segments: list[Segment] = []
     done = tape.leaves
     for loop in _loops(tape):
-        parts += _straight(tape, done, loop.start)
-        parts.append(loop)
+        segments += _straight(tape, done, loop.start)
+        segments.append(loop)
         done = loop.end
-    return [*parts, *_straight(tape, done, tape.leaves + len(tape.instructions))]
+    return [*segments, *_straight(tape, done, tape.leaves + len(tape.instructions))]
 
 
-def spelled(tape: Tape) -> Tape:
+def with_chains(tape: Tape) -> Tape:
     """Long sums as chains of additions, in the order in which `sum` adds."""
     long = any(len(operands) >= _LONG for _, operands in tape.instructions)
     return rewrite(tape, _chain, only=_SUMS) if long else tape
@@ -65,17 +65,19 @@ def _chain(writer: Rewriter, operation: Operation, operands: tuple[TapeOperand, 
     return writer.place(ops.div, (total, float(len(operands)))) if operation is ops.mean else total
 
 
-def _straight(tape: Tape, start: int, end: int) -> Iterator[Part]:
+def _straight(tape: Tape, start: int, end: int) -> Iterator[Segment]:
     for first in range(start, end, STRAIGHT):
-        yield _part(tape, first - tape.leaves, min(STRAIGHT, end - first), 1)
+        found = _segment(tape, first - tape.leaves, min(STRAIGHT, end - first), 1)
+        assert isinstance(found, Segment)  # a single step is always regular
+        yield found
 
 
-def _loops(tape: Tape) -> Iterator[Part]:
+def _loops(tape: Tape) -> Iterator[Segment]:
     """The recurrences in the order of the tape; none lies in another."""
     letters: dict[tuple[Operation, int], str] = {}
-    text = "".join([
-        letters.setdefault((row, len(operands)), chr(33 + len(letters))) for row, operands in tape.instructions
-    ])
+    text = "".join(
+        [letters.setdefault((row, len(operands)), chr(33 + len(letters))) for row, operands in tape.instructions]
+    )
     following = _following(text)
     refused: dict[int, int] = {}  # by period: up to where it does not do
     k, last = 0, len(text) - _WINDOW
@@ -98,7 +100,7 @@ def _following(text: str) -> list[int]:
     return distances
 
 
-def _loops_at(tape: Tape, text: str, k: int, period: int, refused: dict[int, int]) -> list[Part]:
+def _loops_at(tape: Tape, text: str, k: int, period: int, refused: dict[int, int]) -> list[Segment]:
     """The recurrences of the period that covers most from here on; several where what is read changes on the way."""
     periods = {period}
     for window in _LONGER:
@@ -127,13 +129,13 @@ def _run(text: str, k: int, period: int) -> int:
     return low + period
 
 
-def _regular(tape: Tape, k: int, size: int, steps: int) -> Iterator[Part]:
+def _regular(tape: Tape, k: int, size: int, steps: int) -> Iterator[Segment]:
     """The recurrences of this size in so many steps from k on."""
     for _ in range(_MOST_CHANGES):
         if steps < FEWEST_STEPS:
             return
-        found = _part(tape, k, size, steps)
-        if isinstance(found, Part):
+        found = _segment(tape, k, size, steps)
+        if isinstance(found, Segment):
             if found.agrees():
                 yield found
             return
@@ -159,13 +161,13 @@ def _seam(tape: Tape, k: int, size: int) -> int:
     return min(range(size), key=lambda j: crossing[j] + crossing[j + size])
 
 
-def _part(tape: Tape, k: int, size: int, steps: int) -> Part | int:
-    """Instructions from k on as a part or, where not all steps are regular, the first step with which they may be."""
-    start, reads, operands = tape.leaves + k, dict[Read, int](), []
+def _segment(tape: Tape, k: int, size: int, steps: int) -> Segment | int:
+    """Instructions from k on as a segment; where not all steps are regular, the first with which they may be."""
+    start, reads, operands = tape.leaves + k, dict[Read, int](), list[list[TapeOperand]]()
     first = 0
     for j in range(size):
         column = [xs for _, xs in tape.instructions[k + j : k + steps * size : size]]
-        own = []
+        own = list[TapeOperand]()
         for entries in zip(*column, strict=True):
             found = _read(entries, start, start + j, size)
             if isinstance(found, int):
@@ -177,12 +179,14 @@ def _part(tape: Tape, k: int, size: int, steps: int) -> Part | int:
         operands.append(own)
     if first:
         return first
-    body = tuple([
-        Instruction(row, tuple([len(reads) - 1 - x if isinstance(x, int) and x < 0 else x for x in xs]))
-        for (row, _), xs in zip(tape.instructions[k : k + size], operands, strict=True)
-    ])
+    body = tuple(
+        [
+            Instruction(row, tuple([len(reads) - 1 - x if isinstance(x, int) and x < 0 else x for x in xs]))
+            for (row, _), xs in zip(tape.instructions[k : k + size], operands, strict=True)
+        ]
+    )
     labels = {len(reads) + j: tape.labels[start + j] for j in range(size) if start + j in tape.labels}
-    return Part(start, steps, Tape(("",) * len(reads), (), body, (), 0, labels), tuple(reads))
+    return Segment(start, steps, Tape(("",) * len(reads), (), body, (), 0, labels), tuple(reads))
 
 
 def _read(entries: tuple[TapeOperand, ...], start: int, v: int, size: int) -> Read | float | int:
@@ -206,6 +210,6 @@ def _read(entries: tuple[TapeOperand, ...], start: int, v: int, size: int) -> Re
         return Fixed(last)
     inside = [(x - start) // size for x in entries if isinstance(x, int) and x >= start]  # the steps that made them
     if not inside:
-        return Stream(entries)
+        return PerStep(entries)
     latest = next(i for i in range(steps - 1, -1, -1) if isinstance(x := entries[i], int) and x >= start)
     return 1 + min(max(inside), latest)

@@ -93,7 +93,7 @@ class Vocabulary:
         return "\n\n".join(filter(None, ["\n".join(lines), text]))
 
 
-class Lines:
+class Assignments:
     """The instructions of a tape as assignments; `written` is how each of its variables is written, leaves first."""
 
     def __init__(self, tape: Tape, vocabulary: Vocabulary, written: Sequence[Expression], letter: str = "") -> None:
@@ -173,7 +173,7 @@ class Lines:
         return count
 
 
-class _PythonFunction(Lines):
+class _PythonFunction(Assignments):
     """A whole tape as a function, whose outputs from the second on may be the gradients by the leaves `of`."""
 
     def __init__(self, name: str, tape: Tape, of: Sequence[int]) -> None:

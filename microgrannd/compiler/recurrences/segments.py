@@ -1,6 +1,6 @@
-"""A tape in parts, each a body that runs a number of times: once where nothing repeats.
+"""A tape in segments, each a body that runs a number of times: once where nothing repeats.
 
-Variables keep the numbers they have on the tape, so that any part can read those of another.
+Variables keep the numbers they have on the tape, so that any segment can read those of another.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Fixed(NamedTuple):
         return self.operand
 
 
-class Stream(NamedTuple):
+class PerStep(NamedTuple):
     """Something else from outside at every step."""
 
     operands: tuple[TapeOperand, ...]
@@ -51,12 +51,15 @@ class Stream(NamedTuple):
         return self.operands[0]
 
 
-Read: TypeAlias = Carried | Fixed | Stream
+Read: TypeAlias = Carried | Fixed | PerStep
 
 
 @dataclass(frozen=True)
-class Part:
-    """`steps` runs of a body. Its inputs are the `reads`; instruction j of step i makes variable `start + i · size + j`."""
+class Segment:
+    """`steps` runs of a body, whose inputs are the `reads`.
+
+    Instruction j of step i makes variable `start + i · size + j`.
+    """
 
     start: int
     steps: int
