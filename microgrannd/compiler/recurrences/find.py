@@ -4,7 +4,7 @@ A text with a letter for each instruction shows where operations repeat; then ea
 steps: a result of so many steps ago, the same from outside, or something else from outside each time.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import Final
 
@@ -14,6 +14,7 @@ from microgrannd.compiler.tape.tape import Instruction, Rewriter, Tape, TapeOper
 from microgrannd.operations import Operation
 
 FEWEST: Final = 1_000  # instructions; fewer are straight lines, to the bit what eager mode gives
+SMALLEST: Final = 200  # instructions in all steps of a recurrence
 FEWEST_STEPS: Final = 8
 STRAIGHT: Final = 200  # instructions of a segment that runs once; beyond them another begins
 _LONG: Final = 32  # operands of a sum; a longer one is a chain of additions, and that is a recurrence
@@ -25,23 +26,22 @@ _MOST_CHANGES: Final = 8  # of what is read, in a run of the same operations
 
 
 def recurrences(tape: Tape) -> tuple[Tape, list[Segment]] | None:
-    """The tape, its long sums as chains, and its segments; None where recurrences do not make up most of it."""
+    """The tape, its long sums spelled out, and its segments; None where recurrences do not make up most of it."""
     if len(tape.instructions) < FEWEST:
         return None
     tape = with_chains(tape)
-    segments = segments_of(tape)
-    return (tape, segments) if 2 * sum(segment.size for segment in segments) < len(tape.instructions) else None
+    loops = list(_loops(tape))
+    saved = sum((loop.steps - 1) * loop.size for loop in loops)
+    return (tape, list(_with_straight_lines(tape, loops))) if 2 * saved > len(tape.instructions) else None
 
 
-def segments_of(tape: Tape) -> list[Segment]:
-    """The tape in segments; without recurrences it is straight lines. `with_chains` should come before."""
-    segments: list[Segment] = []
+def _with_straight_lines(tape: Tape, loops: Sequence[Segment]) -> Iterator[Segment]:
     done = tape.leaves
-    for loop in _loops(tape):
-        segments += _straight(tape, done, loop.start)
-        segments.append(loop)
+    for loop in loops:
+        yield from _straight(tape, done, loop.start)
+        yield loop
         done = loop.end
-    return [*segments, *_straight(tape, done, tape.leaves + len(tape.instructions))]
+    yield from _straight(tape, done, tape.leaves + len(tape.instructions))
 
 
 def with_chains(tape: Tape) -> Tape:
@@ -136,7 +136,7 @@ def _regular(tape: Tape, k: int, size: int, steps: int) -> Iterator[Segment]:
             return
         found = _segment(tape, k, size, steps)
         if isinstance(found, Segment):
-            if found.agrees():
+            if found.agrees() and found.end - found.start >= SMALLEST:
                 yield found
             return
         yield from _regular(tape, k, size, found if found < steps else 0)
