@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from microgrannd.calculus.passes import computed_before, slopes
+from microgrannd.compiler.arrays.choice import ARRAY_BACKENDS, runs_in_steps
 from microgrannd.compiler.batches import PART, ends, sample_shapes, samples
 from microgrannd.compiler.llvm.operations import unsupported
 from microgrannd.compiler.native.training import NativeFit, Training
@@ -253,7 +254,9 @@ class Watched:
         """A training on arrays or in native code; None where a step needs the optimizer itself."""
         runtime, plan = self.program.runtime, self.plan
         started: Training | ArrayTraining | None = None
-        if runtime.array_backend(plan):
+        if backend := runtime.array_backend(plan):
+            if backend in ARRAY_BACKENDS and runs_in_steps(plan):
+                return None  # what runs in steps there gives gradients alone
             from microgrannd.compiler.arrays.training import array_training
 
             started = array_training(

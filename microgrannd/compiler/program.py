@@ -8,7 +8,7 @@ import types
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from microgrannd.compiler.arrays.choice import array_kernel
+from microgrannd.compiler.arrays.choice import array_kernel, runs_in_steps
 from microgrannd.compiler.batches import Batch, in_parts, samples, space_for
 from microgrannd.compiler.calls import Call, Forms
 from microgrannd.compiler.native.kernel_source import module
@@ -350,7 +350,7 @@ class Program:
 
     def _matrices(self) -> MatrixSource:
         plan = self.runtime.traced()
-        runs = bool(self.runtime.array_backend(plan))
+        runs = bool(self.runtime.array_backend(plan)) and not runs_in_steps(plan)
         kernel = self.runtime.array_kernel(plan, plan.shown) if runs else array_kernel(plan, plan.shown, "numpy")
         return kernel.matrix_function(over_batch=plan.shown == "parameters").source
 

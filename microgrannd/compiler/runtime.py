@@ -6,7 +6,13 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
-from microgrannd.compiler.arrays.choice import ARRAY_BACKENDS, array_kernel, suits_arrays
+from microgrannd.compiler.arrays.choice import (
+    ARRAY_BACKENDS,
+    array_kernel,
+    recurrent_kernel,
+    runs_in_steps,
+    suits_arrays,
+)
 from microgrannd.compiler.batches import Batch, batch, holds_array, is_sample, whole_shape
 from microgrannd.compiler.interpreted import CheckedKernel, Kernel, PythonKernel
 from microgrannd.compiler.llvm.machine import available as native_available
@@ -132,6 +138,8 @@ class Runtime:
         make: Callable[..., Kernel] = partial(PythonKernel, plan, wanted)
         if wanted != "curvature" and (library := self.array_backend(plan)):
             make = partial(array_kernel, plan, wanted, library, options.float32, options.threads, options.cache)
+            if library in ARRAY_BACKENDS and runs_in_steps(plan):
+                make = partial(recurrent_kernel, plan, wanted, library, options.float32)
         elif self.backend(plan, wanted) == "native":
             make = partial(self._native, plan, wanted)
         if wanted in ("values", "curvature"):

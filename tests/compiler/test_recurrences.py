@@ -169,7 +169,7 @@ def same(found, wanted, tolerance=1e-12):
     )
 
 
-@pytest.mark.parametrize("backend", ["python", "native", "auto"])
+@pytest.mark.parametrize("backend", ["python", "native", "auto", "numpy", pytest.param("jax", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_recurrence_gives_what_eager_mode_gives(name, backend):
     if backend != "python":

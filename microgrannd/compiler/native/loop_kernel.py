@@ -221,6 +221,13 @@ class _RecurrenceWriter(KernelWriter):
         handed: dict[int, list[str]] = {}
         totals: dict[int, str] = {}
         targets: dict[int, Callable[[str], str]] = {}
+        # What gradients are added to in some steps has no register for its total.
+        added = {
+            memory.gradient(x)
+            for k in pull.reads
+            if isinstance(segment.reads[k], PerStep)
+            for x in segment.reads[k].outside()
+        }
         for k in pull.reads:
             read = segment.reads[k]
             if isinstance(read, Carried):
@@ -230,7 +237,8 @@ class _RecurrenceWriter(KernelWriter):
                 if k in pull.from_last:
                     handed[k] = [self._load_at(f, memory.gradient(last))]
             elif isinstance(read, Fixed):
-                totals[k] = self._load_at(f, memory.gradient(read.operand))
+                at = memory.gradient(read.operand)
+                totals[k] = f.constant(0.0) if at in added else self._load_at(f, at)
             else:
                 targets[k] = self._slots(f, [memory.gradient(x) for x in read.operands])
         registers = [*[x for own in handed.values() for x in own], *totals.values()]
@@ -264,14 +272,14 @@ class _RecurrenceWriter(KernelWriter):
                 place = f.element("%tape", slot(i.index), f.number)
                 f.store(f.add(f.load(place), found[k]), place)
             i.next = [*[x for k, own in now.items() for x in [*own[1:], found[k]]], *[found[k] for k in totals]]
-        final = iter(i.next)
-        for k, own in handed.items():
-            for x in segment.reads[k].outside()[: len(own)]:
-                at, number = memory.gradient(x), next(final)
-                if at != memory.cleared:
-                    self._store_at(f, f.add(self._load_at(f, at), number), at)
-        for k in totals:
-            self._store_at(f, next(final), memory.gradient(segment.reads[k].first()))
+        handed_back, sums_after = i.next[: len(i.next) - len(totals)], i.next[len(i.next) - len(totals) :]
+        for k, x in zip(totals, sums_after, strict=True):
+            at = memory.gradient(segment.reads[k].first())
+            self._store_at(f, f.add(self._load_at(f, at), x) if at in added else x, at)
+        operands = [x for k in handed for x in segment.reads[k].outside()]
+        for operand, x in zip(operands, handed_back, strict=True):
+            if (at := memory.gradient(operand)) != memory.cleared:
+                self._store_at(f, f.add(self._load_at(f, at), x), at)
         return f
 
     def _run(self, f: Emitter, body: Tape, written: Sequence[str]) -> list[str]:
