@@ -356,14 +356,20 @@ class Program:
 
     def to_c(self, path: str | os.PathLike[str]) -> None:
         """Write the program as C99: `path` with the value, its gradients and the parameters, and a header beside it."""
-        from microgrannd.compiler.text.c_source import c_source
+        from microgrannd.compiler.recurrences.c_loops import c_loops
+        from microgrannd.compiler.text.c_source import c_source, straight_lines
 
         plan, file = self.runtime.traced(), path_of("path", path)
         if not file.name:
             raise ValueError(f"path names no file: {shown(path)}.")
         header = file.with_suffix(".h")
-        gradients = plan.tape("all", guarded=True) if plan.trace.result.kind is None else None
-        source = c_source(plan.trace.name, plan.tape("values"), gradients, plan.numbers(), header.name)
+        wanted: list[Wanted] = ["values", "all"] if plan.trace.result.kind is None else ["values"]
+        programs = [plan.program(which, guarded=True) for which in wanted]
+        bodies = [straight_lines(x) if isinstance(x, Tape) else c_loops(x) for x in programs]
+        parameters = list(zip(plan.trace.tape.parameters, plan.numbers(), strict=True))
+        source = c_source(
+            plan.trace.name, bodies[0], [*bodies, None][1], plan.trace.tape.inputs, parameters, header.name
+        )
         write_whole(header, source.header)
         write_whole(file, source.body)
 

@@ -3,8 +3,11 @@
 MICROGRANND_RANDOM_GRAPHS sets how many random programs; each hides one or two recurrences.
 """
 
+import ctypes
 import math
 import os
+import shutil
+import subprocess
 from random import Random
 
 import pytest
@@ -179,6 +182,29 @@ def test_a_recurrence_gives_what_eager_mode_gives(name, backend):
     assert is_rolled(program)
     assert same(found, eager(function, arguments))
     assert program(*arguments) == pytest.approx(found[0], rel=1e-14)
+
+
+@pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_c_has_a_loop(name, tmp_path):
+    function, arguments = PROGRAMS[name]
+    wanted = eager(function, arguments)
+    assert same(in_c(mg.compile(function, backend="python").trace(*arguments), arguments, tmp_path), wanted)
+    assert "for (long i" in (tmp_path / "program.c").read_text()
+
+
+def in_c(program, arguments, folder):
+    """The value and the gradients by the inputs from compiled C."""
+    program.to_c(folder / "program.c")
+    options = ["-std=c99", "-O1", "-Wall", "-Werror", "-pedantic", "-ffp-contract=off", "-shared", "-fPIC"]
+    subprocess.run(["cc", *options, "-o", folder / "program.so", folder / "program.c", "-lm"], check=True)
+    gradient = getattr(ctypes.CDLL(str(folder / "program.so")), f"{program.runtime.latest.trace.name}_gradient")
+    gradient.restype = ctypes.c_double
+    numbers = leaves(arguments)
+    array = ctypes.c_double * len(numbers)
+    slopes = array()
+    value = gradient(array(*numbers), (ctypes.c_double * 1)(), slopes, None)
+    return [value, *slopes]
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

@@ -1,12 +1,12 @@
 """Python source with loops: each recurrence as a `for`, and its gradients as backpropagation through time."""
 
-import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Final
 
 from microgrannd.compiler.recurrences.derive import Pull, Rolled, Seed
 from microgrannd.compiler.recurrences.segments import Carried, Fixed, PerStep
+from microgrannd.compiler.recurrences.stepping import position, stepping
 from microgrannd.compiler.tape.tape import Tape, TapeOperand
 from microgrannd.compiler.tape.trace import Trace
 from microgrannd.compiler.text.python_source import Assignments, Source, Vocabulary, wrapped
@@ -17,7 +17,6 @@ from microgrannd.printing.printer import Expression
 from microgrannd.printing.python import exact
 
 _THROUGH_TIME: Final = "# backpropagation through time: each step hands back to the one before it"
-_INDEX: Final = re.compile(r"(?<=\[)(\d+)(?=\])")
 
 
 def recurrent_source(trace: Trace, program: Rolled, text: str) -> Source:
@@ -149,7 +148,7 @@ class _Function:
         if isinstance(read, Fixed):
             return self._operand(read.operand)
         texts = [exact(self._operand(x)).text() for x in read.operands]
-        if found := self._stepping(texts):
+        if found := stepping(texts, self.index):
             return Expression(found)
         table = self._table(read, texts)
         return Expression(f"{table}[{self.index}]")
@@ -159,29 +158,6 @@ class _Function:
         constant = all(isinstance(x, float) for x in read.operands)
         (self.tables if constant else self.lines).extend(wrapped(f"{name} = ", f"({', '.join(texts)},)"))
         return name
-
-    def _stepping(self, texts: Sequence[str]) -> str:
-        """One text for all, if they differ by indices that go up or down in equal steps; else ""."""
-        pieces = [_INDEX.split(text) for text in texts]
-        first, second = pieces[0], pieces[1]
-        if any(len(other) != len(first) or other[::2] != first[::2] for other in pieces):
-            return ""
-        indices = []
-        for k in range(1, len(first), 2):
-            start = int(first[k])
-            stride = int(second[k]) - start
-            if any(int(other[k]) != start + i * stride for i, other in enumerate(pieces)):
-                return ""
-            indices.append(self._position(stride, start))
-        return "".join(piece if k % 2 == 0 else indices[k // 2] for k, piece in enumerate(first))
-
-    def _position(self, stride: int, start: int) -> str:
-        if not stride:
-            return str(start)
-        scaled = self.index if abs(stride) == 1 else f"{abs(stride)} * {self.index}"
-        if stride < 0:
-            return f"{start} - {scaled}"
-        return scaled if not start else f"{scaled} {'+' if start > 0 else '-'} {abs(start)}"
 
     # In reverse
 
@@ -247,7 +223,7 @@ class _Function:
             read = segment.reads[k]
             if isinstance(read, PerStep):
                 moving = all(self.program.has_gradient(x) for x in read.operands)
-                streams[k] = self._stepping([self._cell(int(x)) for x in read.operands]) if moving else ""
+                streams[k] = stepping([self._cell(int(x)) for x in read.operands], self.index) if moving else ""
                 if not streams[k]:
                     table = names.identifier("d_each1")
                     self.lines.append(f"{table} = [0.0] * {segment.steps}")
@@ -288,7 +264,7 @@ class _Function:
             if not isinstance(read, Carried):
                 return self._each(read) if segment.steps > 1 else self._operand(read.first())
             name, before = self.lists[q, read.result]
-            return Expression(f"{name}[{self._position(1, before - read.back)}]")
+            return Expression(f"{name}[{position(self.index, 1, before - read.back)}]")
         v = segment.start + seed.number
         if seed.kind == "total":
             return Expression(self._cell(int(segment.reads[seed.number].first())))
@@ -296,7 +272,7 @@ class _Function:
             return self.scalars[v] if seed.kind == "result" else Expression(self._cell(v))
         if seed.kind == "result":
             name, before = self.lists[q, seed.number]
-            return Expression(f"{name}[{self._position(1, before)}]")
+            return Expression(f"{name}[{position(self.index, 1, before)}]")
         return Expression(f"{self._cell(v).partition('[')[0]}[{self.index}]")
 
     @staticmethod
