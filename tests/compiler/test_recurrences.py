@@ -284,17 +284,21 @@ def random_program(seed):
 
 
 def check_random_programs(seeds, monkeypatch):
+    """Compare them all in Python, and one in four in native code; how many had loops."""
     rolled = 0
     for seed in seeds:
         function, arguments = random_program(seed)
+        wanted = eager(function, arguments)
         found, program = compiled(function, arguments, "python")
-        assert same(found, eager(function, arguments), 1e-9), seed
-        rolled += is_rolled(program)
-        found, _ = compiled(function, arguments, "native")
-        with monkeypatch.context() as straight:  # which rounds as loops do, where a program magnifies that
-            straight.setattr(find, "FEWEST", math.inf)
-            wanted, _ = compiled(function, arguments, "native")
         assert same(found, wanted, 1e-9), seed
+        rolled += is_rolled(program)
+        if seed % 8 < 2:
+            found, _ = compiled(function, arguments, "native")
+            if not same(found, wanted, 1e-9):  # straight lines round as loops do, where a program magnifies that
+                with monkeypatch.context() as straight:
+                    straight.setattr(find, "FEWEST", math.inf)
+                    wanted, _ = compiled(function, arguments, "native")
+                assert same(found, wanted, 1e-9), seed
     return rolled
 
 
@@ -303,13 +307,5 @@ def test_random_programs_with_recurrences(part, monkeypatch):
     needs("native")
     monkeypatch.setattr(find, "FEWEST", 60)
     monkeypatch.setattr(find, "SMALLEST", 20)
-    seeds = range(part, max(20, min(COUNT, 2000) // 10), 2)
+    seeds = range(part, min(COUNT // 2, 2000) if COUNT > 300 else 40, 2)
     assert check_random_programs(seeds, monkeypatch) > 0.9 * len(seeds)
-
-
-@pytest.mark.long
-def test_2000_random_programs_with_recurrences(monkeypatch):
-    needs("native")
-    monkeypatch.setattr(find, "FEWEST", 60)
-    monkeypatch.setattr(find, "SMALLEST", 20)
-    print(check_random_programs(range(2000), monkeypatch), "of 2,000 have loops")
