@@ -5,7 +5,7 @@ differentiate again. There is no second set of rules.
 """
 
 import math
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from contextlib import nullcontext
 from typing import TypeAlias
 
@@ -158,12 +158,25 @@ def _curvature_at_the_tip(norm: Value, slope: Slope, order: Sequence[Value]) -> 
     return sum(rates[1:], rates[0]) if rates else None
 
 
+def pulled_back(upstream: Mapping[Value, Slope], xs: Sequence[Value]) -> list[Slope | None]:
+    """The derivatives by the xs of the sum of the nodes times these slopes, final as those of `final_gradients`.
+
+    An x that has a slope of its own there starts from it. None where nothing arrives.
+    """
+    found = _pull_back(upstream, xs, plain=True)
+    return [found.get(x, upstream.get(x)) for x in xs]
+
+
 def _backward_pass(y: Value, xs: Sequence[Value], upstream: Value | Number, plain: bool = False) -> dict[Value, Slope]:
     """The derivative of y for each node on a path from y to the xs, in the order of the backward pass."""
     must_be("y", y, Value)
     xs = list_of("xs", xs, "a list of Values, such as [x]", Value)
     refuse_unrecorded(y)
-    order = topological_order(y)
+    return _pull_back({y: upstream if isinstance(upstream, Value) else as_float(upstream)}, xs, plain)
+
+
+def _pull_back(upstream: Mapping[Value, Slope], xs: Sequence[Value], plain: bool) -> dict[Value, Slope]:
+    order = topological_order(*upstream)
     targets, on_path, products = set(xs), set[Value](), _Products(plain)
     for node in order:
         parents = node.parents
@@ -172,9 +185,8 @@ def _backward_pass(y: Value, xs: Sequence[Value], upstream: Value | Number, plai
         products.learn(node, parents)
 
     detecting = _detecting()
-    forward, zeros = set(order), ExactZeros(y) if detecting else None
-    first: Slope = upstream if isinstance(upstream, Value) else as_float(upstream)
-    found = {y: first} if y in on_path else {}
+    forward, zeros = set(order), ExactZeros(*upstream) if detecting else None
+    found = {node: slope for node, slope in upstream.items() if node in on_path}
     for node in reversed(order):
         if (slope := found.pop(node, None)) is None:
             continue

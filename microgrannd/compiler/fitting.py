@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from microgrannd.calculus.passes import computed_before, slopes
+from microgrannd.compiler.arrays.choice import ARRAY_BACKENDS, runs_in_steps
 from microgrannd.compiler.batches import PART, ends, sample_shapes, samples
 from microgrannd.compiler.llvm.operations import unsupported
 from microgrannd.compiler.native.training import NativeFit, Training
@@ -105,7 +106,7 @@ def _compiled_run(
     if plan.trace.tape != again.tape or not same:
         raise TracingError("The loss did not do the same when it was traced for another sample.")
     backend = program.runtime.backend(plan, "parameters")
-    if not insist and backend == "python" and len(plan.tape("parameters").instructions) > _LONGEST_PYTHON:
+    if not insist and backend == "python" and plan.work("parameters") > _LONGEST_PYTHON:
         raise TracingError("The loss is too long for compiled Python.")
     run = Watched(program, plan, batches, optimizer, loss, reached, epochs, insist=insist, clip=clip)
     run.compare(columns)
@@ -253,7 +254,9 @@ class Watched:
         """A training on arrays or in native code; None where a step needs the optimizer itself."""
         runtime, plan = self.program.runtime, self.plan
         started: Training | ArrayTraining | None = None
-        if runtime.array_backend(plan):
+        if backend := runtime.array_backend(plan):
+            if backend in ARRAY_BACKENDS and runs_in_steps(plan):
+                return None  # what runs in steps there gives gradients alone
             from microgrannd.compiler.arrays.training import array_training
 
             started = array_training(
@@ -276,7 +279,7 @@ class Watched:
         with runtime.lock:
             if key not in runtime.fits:
                 native = runtime.backend(self.plan, "parameters") == "native"
-                own = any(map(unsupported, update[:2]))
+                own = any(unsupported(tape.instructions) for tape in update[:2])
                 fit = NativeFit(self.plan, update, self.clip is not None, runtime.options.cache)
                 runtime.fits[key] = fit if native and not own else None
             return runtime.fits[key]  # type: ignore[no-any-return]

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from microgrannd.compiler.batches import Column
 from microgrannd.compiler.plan import Plan, Wanted
+from microgrannd.compiler.recurrences.derive import Rolled
 from microgrannd.ground import ieee
 
 
@@ -26,10 +27,12 @@ class PythonKernel:
     def __init__(self, plan: Plan, wanted: Wanted, *, guarded: bool = False) -> None:
         self.function = plan.source(wanted, guarded=guarded).compiled()
         self.grouped = wanted not in ("values", "curvature")  # it returns a value and a tuple of gradients
-        self.outputs = len(plan.tape(wanted, guarded=guarded).outputs)
+        program = plan.program(wanted, guarded=guarded)
+        self.outputs = len(program.outputs)
+        self.arranged = plan.arranged if isinstance(program, Rolled) else tuple  # as the function takes its arguments
 
     def one(self, inputs: Sequence[float], parameters: Sequence[float]) -> Sequence[float]:
-        result = self.function(*inputs, *parameters)
+        result = self.function(*self.arranged(inputs), *parameters)
         if self.grouped:
             return (result[0], *result[1])
         return result if self.outputs != 1 else (result,)

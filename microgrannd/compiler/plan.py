@@ -9,9 +9,14 @@ import gc
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any, Literal
 
 from microgrannd.compiler.locking import COMPILING
+from microgrannd.compiler.recurrences.derive import Rolled, rolled
+from microgrannd.compiler.recurrences.find import recurrences
+from microgrannd.compiler.recurrences.python_loops import recurrent_source
+from microgrannd.compiler.recurrences.segments import Segment
 from microgrannd.compiler.tape.adjoints import Adjoints, adjoints
 from microgrannd.compiler.tape.bounds import bounds
 from microgrannd.compiler.tape.simplify import reassociate, simplify
@@ -36,6 +41,7 @@ class Plan:
         self.arrange_result = builder(trace.result)
         self._arrange = [builder(shape) for shape in trace.shapes]
         self._tapes: dict[tuple[str, bool], Tape] = {}
+        self._loops: dict[tuple[str, bool], Rolled] = {}
 
     @property
     def shown(self) -> Wanted:
@@ -62,6 +68,29 @@ class Plan:
                 self._tapes[key] = self._tapes.get(key) or self._derived(wanted, key[1])
         return self._tapes[key]
 
+    def program(self, wanted: Wanted, *, guarded: bool = False) -> Tape | Rolled:
+        """The tape, its recurrences as loops where they make up most of it."""
+        if wanted not in ("values", "inputs", "parameters", "all") or not self.recurrences:
+            return self.tape(wanted, guarded=guarded)
+        key = (wanted, guarded and wanted != "values")
+        if key not in self._loops:
+            gradients = wanted != "values"
+            if gradients:
+                self._refuse_several()
+            with COMPILING, without_collection():
+                given = (*self.recurrences, self.trace.numbers, self.leaves(wanted))
+                self._loops[key] = rolled(*given, gradients=gradients, guarded=key[1])
+        return self._loops[key]
+
+    def work(self, wanted: Wanted) -> int:
+        """How many instructions run."""
+        program = self.program(wanted)
+        return program.work if isinstance(program, Rolled) else len(program.instructions)
+
+    @cached_property
+    def recurrences(self) -> tuple[Tape, list[Segment]] | None:
+        return None if self.reassociate else recurrences(self.trace.tape)
+
     def leaves(self, wanted: Wanted) -> range:
         trace = self.trace.tape
         inputs = len(trace.inputs)
@@ -78,14 +107,19 @@ class Plan:
         return Shape(tuple, (), (SCALAR, Shape(tuple, (), trace.shapes), *by_parameters))
 
     def source(self, wanted: Wanted, *, guarded: bool = False) -> Source:
-        tape, of, name = self.tape(wanted, guarded=guarded), self.leaves(wanted), self.trace.name
+        tape, of, name = self.program(wanted, guarded=guarded), self.leaves(wanted), self.trace.name
         if wanted in ("values", "curvature"):
-            text = "value" if wanted == "values" else "second derivatives"
-            return python_source(name, tape, f"The {text} of {name}.", [len(tape.outputs)])
+            text = f"The {'value' if wanted == 'values' else 'second derivatives'} of {name}."
+            if isinstance(tape, Rolled):
+                return recurrent_source(self.trace, tape, text)
+            return python_source(name, tape, text, [len(tape.outputs)])
         if wanted == "bounds":
+            assert isinstance(tape, Tape)
             return python_source(name, tape, f"Bounds on the rounding errors of {name}.", [1, len(of)])
         by = "inputs and parameters" if wanted == "all" else wanted
         text = f"The value of {name} and its derivatives by the {by}."
+        if isinstance(tape, Rolled):
+            return recurrent_source(self.trace, tape, text)
         return python_source(name, tape, text, [1, len(of)], of)
 
     def adjoints(self, kind: str = "gradients") -> Adjoints:

@@ -8,10 +8,11 @@ import types
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from microgrannd.compiler.arrays.choice import array_kernel
+from microgrannd.compiler.arrays.choice import array_kernel, runs_in_steps
 from microgrannd.compiler.batches import Batch, in_parts, samples, space_for
 from microgrannd.compiler.calls import Call, Forms
-from microgrannd.compiler.native.kernel_source import kernel_source
+from microgrannd.compiler.native.kernel_source import module
+from microgrannd.compiler.native.loop_kernel import assembly
 from microgrannd.compiler.plan import Wanted
 from microgrannd.compiler.refusals import refuse_samples
 from microgrannd.compiler.runtime import Options, Runtime
@@ -349,20 +350,26 @@ class Program:
 
     def _matrices(self) -> MatrixSource:
         plan = self.runtime.traced()
-        runs = bool(self.runtime.array_backend(plan))
+        runs = bool(self.runtime.array_backend(plan)) and not runs_in_steps(plan)
         kernel = self.runtime.array_kernel(plan, plan.shown) if runs else array_kernel(plan, plan.shown, "numpy")
         return kernel.matrix_function(over_batch=plan.shown == "parameters").source
 
     def to_c(self, path: str | os.PathLike[str]) -> None:
         """Write the program as C99: `path` with the value, its gradients and the parameters, and a header beside it."""
-        from microgrannd.compiler.text.c_source import c_source
+        from microgrannd.compiler.recurrences.c_loops import c_loops
+        from microgrannd.compiler.text.c_source import c_source, straight_lines
 
         plan, file = self.runtime.traced(), path_of("path", path)
         if not file.name:
             raise ValueError(f"path names no file: {shown(path)}.")
         header = file.with_suffix(".h")
-        gradients = plan.tape("all", guarded=True) if plan.trace.result.kind is None else None
-        source = c_source(plan.trace.name, plan.tape("values"), gradients, plan.numbers(), header.name)
+        wanted: list[Wanted] = ["values", "all"] if plan.trace.result.kind is None else ["values"]
+        programs = [plan.program(which, guarded=True) for which in wanted]
+        bodies = [straight_lines(x) if isinstance(x, Tape) else c_loops(x) for x in programs]
+        parameters = list(zip(plan.trace.tape.parameters, plan.numbers(), strict=True))
+        source = c_source(
+            plan.trace.name, bodies[0], [*bodies, None][1], plan.trace.tape.inputs, parameters, header.name
+        )
         write_whole(header, source.header)
         write_whole(file, source.body)
 
@@ -402,7 +409,7 @@ class Program:
     def llvm_ir(self) -> str:
         """LLVM's assembly of the kernel with which `backward` sums a batch, unless the program runs on arrays."""
         plan = self.runtime.traced()
-        return kernel_source(plan.tape(plan.shown), "total")
+        return module(assembly(plan.program(plan.shown), "total"))
 
     def profile(self, *arguments: Any, repeats: int = 20) -> ProgramProfile:
         """Where the time of a call goes, as tables: by operation and scope or, on arrays, line by line.

@@ -32,7 +32,7 @@ def refuse_batch(trace: Trace, function: Function, batch: Batch) -> None:
 
 
 def refuse_sample(trace: Trace, function: Function, numbers: Sequence[float], sample: Sequence[Any]) -> None:
-    if trace.refusals is not None and any(trace.refusals.run(numbers)):
+    if trace.refusals is not None and any(_run(trace.refusals, numbers)):
         _call(function, sample)
 
 
@@ -46,12 +46,12 @@ def _suspects(refusals: Tape, needed: dict[int, Any], count: int) -> Iterator[in
     """The samples for which one of the outputs is not 0."""
     if "numpy" not in sys.modules:
         rows = zip(*[needed.get(i, [0.0] * count) for i in range(len(refusals.inputs))], strict=True)
-        yield from (i for i, row in enumerate(rows) if any(refusals.run([float(x) for x in row])))
+        yield from (i for i, row in enumerate(rows) if any(_run(refusals, [float(x) for x in row])))
         return
     import numpy
 
     found = numpy.zeros(count, dtype=bool)
-    given = range(len(refusals.inputs))
+    given = range(refusals.leaves)
     values: list[Any] = [numpy.asarray(needed[i], dtype=float) if i in needed else 0.0 for i in given]
     for operation, operands in refusals.instructions:
         arguments = tuple([values[x] if isinstance(x, int) else x for x in operands])
@@ -62,6 +62,10 @@ def _suspects(refusals: Tape, needed: dict[int, Any], count: int) -> Iterator[in
     for x in refusals.outputs:
         found |= numpy.asarray(values[x] if isinstance(x, int) else x) != 0
     yield from numpy.flatnonzero(found).tolist()
+
+
+def _run(refusals: Tape, numbers: Sequence[float]) -> list[float]:
+    return refusals.run(numbers, [0.0] * len(refusals.parameters))  # on which they do not depend
 
 
 def _numbers(trace: Trace, columns: Sequence[Any], used: set[int]) -> Iterator[tuple[int, Any]]:

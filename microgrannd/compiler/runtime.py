@@ -6,7 +6,13 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
-from microgrannd.compiler.arrays.choice import ARRAY_BACKENDS, array_kernel, suits_arrays
+from microgrannd.compiler.arrays.choice import (
+    ARRAY_BACKENDS,
+    array_kernel,
+    recurrent_kernel,
+    runs_in_steps,
+    suits_arrays,
+)
 from microgrannd.compiler.batches import Batch, batch, holds_array, is_sample, whole_shape
 from microgrannd.compiler.interpreted import CheckedKernel, Kernel, PythonKernel
 from microgrannd.compiler.llvm.machine import available as native_available
@@ -16,6 +22,7 @@ from microgrannd.compiler.native.direct_calls import fast_function
 from microgrannd.compiler.native.kernel_source import work
 from microgrannd.compiler.native.kernels import NativeKernel
 from microgrannd.compiler.plan import Plan, Wanted, without_collection
+from microgrannd.compiler.recurrences.derive import Rolled
 from microgrannd.compiler.refusals import refuse_batch, refuse_sample
 from microgrannd.compiler.tape.tape import Tape
 from microgrannd.compiler.tape.trace import Trace, trace
@@ -131,6 +138,8 @@ class Runtime:
         make: Callable[..., Kernel] = partial(PythonKernel, plan, wanted)
         if wanted != "curvature" and (library := self.array_backend(plan)):
             make = partial(array_kernel, plan, wanted, library, options.float32, options.threads, options.cache)
+            if library in ARRAY_BACKENDS and runs_in_steps(plan):
+                make = partial(recurrent_kernel, plan, wanted, library, options.float32)
         elif self.backend(plan, wanted) == "native":
             make = partial(self._native, plan, wanted)
         if wanted in ("values", "curvature"):
@@ -138,7 +147,7 @@ class Runtime:
         return CheckedKernel(make(), cache(partial(make, guarded=True)), reorders=bool(library))
 
     def _native(self, plan: Plan, wanted: Wanted, *, guarded: bool = False) -> Kernel:
-        return NativeKernel(plan.tape(wanted, guarded=guarded), self.options.threads, self.options.cache)
+        return NativeKernel(plan.program(wanted, guarded=guarded), self.options.threads, self.options.cache)
 
     def backend(self, plan: Plan, wanted: Wanted) -> str:
         if wanted != "curvature" and (library := self.array_backend(plan)):  # which has first derivatives alone
@@ -146,7 +155,7 @@ class Runtime:
         chosen = self.options.backend
         if chosen in ("python", *ARRAY_BACKENDS) or (chosen == "auto" and not native_available()):
             return "python"
-        own = unsupported(plan.tape(wanted))
+        own = unsupported(plan.program(wanted).instructions)
         if own and self.options.backend == "native":
             names = ", ".join(operation.name for operation in own)
             raise TypeError(
@@ -166,7 +175,7 @@ class Runtime:
         return self._array_backends[id(plan)]
 
     def _suitable(self, tape: Tape) -> str:
-        if native_available() and not unsupported(tape):
+        if native_available() and not unsupported(tape.instructions):
             return "native" if suits_arrays(tape, "native") else ""
         return "numpy" if self.options.backend == "auto" and suits_arrays(tape, "numpy") else ""
 
@@ -178,8 +187,8 @@ class Runtime:
             self._offered.add((id(plan), wanted))
             if wanted in self._direct or self.array_backend(plan) or self.backend(plan, wanted) != "native":
                 return None
-            tape = plan.tape(wanted)
-            if work(tape) > _LONGEST_DIRECT:
+            tape = plan.program(wanted)
+            if isinstance(tape, Rolled) or work(tape) > _LONGEST_DIRECT:
                 return None
             trace, checked = plan.trace, wanted != "values"
             result = plan.shape(wanted)

@@ -98,8 +98,8 @@ class ExactZeros:
     So it is in sqrt(x)**2 at 0, where the gradient is 0 and 1 would be right; but not in a branch that was not taken.
     """
 
-    def __init__(self, root: Any) -> None:
-        self.reached = {root}  # by more than the branches that were not taken
+    def __init__(self, *roots: Any) -> None:
+        self.reached = set(roots)  # by more than the branches that were not taken
 
     def stopped(self, node: Any, upstream: float, local_gradients: Iterable[float]) -> list[tuple[Any, float]]:
         """The parents that get nothing because upstream, the whole gradient of the node, is such a zero."""

@@ -3,18 +3,51 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial, reduce
+from operator import mul
 from types import SimpleNamespace
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from microgrannd.compiler.matrix.matrix_program import WRITTEN
-from microgrannd.operations import Operation
+from microgrannd.operations import TABLE, Operation
+from microgrannd.printing.printer import ARITHMETIC
 
 LIBRARIES = ("numpy", "jax", "torch")
+
+
+def _scan(
+    step: Callable[[Any, Any], Any], carry: Any, series: dict[Any, Any], steps: int, *, reverse: bool = False
+) -> Any:
+    """What is carried after the steps, and a dict of what each has given, stacked; like JAX's."""
+    given: list[dict[Any, Any]] = []
+    for i in reversed(range(steps)) if reverse else range(steps):
+        carry, found = step(carry, {k: rows[i] for k, rows in series.items()})
+        given.append(found)
+    if reverse:
+        given.reverse()
+    return carry, {k: _stacked([found[k] for found in given]) for k in given[0]}
+
+
+def _stacked(rows: Sequence[Any]) -> Any:
+    if isinstance(rows[0], np.ndarray):
+        return np.stack(rows)
+    import torch
+
+    return torch.stack(tuple(rows))
+
+
+def _with_added(array: Any, places: Any, rows: Any) -> Any:
+    """The array, changed: the rows added at these places, of which some may be the same."""
+    if isinstance(array, np.ndarray):
+        np.add.at(array, places, rows)
+        return array
+    import torch
+
+    return array.index_add_(0, torch.from_numpy(places), rows)
 
 
 class Library(NamedTuple):
@@ -35,6 +68,8 @@ class Library(NamedTuple):
     compiled: Callable[[Any], Any] = lambda function: function
     in_place: bool = True
     runs_operations: bool = False
+    scan: Callable[..., Any] = _scan
+    with_added: Callable[[Any, Any, Any], Any] = _with_added
 
 
 def library(name: str, *, float32: bool = False) -> Library:
@@ -90,8 +125,17 @@ def _jax(float32: bool) -> Library:
     def compiled(function: Any) -> Any:
         return jax.jit(function, static_argnums=0)
 
+    def scan(step: Any, carry: Any, series: Any, steps: int, *, reverse: bool = False) -> Any:
+        return jax.lax.scan(step, carry, series, length=steps, reverse=reverse)
+
+    def with_added(array: Any, places: Any, rows: Any) -> Any:
+        return array.at[places].add(rows)
+
     names = functions_of(xp, jax.scipy.special.erf, jax.scipy.special.erfc)
-    return Library(xp, names, Known(dir(xp)), array, rows, precise, compiled=compiled, in_place=False)
+    return Library(
+        xp, names, Known(dir(xp)), array, rows, precise,
+        compiled=compiled, in_place=False, scan=scan, with_added=with_added,
+    )  # fmt: skip
 
 
 def _torch(float32: bool) -> Library:
@@ -148,3 +192,27 @@ def functions_of(xp: Any, erf: Callable[[Any], Any], erfc: Callable[[Any], Any])
         return top + xp.log(sum(xp.exp(x - top) for x in xs))
 
     return {"erf": erf, "erfc": erfc, "logsumexp": logsumexp, "logsumexp_of": logsumexp_of}
+
+
+def operations_of(library: Library) -> dict[str, Any]:
+    """The operations that printed Python calls, as functions of the library's arrays."""
+    xp = library.xp
+
+    def flag(name: str) -> Callable[..., Any]:
+        return lambda x, y: xp.where(getattr(xp, name)(x, y), 1.0, 0.0)  # true + true is 2
+
+    named = {name: row for name, row in TABLE.items() if row.numpy and hasattr(xp, row.numpy)}
+    functions = {name: flag(row.numpy) if row.flag else getattr(xp, row.numpy) for name, row in named.items()}
+    return functions | {
+        "sum": lambda xs: sum(xs, 0.0),
+        "dot": lambda xs, ys, start=0.0: sum(map(mul, xs, ys), start),
+        "logsumexp": library.names["logsumexp_of"],
+        "where": lambda condition, x, y: xp.where(condition != 0, x, y),
+        "contribution": lambda upstream, local: xp.where(upstream != 0, upstream * local, 0.0),
+        **{name: library.names[name] for name in ("erf", "erfc")},
+    }
+
+
+def printable(library: Library) -> Collection[Operation]:
+    """The operations for which there is one of these, or an operator."""
+    return {*ARITHMETIC, *[TABLE[name] for name in operations_of(library)]}

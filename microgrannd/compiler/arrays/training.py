@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from microgrannd.compiler.arrays.kernel import CHUNK, ArrayKernel, MatrixFunction
-from microgrannd.compiler.arrays.libraries import Library
+from microgrannd.compiler.arrays.libraries import Library, operations_of
 from microgrannd.compiler.batches import chosen, rows_of
 from microgrannd.compiler.tape.expand import expanded
 from microgrannd.compiler.tape.trace import Trace
@@ -15,7 +15,7 @@ from microgrannd.compiler.tape.update import Places, Update, rate_place, setting
 from microgrannd.compiler.text.python_source import python_source
 from microgrannd.engine import number_of
 from microgrannd.learning.clipping import Clip
-from microgrannd.operations import TABLE, mul, sub
+from microgrannd.operations import mul, sub
 
 
 class ArrayTraining:
@@ -191,13 +191,7 @@ def array_training(
     """A training on arrays; None where the library cannot take the optimizer's steps."""
     library = kernel(False).library
     names = {operation.name for operation, _ in expanded(update.each, library.known).instructions}
-    return ArrayTraining(kernel, trace, update, places, clip) if names <= _functions(library).keys() else None
-
-
-def _functions(library: Library) -> dict[str, Any]:
-    """The operations that the library has, as functions of its arrays."""
-    rows = {name: row.numpy for name, row in TABLE.items() if row.numpy and hasattr(library.xp, row.numpy)}
-    return {name: getattr(library.xp, numpys) for name, numpys in rows.items()}
+    return ArrayTraining(kernel, trace, update, places, clip) if names <= operations_of(library).keys() else None
 
 
 class _Batch:
@@ -215,7 +209,7 @@ class _Batch:
             numbers = library.array([rolled.fixed[i] for i in fixed])
             self.parts.append(_Part(rolled.slots[np.array(fixed) - 1], -1, None, numbers))
         each = expanded(update.each, library.known)
-        self.formula = python_source("step", each, "A step.", [len(each.outputs)]).compiled(_functions(library))
+        self.formula = python_source("step", each, "A step.", [len(each.outputs)]).compiled(operations_of(library))
         order = np.argsort(np.concatenate([np.arange(rolled.layout.size)[part.target] for part in self.parts]))
         self.order = None if (np.diff(order) == 1).all() else library.positions(order)
         plain = [operation for operation, _ in each.instructions] == [mul, sub] and not update.memory

@@ -1,7 +1,7 @@
 """The operations that native code has itself, in LLVM's assembly; every other it gets in its row's form."""
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final
 
 from microgrannd import operations as ops
@@ -55,9 +55,9 @@ def known(lanes: int) -> Collection[Operation]:
     return NATIVE if lanes == 1 else NATIVE.keys() | ON_VECTORS.keys()
 
 
-def unsupported(tape: Tape) -> list[Operation]:
+def unsupported(instructions: Iterable[Instruction]) -> list[Operation]:
     """The operations that native code neither has nor gets in a form: such as your own without one."""
-    counts = {operation: len(operands) for operation, operands in tape.instructions}
+    counts = {operation: len(operands) for operation, operands in instructions}
     once = tuple(Instruction(operation, tuple(range(count))) for operation, count in counts.items())
     leaves = max(counts.values(), default=0)
     spelled = expanded(Tape(("x",) * leaves, (), once, tuple(range(leaves, leaves + len(once)))), NATIVE)

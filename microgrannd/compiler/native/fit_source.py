@@ -3,11 +3,13 @@
 from typing import Final
 
 from microgrannd.compiler.native.kernel_source import Assembly, kernel, module
+from microgrannd.compiler.native.loop_kernel import assembly
+from microgrannd.compiler.recurrences.derive import Rolled
 from microgrannd.compiler.tape.tape import Tape
 from microgrannd.compiler.tape.update import Update
 
 
-def fit_source(tape: Tape, update: Update, clips: bool = False) -> str:
+def fit_source(program: Tape | Rolled, update: Update, clips: bool = False) -> str:
     """The assembly of `fit`; its `width` is the number of parameters, rounded up to whole vectors.
 
     `given` has 1 / batch size, the count of the step, the settings, and the largest norm and gradient for one that
@@ -19,7 +21,7 @@ def fit_source(tape: Tape, update: Update, clips: bool = False) -> str:
     place = len(update.shared.inputs)
     fit = _FIT.replace("CLIP", _CALL.format(norm=place, value=place + 1) if clips else "")
     parts = [Assembly(_INTRINSICS, (_CLIP,))] if clips else []
-    return module(kernel(tape, "total"), prepare, step, *parts, Assembly(frozenset(), (fit,)))
+    return module(assembly(program, "total"), prepare, step, *parts, Assembly(frozenset(), (fit,)))
 
 
 _FIT: Final = """\

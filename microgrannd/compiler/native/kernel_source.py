@@ -5,10 +5,11 @@ Long tapes are cut into functions, so that compiling takes time in proportion to
 """
 
 from collections.abc import Callable
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from microgrannd.compiler.llvm.emitter import LANES, Emitter
 from microgrannd.compiler.llvm.operations import ON_VECTORS, Functions, known, narrowed
+from microgrannd.compiler.recurrences.derive import Rolled
 from microgrannd.compiler.tape.expand import expanded
 from microgrannd.compiler.tape.tape import Tape, TapeOperand
 
@@ -39,12 +40,13 @@ class Assembly(NamedTuple):
 
 def kernel(tape: Tape, kind: Kind, name: str = "") -> Assembly:
     tape = narrowed(expanded(tape, known(1 if kind == "one" else LANES)))
-    return _KernelWriter(tape, kind, name or kind).assembly()
+    return KernelWriter(tape, kind, name or kind).assembly()
 
 
-def work(tape: Tape) -> int:
-    """How much there is to compile: the operands, reading and writing included."""
-    return len(tape.inputs) + len(tape.outputs) + sum(len(operands) for _, operands in tape.instructions)
+def work(program: Tape | Rolled) -> int:
+    """How much there is to compile: the operands and, but for loops, reading and writing."""
+    around = len(program.inputs) + len(program.outputs) if isinstance(program, Tape) else 0
+    return around + sum(len(operands) for _, operands in program.instructions)
 
 
 def module(*parts: Assembly) -> str:
@@ -52,9 +54,12 @@ def module(*parts: Assembly) -> str:
     return "\n\n".join([*declared, *[text for part in parts for text in part.functions], "!0 = !{}"]) + "\n"
 
 
-class _KernelWriter:
-    def __init__(self, tape: Tape, kind: Kind, name: str) -> None:
+class KernelWriter:
+    """Writes the kernel of a tape; another writer may write what is done for a sample."""
+
+    def __init__(self, tape: Tape, kind: Kind, name: str, *, outputs: int = 0, slots: int = 0) -> None:
         self.tape = tape
+        self.outputs = outputs or len(tape.outputs)
         self.kind = kind
         self.name = name
         self.lanes = 1 if kind == "one" else LANES
@@ -62,6 +67,7 @@ class _KernelWriter:
         self.functions: list[str] = []
         self.operations = Functions(name)
         self.cut = work(tape) > 20 * SECTION or len(tape.inputs) > SECTION
+        self.slots = slots or (len(tape.inputs) + len(tape.instructions) if self.cut else 0)  # of memory for a block
         calls = sum(operation in ON_VECTORS for operation, _ in tape.instructions)
         self.inline = calls <= INLINED
         self.uses = tape.uses()
@@ -77,7 +83,9 @@ class _KernelWriter:
 
     def _one(self) -> str:
         e = Emitter()
-        self._body(e, lambda j: e.load(e.element("%columns", j)), lambda k, x: e.store(x, e.element("%outputs", k)), {})
+        self._open(e)
+        self._body(e, *self._access(e), {})
+        self._close(e)
         e.do("ret void")
         return self._function(f"define void @{self.name}({_ARRAYS})", e)
 
@@ -86,6 +94,7 @@ class _KernelWriter:
         e.do("%place = alloca i64")
         if self.kind == "total":
             self._clear(e)
+        self._open(e)
         read, sink = self._access(e)
         hoisted = self._hoisted(e)
         e.do("%last = sub i64 %limit, 8", "store i64 %begin, ptr %place", "br label %next")
@@ -101,15 +110,28 @@ class _KernelWriter:
         strides = ", ptr noalias %strides" if self.kind == "rows" else ""
         arguments = f"{_ARRAYS}{strides}, i64 %begin, i64 %end, i64 %limit"
         if self.kind == "total":
-            for k in range(len(self.tape.outputs)):
+            for k in range(self.outputs):
                 self._block(e, 8 * k)
                 total = e.summed(e.load(e.element("%sums", k, e.number)))
                 e.do(f"store double {total}, ptr {e.element('%outputs', k)}")
+        self._close(e)
         e.do("ret void")
         return self._function(f"define void @{self.name}({arguments})", e)
 
-    def _access(self, e: Emitter) -> tuple[Callable[[int], str], Callable[[int, str], None]]:
+    def _open(self, e: Emitter) -> None:
+        """Memory for what does not stay in registers."""
+        if self.slots:
+            e.declared |= {"declare ptr @malloc(i64)", "declare void @free(ptr)"}
+            e.do(f"%tape = call ptr @malloc(i64 {self.slots * 8 * self.lanes})")
+
+    def _close(self, e: Emitter) -> None:
+        if self.slots:
+            e.do("call void @free(ptr %tape)")
+
+    def _access(self, e: Emitter) -> tuple[Callable[[Any], str], Callable[[Any, str], None]]:
         inputs, count = len(self.tape.inputs), len(self.tape.outputs)
+        if self.kind == "one":
+            return lambda j: e.load(e.element("%columns", j)), lambda k, x: e.store(x, e.element("%outputs", k))
         columns = [e.line(f"load ptr, ptr {e.element('%columns', j, 'ptr')}") for j in range(inputs)]
         if self.kind == "total":
             return lambda j: e.load(e.element(columns[j], "%s")), lambda k, x: self._accumulate(e, k, x)
@@ -118,22 +140,26 @@ class _KernelWriter:
             return lambda j: e.load(e.element(columns[j], "%s")), lambda k, x: e.store(x, e.element(results[k], "%s"))
         strides = [e.line(f"load i64, ptr {e.element('%strides', j, 'i64')}") for j in range(inputs + count)]
 
-        def read_apart(j: int) -> str:
-            pointer, result = e.element(columns[j], e.line(f"mul i64 %s, {strides[j]}")), "poison"
-            for lane in range(LANES):
-                pointer = e.element(pointer, strides[j]) if lane else pointer
-                number = e.line(f"load double, ptr {pointer}, align 8")
-                result = e.line(f"insertelement {e.number} {result}, double {number}, i64 {lane}")
-            return result
+        return (
+            lambda j: self._read_apart(e, columns[j], strides[j]),
+            lambda k, x: self._write_apart(e, results[k], strides[inputs + k], x),
+        )
 
-        def write_apart(k: int, x: str) -> None:
-            stride = strides[inputs + k]
-            pointer = e.element(results[k], e.line(f"mul i64 %s, {stride}"))
-            for lane in range(LANES):
-                pointer = e.element(pointer, stride) if lane else pointer
-                e.do(f"store double {e.line(f'extractelement {e.number} {x}, i64 {lane}')}, ptr {pointer}, align 8")
+    @staticmethod
+    def _read_apart(e: Emitter, column: str, stride: str) -> str:
+        pointer, result = e.element(column, e.line(f"mul i64 %s, {stride}")), "poison"
+        for lane in range(LANES):
+            pointer = e.element(pointer, stride) if lane else pointer
+            number = e.line(f"load double, ptr {pointer}, align 8")
+            result = e.line(f"insertelement {e.number} {result}, double {number}, i64 {lane}")
+        return result
 
-        return read_apart, write_apart
+    @staticmethod
+    def _write_apart(e: Emitter, column: str, stride: str, x: str) -> None:
+        pointer = e.element(column, e.line(f"mul i64 %s, {stride}"))
+        for lane in range(LANES):
+            pointer = e.element(pointer, stride) if lane else pointer
+            e.do(f"store double {e.line(f'extractelement {e.number} {x}, i64 {lane}')}, ptr {pointer}, align 8")
 
     def _mask(self, e: Emitter) -> None:
         lanes = e.line(f"add {e.integer} {e.spread('%s', 'i64')}, {e.multiples(1)}")
@@ -141,14 +167,14 @@ class _KernelWriter:
         inside = e.line(f"icmp slt {e.integer} {lanes}, {e.spread('%end', 'i64')}")
         e.do(f"%mask = and {e.flag} {fresh}, {inside}")
 
-    def _accumulate(self, e: Emitter, k: int, x: str) -> None:
+    def _accumulate(self, e: Emitter, k: int | str, x: str) -> None:
         place = e.element("%sums", k, e.number)
         before = e.line(f"load {e.number}, ptr {place}, align 64")
         after = e.select("%mask", e.add(before, x), before)
         e.do(f"store {e.number} {after}, ptr {place}, align 64")
 
     def _clear(self, e: Emitter) -> None:
-        count = len(self.tape.outputs)
+        count = self.outputs
         e.do(f"%sums = alloca [{max(count, 1)} x {e.number}], align 64")
         e.declared.add("declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
         e.do(f"call void @llvm.memset.p0.i64(ptr align 64 %sums, i8 0, i64 {count * 8 * LANES}, i1 false)")
@@ -163,7 +189,7 @@ class _KernelWriter:
         return e.spread(e.line(f"load double, ptr {e.element('%parameters', i)}, align 8, !invariant.load !0"))
 
     def _body(
-        self, e: Emitter, read: Callable[[int], str], sink: Callable[[int, str], None], local: dict[int, str]
+        self, e: Emitter, read: Callable[[Any], str], sink: Callable[[Any, str], None], local: dict[int, str]
     ) -> None:
         if self.cut:
             self._in_sections(e, read, sink)
@@ -216,9 +242,6 @@ class _KernelWriter:
         tape, leaves = self.tape, self.tape.leaves
         inputs, parameters = len(tape.inputs), len(tape.parameters)
         ends = self._last_sections()
-        slots = inputs + len(tape.instructions)
-        e.declared |= {"declare ptr @malloc(i64)", "declare void @free(ptr)"}
-        e.do(f"%tape = call ptr @malloc(i64 {slots * 8 * self.lanes})")
         for j in range(inputs):
             self._block(e, 8 * j)
             e.store(read(j), e.element("%tape", j, e.number))
@@ -239,7 +262,6 @@ class _KernelWriter:
             for k in places:
                 self._block(e, 4 * k)
                 sink(k, self._parameter(e, v - inputs) if inputs <= v < leaves else self._kept(e, v))
-        e.do("call void @free(ptr %tape)")
 
     @staticmethod
     def _block(e: Emitter, done: int) -> None:

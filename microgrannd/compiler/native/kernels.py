@@ -11,23 +11,26 @@ from microgrannd.compiler.batches import Column
 from microgrannd.compiler.llvm.emitter import LANES
 from microgrannd.compiler.llvm.machine import MachineCode, llvm, optimisation, pointers
 from microgrannd.compiler.locking import COMPILING
-from microgrannd.compiler.native.kernel_source import Kind, kernel_source, work
+from microgrannd.compiler.native.kernel_source import Kind, module, work
+from microgrannd.compiler.native.loop_kernel import assembly
+from microgrannd.compiler.recurrences.derive import Rolled
 from microgrannd.compiler.tape.tape import Tape
 
 _PART: Final = 2_000_000  # instructions on samples in one part, about a millisecond
 
 
 class NativeKernel:
-    def __init__(self, tape: Tape, threads: int = 1, cache: Path | None = None) -> None:
+    def __init__(self, program: Tape | Rolled, threads: int = 1, cache: Path | None = None) -> None:
         llvm()  # which says what to install
-        self.tape = tape
+        self.program = program
+        self.work = program.work if isinstance(program, Rolled) else len(program.instructions)  # for a sample
         self.threads = threads
         self.cache = cache
         self._functions: dict[Kind, tuple[Any, MachineCode]] = {}
-        size = len(tape.inputs)
+        size = len(program.inputs)
         self._inputs = ctypes.c_double * size
-        self._parameters = ctypes.c_double * len(tape.parameters)
-        self._outputs = ctypes.c_double * len(tape.outputs)
+        self._parameters = ctypes.c_double * len(program.parameters)
+        self._outputs = ctypes.c_double * len(program.outputs)
 
     def one(self, inputs: Sequence[float], parameters: Sequence[float]) -> Sequence[float]:
         outputs = self._outputs()
@@ -64,7 +67,7 @@ class NativeKernel:
 
     def _in_parts(self, count: int, run: Callable[[int, int], Any]) -> list[Any]:
         """Run on parts of the samples. They do not depend on the number of threads, and so neither do the sums."""
-        size = _PART // (len(self.tape.instructions) + 1) // LANES * LANES + LANES
+        size = _PART // (self.work + 1) // LANES * LANES + LANES
         if count <= 2 * size:
             return [run(0, count)]
         bounds = [(begin, min(begin + size, count)) for begin in range(0, count, size)]
@@ -75,7 +78,8 @@ class NativeKernel:
     def _function(self, kind: Kind) -> Any:
         if kind not in self._functions:
             with COMPILING:
-                code = MachineCode(kernel_source(self.tape, kind), optimisation(work(self.tape)), self.cache)
+                source = module(assembly(self.program, kind))
+                code = MachineCode(source, optimisation(work(self.program)), self.cache)
                 self._functions.setdefault(kind, (_SIGNATURES[kind](code.address(kind)), code))
         return self._functions[kind][0]
 

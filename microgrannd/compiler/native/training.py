@@ -31,8 +31,8 @@ class NativeFit:
 
     def function(self, guarded: bool) -> Any:
         if guarded not in self._functions:
-            tape = self.plan.tape("parameters", guarded=guarded)
-            code = MachineCode(fit_source(tape, self.update, self.clips), optimisation(work(tape)), self.cache)
+            program = self.plan.program("parameters", guarded=guarded)
+            code = MachineCode(fit_source(program, self.update, self.clips), optimisation(work(program)), self.cache)
             self._functions[guarded] = (_FIT(code.address("fit")), code)
         return self._functions[guarded][0]
 
@@ -98,8 +98,7 @@ class Training:
         return self._run(columns, self.count, epochs, size, of_steps)
 
     def epochs_in(self, seconds: float) -> int:
-        work = self.count * (len(self.native.plan.tape("parameters").instructions) + 1)
-        return max(1, int(seconds / (work * 4e-10)))
+        return max(1, int(seconds / (self.count * (self.native.plan.work("parameters") + 1) * 4e-10)))
 
     def write_back(self) -> None:
         size = len(self.parameters)

@@ -5,13 +5,15 @@ those of `passes.final_gradients`, which sees the tape's instructions as Values 
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Final
 
 from microgrannd import operations
 from microgrannd.calculus.passes import final_gradients, gradients, tangents
 from microgrannd.calculus.variable import Variable
+from microgrannd.compiler.tape.simplify import drop_dead
 from microgrannd.compiler.tape.tape import Instruction, Tape, TapeOperand
 from microgrannd.engine import Value, number_of, topological_order
 from microgrannd.ground import modes
@@ -34,10 +36,30 @@ class Trace:
     tape: Tape
     parameters: tuple[Value, ...]  # the Values that the function closes over
     numbers: tuple[float, ...]  # of all leaves then
-    # From the same inputs to numbers, one of which is not 0 where the function has noted that it raises for plain
-    # numbers; and also where Python's own arithmetic does.
-    refusals: Tape | None = None
-    doubts: Tape | None = None
+    # Variables that are not 0 where the function has noted that it raises for plain numbers, and others for which
+    # Python's own arithmetic may raise; what only these use comes `beyond` the tape.
+    refusing: tuple[int, ...] = ()
+    raising: tuple[int, ...] = ()
+    beyond: tuple[Instruction, ...] = ()
+
+    @cached_property
+    def refusals(self) -> Tape | None:
+        """From the inputs to numbers, one of which is not 0 where the function raises in eager mode."""
+        return self._with_outputs((), self.refusing) if self.refusing else None
+
+    @cached_property
+    def doubts(self) -> Tape | None:
+        """The same, where Python's own arithmetic raises too."""
+        end = self.tape.leaves + len(self.tape.instructions) + len(self.beyond)
+        count = len(self.raising)
+        differences = [Instruction(operations.sub, (v, v)) for v in self.raising]  # 0 for every finite number
+        flags = [Instruction(operations.not_equal, (end + i, 0.0)) for i in range(count)]
+        outputs = (*self.refusing, *range(end + count, end + 2 * count))
+        return self._with_outputs([*differences, *flags], outputs) if outputs else None
+
+    def _with_outputs(self, more: Sequence[Instruction], outputs: tuple[int, ...]) -> Tape:
+        instructions = (*self.tape.instructions, *self.beyond, *more)
+        return drop_dead(replace(self.tape, instructions=instructions, outputs=outputs))
 
 
 def trace(function: Callable[..., Any], arguments: Sequence[Any]) -> Trace:
@@ -56,9 +78,11 @@ def trace(function: Callable[..., Any], arguments: Sequence[Any]) -> Trace:
     # None is a part of a result like any other, but not all there is.
     nothing = result is None or (contents(result) and not scalars_of(result))
     outputs = [_checked_output(x) for x in ([None] if nothing else scalars_of(result))]
-    found = _trace(_function_name(function), names, shapes, shape_of(result), inputs, outputs, nodes)
-    refusals, doubts = _refusals(inputs, nodes, noted)
-    return replace(found, refusals=refusals, doubts=doubts)
+    of_data = _of_data(inputs, nodes)
+    raising = [node for node in nodes if node.op in _PARTIAL and not _is_safe(node) and node in of_data]
+    refusing = [flag for flag in noted or () if isinstance(flag, Value) and flag in of_data]
+    name = _function_name(function)
+    return _trace(name, names, shapes, shape_of(result), inputs, outputs, nodes, refusing, raising)
 
 
 def trace_graph(output: Value, inputs: Sequence[Value]) -> Trace:
@@ -124,15 +148,16 @@ def _derived(
         forward = len(nodes)
         outputs = derive(variables[output] if isinstance(output, int) else output, variables)
     places: dict[Value, int] = {leaf: v for v, leaf in enumerate(leaves)}
-    instructions = _instructions(nodes, places)
+    instructions = instructions_of(nodes, places)
     labels = {places[node]: node.label for node in (*leaves, *nodes) if node.label}
-    operands = tuple(x if isinstance(x, float) else _operand(x, places) for x in outputs)
+    operands = tuple(x if isinstance(x, float) else operand_of(x, places) for x in outputs)
     return Tape(tape.inputs, tape.parameters, instructions, operands, forward, labels)
 
 
 def _trace(
     name: str, names: tuple[str, ...], shapes: tuple[Shape, ...], result: Shape,
     inputs: list[Value], outputs: list[Value | float], traced: list[Value],
+    refusing: Sequence[Value] = (), raising: Sequence[Value] = (),
 ) -> Trace:  # fmt: skip
     roots = [x for x in outputs if isinstance(x, Value)]
     position = {node: i for i, node in enumerate(traced)}
@@ -146,34 +171,39 @@ def _trace(
         raise ValueError("An input is listed twice.")
     if not given.isdisjoint(nodes):
         raise ValueError("The inputs of a graph are leaves; one of these is computed.")
-    instructions = _instructions(nodes, places)
+    instructions = instructions_of(nodes, places)
     labels = {places[node]: label for node in nodes if (label := _label(node))}
-    operands = tuple(x if isinstance(x, float) else _operand(x, places) for x in outputs)
+    operands = tuple(x if isinstance(x, float) else operand_of(x, places) for x in outputs)
     given_names, parameter_names = _input_names(inputs), tuple(_parameter_names(parameters))
     tape = Tape(given_names, parameter_names, instructions, operands, len(instructions), labels)
     numbers = tuple(map(number_of, (*inputs, *parameters)))
-    return Trace(name, names, shapes, result, tape, tuple(parameters), numbers)
+    unused = [node for node in (*refusing, *raising) if node not in places]
+    beyond = _before(unused, places, position)
+    return Trace(
+        name, names, shapes, result, tape, tuple(parameters), numbers,
+        beyond=instructions_of(beyond, places),
+        refusing=tuple([places[node] for node in refusing]), raising=tuple([places[node] for node in raising]),
+    )  # fmt: skip
 
 
-def _refusals(inputs: list[Value], traced: list[Value], noted: Sequence[Any]) -> list[Tape | None]:
-    """The `refusals` and `doubts` of a trace; what depends on parameters is a Value in eager mode, and not refused."""
-    doubtful = [node for node in traced if node.op in _PARTIAL and not _is_safe(node)]
-    if not noted and not doubtful:
-        return [None, None]
-    of_data = set(inputs)
+def _of_data(inputs: list[Value], traced: list[Value]) -> set[Value]:
+    """The nodes that depend on no parameter: what does is a Value in eager mode, and not refused."""
+    found = set(inputs)
     for node in traced:
-        if all(parent in of_data or parent.is_constant for parent in node.parents):
-            of_data.add(node)
-    flags: list[Value | float] = [flag for flag in noted if isinstance(flag, Value) and flag in of_data]
-    doubts = list(flags)
-    with modes.recording():
-        for node in doubtful:
-            if node in of_data:
-                difference = node - node  # 0 for every finite number
-                flag = operations.not_equal(difference, 0.0)
-                traced = [*traced, difference, flag]
-                doubts.append(flag)
-    return [_trace("", (), (), SCALAR, inputs, found, traced).tape if found else None for found in (flags, doubts)]
+        if all(parent in found or parent.is_constant for parent in node.parents):
+            found.add(node)
+    return found
+
+
+def _before(nodes: Iterable[Value], places: Container[Value], position: dict[Value, int]) -> list[Value]:
+    """These nodes and those that they are made of, but for what has a place, in the order of the code."""
+    found, waiting = set[Value](), list(nodes)
+    while waiting:
+        node = waiting.pop()
+        if node.op is not None and node not in places and node not in found:
+            found.add(node)
+            waiting += node.parents
+    return sorted(found, key=position.__getitem__)
 
 
 # For some numbers Python's own arithmetic raises, where that of Values gives infinity or NaN.
@@ -186,17 +216,17 @@ def _is_safe(node: Value) -> bool:
     return second.is_constant and (number in range(17) if node.op is operations.pow else number != 0.0)
 
 
-def _instructions(nodes: Sequence[Value], places: dict[Value, int]) -> tuple[Instruction, ...]:
+def instructions_of(nodes: Sequence[Value], places: dict[Value, int]) -> tuple[Instruction, ...]:
     """One for each node, whose place is added to `places`."""
     instructions = []
     for node in nodes:
         assert node.op is not None
-        instructions.append(Instruction(node.op, tuple([_operand(parent, places) for parent in node.parents])))
+        instructions.append(Instruction(node.op, tuple([operand_of(parent, places) for parent in node.parents])))
         places[node] = len(places)
     return tuple(instructions)
 
 
-def _operand(value: Value, places: dict[Value, int]) -> TapeOperand:
+def operand_of(value: Value, places: dict[Value, int]) -> TapeOperand:
     place = places.get(value)
     return number_of(value) if place is None else place
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from microgrannd.compiler.tape.expand import expanded
 from microgrannd.compiler.tape.tape import Tape, TapeOperand
+from microgrannd.operations import Operation
 from microgrannd.printing.c import DEFINITIONS, C, c_name
 from microgrannd.printing.labels import Names
 from microgrannd.printing.printer import Expression
@@ -15,27 +16,59 @@ class CSource(NamedTuple):
     body: str
 
 
-def c_source(name: str, values: Tape, gradients: Tape | None, parameters: Sequence[float], header: str) -> CSource:
-    """A tape as C; `gradients` has the value and all gradients, and `header` is the name of the header's file."""
+class CBody(NamedTuple):
+    """A function of `inputs` and `parameters`: its lines, its outputs, the lines after them, its operations."""
+
+    lines: list[str]
+    outputs: list[str]
+    end: list[str]
+    operations: frozenset[Operation]
+
+
+def straight_lines(tape: Tape) -> CBody:
+    """The tape as the body of a function."""
+    tape = expanded(tape, C.templates)
+    lines = []
+    for v, (operation, operands) in enumerate(tape.instructions, tape.leaves):
+        written = C.expression(operation, [_operand(tape, x) for x in operands])
+        lines.append(f"double v{v} = {written.text()};")
+    outputs = [_operand(tape, x).text() for x in tape.outputs]
+    return CBody(lines, outputs, [], frozenset(operation for operation, _ in tape.instructions))
+
+
+def c_source(
+    name: str,
+    values: CBody,
+    gradients: CBody | None,
+    inputs: Sequence[str],
+    parameters: Sequence[tuple[str, float]],
+    header: str,
+) -> CSource:
+    """C of these functions; `gradients` has the value and all gradients, and `header` is the name of the header's file.
+
+    `parameters` are their names and numbers.
+    """
     name = c_name(name)
-    tapes = [expanded(tape, C.templates) for tape in (values, gradients) if tape]
-    functions = [_value(name, tapes[0], single=gradients is not None)]
-    functions += [_gradient(name, tape) for tape in tapes[1:]]
-    used = {operation for tape in tapes for operation, _ in tape.instructions}
-    numbers = f"const double {name}_parameters[{max(1, len(parameters))}]"
+    functions = [_value(name, values, single=gradients is not None)]
+    functions += [_gradient(name, gradients, len(inputs))] if gradients else []
+    used = values.operations | (gradients.operations if gradients else frozenset())
+    allocates = bool(values.end or (gradients and gradients.end))
+    numbers = [x for _, x in parameters]
+    array = f"const double {name}_parameters[{max(1, len(numbers))}]"
     body = [
         C.comment(f"{name}, written by microgrannd: C99, and nothing but its library."),
-        *("#include <math.h>", "#include <stddef.h>", f'#include "{_included(header)}"', ""),
+        *("#include <math.h>", "#include <stddef.h>", *["#include <stdlib.h>"] * allocates),
+        *(f'#include "{_included(header)}"', ""),
         *[text for operation, text in DEFINITIONS.items() if operation in used],
-        *("", f"{numbers} = {{{', '.join(C.number(x).text() for x in parameters or [0.0])}}};"),
+        *("", f"{array} = {{{', '.join(C.number(x).text() for x in numbers or [0.0])}}};"),
         *[line for function in functions for line in ("", f"{function.head} {{", *function.lines, "}")],
     ]
     guard = Names((), ascii_only=True).identifier(f"{header.upper()}_")
     top = [
         *(f"#ifndef {guard}", f"#define {guard}", ""),
-        C.comment(_listed("inputs", values.inputs)),
-        C.comment(f"{_listed('parameters', values.parameters)}; {name}_parameters has their numbers."),
-        f"extern {numbers};",
+        C.comment(_listed("inputs", inputs)),
+        C.comment(f"{_listed('parameters', [label for label, _ in parameters])}; {name}_parameters has their numbers."),
+        f"extern {array};",
         *[line for function in functions for line in ("", C.comment(function.meaning), f"{function.head};")],
         *("", "#endif"),
     ]
@@ -51,34 +84,34 @@ class _CFunction(NamedTuple):
 _LEAVES = "const double *inputs, const double *parameters"
 
 
-def _value(name: str, tape: Tape, *, single: bool) -> _CFunction:
-    outputs = [_operand(tape, x).text() for x in tape.outputs]
+def _value(name: str, body: CBody, *, single: bool) -> _CFunction:
     if single:
-        lines = [*_lines(tape), f"    return {outputs[0]};"]
-        return _CFunction(f"double {name}({_LEAVES})", "The value.", lines)
-    lines = [*_lines(tape), *[f"    outputs[{i}] = {x};" for i, x in enumerate(outputs)]]
-    return _CFunction(f"void {name}({_LEAVES}, double *outputs)", f"The values, {len(outputs)} of them.", lines)
+        lines = [f"const double value = {body.outputs[0]};", *body.end, "return value;"]
+        return _CFunction(f"double {name}({_LEAVES})", "The value.", _lines(body, "return NAN", lines))
+    lines = [*[f"outputs[{i}] = {x};" for i, x in enumerate(body.outputs)], *body.end]
+    failed = f"{{ for (int k = 0; k < {len(body.outputs)}; k++) outputs[k] = NAN; return; }}"
+    meaning = f"The values, {len(body.outputs)} of them."
+    return _CFunction(f"void {name}({_LEAVES}, double *outputs)", meaning, _lines(body, failed, lines))
 
 
-def _gradient(name: str, tape: Tape) -> _CFunction:
-    value, *slopes = [_operand(tape, x).text() for x in tape.outputs]
-    lines, inputs = _lines(tape), len(tape.inputs)
+def _gradient(name: str, body: CBody, inputs: int) -> _CFunction:
+    value, *slopes = body.outputs
+    lines = list[str]()
     for array, found in (("by_inputs", slopes[:inputs]), ("by_parameters", slopes[inputs:])):
-        assigned = [f"        {array}[{i}] = {x};" for i, x in enumerate(found)]
-        lines += [f"    if ({array} != NULL) {{", *assigned, "    }"]
+        assigned = [f"    {array}[{i}] = {x};" for i, x in enumerate(found)]
+        lines += [f"if ({array} != NULL) {{", *assigned, "}"]
+    if body.end:
+        lines += [f"const double result = {value};", *body.end]
     return _CFunction(
         f"double {name}_gradient({_LEAVES}, double *by_inputs, double *by_parameters)",
         "The value and its gradients; either array may be NULL.",
-        [*lines, f"    return {value};"],
+        _lines(body, "return NAN", [*lines, f"return {'result' if body.end else value};"]),
     )
 
 
-def _lines(tape: Tape) -> list[str]:
-    lines = ["    (void)inputs; (void)parameters;"]
-    for v, (operation, operands) in enumerate(tape.instructions, tape.leaves):
-        written = C.expression(operation, [_operand(tape, x) for x in operands])
-        lines.append(f"    double v{v} = {written.text()};")
-    return lines
+def _lines(body: CBody, failed: str, more: Sequence[str]) -> list[str]:
+    first = "(void)inputs; (void)parameters;"
+    return [f"    {line.replace('FAILED', failed)}" for line in (first, *body.lines, *more)]
 
 
 def _operand(tape: Tape, x: TapeOperand) -> Expression:

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -46,29 +47,65 @@ def python_source(name: str, tape: Tape, text: str, groups: Sequence[int], of: S
     return _PythonFunction(name, tape, of).source(text, groups)
 
 
-class _PythonFunction:
-    def __init__(self, name: str, tape: Tape, of: Sequence[int]) -> None:
-        self.tape = tape
-        self.of = of
-        self.aliases: dict[int, str] = {}
-        self.uses = tape.uses()
-        # The outputs' variables; -1 for a constant, since 3 == 3.0 but variable 3 is not the number 3.
-        self.places = [x if isinstance(x, int) else -1 for x in tape.outputs]
-        self.outputs = set(self.places)
-        self.gradients: dict[int, list[tuple[int, int]]] = {}  # by variable: which outputs, and by which leaves
-        for i, leaf in enumerate(of if len(tape.outputs) == 1 + len(of) else (), 1):
-            self.gradients.setdefault(self.places[i], []).append((i, leaf))
+class Vocabulary:
+    """The names in a function, and what it needs from outside."""
+
+    def __init__(self) -> None:
+        self.names = Names({*RESERVED, *ops.TABLE})
         self.needed: set[str] = set()
         self.foreign: dict[Operation, str] = {}
-        self.names = Names({*RESERVED, *ops.TABLE})
-        self.name = self.names.identifier(name)
-        given = (*tape.inputs, *tape.parameters)
-        self.written = [Expression(self.names.identifier(leaf)) for leaf in given]  # by variable
-        self.temporaries = {"t": 0, "g": 0}
+        self.temporaries = Counter[str]()
 
-    def source(self, text: str, groups: Sequence[int]) -> Source:
-        tape = self.tape
-        lines = [in_docstring(text)]
+    def temporary(self, letter: str) -> str:
+        self.temporaries[letter] += 1
+        return f"{letter}{self.temporaries[letter]}"
+
+    def number(self, x: float) -> Expression:
+        number = PYTHON.number(x)
+        self.needed |= {number.template.removeprefix("-")} & {"nan", "inf"}
+        return number
+
+    def function(self, operation: Operation) -> str:
+        if home(operation):
+            self.needed.add(operation.name)
+            return operation.name
+        if operation not in self.foreign:
+            name, row = operation.name, ops.TABLE.get(operation.name)
+            free = row is operation and name.isidentifier() and name not in RESERVED  # no label has a row's name
+            self.foreign[operation] = name if free else self.names.identifier(name)
+        return self.foreign[operation]
+
+    def source(self, name: str, head: str, lines: Sequence[str]) -> Source:
+        """A function with these lines, below the definitions that it needs."""
+        first = wrapped(f"def {name}", head)
+        first[-1] += ":"
+        body = [f"    {line}" if line else "" for line in lines]
+        foreign = {name: operation for operation, name in self.foreign.items()}
+        return Source(name, self._header(), "\n".join([*first, *body, ""]), foreign)
+
+    def _header(self) -> str:
+        imported = sorted(name for name in self.needed if name in ops.TABLE and home(ops.TABLE[name]) is math)
+        text = "\n\n".join(definitions(self.needed - set(imported)))
+        imported += [name for name in ("inf", "nan") if re.search(rf"\b{name}\b", text) or name in self.needed]
+        lines = [f"import {module}" for module in ("math", "operator") if re.search(rf"\b{module}\.", text)]
+        lines += [f"from math import {', '.join(imported)}"] if imported else []
+        lines += [PYTHON.comment(f"{name} is an operation of your own") for name in self.foreign.values()]
+        return "\n\n".join(filter(None, ["\n".join(lines), text]))
+
+
+class Assignments:
+    """The instructions of a tape as assignments; `written` is how each of its variables is written, leaves first."""
+
+    def __init__(self, tape: Tape, vocabulary: Vocabulary, written: Sequence[Expression], letter: str = "") -> None:
+        self.tape = tape
+        self.vocabulary = vocabulary
+        self.written = list(written)
+        self.letter = letter  # of temporaries; without one "t" for the forward half and "g" for the rest
+        self.uses = tape.uses()
+        self.outputs = {x for x in tape.outputs if isinstance(x, int)}
+
+    def lines(self) -> list[str]:
+        tape, lines = self.tape, list[str]()
         consumer = self._single_consumers()
         for k, instruction in enumerate(tape.instructions):
             v = tape.leaves + k
@@ -79,17 +116,13 @@ class _PythonFunction:
                 self.written.append(expression)
                 continue
             name = self._variable(v, k < tape.forward)
-            lines += _wrapped(f"{name} = ", expression.template, self._comment(v, k))
+            lines += wrapped(f"{name} = ", expression.template, self._comment(v, k))
             self.written.append(Expression(name))
             lines += self._aliases(v, name)
-        gap = [""] if len(lines) > 1 else []
-        lines += [*gap, *_wrapped("return ", self._returned(groups))]
-        parameters = ", ".join(leaf.template for leaf in self.written[: tape.leaves])
-        head = _wrapped(f"def {self.name}", f"({parameters})")
-        head[-1] += ":"
-        body = [f"    {line}" if line else "" for line in lines]
-        foreign = {name: operation for operation, name in self.foreign.items()}
-        return Source(self.name, self._header(), "\n".join([*head, *body, ""]), foreign)
+        return lines
+
+    def operand(self, x: TapeOperand) -> Expression:
+        return self.written[x] if isinstance(x, int) else self.vocabulary.number(x)
 
     def _stands_where_it_is_used(self, k: int, consumer: dict[int, int]) -> bool:
         """Whether the instruction's result has no name and is read once, in its own half or by `return`."""
@@ -99,14 +132,7 @@ class _PythonFunction:
         return v in consumer and v not in tape.labels and (consumer[v] < tape.forward) == (k < tape.forward)
 
     def _aliases(self, v: int, name: str) -> list[str]:
-        """Where the gradient of a leaf is that of something else too, such as d_b = d_z: a line that says so."""
-        lines = []
-        for i, leaf in self.gradients.get(v, ()):
-            derivative = f"d_{self.written[leaf].template}"
-            if name != derivative:
-                self.aliases[i] = self.names.identifier(derivative)
-                lines.append(f"{self.aliases[i]} = {name}")
-        return lines
+        return []
 
     def _single_consumers(self) -> dict[int, int]:
         found = {}
@@ -118,35 +144,14 @@ class _PythonFunction:
 
     def _expression(self, instruction: Instruction) -> Expression:
         operation, operands = instruction
-        written = list(map(self._operand, operands))
+        written = list(map(self.operand, operands))
         if operation in PYTHON.templates and (plain := PYTHON.templates[operation](*written)):
             return plain
-        return PYTHON.call(self._function(operation), operation, written)
-
-    def _operand(self, x: TapeOperand) -> Expression:
-        if isinstance(x, int):
-            return self.written[x]
-        number = PYTHON.number(x)
-        self.needed |= {number.template.removeprefix("-")} & {"nan", "inf"}
-        return number
-
-    def _function(self, operation: Operation) -> str:
-        if home(operation):
-            self.needed.add(operation.name)
-            return operation.name
-        if operation not in self.foreign:
-            name, row = operation.name, ops.TABLE.get(operation.name)
-            free = row is operation and name.isidentifier() and name not in RESERVED  # no label has a row's name
-            self.foreign[operation] = name if free else self.names.identifier(name)
-        return self.foreign[operation]
+        return PYTHON.call(self.vocabulary.function(operation), operation, written)
 
     def _variable(self, v: int, forward: bool) -> str:
-        label = self.tape.labels.get(v) or ("value" if forward and v == self.places[0] else "")
-        if not label:
-            letter = "t" if forward else "g"
-            self.temporaries[letter] += 1
-            label = f"{letter}{self.temporaries[letter]}"
-        return self.names.identifier(label)
+        label = self.tape.labels.get(v) or self.vocabulary.temporary(self.letter or ("t" if forward else "g"))
+        return self.vocabulary.names.identifier(label)
 
     def _comment(self, v: int, k: int) -> str:
         label = self.tape.labels.get(v, "")
@@ -167,26 +172,55 @@ class _PythonFunction:
                 count += 1
         return count
 
+
+class _PythonFunction(Assignments):
+    """A whole tape as a function, whose outputs from the second on may be the gradients by the leaves `of`."""
+
+    def __init__(self, name: str, tape: Tape, of: Sequence[int]) -> None:
+        vocabulary = Vocabulary()
+        self.name = vocabulary.names.identifier(name)
+        given = [Expression(vocabulary.names.identifier(leaf)) for leaf in (*tape.inputs, *tape.parameters)]
+        super().__init__(tape, vocabulary, given)
+        self.aliases: dict[int, str] = {}
+        # The outputs' variables; -1 for a constant, since 3 == 3.0 but variable 3 is not the number 3.
+        self.places = [x if isinstance(x, int) else -1 for x in tape.outputs]
+        self.gradients: dict[int, list[tuple[int, int]]] = {}  # by variable: which outputs, and by which leaves
+        for i, leaf in enumerate(of if len(tape.outputs) == 1 + len(of) else (), 1):
+            self.gradients.setdefault(self.places[i], []).append((i, leaf))
+
+    def source(self, text: str, groups: Sequence[int]) -> Source:
+        head = ", ".join(leaf.template for leaf in self.written)
+        lines = [in_docstring(text), *self.lines()]
+        gap = [""] if len(lines) > 1 else []
+        lines += [*gap, *wrapped("return ", self._returned(groups))]
+        return self.vocabulary.source(self.name, f"({head})", lines)
+
+    def _aliases(self, v: int, name: str) -> list[str]:
+        """Where the gradient of a leaf is that of something else too, such as d_b = d_z: a line that says so."""
+        lines = []
+        for i, leaf in self.gradients.get(v, ()):
+            derivative = f"d_{self.written[leaf].template}"
+            if name != derivative:
+                self.aliases[i] = self.vocabulary.names.identifier(derivative)
+                lines.append(f"{self.aliases[i]} = {name}")
+        return lines
+
+    def _variable(self, v: int, forward: bool) -> str:
+        if forward and v == self.places[0] and not self.tape.labels.get(v):
+            return self.vocabulary.names.identifier("value")
+        return super()._variable(v, forward)
+
     def _returned(self, groups: Sequence[int]) -> str:
         parts, start = [], 0
         for size in groups:
             places = range(start, start + size)
-            texts = [self.aliases.get(i) or exact(self._operand(self.tape.outputs[i])).template for i in places]
+            texts = [self.aliases.get(i) or exact(self.operand(self.tape.outputs[i])).template for i in places]
             parts.append(texts[0] if size == 1 and start == 0 else f"({', '.join(texts)}{',' * (size == 1)})")
             start += size
         return ", ".join(parts)
 
-    def _header(self) -> str:
-        imported = sorted(name for name in self.needed if name in ops.TABLE and home(ops.TABLE[name]) is math)
-        text = "\n\n".join(definitions(self.needed - set(imported)))
-        imported += [name for name in ("inf", "nan") if re.search(rf"\b{name}\b", text) or name in self.needed]
-        lines = [f"import {module}" for module in ("math", "operator") if re.search(rf"\b{module}\.", text)]
-        lines += [f"from math import {', '.join(imported)}"] if imported else []
-        lines += [PYTHON.comment(f"{name} is an operation of your own") for name in self.foreign.values()]
-        return "\n\n".join(filter(None, ["\n".join(lines), text]))
 
-
-def _wrapped(start: str, expression: str, comment: str = "") -> list[str]:
+def wrapped(start: str, expression: str, comment: str = "") -> list[str]:
     """One line, or several inside brackets; a comment that does not fit goes above."""
     above = []
     if comment and len(start) + len(expression) + len(comment) > WIDTH:

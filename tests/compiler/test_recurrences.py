@@ -1,0 +1,311 @@
+"""Recurrences: found on the tape, differentiated once, run as loops; the same numbers as straight lines and eager mode.
+
+MICROGRANND_RANDOM_GRAPHS sets how many random programs; each hides one or two recurrences.
+"""
+
+import ctypes
+import math
+import os
+import shutil
+import subprocess
+from random import Random
+
+import pytest
+
+import microgrannd as mg
+from microgrannd.compiler.recurrences import find
+from microgrannd.compiler.recurrences.derive import Rolled
+from microgrannd.ground.nests import leaves
+from tests.libraries import needs
+
+COUNT = int(os.environ.get("MICROGRANND_RANDOM_GRAPHS", "300"))
+UNARY = (mg.tanh, mg.sin, mg.cos, mg.sigmoid, mg.atan, mg.relu, mg.abs, mg.softplus, mg.square)
+BINARY = (
+    *(lambda a, b: a + b, lambda a, b: a - b, lambda a, b: a * b, mg.maximum, mg.minimum, mg.hypot),
+    *(lambda a, b: a / (b * b + 1), lambda a, b: mg.where(mg.less(a, b), a, 2 * b)),
+)
+
+
+def recurrent(steps, at_each=False):
+    """A neuron that feeds itself; with a loss at its end or at each step."""
+
+    def loss(x, y, w, u, b):
+        h, total = 0.0, 0.0
+        for i in range(steps):
+            h = mg.tanh(w * h + u * x[i] + b)
+            if at_each:
+                total = total + (h - y[i]) ** 2
+        return total if at_each else (h - y[0]) ** 2
+
+    random = Random(1)
+    return loss, ([random.gauss(0, 1) for _ in range(steps)], [random.gauss(0, 1) for _ in range(steps)], 0.5, 0.3, 0.1)
+
+
+def lstm(steps, size=4):
+    def loss(x, rows, y):
+        h, c = [0.0] * size, [0.0] * size
+        for t in range(steps):
+            gates = [mg.dot(row[:size], h, row[size] * x[t] + row[size + 1]) for row in rows]
+            keep, write, show = ([mg.sigmoid(g) for g in gates[k * size : (k + 1) * size]] for k in range(3))
+            new = [mg.tanh(g) for g in gates[3 * size :]]
+            c = [k * old + w * n for k, old, w, n in zip(keep, c, write, new, strict=True)]
+            h = [s * mg.tanh(cell) for s, cell in zip(show, c, strict=True)]
+        return (mg.sum(h) - y) ** 2
+
+    random = Random(2)
+    rows = [[random.gauss(0, 0.4) for _ in range(size + 2)] for _ in range(4 * size)]
+    return loss, ([random.gauss(0, 1) for _ in range(steps)], rows, 0.7)
+
+
+def pendulum(steps):
+    """The double pendulum by Runge and Kutta's method of order 4."""
+
+    def slopes(state, mass):
+        a, b, p, q = state
+        d = a - b
+        below = 2.0 - mg.cos(d) ** 2 * mass
+        return [p, q, (mg.sin(d) * q * q - mg.sin(a) * 9.81) / below, (mg.sin(b) * 9.81 - mg.sin(d) * p * p) / below]
+
+    def end(state, mass):
+        h = 0.001
+        for _ in range(steps):
+            one = slopes(state, mass)
+            two = slopes([x + h / 2 * k for x, k in zip(state, one, strict=True)], mass)
+            three = slopes([x + h / 2 * k for x, k in zip(state, two, strict=True)], mass)
+            four = slopes([x + h * k for x, k in zip(state, three, strict=True)], mass)
+            sums = zip(one, two, three, four, strict=True)
+            state = [x + h / 6 * (a + 2 * b + 2 * c + d) for x, (a, b, c, d) in zip(state, sums, strict=True)]
+        return state[0] ** 2 + state[1]
+
+    return end, ([0.3, 0.2, 0.0, 0.1], 0.4)
+
+
+def kalman(steps):
+    def log_likelihood(z, q, r, a):
+        x, p, total = 0.0, 1.0, 0.0
+        for i in range(steps):
+            x, p = a * x, a * p * a + q
+            s, e = p + r, z[i] - x
+            total = total - 0.5 * (mg.log(s) + e * e / s)
+            k = p / s
+            x, p = x + k * e, (1 - k) * p
+        return total
+
+    random = Random(3)
+    return log_likelihood, ([random.gauss(0, 1) for _ in range(steps)], 0.3, 0.5, 0.9)
+
+
+def fibonacci(steps):
+    """Each step reads two before it, and a constant that differs by step."""
+
+    def last(x, y, w):
+        for i in range(steps):
+            x, y = y, mg.sin(x * w + y * 0.5) + i / steps
+        return x * y
+
+    return last, (0.1, 0.2, 0.7)
+
+
+def with_ends(steps):
+    """A network before the recurrence, one after it, and an irregular first step."""
+
+    def loss(x, ws):
+        start = mg.tanh(ws[0] * x[0] + ws[1]) * mg.tanh(ws[2] * x[0])
+        h = mg.relu(start) + ws[3]
+        for i in range(steps):
+            h = mg.sin(h * ws[4] + start) * x[i] + mg.abs(h)
+        return mg.softplus(mg.dot([h, start], ws[:2])) + h * h
+
+    random = Random(4)
+    return loss, ([random.uniform(-1, 1) for _ in range(steps)], [random.uniform(-1, 1) for _ in range(5)])
+
+
+def two_in_turn(steps):
+    """The second recurrence reads every step of the first, in reverse, and a sum is of all."""
+
+    def loss(x, w, v):
+        h, hs = 0.3, []
+        for i in range(steps):
+            h = mg.tanh(h * w + x[i])
+            hs.append(h)
+        g, gs = 0.1, []
+        for i in reversed(range(steps)):
+            g = mg.tanh(g * v + hs[i])
+            gs.append(g)
+        return mg.mean(gs) + mg.sum(hs) * 0.1
+
+    random = Random(5)
+    return loss, ([random.gauss(0, 1) for _ in range(steps)], 0.4, 0.6)
+
+
+PROGRAMS = {
+    "recurrent": recurrent(400),
+    "loss at each step": recurrent(300, at_each=True),
+    "lstm": lstm(40),
+    "pendulum": pendulum(30),
+    "kalman": kalman(100),
+    "fibonacci": fibonacci(400),
+    "with ends": with_ends(300),
+    "two in turn": two_in_turn(300),
+}
+
+
+def eager(function, arguments):
+    value, gradients = mg.value_and_grad(function, argnums=tuple(range(len(arguments))))(*arguments)
+    return [value, *leaves(gradients)]
+
+
+def compiled(function, arguments, backend):
+    program = mg.compile(function, backend=backend)
+    value, gradients = program.value_and_gradients(*arguments)
+    return [value, *leaves(gradients)], program
+
+
+def is_rolled(program):
+    return isinstance(program.runtime.latest.program("inputs"), Rolled)
+
+
+def same(found, wanted, tolerance=1e-12):
+    scale = max([1.0, *[abs(x) for x in wanted if math.isfinite(x)]])
+    return len(found) == len(wanted) and all(
+        x == y or (x != x and y != y) or abs(x - y) <= tolerance * scale for x, y in zip(found, wanted, strict=True)
+    )
+
+
+@pytest.mark.parametrize("backend", ["python", "native", "auto", "numpy", pytest.param("jax", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_recurrence_gives_what_eager_mode_gives(name, backend):
+    if backend != "python":
+        needs("native" if backend == "auto" else backend)
+    function, arguments = PROGRAMS[name]
+    found, program = compiled(function, arguments, backend)
+    assert is_rolled(program)
+    assert same(found, eager(function, arguments))
+    assert program(*arguments) == pytest.approx(found[0], rel=1e-14)
+
+
+@pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_c_has_a_loop(name, tmp_path):
+    function, arguments = PROGRAMS[name]
+    wanted = eager(function, arguments)
+    assert same(in_c(mg.compile(function, backend="python").trace(*arguments), arguments, tmp_path), wanted)
+    assert "for (long i" in (tmp_path / "program.c").read_text()
+
+
+def in_c(program, arguments, folder):
+    """The value and the gradients by the inputs from compiled C."""
+    program.to_c(folder / "program.c")
+    options = ["-std=c99", "-O1", "-Wall", "-Werror", "-pedantic", "-ffp-contract=off", "-shared", "-fPIC"]
+    subprocess.run(["cc", *options, "-o", folder / "program.so", folder / "program.c", "-lm"], check=True)
+    gradient = getattr(ctypes.CDLL(str(folder / "program.so")), f"{program.runtime.latest.trace.name}_gradient")
+    gradient.restype = ctypes.c_double
+    numbers = leaves(arguments)
+    array = ctypes.c_double * len(numbers)
+    slopes = array()
+    value = gradient(array(*numbers), (ctypes.c_double * 1)(), slopes, None)
+    return [value, *slopes]
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_batch_goes_through_the_loops(name):
+    needs("native")
+    import numpy
+
+    function, arguments = PROGRAMS[name]
+    program = mg.compile(function, backend="native").trace(*arguments)
+    random = Random(6)
+    shaken = [mg.ground.nests.mapped(lambda x: x + random.gauss(0, 0.01), arguments) for _ in range(11)]
+    batch = tuple(numpy.array(column) for column in zip(*shaken, strict=True))
+    values, gradients = program.value_and_gradients(*batch)
+    for i, sample in enumerate(shaken):
+        found = [values[i], *[x for gradient in gradients for x in numpy.ravel(gradient[i])]]
+        assert same(found, eager(function, sample))
+
+
+def expression(random, size):
+    """A function of numbers, by name, that is a few random operations; its results stay small."""
+    lines = []
+    for k in range(size):
+        lines.append((random.choice(UNARY if random.random() < 0.5 else BINARY), random.random(), random.random(), k))
+
+    def run(numbers):
+        numbers = list(numbers)
+        for row, one, two, _ in lines:
+            given = [numbers[int(one * len(numbers))], numbers[int(two * len(numbers))]]
+            numbers.append(row(given[0]) if row in UNARY else row(*given))
+        return mg.tanh(numbers[-1] + 0.3 * numbers[0])
+
+    return run
+
+
+def random_program(seed):
+    """A head, one or two recurrences of one to three carried numbers, a tail; also a loop in a loop."""
+    random = Random(seed)
+    steps, width = random.choice((12, 40, 90)), random.randint(1, 3)
+    carried = random.randint(1, 3)
+    second = random.random() < 0.5
+    inner = random.choice((0, 0, 0, 2, 9))
+    at_each, reads_before, constants = random.random() < 0.4, random.random() < 0.3, random.random() < 0.3
+    head, tail = expression(random, random.randint(0, 6)), expression(random, random.randint(1, 6))
+    bodies = [[expression(random, random.randint(1, 6)) for _ in range(carried)] for _ in range(2)]
+    losses = expression(random, 2)
+    table = [random.gauss(0, 1) for _ in range(steps)]
+    order = list(range(steps))
+    if random.random() < 0.2:
+        random.shuffle(order)
+
+    def function(x, ws):
+        first = head(ws)
+        hs, total, every = [first, *([0.1] * 3)][:carried], 0.0, []
+        before = hs[0]
+        for i in order:
+            given = [*hs, *x[i], *ws]
+            if reads_before:
+                given.append(before)
+            if constants:
+                given.append(table[i] * ws[0])
+            before = hs[0]
+            for _ in range(inner):
+                given[0] = mg.sin(given[0] + 0.2 * given[-1])
+            hs = [body(given) for body in bodies[0]]
+            every.append(hs[-1])
+            if at_each:
+                total = total + losses([*hs, x[i][0]])
+        if second:
+            gs = [0.2] * carried
+            for i in range(steps):
+                gs = [body([*gs, every[i], *ws]) for body in bodies[1]]
+            hs = [*hs, *gs]
+        return tail([*hs, first, *ws]) + 0.1 * total
+
+    given = [[random.gauss(0, 1) for _ in range(width)] for _ in range(steps)]
+    return function, (given, [random.gauss(0, 0.7) for _ in range(4)])
+
+
+def check_random_programs(seeds, monkeypatch):
+    """Compare them all in Python, and one in four in native code; how many had loops."""
+    rolled = 0
+    for seed in seeds:
+        function, arguments = random_program(seed)
+        wanted = eager(function, arguments)
+        found, program = compiled(function, arguments, "python")
+        assert same(found, wanted, 1e-9), seed
+        rolled += is_rolled(program)
+        if seed % 8 < 2:
+            found, _ = compiled(function, arguments, "native")
+            if not same(found, wanted, 1e-9):  # straight lines round as loops do, where a program magnifies that
+                with monkeypatch.context() as straight:
+                    straight.setattr(find, "FEWEST", math.inf)
+                    wanted, _ = compiled(function, arguments, "native")
+                assert same(found, wanted, 1e-9), seed
+    return rolled
+
+
+@pytest.mark.parametrize("part", range(2))
+def test_random_programs_with_recurrences(part, monkeypatch):
+    needs("native")
+    monkeypatch.setattr(find, "FEWEST", 60)
+    monkeypatch.setattr(find, "SMALLEST", 20)
+    seeds = range(part, min(COUNT // 2, 2000) if COUNT > 300 else 40, 2)
+    assert check_random_programs(seeds, monkeypatch) > 0.9 * len(seeds)
