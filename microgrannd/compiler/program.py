@@ -14,6 +14,7 @@ from microgrannd.compiler.calls import Call, Forms
 from microgrannd.compiler.native.kernel_source import module
 from microgrannd.compiler.native.loop_kernel import assembly
 from microgrannd.compiler.plan import Wanted
+from microgrannd.compiler.recurrences.derive import Rolled
 from microgrannd.compiler.refusals import refuse_samples
 from microgrannd.compiler.runtime import Options, Runtime
 from microgrannd.compiler.tape.adjoints import PROVED
@@ -357,19 +358,20 @@ class Program:
     def to_c(self, path: str | os.PathLike[str]) -> None:
         """Write the program as C99: `path` with the value, its gradients and the parameters, and a header beside it."""
         from microgrannd.compiler.recurrences.c_loops import c_loops
-        from microgrannd.compiler.text.c_source import c_source, straight_lines
+        from microgrannd.compiler.text.c_source import CBody, c_source, straight_lines
 
         plan, file = self.runtime.traced(), path_of("path", path)
         if not file.name:
             raise ValueError(f"path names no file: {shown(path)}.")
         header = file.with_suffix(".h")
         wanted: list[Wanted] = ["values", "all"] if plan.trace.result.kind is None else ["values"]
-        programs = [plan.program(which, guarded=True) for which in wanted]
-        bodies = [straight_lines(x) if isinstance(x, Tape) else c_loops(x) for x in programs]
-        parameters = list(zip(plan.trace.tape.parameters, plan.numbers(), strict=True))
-        source = c_source(
-            plan.trace.name, bodies[0], [*bodies, None][1], plan.trace.tape.inputs, parameters, header.name
-        )
+        values, *gradients = [plan.program(which, guarded=True) for which in wanted]
+
+        def body_of(program: Tape | Rolled) -> CBody:
+            return straight_lines(program) if isinstance(program, Tape) else c_loops(program)
+
+        found = gradients[0] if gradients else None
+        source = c_source(plan.trace.name, values, found, plan.numbers(), header.name, body_of)
         write_whole(header, source.header)
         write_whole(file, source.body)
 

@@ -1,6 +1,7 @@
 """Native code: every operation beside eager mode, the vector mathematics beside mpmath, long tapes in pieces."""
 
 import math
+from random import Random
 
 import mpmath as mp
 import numpy as np
@@ -107,9 +108,10 @@ def test_vector_mathematics_is_within_2_ulp_of_the_truth(name):
 
 def chain(length):
     def function(x, w):
+        random = Random(1)  # so that nothing repeats
         for i in range(length // 4):
-            x = (x * w + 0.25).tanh() - 0.001 * i * x
-            x = x * 0.5
+            x = (x * w + 0.25).tanh() - 0.001 * i * x if random.random() < 0.5 else (x - w).sin() + x * 0.001
+            x = x * 0.5 if random.random() < 0.5 else x + 0.01
         return x
 
     return function

@@ -1,7 +1,7 @@
 """C source: the tape as one C99 file with a header, for another program. It needs the C library alone."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from microgrannd.compiler.tape.expand import expanded
 from microgrannd.compiler.tape.tape import Tape, TapeOperand
@@ -36,38 +36,40 @@ def straight_lines(tape: Tape) -> CBody:
     return CBody(lines, outputs, [], frozenset(operation for operation, _ in tape.instructions))
 
 
-def c_source(
-    name: str,
-    values: CBody,
-    gradients: CBody | None,
-    inputs: Sequence[str],
-    parameters: Sequence[tuple[str, float]],
-    header: str,
-) -> CSource:
-    """C of these functions; `gradients` has the value and all gradients, and `header` is the name of the header's file.
+class Named(Protocol):
+    """A program in whatever form: its leaves by name."""
 
-    `parameters` are their names and numbers.
-    """
+    @property
+    def inputs(self) -> tuple[str, ...]: ...
+    @property
+    def parameters(self) -> tuple[str, ...]: ...
+
+
+def c_source(
+    name: str, values: Named, gradients: Named | None, parameters: Sequence[float], header: str,
+    body_of: Callable[[Any], CBody] = straight_lines,
+) -> CSource:  # fmt: skip
+    """A program as C; `gradients` has the value and all gradients, and `header` is the name of the header's file."""
     name = c_name(name)
-    functions = [_value(name, values, single=gradients is not None)]
-    functions += [_gradient(name, gradients, len(inputs))] if gradients else []
-    used = values.operations | (gradients.operations if gradients else frozenset())
-    allocates = bool(values.end or (gradients and gradients.end))
-    numbers = [x for _, x in parameters]
-    array = f"const double {name}_parameters[{max(1, len(numbers))}]"
+    values_body, gradients_body = body_of(values), gradients and body_of(gradients)
+    functions = [_value(name, values_body, single=gradients is not None)]
+    functions += [_gradient(name, gradients_body, len(values.inputs))] if gradients_body else []
+    used = values_body.operations | (gradients_body.operations if gradients_body else frozenset())
+    allocates = bool(values_body.end or (gradients_body and gradients_body.end))
+    array = f"const double {name}_parameters[{max(1, len(parameters))}]"
     body = [
         C.comment(f"{name}, written by microgrannd: C99, and nothing but its library."),
         *("#include <math.h>", "#include <stddef.h>", *["#include <stdlib.h>"] * allocates),
         *(f'#include "{_included(header)}"', ""),
         *[text for operation, text in DEFINITIONS.items() if operation in used],
-        *("", f"{array} = {{{', '.join(C.number(x).text() for x in numbers or [0.0])}}};"),
+        *("", f"{array} = {{{', '.join(C.number(x).text() for x in parameters or [0.0])}}};"),
         *[line for function in functions for line in ("", f"{function.head} {{", *function.lines, "}")],
     ]
     guard = Names((), ascii_only=True).identifier(f"{header.upper()}_")
     top = [
         *(f"#ifndef {guard}", f"#define {guard}", ""),
-        C.comment(_listed("inputs", inputs)),
-        C.comment(f"{_listed('parameters', [label for label, _ in parameters])}; {name}_parameters has their numbers."),
+        C.comment(_listed("inputs", values.inputs)),
+        C.comment(f"{_listed('parameters', values.parameters)}; {name}_parameters has their numbers."),
         f"extern {array};",
         *[line for function in functions for line in ("", C.comment(function.meaning), f"{function.head};")],
         *("", "#endif"),
