@@ -32,7 +32,7 @@ OURS = "microgrannd"
 COMPILED = f"{OURS}, compiled build"
 RESULTS = Path(__file__).parent / "results"
 WORKLOADS = (
-    *("ops", "moons", "iris", "small", "hessian", "growth", "recurrences"),
+    *("ops", "moons", "iris", "small", "hessian", "growth", "recurrences", "sparse"),
     *("gpt", "mnist", "digits", "draw", "player", "import"),
 )
 STARTED = time.perf_counter()

@@ -5,7 +5,7 @@ differentiate again. There is no second set of rules.
 """
 
 import math
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from typing import TypeAlias
 
@@ -165,6 +165,29 @@ def pulled_back(upstream: Mapping[Value, Slope], xs: Sequence[Value]) -> list[Sl
     """
     found = _pull_back(upstream, xs, plain=True)
     return [found.get(x, upstream.get(x)) for x in xs]
+
+
+def entries(ys: Sequence[Slope], xs: Sequence[Value], *, upper: bool = False) -> Iterator[tuple[int, int, Slope]]:
+    """The derivatives of the ys by the xs that are not 0 whatever the numbers are: row, column and slope, row by row.
+
+    Each row costs what its y depends on. `upper` leaves out what is below the diagonal.
+
+    >>> x = [Value(2.0), Value(3.0), Value(5.0)]
+    >>> [(row, column, float(slope)) for row, column, slope in entries([x[0] * 7, x[1] + x[2]], x)]
+    [(0, 0, 7.0), (1, 1, 1.0), (1, 2, 1.0)]
+    """
+    columns = {x: k for k, x in enumerate(xs)}
+    for row, y in enumerate(ys):
+        if not isinstance(y, Value):
+            continue
+        reached = sorted(
+            [columns[x] for x in topological_order(y) if x in columns and not (upper and columns[x] < row)]
+        )
+        found = _pull_back({y: 1.0}, [xs[k] for k in reached], plain=True)
+        for k in reached:
+            slope = found.get(xs[k], 0.0)
+            if isinstance(slope, Value) or slope:
+                yield row, k, slope
 
 
 def _backward_pass(y: Value, xs: Sequence[Value], upstream: Value | Number, plain: bool = False) -> dict[Value, Slope]:

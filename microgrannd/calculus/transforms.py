@@ -21,11 +21,12 @@ from functools import wraps
 from operator import index
 from typing import Any, TypeAlias
 
-from microgrannd.calculus.passes import computed_before, gradients, slopes, tangents
+from microgrannd.calculus.passes import computed_before, entries, gradients, slopes, tangents
+from microgrannd.calculus.sparse import mirrored, sparse_array
 from microgrannd.calculus.variable import Variable
 from microgrannd.engine import Constant, Value, number_of, topological_order
 from microgrannd.ground import modes
-from microgrannd.ground.arguments import shown
+from microgrannd.ground.arguments import shown, truth
 from microgrannd.ground.errors import GradientError
 from microgrannd.ground.functions import name_of
 from microgrannd.ground.nests import contents, in_order_of, is_array, items, leaves, mapped, rebuilt, shape_of
@@ -66,12 +67,19 @@ def value_and_grad(f: Function, argnums: Argnums = 0, *, has_aux: bool = False) 
     return _transform("value_and_grad", f, argnums, has_aux, value_and_gradient, aux_beside=False)
 
 
-def jacobian(f: Function, argnums: Argnums = 0, *, has_aux: bool = False) -> Function:
+def jacobian(f: Function, argnums: Argnums = 0, *, has_aux: bool = False, sparse: bool = False) -> Function:
     """The derivative of every output by every input: in place of each output, a gradient.
+
+    `sparse` gives a `scipy.sparse.csr_array` instead, by one argument: a row for each scalar of the result, a column
+    for each of the argument, and a number only where the derivative is not 0 whatever the numbers are.
 
     >>> jacobian(lambda x: [x[0] * x[1], x[0] + x[1]])([2.0, 5.0])
     [[5.0, 2.0], [1.0, 1.0]]
+    >>> jacobian(lambda x: [x[0] * 3, x[1] ** 2], sparse=True)([2.0, 5.0]).toarray().tolist()
+    [[3.0, 0.0], [0.0, 10.0]]
     """
+    if truth("sparse", sparse):
+        return _sparse("jacobian", f, argnums, has_aux, lambda call: call.outputs)
 
     def rows(call: _Call) -> Any:
         return rebuilt(call.result, iter([call.gradient(y) for y in call.outputs]))
@@ -79,13 +87,22 @@ def jacobian(f: Function, argnums: Argnums = 0, *, has_aux: bool = False) -> Fun
     return _transform("jacobian", f, argnums, has_aux, rows)
 
 
-def hessian(f: Function, argnums: Argnums = 0, *, has_aux: bool = False) -> Function:
+def hessian(f: Function, argnums: Argnums = 0, *, has_aux: bool = False, sparse: bool = False) -> Function:
     """The second derivatives of a function that returns a number.
+
+    `sparse` gives a `scipy.sparse.csr_array` instead, by one argument, with a number only where the second derivative
+    is not 0 whatever the numbers are. Each row costs what its derivative depends on.
 
     >>> hessian(lambda x: x[0] ** 2 * x[1])([3.0, 5.0])
     [[10.0, 6.0], [6.0, 0.0]]
+    >>> hessian(lambda x: x[0] ** 2 + x[1] ** 3, sparse=True)([3.0, 5.0]).toarray().tolist()
+    [[2.0, 0.0], [0.0, 30.0]]
     """
     positions_of(argnums, f, "hessian")
+    if truth("sparse", sparse):
+        return _sparse(
+            "hessian", f, argnums, has_aux, lambda call: gradients(call.only_output(), call.variables), symmetric=True
+        )
     return jacobian(grad(f, argnums, has_aux=has_aux), argnums, has_aux=has_aux)
 
 
@@ -128,6 +145,31 @@ def vjp(f: Function, argnums: Argnums = 0, *, has_aux: bool = False) -> Function
         return call.gradient(_output(dot(call.outputs, call.along("result", call.result)), f))
 
     return _transform("vjp", f, argnums, has_aux, product, takes_vector=True)
+
+
+def _sparse(
+    name: str, f: Function, argnums: Argnums, has_aux: bool, ys: "Callable[[_Call], Sequence[Value]]",
+    *, symmetric: bool = False,
+) -> Function:  # fmt: skip
+    if isinstance(positions_of(argnums, f, name), tuple):
+        raise TypeError(f"mg.{name}(f, sparse=True) is by one argument: argnums is an int, got {shown(argnums)}.")
+
+    def of_call(call: _Call) -> Any:
+        if call.is_graph and (call.takes_values or call.settled(call.outputs) is call.outputs):
+            raise TypeError(
+                f"mg.{name}(f, sparse=True) gives numbers, but here {name_of(f)} depends on a Value from outside: call "
+                "it within no_grad(), where that is a constant, or leave out sparse=True."
+            )
+        found = list(entries(ys(call), call.variables, upper=symmetric))
+        rows, columns = [row for row, _, _ in found], [column for _, column, _ in found]
+        numbers = [number_of(slope) if isinstance(slope, Value) else slope for _, _, slope in found]
+        size = len(call.variables)
+        if symmetric:
+            rows, columns, places = mirrored(rows, columns)
+            numbers = [numbers[k] for k in places]
+        return sparse_array(rows, columns, numbers, (size if symmetric else len(call.outputs), size))
+
+    return _transform(name, f, argnums, has_aux, of_call)
 
 
 def _transform(

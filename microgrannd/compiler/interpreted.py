@@ -7,6 +7,7 @@ from typing import Protocol
 from microgrannd.compiler.batches import Column
 from microgrannd.compiler.plan import Plan, Wanted
 from microgrannd.compiler.recurrences.derive import Rolled
+from microgrannd.compiler.tape.tape import Tape
 from microgrannd.ground import ieee
 
 
@@ -45,6 +46,16 @@ class PythonKernel:
     def total(self, columns: Sequence[Column], parameters: Sequence[float], count: int) -> Sequence[float]:
         results = [self.one(sample, parameters) for sample in _samples(columns, count)]
         return [ieee.sum(column) for column in zip(*results, strict=True)] or [0.0] * self.outputs
+
+
+class TapeKernel:
+    """A tape that is run line by line, where printing and compiling it would take longer."""
+
+    def __init__(self, tape: Tape) -> None:
+        self.tape = tape
+
+    def one(self, inputs: Sequence[float], parameters: Sequence[float]) -> Sequence[float]:
+        return self.tape.run(inputs, parameters)
 
 
 class CheckedKernel:

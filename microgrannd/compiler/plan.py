@@ -10,8 +10,9 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
+from microgrannd.calculus.sparse import mirrored, sparse_array
 from microgrannd.compiler.locking import COMPILING
 from microgrannd.compiler.recurrences.derive import Rolled, rolled
 from microgrannd.compiler.recurrences.find import recurrences
@@ -21,7 +22,7 @@ from microgrannd.compiler.tape.adjoints import Adjoints, adjoints
 from microgrannd.compiler.tape.bounds import bounds
 from microgrannd.compiler.tape.simplify import reassociate, simplify
 from microgrannd.compiler.tape.tape import Tape
-from microgrannd.compiler.tape.trace import Trace, differentiate, differentiate_twice
+from microgrannd.compiler.tape.trace import Trace, differentiate, differentiate_sparsely, differentiate_twice
 from microgrannd.compiler.text.python_source import Source, python_source
 from microgrannd.engine import number_of
 from microgrannd.ground.nests import SCALAR, Shape, builder, starts_of
@@ -29,6 +30,22 @@ from microgrannd.ground.nests import SCALAR, Shape, builder, starts_of
 # The values alone; the value and its gradient by these leaves; the second derivatives by the inputs, row by row; bounds
 # on the rounding errors of all.
 Wanted = Literal["values", "inputs", "parameters", "all", "curvature", "bounds"]
+
+
+class SparseDerivatives(NamedTuple):
+    """The numbers that `tape` computes stand in these rows and columns; `mirrored` says which, where some are twice."""
+
+    tape: Tape
+    rows: list[int]
+    columns: list[int]
+    shape: tuple[int, int]
+    mirrored: list[int] | None
+
+    def array(self, numbers: Sequence[Any]) -> Any:
+        """A sparse array of these numbers."""
+        if self.mirrored is not None:
+            numbers = [numbers[k] for k in self.mirrored]
+        return sparse_array(self.rows, self.columns, numbers, self.shape)
 
 
 class Plan:
@@ -42,6 +59,7 @@ class Plan:
         self._arrange = [builder(shape) for shape in trace.shapes]
         self._tapes: dict[tuple[str, bool], Tape] = {}
         self._loops: dict[tuple[str, bool], Rolled] = {}
+        self._sparse: dict[tuple[int, bool], SparseDerivatives] = {}
 
     @property
     def shown(self) -> Wanted:
@@ -81,6 +99,23 @@ class Plan:
                 given = (*self.recurrences, self.trace.numbers, self.leaves(wanted))
                 self._loops[key] = rolled(*given, gradients=gradients, guarded=key[1])
         return self._loops[key]
+
+    def sparse(self, position: int, *, twice: bool) -> SparseDerivatives:
+        """The derivatives of all outputs by one argument or, `twice`, the second ones of the single output."""
+        if twice:
+            self._refuse_several()
+        key, trace = (position, twice), self.trace
+        if key not in self._sparse:
+            start, size = self.starts[position], trace.shapes[position].size
+            with COMPILING, without_collection():
+                nans = [math.nan] * trace.tape.leaves
+                of = range(start, start + size)
+                tape, rows, columns = differentiate_sparsely(self._reassociated(trace.tape), nans, of, twice=twice)
+                shape, places = (size if twice else len(trace.tape.outputs), size), None
+                if twice:
+                    rows, columns, places = mirrored(rows, columns)
+                self._sparse[key] = SparseDerivatives(simplify(tape), rows, columns, shape, places)
+        return self._sparse[key]
 
     def work(self, wanted: Wanted) -> int:
         """How many instructions run."""

@@ -13,7 +13,7 @@ from microgrannd.compiler.batches import Batch, in_parts, samples, space_for
 from microgrannd.compiler.calls import Call, Forms
 from microgrannd.compiler.native.kernel_source import module
 from microgrannd.compiler.native.loop_kernel import assembly
-from microgrannd.compiler.plan import Wanted
+from microgrannd.compiler.plan import Plan, Wanted
 from microgrannd.compiler.recurrences.derive import Rolled
 from microgrannd.compiler.refusals import refuse_samples
 from microgrannd.compiler.runtime import Options, Runtime
@@ -21,7 +21,7 @@ from microgrannd.compiler.tape.adjoints import PROVED
 from microgrannd.compiler.tape.tape import Tape
 from microgrannd.compiler.tape.trace import trace_graph
 from microgrannd.engine import Value
-from microgrannd.ground.arguments import list_of, one_of, path_of, shown, whole_number
+from microgrannd.ground.arguments import list_of, one_of, path_of, shown, truth, whole_number
 from microgrannd.ground.data import Data
 from microgrannd.ground.errors import TracingError
 from microgrannd.ground.files import write_whole
@@ -113,6 +113,13 @@ def _error_bounds(form: Program, call: Call) -> ErrorBounds:
 
 def _traced(form: Program, call: Call) -> None:
     form._trace(call.numbers)
+
+
+def _position(argnums: int, count: int) -> int:
+    position = whole_number("argnums", argnums)
+    if position not in range(-count, count):
+        raise TypeError(f"argnums={argnums} asks for an argument that was not given: there are {count}.")
+    return position % count
 
 
 class Program:
@@ -231,24 +238,73 @@ class Program:
         flat = [math.inf if x != x else x for x in flat]
         return value, plan.arranged(flat), tuple(flat[len(sample) :])
 
-    def hessian(self, *arguments: Any, argnums: int = 0) -> Any:
-        """The second derivatives by one argument: for each of its scalars a nest like the argument itself.
+    def jacobian(self, *arguments: Any, argnums: int = 0, sparse: bool = False) -> Any:
+        """The derivatives of every output by one argument, as nests in the place of each output.
 
-        >>> from microgrannd import operations as mg
-        >>> compile(lambda x: x[0] ** 2 * x[1], backend="python").hessian([3.0, 5.0])
-        [[10.0, 6.0], [6.0, 0.0]]
+        `sparse` gives a `scipy.sparse.csr_array`: a row for each scalar of the result, a column for each of the
+        argument, and only what is not 0 whatever the numbers are.
+
+        >>> program = compile(lambda x: [x[0] * 3, x[1] * x[2]], backend="python")
+        >>> program.jacobian([1.0, 2.0, 5.0])
+        [[3.0, 0.0, 0.0], [0.0, 5.0, 2.0]]
+        >>> program.jacobian([1.0, 2.0, 5.0], sparse=True).data.tolist()
+        [3.0, 5.0, 2.0]
         """
         if self._forms.needed:
             form, call = self._forms.of(arguments, {})
-            return form.hessian(*call.numbers, argnums=call.place(argnums))
-        plan, sample = self.runtime.sample(arguments)
-        count, position = len(arguments), whole_number("argnums", argnums)
-        if position not in range(-count, count):
-            raise TypeError(f"argnums={argnums} asks for an argument that was not given: there are {count}.")
+            return form.jacobian(*call.numbers, argnums=call.place(argnums), sparse=sparse)
+        plan, sample, position = self._one_argument(arguments, argnums)
+        found = plan.sparse(position, twice=False)
+        numbers = self.runtime.sparse_kernel(plan, found).one(sample, plan.numbers())
+        if truth("sparse", sparse):
+            return found.array(numbers)
+        rows = [[0.0] * found.shape[1] for _ in range(found.shape[0])]
+        for row, column, number in zip(found.rows, found.columns, numbers, strict=True):
+            rows[row][column] = number
+        nest = builder(plan.trace.shapes[position])
+        return plan.arrange_result([nest(row, 0) for row in rows], 0)
+
+    def hessian(self, *arguments: Any, argnums: int = 0, sparse: bool = False) -> Any:
+        """The second derivatives by one argument: for each of its scalars a nest like the argument itself.
+
+        `sparse` gives a `scipy.sparse.csr_array` with only what is not 0 whatever the numbers are.
+
+        >>> from microgrannd import operations as mg
+        >>> program = compile(lambda x: x[0] ** 2 * x[1], backend="python")
+        >>> program.hessian([3.0, 5.0])
+        [[10.0, 6.0], [6.0, 0.0]]
+        >>> program.hessian([3.0, 5.0], sparse=True).data.tolist()
+        [10.0, 6.0, 6.0]
+        """
+        if self._forms.needed:
+            form, call = self._forms.of(arguments, {})
+            return form.hessian(*call.numbers, argnums=call.place(argnums), sparse=sparse)
+        plan, sample, position = self._one_argument(arguments, argnums)
+        if truth("sparse", sparse):
+            found = plan.sparse(position, twice=True)
+            return found.array(self.runtime.sparse_kernel(plan, found).one(sample, plan.numbers()))
         outputs = self.runtime.kernel(plan, "curvature").one(sample, plan.numbers())
-        shape, start, size = plan.trace.shapes[position], plan.starts[position % count], len(sample)
+        shape, start, size = plan.trace.shapes[position], plan.starts[position], len(sample)
         nest, rows = builder(shape), range(start, start + shape.size)
         return nest([nest(outputs[i * size : (i + 1) * size], start) for i in rows], 0)
+
+    def sparsity(self, argnums: int = 0) -> Any:
+        """Where derivatives by one argument can be other than 0, as a sparse array of bools.
+
+        They are the second derivatives of a function that returns a number, and the first ones of one that returns
+        several. The program must have been traced: by a call, or by `trace`.
+
+        >>> program = compile(lambda x: x[0] * x[1] + x[2], backend="python").trace([1.0, 2.0, 3.0])
+        >>> program.sparsity().toarray().astype(int).tolist()
+        [[0, 1, 0], [1, 0, 0], [0, 0, 0]]
+        """
+        plan = self.runtime.traced()
+        found = plan.sparse(_position(argnums, len(plan.trace.shapes)), twice=plan.trace.result.kind is None)
+        return found.array([True] * len(found.tape.outputs))
+
+    def _one_argument(self, arguments: Sequence[Any], argnums: int) -> tuple[Plan, list[float], int]:
+        plan, sample = self.runtime.sample(arguments)
+        return plan, sample, _position(argnums, len(arguments))
 
     def backward(self, *batch: Any) -> float:
         """The mean value over a batch; the mean gradient is added to each parameter's `.grad`."""

@@ -14,14 +14,14 @@ from microgrannd.compiler.arrays.choice import (
     suits_arrays,
 )
 from microgrannd.compiler.batches import Batch, batch, holds_array, is_sample, whole_shape
-from microgrannd.compiler.interpreted import CheckedKernel, Kernel, PythonKernel
+from microgrannd.compiler.interpreted import CheckedKernel, Kernel, PythonKernel, TapeKernel
 from microgrannd.compiler.llvm.machine import available as native_available
 from microgrannd.compiler.llvm.operations import unsupported
 from microgrannd.compiler.locking import COMPILING
 from microgrannd.compiler.native.direct_calls import fast_function
 from microgrannd.compiler.native.kernel_source import work
 from microgrannd.compiler.native.kernels import NativeKernel
-from microgrannd.compiler.plan import Plan, Wanted, without_collection
+from microgrannd.compiler.plan import Plan, SparseDerivatives, Wanted, without_collection
 from microgrannd.compiler.recurrences.derive import Rolled
 from microgrannd.compiler.refusals import refuse_batch, refuse_sample
 from microgrannd.compiler.tape.tape import Tape
@@ -66,6 +66,7 @@ class Runtime:
         self.lock = COMPILING
         self.fits: dict[Any, Any] = {}  # native training loops, by plan and optimizer
         self._kernels: dict[tuple[int, Wanted], Kernel] = {}
+        self._sparse: dict[tuple[int, int], NativeKernel | TapeKernel] = {}
         self._array_backends: dict[int, str] = {}
         self._direct: dict[Wanted, Any] = {}  # functions that Python calls directly, and their machine code
         self._offered: set[tuple[int, Wanted]] = set()
@@ -126,6 +127,16 @@ class Runtime:
         with self.lock:
             self._kernels[key] = self._kernels.get(key) or self._compiled(plan, wanted)
             return self._kernels[key]
+
+    def sparse_kernel(self, plan: Plan, derivatives: SparseDerivatives) -> NativeKernel | TapeKernel:
+        """The kernel of sparse derivatives, in native code where that is chosen or there, else in Python."""
+        key = (id(plan), id(derivatives))
+        with self.lock:
+            if key not in self._sparse:
+                tape = derivatives.tape
+                chosen = self.options.backend != "python" and native_available() and not unsupported(tape.instructions)
+                self._sparse[key] = NativeKernel(tape, cache=self.options.cache) if chosen else TapeKernel(tape)
+            return self._sparse[key]
 
     def array_kernel(self, plan: Plan, wanted: Wanted, *, guarded: bool = False) -> Any:
         kernel = self.kernel(plan, wanted)

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from microgrannd import operations
-from microgrannd.calculus.passes import final_gradients, gradients, tangents
+from microgrannd.calculus.passes import entries, final_gradients, gradients, tangents
 from microgrannd.calculus.variable import Variable
 from microgrannd.compiler.tape.simplify import drop_dead
 from microgrannd.compiler.tape.tape import Instruction, Tape, TapeOperand
@@ -103,7 +103,7 @@ def differentiate(
     `again` says that the gradients will be differentiated too.
     """
     backward, by = gradients if again else final_gradients, range(tape.leaves) if of is None else of
-    return _derived(tape, numbers, lambda value, variables: [value, *_slopes(backward, value, variables, by)])
+    return _derived(tape, numbers, lambda values, variables: [values[0], *_slopes(backward, values[0], variables, by)])
 
 
 def differentiate_forward(
@@ -111,7 +111,7 @@ def differentiate_forward(
 ) -> Tape:
     """How fast the variables `ys` change while the leaves `of` do at the speeds that other leaves say."""
 
-    def speeds(_: Value | float, variables: Sequence[Value]) -> list[Value | float]:
+    def speeds(_: object, variables: Sequence[Value]) -> list[Value | float]:
         xs, along = [variables[v] for v in of], [variables[v] for v in directions]
         return [*tangents([variables[v] for v in ys], xs, along)]
 
@@ -121,11 +121,31 @@ def differentiate_forward(
 def differentiate_twice(tape: Tape, numbers: Sequence[float], of: Sequence[int]) -> Tape:
     """The second derivatives of the tape's single output by these leaves, a row of them after the other."""
 
-    def rows(value: Value | float, variables: Sequence[Value]) -> list[Value | float]:
-        slopes = _slopes(gradients, value, variables, of)
+    def rows(values: Sequence[Value | float], variables: Sequence[Value]) -> list[Value | float]:
+        slopes = _slopes(gradients, values[0], variables, of)
         return [entry for slope in slopes for entry in _slopes(final_gradients, slope, variables, of)]
 
     return _derived(tape, numbers, rows)
+
+
+def differentiate_sparsely(
+    tape: Tape, numbers: Sequence[float], of: Sequence[int], *, twice: bool
+) -> tuple[Tape, list[int], list[int]]:
+    """The derivatives by these leaves that are not 0 whatever the numbers are, and the row and the column of each.
+
+    A row is an output's; `twice`, it is that of a derivative of the single output, from the diagonal on.
+    """
+    places: list[tuple[int, int]] = []
+
+    def derive(values: Sequence[Value | float], variables: Sequence[Value]) -> list[Value | float]:
+        by = [variables[v] for v in of]
+        ys = _slopes(gradients, values[0], variables, of) if twice else values
+        found = list(entries(ys, by, upper=twice))
+        places.extend((row, column) for row, column, _ in found)
+        return [slope for _, _, slope in found]
+
+    derived = _derived(tape, numbers, derive)
+    return derived, [row for row, _ in places], [column for _, column in places]
 
 
 def _slopes(
@@ -136,7 +156,7 @@ def _slopes(
 
 
 def _derived(
-    tape: Tape, numbers: Sequence[float], derive: Callable[[Value | float, Sequence[Value]], list[Value | float]]
+    tape: Tape, numbers: Sequence[float], derive: Callable[[list[Value | float], Sequence[Value]], list[Value | float]]
 ) -> Tape:
     leaves = [Value(x, label) for x, label in zip(numbers, (*tape.inputs, *tape.parameters), strict=True)]
     with modes.tracing() as nodes:
@@ -144,9 +164,8 @@ def _derived(
         for v, label in tape.labels.items():
             if isinstance(variables[v], Value):
                 variables[v].label = label
-        [output] = tape.outputs
         forward = len(nodes)
-        outputs = derive(variables[output] if isinstance(output, int) else output, variables)
+        outputs = derive([variables[x] if isinstance(x, int) else x for x in tape.outputs], variables)
     places: dict[Value, int] = {leaf: v for v, leaf in enumerate(leaves)}
     instructions = instructions_of(nodes, places)
     labels = {places[node]: node.label for node in (*leaves, *nodes) if node.label}
