@@ -15,7 +15,7 @@ import pytest
 import microgrannd as mg
 from microgrannd.compiler.recurrences import find
 from microgrannd.compiler.recurrences.derive import Rolled
-from microgrannd.ground.nests import leaves
+from microgrannd.ground.nests import leaves, mapped
 from tests.libraries import needs
 
 COUNT = int(os.environ.get("MICROGRANND_RANDOM_GRAPHS", "300"))
@@ -184,6 +184,25 @@ def test_a_recurrence_gives_what_eager_mode_gives(name, backend):
     assert program(*arguments) == pytest.approx(found[0], rel=1e-14)
 
 
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_numpy_source_has_a_loop_over_arrays(name):
+    needs("numpy")
+    import numpy
+
+    function, arguments = PROGRAMS[name]
+    program = mg.compile(function, backend="numpy").trace(*arguments)
+    names = {}
+    exec(program.matrix_source, names)
+    assert "for i in range" in program.matrix_source
+    random = Random(8)
+    shaken = [mapped(lambda x: x + random.gauss(0, 0.01), arguments) for _ in range(3)]
+    columns = numpy.array([leaves(sample) for sample in shaken]).T
+    value, slopes = names[program.runtime.latest.trace.name](*program.runtime.latest.arranged(list(columns)))
+    for i, sample in enumerate(shaken):
+        found = [numpy.broadcast_to(x, 3)[i] for x in (value, *slopes)]
+        assert same(found, eager(function, sample))
+
+
 @pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_c_has_a_loop(name, tmp_path):
@@ -215,7 +234,7 @@ def test_a_batch_goes_through_the_loops(name):
     function, arguments = PROGRAMS[name]
     program = mg.compile(function, backend="native").trace(*arguments)
     random = Random(6)
-    shaken = [mg.ground.nests.mapped(lambda x: x + random.gauss(0, 0.01), arguments) for _ in range(11)]
+    shaken = [mapped(lambda x: x + random.gauss(0, 0.01), arguments) for _ in range(11)]
     batch = tuple(numpy.array(column) for column in zip(*shaken, strict=True))
     values, gradients = program.value_and_gradients(*batch)
     for i, sample in enumerate(shaken):
