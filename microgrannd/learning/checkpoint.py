@@ -132,8 +132,15 @@ def _training(batches: Batches, optimizer: Optimizer) -> dict[str, Any]:
 
 
 def _settings(optimizer: Optimizer) -> dict[str, Any]:
-    plain = (int, float, str, tuple)
-    return {name: value for name, value in vars(optimizer).items() if name != "steps" and isinstance(value, plain)}
+    """All but what `state_dict` has; raises TypeError for what an optimizer of the user's keeps in its own way."""
+    elsewhere = {"parameters", "groups", "memory", "steps"}
+    settings = {name: value for name, value in vars(optimizer).items() if name not in elsewhere}
+    for name, value in settings.items():
+        if not isinstance(value, int | float | str | tuple):
+            kind = type(optimizer).__name__
+            remedy = "keep it in memory, with memory_names and an update()"
+            raise TypeError(f"A checkpoint cannot keep {name} of {kind}, a {type(value).__name__}: {remedy}.")
+    return settings
 
 
 def _generators(batches: Batches) -> list[Any]:

@@ -94,6 +94,29 @@ def test_where_a_callback_ended_the_training_it_stays_ended(tmp_path):
     assert trained("eager", checkpoint=path, resume=True) == ended
 
 
+def test_a_setting_that_was_changed_on_the_way_is_kept(tmp_path):
+    model = MLP(2, [1], seed=0)
+    optimizers = [mg.optim.Adam(model.parameters(), lr=0.01) for _ in range(2)]
+
+    def changes(epoch, history):
+        optimizers[0].betas, optimizers[0].lr = (0.5, 0.75), 0.25
+
+    options = {"epochs": 1, "checkpoint": tmp_path / "run.json", "compiled": False}
+    mg.fit(lambda x, y: (model(x) - y) ** 2, (X, Y), optimizers[0], callbacks=[changes], **options)
+    mg.fit(lambda x, y: (model(x) - y) ** 2, (X, Y), optimizers[1], resume=True, **options)
+    assert (optimizers[1].betas, optimizers[1].lr) == ((0.5, 0.75), 0.25)
+
+
+def test_an_optimizer_with_a_state_of_its_own_is_refused(tmp_path):
+    class Remembering(mg.optim.SGD):
+        def __init__(self, parameters, lr):
+            super().__init__(parameters, lr)
+            self.seen = []
+
+    with pytest.raises(TypeError, match="cannot keep seen of Remembering, a list"):
+        trained("eager", optimizer=Remembering, checkpoint=tmp_path / "run.json")
+
+
 OTHERS = {
     "number of parameters": {"neurons": 4},
     "optimizer": {"optimizer": mg.optim.SGD},
