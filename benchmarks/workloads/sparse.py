@@ -21,7 +21,7 @@ def rosenbrock(x):
 
 
 def ours(size):
-    """The value, the gradient and the Hessian of an array; and the kernels of the last two on numbers that are there."""
+    """The value, the gradient and the Hessian of an array; and the kernels of the last two alone."""
     import microgrannd as mg
 
     program, zeros = mg.compile(rosenbrock, backend="native"), [0.0] * size

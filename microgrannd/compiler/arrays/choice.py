@@ -30,7 +30,11 @@ def is_wide(tape: Tape) -> bool:
     size = sum(len(instruction.operands) for instruction in tape.instructions)
     depth = [0] * (tape.leaves + len(tape.instructions))
     for v, (_, operands) in enumerate(tape.instructions, tape.leaves):
-        depth[v] = 1 + max([depth[x] for x in operands if isinstance(x, int)], default=0)
+        deepest = 0
+        for x in operands:
+            if x.__class__ is int and depth[x] > deepest:
+                deepest = depth[x]
+        depth[v] = 1 + deepest
     return size > _WIDE * max(depth)
 
 

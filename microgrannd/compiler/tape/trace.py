@@ -78,9 +78,11 @@ def trace(function: Callable[..., Any], arguments: Sequence[Any]) -> Trace:
     # None is a part of a result like any other, but not all there is.
     nothing = result is None or (contents(result) and not scalars_of(result))
     outputs = [_checked_output(x) for x in ([None] if nothing else scalars_of(result))]
-    of_data = _of_data(inputs, nodes)
-    raising = [node for node in nodes if node.op in _PARTIAL and not _is_safe(node) and node in of_data]
-    refusing = [flag for flag in noted or () if isinstance(flag, Value) and flag in of_data]
+    raising = [node for node in nodes if node.op in _PARTIAL and not _is_safe(node)]
+    refusing = [flag for flag in noted or () if isinstance(flag, Value)]
+    if raising or refusing:
+        of_data = _of_data(inputs, nodes)
+        raising, refusing = ([node for node in found if node in of_data] for found in (raising, refusing))
     name = _function_name(function)
     return _trace(name, names, shapes, shape_of(result), inputs, outputs, nodes, refusing, raising)
 
@@ -180,8 +182,14 @@ def _trace(
 ) -> Trace:  # fmt: skip
     roots = [x for x in outputs if isinstance(x, Value)]
     position = {node: i for i, node in enumerate(traced)}
-    # In the order of the code; what was there before the trace comes first.
-    nodes = sorted(topological_order(*roots, leaves=False), key=lambda node: position.get(node, -1))
+    needed = set(roots)
+    for node in reversed(traced):
+        if node in needed:
+            needed.update(node.parents)
+    nodes = [node for node in traced if node in needed]
+    if any(node.op is not None and node not in position for node in needed):  # what was there before the trace
+        order = topological_order(*roots, leaves=False)
+        nodes = [*[node for node in order if node not in position], *nodes]
     given = set(inputs)
     leaves = (x for x in (*(parent for node in nodes for parent in node.parents), *roots) if x.op is None)
     parameters = [x for x in dict.fromkeys(leaves) if not x.is_constant and x not in given]
@@ -237,10 +245,11 @@ def _is_safe(node: Value) -> bool:
 
 def instructions_of(nodes: Sequence[Value], places: dict[Value, int]) -> tuple[Instruction, ...]:
     """One for each node, whose place is added to `places`."""
-    instructions = []
+    instructions, place_of = [], places.get
     for node in nodes:
         assert node.op is not None
-        instructions.append(Instruction(node.op, tuple([operand_of(parent, places) for parent in node.parents])))
+        operands = [number_of(x) if (place := place_of(x)) is None else place for x in node.parents]
+        instructions.append(Instruction(node.op, tuple(operands)))
         places[node] = len(places)
     return tuple(instructions)
 
