@@ -62,8 +62,8 @@ def fit(
     of an epoch that was not saved is computed again, with its callbacks, whose own state is theirs to keep. An iterable
     of batches must give in each pass what does not depend on the passes before, except through these two shared
     generators. Raises ModelFileError for a file that is damaged, or was written with other parameters, data (some
-    samples are looked at, and none of an iterable), batch_size, seed or optimizer; TypeError for
-    an optimizer of your own that remembers elsewhere than in its `memory`.
+    samples are looked at, and none of an iterable), batch_size, seed or optimizer;
+    TypeError for an optimizer of your own that remembers elsewhere than in its `memory`.
 
     With `compiled="auto"` the loss is compiled where that pays and changes nothing but the time it takes. What
     it looks at besides its arguments is watched, and some samples are computed eagerly beside the program: where

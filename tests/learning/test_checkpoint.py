@@ -16,7 +16,12 @@ from microgrannd.nn import MLP
 
 X = [[random.Random(i).uniform(-1, 1), random.Random(-i - 1).uniform(-1, 1)] for i in range(23)]
 Y = [a * b for a, b in X]
-BACKENDS = ["eager", "native", *(pytest.param(name, marks=pytest.mark.slow) for name in ("python", "numpy", "jax"))]
+BACKENDS = [
+    "eager",
+    "auto",
+    "native",
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("python", "numpy", "jax")),
+]
 
 
 class Stopped(Exception):
@@ -38,8 +43,8 @@ def trained(backend, *, data=(X, Y), optimizer=mg.optim.Adam, neurons=3, stop=No
     options = {"epochs": 12, "callbacks": [*callbacks, stops], **options}
     if not callable(data):
         options = {"batch_size": 5, "seed": 1, **options}
-    if backend == "eager":
-        history = mg.fit(loss, data, optimizer, compiled=False, **options)
+    if backend in ("eager", "auto"):
+        history = mg.fit(loss, data, optimizer, compiled="auto" if backend == "auto" else False, **options)
     else:
         if backend in ("jax", "numpy"):
             pytest.importorskip(backend)
