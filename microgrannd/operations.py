@@ -445,7 +445,7 @@ sinc = Operation("sinc", _logarithms.sinc, lambda x, out: (_sinc_slope(x, out),)
 
 # The gamma function and its kin. lgamma, digamma and polygamma are each the slope of the one before. lbeta is defined from 0 on.
 gamma = Operation("gamma", _gamma.gamma, lambda x, out: (out * digamma(x),),
-                "the factorial of x - 1, for every number", form=_on_rows(_gamma.gamma), awkward=[0.0, -1.0], ulps=4)
+                "the factorial of x - 1, for every number", form=_on_rows(_gamma.gamma), awkward=[0.0, -1.0], ulps=6)
 lgamma = Operation("lgamma", _gamma.lgamma, lambda x, out: (digamma(x),),
                 "the logarithm of the size of gamma", form=_on_rows(_gamma.lgamma), awkward=[0.0, 1.0], ulps=4)
 digamma = Operation("digamma", _gamma.digamma, lambda x, out: (polygamma(1.0, x),),
@@ -511,7 +511,7 @@ ceil = Operation("ceil", ieee.ceil,    lambda x, out: (0,), "the integer at or a
 stop_gradient = Operation("stop", lambda x: x, lambda x, out: (0,),
                 "x itself, flat by decree: x", form=lambda x: x, routes=True, finite=True, ulps=0)
 floordiv = Operation("//", ieee.floordiv,           lambda x, y, out: (0, 0),
-                "the quotient, rounded down", numpy="floor_divide", routes=True, ulps=1)
+                "the quotient, rounded down", numpy="floor_divide", routes=True, ulps=2)
 share = Operation("share", ieee.share,              lambda x, y, out: (0, 0),
                 "the part that x has in maximum(x, y): 1 if x > y else 0.5 if x == y else 0",
                 form=lambda x, y: where(equal(x, y), 0.5, greater(x, y)), flag=True)

@@ -8,7 +8,7 @@ import types
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from microgrannd.compiler.arrays.choice import array_kernel, runs_in_steps
+from microgrannd.compiler.arrays.choice import ARRAY_BACKENDS, array_kernel, runs_in_steps
 from microgrannd.compiler.batches import Batch, in_parts, samples, space_for
 from microgrannd.compiler.calls import Call, Forms
 from microgrannd.compiler.native.kernel_source import module
@@ -404,7 +404,17 @@ class Program:
 
     @property
     def matrix_source(self) -> str:
-        """The program as a function over whole arrays, found in the scalars, as the array backends run it."""
+        """The program as a function over whole arrays, found in the scalars, as the array backends run it.
+
+        Where it is a recurrence, that is a loop over its steps, each for all samples at once.
+        """
+        plan = self.runtime.traced()
+        if runs_in_steps(plan) and self.runtime.options.backend in ARRAY_BACKENDS:
+            from microgrannd.compiler.arrays.recurrent import numpy_source
+
+            program = plan.program(plan.shown, guarded=plan.chooses)
+            assert isinstance(program, Rolled)
+            return numpy_source(plan.trace, program, f"{plan.trace.name} and its derivatives, for arrays.")
         return str(self._matrices())
 
     @property

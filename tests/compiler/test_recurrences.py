@@ -13,9 +13,10 @@ from random import Random
 import pytest
 
 import microgrannd as mg
+from microgrannd import Value
 from microgrannd.compiler.recurrences import find
 from microgrannd.compiler.recurrences.derive import Rolled
-from microgrannd.ground.nests import leaves
+from microgrannd.ground.nests import leaves, mapped
 from tests.libraries import needs
 
 COUNT = int(os.environ.get("MICROGRANND_RANDOM_GRAPHS", "300"))
@@ -138,7 +139,48 @@ def two_in_turn(steps):
     return loss, ([random.gauss(0, 1) for _ in range(steps)], 0.4, 0.6)
 
 
+def product(steps):
+    """A list is all that it has."""
+
+    def of(x):
+        total = 1.0
+        for each in x:
+            total = total * each
+        return total
+
+    return of, ([Random(i).uniform(0.9, 1.1) for i in range(steps)],)
+
+
+def nested(steps):
+    """Arguments in a dict, whose names are taken; a maximum, and a constant that differs by step."""
+
+    def last(i, s1):
+        h = i["h"]
+        for k, (u, v) in enumerate(i["x"]):
+            h = mg.maximum(h * u, v) + s1 * (0.001 * k)
+        return h * i["h"]
+
+    random = Random(7)
+    return last, ({"h": 0.5, "x": [(random.gauss(0, 0.5), random.gauss(0, 1)) for _ in range(steps)]}, 0.3)
+
+
+def mixed(steps):
+    """A number that is read at every step, and at one of them in another place too."""
+
+    def last(x, w):
+        h = 0.0
+        for k in range(steps):
+            h = mg.tanh(h * w[k] + x[k] * w[0])
+        return h
+
+    random = Random(8)
+    return last, tuple([random.gauss(0, 1) for _ in range(steps)] for _ in range(2))
+
+
 PROGRAMS = {
+    "product": product(1200),
+    "nested": nested(300),
+    "mixed": mixed(300),
     "recurrent": recurrent(400),
     "loss at each step": recurrent(300, at_each=True),
     "lstm": lstm(40),
@@ -184,6 +226,25 @@ def test_a_recurrence_gives_what_eager_mode_gives(name, backend):
     assert program(*arguments) == pytest.approx(found[0], rel=1e-14)
 
 
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_numpy_source_has_a_loop_over_arrays(name):
+    needs("numpy")
+    import numpy
+
+    function, arguments = PROGRAMS[name]
+    program = mg.compile(function, backend="numpy").trace(*arguments)
+    names = {}
+    exec(program.matrix_source, names)
+    assert " in range(" in program.matrix_source
+    random = Random(8)
+    shaken = [mapped(lambda x: x + random.gauss(0, 0.01), arguments) for _ in range(3)]
+    columns = numpy.array([leaves(sample) for sample in shaken]).T
+    value, slopes = names[program.runtime.latest.trace.name](*program.runtime.latest.arranged(list(columns)))
+    for i, sample in enumerate(shaken):
+        found = [numpy.broadcast_to(x, 3)[i] for x in (value, *slopes)]
+        assert same(found, eager(function, sample))
+
+
 @pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_c_has_a_loop(name, tmp_path):
@@ -207,6 +268,57 @@ def in_c(program, arguments, folder):
     return [value, *slopes]
 
 
+@pytest.mark.parametrize("backend", ["python", "native", "numpy"])
+@pytest.mark.parametrize("awkward", [0.0, math.inf, -math.inf, math.nan, 1e308])
+def test_what_is_not_finite_is_guarded(awkward, backend):
+    if backend != "python":
+        needs(backend)
+
+    def last(x, w):
+        h = 0.0
+        for each in x:
+            h = mg.sqrt(mg.abs(h * w + each)) * 0.5
+        return h
+
+    arguments = ([1.0] * 150 + [awkward] + [1.0] * 150, 0.5)
+    found, program = compiled(last, arguments, backend)
+    assert is_rolled(program)
+    assert same(found, eager(last, arguments))
+
+
+def test_training_goes_through_the_loops():
+    w, u = Value(0.5), Value(0.3)
+    random = Random(9)
+    data = [[random.gauss(0, 1) for _ in range(300)] for _ in range(16)], [random.uniform(-1, 1) for _ in range(16)]
+
+    def loss(x, y):
+        h = 0.0
+        for each in x:
+            h = mg.tanh(w * h + u * each)
+        return (h - y) ** 2
+
+    results = []
+    for backend in ("", "python", "native", "numpy"):
+        if backend not in ("", "python"):
+            needs(backend)
+        w.data, u.data = 0.5, 0.3
+        optimizer = mg.optim.Adam([w, u], lr=0.01)
+        options = {"epochs": 3, "batch_size": 8, "seed": 1}
+        if backend:
+            mg.compile(loss, backend=backend).fit(data, optimizer, **options)
+        else:
+            mg.fit(loss, data, optimizer, compiled=False, **options)
+        results.append((w.data, u.data))
+    assert all(result == pytest.approx(results[0], rel=1e-12) for result in results)
+
+
+def leaves_of(nest):
+    """The arrays of a nest, in order."""
+    if isinstance(nest, dict | list | tuple):
+        return [x for part in (nest.values() if isinstance(nest, dict) else nest) for x in leaves_of(part)]
+    return [nest] if nest.ndim == 1 else list(nest.T)
+
+
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_batch_goes_through_the_loops(name):
     needs("native")
@@ -215,11 +327,11 @@ def test_a_batch_goes_through_the_loops(name):
     function, arguments = PROGRAMS[name]
     program = mg.compile(function, backend="native").trace(*arguments)
     random = Random(6)
-    shaken = [mg.ground.nests.mapped(lambda x: x + random.gauss(0, 0.01), arguments) for _ in range(11)]
-    batch = tuple(numpy.array(column) for column in zip(*shaken, strict=True))
-    values, gradients = program.value_and_gradients(*batch)
+    shaken = [mapped(lambda x: x + random.gauss(0, 0.01), arguments) for _ in range(11)]
+    columns = numpy.array([leaves(sample) for sample in shaken]).T
+    values, gradients = program.value_and_gradients(*program.runtime.latest.arranged(list(columns)))
     for i, sample in enumerate(shaken):
-        found = [values[i], *[x for gradient in gradients for x in numpy.ravel(gradient[i])]]
+        found = [values[i], *[column[i] for column in leaves_of(gradients)]]
         assert same(found, eager(function, sample))
 
 

@@ -3,18 +3,22 @@
 The body of a segment is printed Python, run on arrays of a number for each sample.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from microgrannd.compiler.arrays.libraries import Library, library, operations_of, printable
 from microgrannd.compiler.recurrences.derive import Pull, Rolled
+from microgrannd.compiler.recurrences.python_loops import recurrent_source
 from microgrannd.compiler.recurrences.segments import Carried, Fixed, PerStep
 from microgrannd.compiler.tape.expand import expanded
 from microgrannd.compiler.tape.tape import Tape, TapeOperand
+from microgrannd.compiler.tape.trace import Trace
 from microgrannd.compiler.text.python_source import python_source
+from microgrannd.operations import TABLE
 
 
 class RecurrentKernel:
@@ -209,3 +213,36 @@ class _Pass:
         if home not in self.gradients:
             return self._number(0.0)
         return self.gradients[home][0 if home == v else self._row(v)]
+
+
+def numpy_source(trace: Trace, program: Rolled, text: str) -> str:
+    """The program as Python on NumPy's arrays: in the place of each number of the arguments one for each sample."""
+    printed = printable(library("numpy"))
+    pushes = tuple([replace(push, body=expanded(push.body, printed)) for push in program.pushes])
+    pulls = tuple([pull and replace(pull, body=expanded(pull.body, printed)) for pull in program.pulls])
+    source = recurrent_source(trace, replace(program, pushes=pushes, pulls=pulls), text)
+    used = [name for name in (*TABLE, *_DEFINED) if re.search(rf"\b{name}\(", source.function)]
+    lines = ["import math", ""] * bool({"erf", "erfc"} & set(used)) + ["import numpy as np", ""]
+    for name in dict.fromkeys(used):
+        row = TABLE[name]
+        if name in _DEFINED:
+            lines += [_DEFINED[name]]
+        elif row.flag:
+            lines += [f"def {name}(x, y):", f"    return np.where(np.{row.numpy}(x, y), 1.0, 0.0)", ""]
+        elif name not in source.foreign and row.numpy:
+            lines += [f"{name} = np.{row.numpy}"]
+    function = re.sub(r"^( +)(.+) \+= ", r"\1\2 = \2 + ", source.function, flags=re.MULTILINE)  # no array is changed
+    return "\n".join([*lines, "", function])
+
+
+_DEFINED: Final = {
+    "where": "def where(condition, x, y):\n    return np.where(condition != 0, x, y)\n",
+    "contribution": (
+        "def contribution(upstream, local_gradient):\n"
+        "    return np.where(upstream != 0, upstream * local_gradient, 0.0)\n"
+    ),
+    "dot": "def dot(xs, ys, start=0.0):\n    return sum([x * y for x, y in zip(xs, ys)], start)\n",
+    "logsumexp": "logsumexp = np.logaddexp.reduce",
+    "erf": "erf = np.vectorize(math.erf)",
+    "erfc": "erfc = np.vectorize(math.erfc)",
+}

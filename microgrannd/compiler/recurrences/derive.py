@@ -160,8 +160,9 @@ class _Reverse:
         self.program = program
         self.segments = program.segments
         self.leaves = program.tape.leaves
+        self.guarded = guarded
         self.given = nan if guarded else 1.0  # for a gradient that arrives
-        self.numbers: list[float] = [nan] * self.leaves if guarded else list(numbers)
+        self.numbers = numbers
         self.firsts: list[list[float]] = []  # by segment: the numbers of its reads and results in the first step
         self.active: list[set[int]] = []  # by segment: the results that depend on the leaves `of`
         # By segment and result: the steps at which a gradient arrives from outside.
@@ -177,7 +178,7 @@ class _Reverse:
 
     def _look(self, segment: Segment) -> None:
         """The numbers of a segment's first step, and which of its results depend on the leaves."""
-        given = [self._first(read.first()) for read in segment.reads]
+        given = [nan if self.guarded else self._first(read.first()) for read in segment.reads]
         for row, operands in segment.body.instructions:
             given.append(float(row.forward(*[given[x] if isinstance(x, int) else x for x in operands])))
         self.firsts.append(given)

@@ -297,7 +297,8 @@ class _Function:
         cells = [self.cells[v] for v in self.program.of]
         for v in self.program.of:
             self._cell(v)
-        return f"{texts[0]}, ({', '.join(self._spans(cells))}{',' * (len(cells) == 1)})"
+        spans = list(self._spans(cells))
+        return f"{texts[0]}, ({', '.join(spans)}{',' * (len(spans) == 1)})"
 
     def _spans(self, texts: Sequence[str]) -> Iterator[str]:
         """Elements of one list that follow each other as a slice of it."""
