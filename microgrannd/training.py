@@ -7,6 +7,7 @@ from microgrannd.evaluation import ConfusionMatrix, accuracy, argmax, one_hot, t
 from microgrannd.ground.arguments import shown, truth, whole_number
 from microgrannd.ground.data import Data
 from microgrannd.learning.arguments import check_arguments
+from microgrannd.learning.checkpoint import CheckpointPath, checkpoint_of
 from microgrannd.learning.clipping import clip_grad_norm, clip_grad_value, clip_of
 from microgrannd.learning.epochs import Batches, ByBatch, BySample, Callback, Pace, Run, train
 from microgrannd.learning.history import History
@@ -31,6 +32,7 @@ def fit(
     schedule: Callable[[int], float] | None = None, per_step: bool = False,
     clip: float | tuple[str, float] | None = None,
     callbacks: Iterable[Callback] = (), progress: bool = False, compiled: bool | str = "auto",
+    checkpoint: CheckpointPath = None, every: int = 1, resume: bool = False,
 ) -> History:  # fmt: skip
     """Lower the mean of `loss` over the data, one step of the optimizer for each batch.
 
@@ -52,6 +54,16 @@ def fit(
     learned stays. A training that diverges ends with a RuntimeWarning: in an epoch that leaves a parameter infinite or
     NaN, or whose loss is so while that of the first was not. The parameters and the optimizer's memory are then those
     before that epoch.
+
+    `checkpoint` names a file to which all that is needed to go on is written before the first epoch, after `every` so
+    many and after the last, whole or not at all: parameters, the optimizer, the states of the generators of `seed`,
+    `random` and `numpy.random`, the history. With `resume` the training goes on from there, to the same bits as one
+    that was never stopped; where there is no file yet it starts, so that one command does for both. What was computed
+    of an epoch that was not saved is computed again, with its callbacks, whose own state is theirs to keep. An iterable
+    of batches must give in each pass what does not depend on the passes before, except through these two shared
+    generators. Raises ModelFileError for a file that is damaged, or was written with other parameters, data (some
+    samples are looked at, and none of an iterable), batch_size, seed or optimizer;
+    TypeError for an optimizer of your own that remembers elsewhere than in its `memory`.
 
     With `compiled="auto"` the loss is compiled where that pays and changes nothing but the time it takes. What
     it looks at besides its arguments is watched, and some samples are computed eagerly beside the program: where
@@ -76,6 +88,7 @@ def fit(
     callbacks = check_arguments(loss, data, optimizer, epochs, schedule, callbacks)
     clipping = clip_of(clip, optimizer)
     batches = Batches(data, epochs, batch_size=batch_size, replace=replace, seed=seed)
+    saved = checkpoint_of(checkpoint, every, resume, batches, optimizer)
     run: Run | None = None
     if compiled and epochs:
         from microgrannd.compiler import for_training  # here, because eager training needs no compiler
@@ -83,4 +96,6 @@ def fit(
         run = for_training(loss, batches, optimizer, epochs=epochs, insist=compiled is True, clip=clipping)
     run = run or ByBatch(BySample(loss), batches, optimizer, clipping)
     pace = Pace(schedule, truth("per_step", per_step), batches, optimizer)
-    return train(run, batches, optimizer, epochs=epochs, pace=pace, callbacks=callbacks, progress=progress)
+    return train(
+        run, batches, optimizer, epochs=epochs, pace=pace, callbacks=callbacks, progress=progress, checkpoint=saved
+    )

@@ -27,6 +27,7 @@ from microgrannd.ground.errors import TracingError
 from microgrannd.ground.files import write_whole
 from microgrannd.ground.nests import SCALAR, builder
 from microgrannd.learning.arguments import check_arguments
+from microgrannd.learning.checkpoint import CheckpointPath, checkpoint_of
 from microgrannd.learning.clipping import clip_of
 from microgrannd.learning.epochs import Batches, ByBatch, Pace, train
 from microgrannd.learning.history import History
@@ -337,6 +338,9 @@ class Program:
         clip: float | tuple[str, float] | None = None,
         callbacks: Iterable[Callable[[int, History], object]] = (),
         progress: bool = False,
+        checkpoint: CheckpointPath = None,
+        every: int = 1,
+        resume: bool = False,
     ) -> History:
         """Lower the mean of the function over the data, as `mg.fit` does and with the same arguments.
 
@@ -349,10 +353,13 @@ class Program:
         callbacks = check_arguments(self.function or self, data, optimizer, epochs, schedule, callbacks)
         clipping = clip_of(clip, optimizer)
         batches = Batches(data, epochs, batch_size=batch_size, replace=replace, seed=seed)
+        saved = checkpoint_of(checkpoint, every, resume, batches, optimizer)
         idle = ByBatch(self.backward, batches, optimizer)
         run = training(self, batches, optimizer, epochs, clipping) if epochs else idle
         pace = Pace(schedule, per_step, batches, optimizer)
-        return train(run, batches, optimizer, epochs=epochs, pace=pace, callbacks=callbacks, progress=progress)
+        return train(
+            run, batches, optimizer, epochs=epochs, pace=pace, callbacks=callbacks, progress=progress, checkpoint=saved
+        )
 
     def trace(self, *arguments: Any, **keywords: Any) -> Program:
         """Trace for arguments like these now rather than at the first call.

@@ -18,6 +18,7 @@ from microgrannd.engine import Value, number_of
 from microgrannd.ground.arguments import shown, truth, whole_number
 from microgrannd.ground.data import Column, Data, batch_size_of, columns_of, plain_samples, stream_of
 from microgrannd.ground.errors import GradientError
+from microgrannd.learning.checkpoint import Checkpoint
 from microgrannd.learning.clipping import Clip
 from microgrannd.learning.history import History
 from microgrannd.learning.optimizer import Optimizer
@@ -42,7 +43,8 @@ class Batches:
         self.size = 0 if self.stream else batch_size_of(batch_size, self.count)
         self.replace = replace
         self.shuffled = self.size < self.count or replace
-        self._generator: Any = random if seed is None else random.Random(whole_number("seed", seed))
+        self.seed = seed if seed is None else whole_number("seed", seed)
+        self.generator: Any = random if self.seed is None else random.Random(self.seed)
 
     def first(self) -> Sequence[Column]:
         """The first batch of a stream, or all columns."""
@@ -52,8 +54,11 @@ class Batches:
         """The samples of an epoch: all or, with `replace`, as many draws; None for all in the order of the data."""
         if not self.shuffled:
             return None
-        draw = self._generator.choices if self.replace else self._generator.sample
+        draw = self.generator.choices if self.replace else self.generator.sample
         return draw(range(self.count), k=self.count)  # type: ignore[no-any-return]
+
+    def samples(self, chosen: Iterable[int]) -> list[list[Any]]:
+        return [sample_at(self.columns, i) for i in chosen]
 
     def epoch(self, order: Sequence[int] | None) -> Iterator[Sequence[Column]]:
         if self.stream:
@@ -244,15 +249,22 @@ class Pace:
 def train(
     run: Run, batches: Batches, optimizer: Optimizer, *, epochs: int,
     pace: Pace | None = None, callbacks: Iterable[Callback] = (), progress: bool = False,
+    checkpoint: Checkpoint | None = None,
 ) -> History:  # fmt: skip
     """Run the epochs: as many at a time as nobody wants to look into, but no more than fit between two looks at Ctrl-C.
 
-    A schedule and callbacks may look at everything and change it, so the run writes back before them and loads after.
+    A schedule and callbacks may look at everything and change it, so the run writes back before them and loads after;
+    so it does for a checkpoint, which is written after the callbacks.
     An epoch after which a parameter is not finite is the last, and is undone; so is one whose loss is not, unless the
     first was not either.
     """
     history, callbacks, pace = History(), list(callbacks), pace or Pace(None, False, batches, optimizer)
-    looked_into = bool(pace.schedule or callbacks)
+    if checkpoint:
+        history = checkpoint.history
+        pace.steps = itertools.count(optimizer.steps - checkpoint.began)
+        if checkpoint.ended:
+            return history
+    looked_into = bool(pace.schedule or callbacks or checkpoint)
     one_by_one = looked_into or truth("progress", progress) or batches.shuffled
     at_once = 0
     ahead = False  # whether the run has come further than what it was loaded with
@@ -288,7 +300,10 @@ def train(
                 report(len(history), losses[-1])
                 if history.diverged:
                     break
-                if True in [_is_true(callback(epoch, history)) for callback in callbacks]:
+                ended = True in [_is_true(callback(epoch, history)) for callback in callbacks]
+                if checkpoint and (ended or checkpoint.due(epochs)):
+                    checkpoint.save(history, ended)
+                if ended:
                     break
         except KeyboardInterrupt:
             history.interrupted = True
