@@ -56,14 +56,14 @@ def fit(
     before that epoch.
 
     `checkpoint` names a file to which all that is needed to go on is written before the first epoch, after `every` so
-    many and after the last, whole or not at all: parameters, the optimizer, the states of the generators of `seed`,
-    `random` and `numpy.random`, the history. With `resume` the training goes on from there, to the same bits as one
-    that was never stopped; where there is no file yet it starts, so that one command does for both. What was computed
-    of an epoch that was not saved is computed again, with its callbacks, whose own state is theirs to keep. An iterable
-    of batches must give in each pass what does not depend on the passes before, except through these two shared
-    generators. Raises ModelFileError for a file that is damaged, or was written with other parameters, data (some
-    samples are looked at, and none of an iterable), batch_size, seed or optimizer;
-    TypeError for an optimizer of your own that remembers elsewhere than in its `memory`.
+    many and after the last, whole or not at all: parameters, the optimizer, the history, the states of `random`,
+    `numpy.random`, the generator of `seed` and those that the loss reaches. With `resume` the training goes on from
+    there, to the same bits as one that was never stopped; where there is no file yet it starts, so that one command
+    does for both. What was computed of an epoch that was not saved is computed again, with its callbacks, whose own
+    state is theirs to keep. An iterable of batches must give in each pass what does not depend on the passes before,
+    except through these generators. Raises ModelFileError for a file that is damaged, or was written with other
+    parameters, data (some samples are looked at, and none of an iterable), batch_size, seed or optimizer; TypeError for
+    an optimizer of your own that remembers elsewhere than in its `memory`, and for a loss that moves an iterator on.
 
     With `compiled="auto"` the loss is compiled where that pays and changes nothing but the time it takes. What
     it looks at besides its arguments is watched, and some samples are computed eagerly beside the program: where
@@ -88,7 +88,7 @@ def fit(
     callbacks = check_arguments(loss, data, optimizer, epochs, schedule, callbacks)
     clipping = clip_of(clip, optimizer)
     batches = Batches(data, epochs, batch_size=batch_size, replace=replace, seed=seed)
-    saved = checkpoint_of(checkpoint, every, resume, batches, optimizer)
+    saved = checkpoint_of(checkpoint, every, resume, loss, batches, optimizer)
     run: Run | None = None
     if compiled and epochs:
         from microgrannd.compiler import for_training  # here, because eager training needs no compiler

@@ -353,7 +353,7 @@ class Program:
         callbacks = check_arguments(self.function or self, data, optimizer, epochs, schedule, callbacks)
         clipping = clip_of(clip, optimizer)
         batches = Batches(data, epochs, batch_size=batch_size, replace=replace, seed=seed)
-        saved = checkpoint_of(checkpoint, every, resume, batches, optimizer)
+        saved = checkpoint_of(checkpoint, every, resume, self.function, batches, optimizer)
         idle = ByBatch(self.backward, batches, optimizer)
         run = training(self, batches, optimizer, epochs, clipping) if epochs else idle
         pace = Pace(schedule, per_step, batches, optimizer)

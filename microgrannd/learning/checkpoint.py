@@ -5,9 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import random
-import sys
-from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -17,6 +14,7 @@ from microgrannd.ground.errors import ModelFileError
 from microgrannd.ground.files import write_whole
 from microgrannd.learning.history import History
 from microgrannd.learning.optimizer import Optimizer
+from microgrannd.learning.reached import Reached
 
 if TYPE_CHECKING:
     from microgrannd.learning.epochs import Batches
@@ -34,12 +32,16 @@ class Checkpoint:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], every: int, resume: bool, batches: Batches, optimizer: Optimizer
+        self, path: str | os.PathLike[str], every: int, resume: bool, loss: Any, batches: Batches, optimizer: Optimizer
     ) -> None:
         self.path, self.every = path_of("checkpoint", path), whole_number("every", every, 1)
-        self.batches, self.optimizer = batches, optimizer
+        self.optimizer = optimizer
+        reached = Reached(loss) if batches.seed is None else Reached(loss, batches.generator)
+        if reached.iterators:
+            raise TypeError(f"A checkpoint cannot keep how far {reached.iterators[0]} is, which is an iterator.")
+        self.generators = [place for place, _ in reached.generators]
         self.history, self.ended, self.began = History(), False, optimizer.steps
-        self.training = _training(batches, optimizer)
+        self.training = _training(batches, optimizer) | {"random generators": [place.path for place in self.generators]}
         if truth("resume", resume) and self.path.exists():
             self._restore(self._read())
         else:
@@ -55,7 +57,7 @@ class Checkpoint:
             "training": self.training,
             "parameters": list(map(number_of, self.optimizer.parameters)),
             "optimizer": self.optimizer.state_dict() | {"began": self.began, "settings": _settings(self.optimizer)},
-            "generators": _generators(self.batches),
+            "generators": [_encoded(place.read()) for place in self.generators],
             "history": asdict(history),
             "ended": ended,
         }
@@ -93,25 +95,19 @@ class Checkpoint:
                 setattr(optimizer, name, tuple(setting) if isinstance(setting, list) else setting)
         self.began = state["optimizer"]["began"]
         self.history, self.ended = History(**state["history"]), state["ended"]
-        own, shared, arrays = state["generators"]
-        if own:
-            self.batches.generator.setstate(_python_state(own))
-        random.setstate(_python_state(shared))
-        if arrays:
-            import numpy as np
-
-            np.random.set_state(tuple(arrays))
+        for place, saved in zip(self.generators, state["generators"], strict=True):
+            place.write(_decoded(saved))
 
 
 def checkpoint_of(
-    path: CheckpointPath, every: int, resume: bool, batches: Batches, optimizer: Optimizer
+    path: CheckpointPath, every: int, resume: bool, loss: Any, batches: Batches, optimizer: Optimizer
 ) -> Checkpoint | None:
     """The checkpoint that `fit` was asked for."""
     if path is None:
         if resume or every != 1:
             raise ValueError("every and resume go with a checkpoint: name its file, such as checkpoint='run.json'.")
         return None
-    return Checkpoint(path, every, resume, batches, optimizer)
+    return Checkpoint(path, every, resume, loss, batches, optimizer)
 
 
 def _training(batches: Batches, optimizer: Optimizer) -> dict[str, Any]:
@@ -143,19 +139,25 @@ def _settings(optimizer: Optimizer) -> dict[str, Any]:
     return settings
 
 
-def _generators(batches: Batches) -> list[Any]:
-    """The states of the generator of `seed`, of Python's and of NumPy's, where they are."""
-    own = None if batches.seed is None else batches.generator.getstate()
-    arrays = None
-    if "numpy" in sys.modules:
-        kind, key, *rest = sys.modules["numpy"].random.get_state()
-        arrays = [kind, key.tolist(), *rest]
-    return [own, random.getstate(), arrays]
+def _encoded(state: Any) -> Any:
+    """A generator's state in JSON: tuples and arrays are marked, since they come back as they were."""
+    if isinstance(state, dict):
+        return {key: _encoded(x) for key, x in state.items()}
+    if isinstance(state, tuple):
+        return {"tuple": list(map(_encoded, state))}
+    return {"array": state.tolist(), "dtype": str(state.dtype)} if hasattr(state, "dtype") else state
 
 
-def _python_state(saved: Iterable[Any]) -> tuple[Any, ...]:
-    version, numbers, following = saved
-    return version, tuple(numbers), following
+def _decoded(saved: Any) -> Any:
+    if not isinstance(saved, dict):
+        return saved
+    if saved.keys() == {"tuple"}:
+        return tuple(map(_decoded, saved["tuple"]))
+    if saved.keys() == {"array", "dtype"}:
+        import numpy
+
+        return numpy.array(saved["array"], saved["dtype"])
+    return {key: _decoded(x) for key, x in saved.items()}
 
 
 def _digest(content: Any) -> str:

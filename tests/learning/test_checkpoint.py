@@ -194,3 +194,39 @@ def test_a_process_killed_at_thirty_moments_ends_the_same(tmp_path):
         process.send_signal(signal.SIGKILL)
         process.communicate(timeout=60)
     assert started("killed.json").communicate(timeout=120)[0] == expected
+
+
+@pytest.mark.parametrize("kind", ["random", "numpy", "RandomState"])
+def test_a_generator_that_the_loss_has_goes_on_where_it_was(kind, tmp_path):
+    """Dropout from a generator of one's own."""
+
+    def run(stop, **options):
+        if kind == "random":
+            draw = random.Random(3).random
+        else:
+            numpy = pytest.importorskip("numpy")
+            draw = (numpy.random.default_rng(3) if kind == "numpy" else numpy.random.RandomState(3)).uniform
+        w = mg.Value(0.5)
+
+        def loss(x, y):
+            return (w * x[0] * (draw() < 0.5) - y) ** 2
+
+        def stops(epoch, history):
+            if epoch == stop:
+                raise Stopped
+
+        optimizer = mg.optim.SGD([w], lr=0.05)
+        mg.fit(loss, (X, Y), optimizer, epochs=8, batch_size=5, seed=1, callbacks=[stops], **options)
+        return w.data.hex()
+
+    wanted, path = run(None), tmp_path / "run.json"
+    with pytest.raises(Stopped):
+        run(4, checkpoint=path)
+    assert run(None, checkpoint=path, resume=True) == wanted
+
+
+def test_an_iterator_in_the_loss_is_refused(tmp_path):
+    numbers, w = iter(range(10**6)), mg.Value(0.5)
+    optimizer = mg.optim.SGD([w], lr=0.05)
+    with pytest.raises(TypeError, match="which is an iterator"):
+        mg.fit(lambda x, y: (w * next(numbers) - y) ** 2, (X, Y), optimizer, checkpoint=tmp_path / "run.json")
