@@ -22,6 +22,7 @@ _SUMS: Final = (ops.sum, ops.mean, ops.dot)
 _WINDOW: Final = 16  # instructions that must come again
 _LONGER: Final = (64, 256, 1024, 4096)  # windows, for a body in which lines repeat
 _MOST_BACK: Final = 4
+_FREE: Final = 256  # letters searched for each instruction: they take less time than anything else
 _MOST_CHANGES: Final = 8  # of what is read, in a run of the same operations
 
 
@@ -78,12 +79,11 @@ def _loops(tape: Tape) -> Iterator[Segment]:
     text = "".join(
         [letters.setdefault((row, len(operands)), chr(33 + len(letters))) for row, operands in tape.instructions]
     )
-    following = _following(text)
-    refused: dict[int, int] = {}  # by period: up to where it does not do
+    search, following = _Search(tape, text), _following(text)
     k, last = 0, len(text) - _WINDOW
     while k < last:
         period = following[k]
-        if period and refused.get(period, 0) <= k and (loops := _loops_at(tape, text, k, period, refused)):
+        if period and search.refused.get(period, 0) <= k and (loops := search.loops_at(k, period)):
             yield from loops
             k = loops[-1].end - tape.leaves
         else:
@@ -100,21 +100,37 @@ def _following(text: str) -> list[int]:
     return distances
 
 
-def _loops_at(tape: Tape, text: str, k: int, period: int, refused: dict[int, int]) -> list[Segment]:
-    """The recurrences of the period that covers most from here on; several where what is read changes on the way."""
-    periods = {period}
-    for window in _LONGER:
-        again = text.find(text[k : k + window], k + 1)
-        if again > 0:
-            periods.add(again - k)
-    runs = [(_run(text, k, p), p) for p in periods if refused.get(p, 0) <= k]
-    for length, p in sorted(runs, key=lambda run: (run[0] // run[1] * run[1], -run[1]), reverse=True):
-        if length >= FEWEST_STEPS * p:
-            start = k + _seam(tape, k, p)
-            if loops := list(_regular(tape, start, p, (k + length - start) // p)):
-                return loops
-        refused[p] = k + max(1, length - p)
-    return []
+class _Search:
+    """What has been tried: by period up to where it does not do, and from where on to look for long periods again."""
+
+    def __init__(self, tape: Tape, text: str) -> None:
+        self.tape = tape
+        self.text = text
+        self.refused: dict[int, int] = {}
+        self.next_long = 0
+
+    def loops_at(self, k: int, period: int) -> list[Segment]:
+        """The recurrences of the period that covers most from here on; several where what is read changes."""
+        periods = {period, *self._longer(k)}
+        runs = [(_run(self.text, k, p), p) for p in periods if self.refused.get(p, 0) <= k]
+        for length, p in sorted(runs, key=lambda run: (run[0] // run[1] * run[1], -run[1]), reverse=True):
+            if length >= FEWEST_STEPS * p:
+                start = k + _seam(self.tape, k, p)
+                if loops := list(_regular(self.tape, start, p, (k + length - start) // p)):
+                    return loops
+            self.refused[p] = k + max(1, length - p)
+        return []
+
+    def _longer(self, k: int) -> Iterator[int]:
+        """Periods that longer windows show. What is searched in vain is paid for by the places that follow."""
+        if k < self.next_long:
+            return
+        end = k + (len(self.text) - k) // FEWEST_STEPS
+        for window in _LONGER:
+            again = self.text.find(self.text[k : k + window], k + 1, end + window)
+            self.next_long = max(self.next_long, k + ((again if again > 0 else end) - k) // _FREE)
+            if again > 0:
+                yield again - k
 
 
 def _run(text: str, k: int, period: int) -> int:
