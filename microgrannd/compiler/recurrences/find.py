@@ -22,7 +22,7 @@ _SUMS: Final = (ops.sum, ops.mean, ops.dot)
 _WINDOW: Final = 16  # instructions that must come again
 _LONGER: Final = (64, 256, 1024, 4096)  # windows, for a body in which lines repeat
 _MOST_BACK: Final = 4
-_FREE: Final = 256  # letters searched for each instruction: they take less time than anything else
+_FREE: Final = 64  # letters searched for each instruction: they take less time than anything else
 _MOST_CHANGES: Final = 8  # of what is read, in a run of the same operations
 
 
@@ -83,7 +83,7 @@ def _loops(tape: Tape) -> Iterator[Segment]:
     k, last = 0, len(text) - _WINDOW
     while k < last:
         period = following[k]
-        if period and search.refused.get(period, 0) <= k and (loops := search.loops_at(k, period)):
+        if period and search.is_plausible(k, period) and (loops := search.loops_at(k, period)):
             yield from loops
             k = loops[-1].end - tape.leaves
         else:
@@ -108,6 +108,12 @@ class _Search:
         self.text = text
         self.refused: dict[int, int] = {}
         self.next_long = 0
+
+    def is_plausible(self, k: int, period: int) -> bool:
+        """Whether a look is worth while: the window is there once more after some steps, or longer ones are due."""
+        later = k + (FEWEST_STEPS - 2) * period
+        again = self.text[k : k + _WINDOW] == self.text[later : later + _WINDOW]
+        return k >= self.next_long or (again and self.refused.get(period, 0) <= k)
 
     def loops_at(self, k: int, period: int) -> list[Segment]:
         """The recurrences of the period that covers most from here on; several where what is read changes."""
@@ -135,14 +141,14 @@ class _Search:
 
 def _run(text: str, k: int, period: int) -> int:
     """How many letters from here on are one period, and those that are like the ones a period before."""
-    low, high = 0, len(text) - k - period
-    while low < high:  # by halves: comparing slices is quick
-        middle = (low + high + 1) // 2
-        if text[k + low : k + middle] == text[k + period + low : k + period + middle]:
-            low = middle
+    same, step, most = 0, _WINDOW, len(text) - k - period
+    while step:  # in steps that grow as long as all is alike, and shrink from then on: comparing slices is quick
+        end = min(same + step, most)
+        if text[k + same : k + end] == text[k + period + same : k + period + end]:
+            same, step = end, step * 2 if end < most else 0
         else:
-            high = middle - 1
-    return low + period
+            most, step = end - 1, min(step, end - same) // 2
+    return same + period
 
 
 def _regular(tape: Tape, k: int, size: int, steps: int) -> Iterator[Segment]:
