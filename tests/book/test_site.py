@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from docs import build_bar
+from microgrannd.operations import TABLE
 
 MENU = (Path(build_bar.__file__).parent.parent / "mkdocs.yml").read_text("utf-8").partition("\nnav:\n")[2]
 TABS = re.findall(r"^  - (\S[^:]*):", MENU, re.MULTILINE)
@@ -58,3 +59,26 @@ def test_a_tab_of_the_site_leads_into_the_playground(site):
     build_bar.tabs_to_playground(site)
     assert 'href="playground.html" class="md-tabs__link"' in (site / "tutorial.html").read_text()
     assert 'href="in-the-browser.html">in the text' in (site / "tutorial.html").read_text()
+
+
+SEARCHED = "\n".join(
+    (Path(build_bar.__file__).parent / name).read_text("utf-8")
+    for name in ("operations.md", "coming-from-pytorch.md", "api.md")
+)
+
+
+@pytest.mark.parametrize("name", [row.numpy for row in TABLE.values() if row.numpy])
+def test_the_pages_that_are_searched_have_the_names_of_numpy(name):
+    assert re.search(rf"\b{name}\b", SEARCHED)
+
+
+@pytest.mark.parametrize(
+    "name",
+    """
+    clamp atan2 arctan2 relu silu gelu leaky_relu elu softplus logsigmoid log_softmax softmax logsumexp digamma lgamma
+    polygamma erfinv xlogy logit sinc hypot remainder Linear Sequential ReLU MSELoss CrossEntropyLoss cross_entropy
+    no_grad detach item backward zero_grad lr_scheduler state_dict manual_seed vmap
+    """.split(),
+)
+def test_and_those_of_pytorch(name):
+    assert re.search(rf"\b{name}\b", SEARCHED)
