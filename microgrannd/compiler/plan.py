@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from microgrannd.calculus.sparse import mirrored, sparse_array
 from microgrannd.compiler.locking import COMPILING
@@ -30,6 +30,10 @@ from microgrannd.ground.nests import SCALAR, Shape, builder, starts_of
 # The values alone; the value and its gradient by these leaves; the second derivatives by the inputs, row by row; bounds
 # on the rounding errors of all.
 Wanted = Literal["values", "inputs", "parameters", "all", "curvature", "bounds"]
+
+
+_WITH_LOOPS: Final = ("values", "inputs", "parameters", "all")
+_SHORT: Final = 1_000  # instructions
 
 
 class SparseDerivatives(NamedTuple):
@@ -88,7 +92,7 @@ class Plan:
 
     def program(self, wanted: Wanted, *, guarded: bool = False) -> Tape | Rolled:
         """The tape, its recurrences as loops where they make up most of it."""
-        if wanted not in ("values", "inputs", "parameters", "all") or not self.recurrences:
+        if wanted not in _WITH_LOOPS or not self.recurrences:
             return self.tape(wanted, guarded=guarded)
         key = (wanted, guarded and wanted != "values")
         if key not in self._loops:
@@ -99,6 +103,11 @@ class Plan:
                 given = (*self.recurrences, self.trace.numbers, self.leaves(wanted))
                 self._loops[key] = rolled(*given, gradients=gradients, guarded=key[1])
         return self._loops[key]
+
+    def native_program(self, wanted: Wanted, *, guarded: bool = False) -> Tape | Rolled:
+        """The same for machine code, for which short straight lines are better: Python calls them directly."""
+        short = len(self.trace.tape.instructions) < _SHORT
+        return self.tape(wanted, guarded=guarded) if short else self.program(wanted, guarded=guarded)
 
     def sparse(self, position: int, *, twice: bool) -> SparseDerivatives:
         """The derivatives of all outputs by one argument or, `twice`, the second ones of the single output."""

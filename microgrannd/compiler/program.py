@@ -484,7 +484,7 @@ class Program:
     def llvm_ir(self) -> str:
         """LLVM's assembly of the kernel with which `backward` sums a batch, unless the program runs on arrays."""
         plan = self.runtime.traced()
-        return module(assembly(plan.program(plan.shown), "total"))
+        return module(assembly(plan.native_program(plan.shown), "total"))
 
     def profile(self, *arguments: Any, repeats: int = 20) -> ProgramProfile:
         """Where the time of a call goes, as tables: by operation and scope or, on arrays, line by line.

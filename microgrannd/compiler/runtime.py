@@ -158,7 +158,7 @@ class Runtime:
         return CheckedKernel(make(), cache(partial(make, guarded=True)), reorders=bool(library))
 
     def _native(self, plan: Plan, wanted: Wanted, *, guarded: bool = False) -> Kernel:
-        return NativeKernel(plan.program(wanted, guarded=guarded), self.options.threads, self.options.cache)
+        return NativeKernel(plan.native_program(wanted, guarded=guarded), self.options.threads, self.options.cache)
 
     def backend(self, plan: Plan, wanted: Wanted) -> str:
         if wanted != "curvature" and (library := self.array_backend(plan)):  # which has first derivatives alone
@@ -166,7 +166,7 @@ class Runtime:
         chosen = self.options.backend
         if chosen in ("python", *ARRAY_BACKENDS) or (chosen == "auto" and not native_available()):
             return "python"
-        own = unsupported(plan.program(wanted).instructions)
+        own = unsupported(plan.native_program(wanted).instructions)
         if own and self.options.backend == "native":
             names = ", ".join(operation.name for operation in own)
             raise TypeError(
@@ -198,7 +198,7 @@ class Runtime:
             self._offered.add((id(plan), wanted))
             if wanted in self._direct or self.array_backend(plan) or self.backend(plan, wanted) != "native":
                 return None
-            tape = plan.program(wanted)
+            tape = plan.native_program(wanted)
             if isinstance(tape, Rolled) or work(tape) > _LONGEST_DIRECT:
                 return None
             trace, checked = plan.trace, wanted != "values"

@@ -14,6 +14,7 @@ import pytest
 
 import microgrannd as mg
 from microgrannd import Value
+from microgrannd.compiler import plan
 from microgrannd.compiler.recurrences import find
 from microgrannd.compiler.recurrences.derive import Rolled
 from microgrannd.ground.nests import leaves, mapped
@@ -204,7 +205,9 @@ def compiled(function, arguments, backend):
 
 
 def is_rolled(program):
-    return isinstance(program.runtime.latest.program("inputs"), Rolled)
+    latest, backend = program.runtime.latest, program.runtime.options.backend
+    of = latest.native_program if backend in ("native", "auto") else latest.program
+    return isinstance(of("inputs"), Rolled)
 
 
 def same(found, wanted, tolerance=1e-12):
@@ -417,7 +420,7 @@ def check_random_programs(seeds, monkeypatch):
 @pytest.mark.parametrize("part", range(2))
 def test_random_programs_with_recurrences(part, monkeypatch):
     needs("native")
-    monkeypatch.setattr(find, "FEWEST", 60)
-    monkeypatch.setattr(find, "SMALLEST", 20)
+    for module, name, number in ((find, "FEWEST", 60), (find, "SMALLEST", 20), (plan, "_SHORT", 60)):
+        monkeypatch.setattr(module, name, number)
     seeds = range(part, min(COUNT // 2, 2000) if COUNT > 300 else 40, 2)
     assert check_random_programs(seeds, monkeypatch) > 0.9 * len(seeds)

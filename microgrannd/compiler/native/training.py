@@ -31,7 +31,7 @@ class NativeFit:
 
     def function(self, guarded: bool) -> Any:
         if guarded not in self._functions:
-            program = self.plan.program("parameters", guarded=guarded)
+            program = self.plan.native_program("parameters", guarded=guarded)
             code = MachineCode(fit_source(program, self.update, self.clips), optimisation(work(program)), self.cache)
             self._functions[guarded] = (_FIT(code.address("fit")), code)
         return self._functions[guarded][0]

@@ -13,8 +13,8 @@ from microgrannd.compiler.recurrences.segments import Carried, Fixed, PerStep, R
 from microgrannd.compiler.tape.tape import Instruction, Rewriter, Tape, TapeOperand, rewrite
 from microgrannd.operations import Operation
 
-FEWEST: Final = 1_000  # instructions; fewer are straight lines, to the bit what eager mode gives
-SMALLEST: Final = 200  # instructions in all steps of a recurrence
+FEWEST: Final = 150  # instructions of a program that has loops
+SMALLEST: Final = 100  # instructions in all steps of a recurrence
 FEWEST_STEPS: Final = 8
 STRAIGHT: Final = 200  # instructions of a segment that runs once; beyond them another begins
 _LONG: Final = 32  # operands of a sum; a longer one is a chain of additions, and that is a recurrence
