@@ -8,13 +8,17 @@ _INDEX: Final = re.compile(r"(?<=\[)(\d+)(?=\])")
 
 
 def stepping(texts: Sequence[str], index: str) -> str:
-    """One text for all, if their indices go up or down in equal steps; else "".
+    """One text for all, if their indices go up or down in equal steps; else "". What stands in a key is no index.
 
     >>> stepping(["x[3][1]", "x[2][1]", "x[1][1]"], "i")
     'x[3 - i][1]'
+    >>> stepping(["x['[0]']", "x['[1]']"], "i")
+    ''
     """
     pieces = [_INDEX.split(text) for text in texts]
     first, second = pieces[0], pieces[1]
+    if any(len(re.findall("['\"]", "".join(first[:k]))) % 2 for k in range(1, len(first), 2)):
+        return ""
     if any(len(other) != len(first) or other[::2] != first[::2] for other in pieces):
         return ""
     indices = []
