@@ -34,7 +34,8 @@ from microgrannd.learning.reached import Reached
 from microgrannd.operations import as_float
 
 BACKENDS: Final = ("auto", "python", "native", *ARRAY_BACKENDS)
-_LONGEST_DIRECT: Final = 8000  # operands; beyond them the time that ctypes takes for a call does not show
+_LONGEST_DIRECT: Final = 40_000  # operands; beyond them the 10 µs or more that ctypes takes for a call hardly show
+_LONGEST_UNKEPT: Final = 8_000  # the same beside a cache, which would keep the code that ctypes calls
 
 
 @dataclass(frozen=True)
@@ -199,7 +200,7 @@ class Runtime:
             if wanted in self._direct or self.array_backend(plan) or self.backend(plan, wanted) != "native":
                 return None
             tape = plan.native_program(wanted)
-            if isinstance(tape, Rolled) or work(tape) > _LONGEST_DIRECT:
+            if isinstance(tape, Rolled) or work(tape) > (_LONGEST_UNKEPT if self.options.cache else _LONGEST_DIRECT):
                 return None
             trace, checked = plan.trace, wanted != "values"
             result = plan.shape(wanted)

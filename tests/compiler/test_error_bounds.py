@@ -7,7 +7,9 @@ import math
 import os
 import statistics
 import timeit
+from functools import reduce
 from random import Random
+from types import BuiltinFunctionType
 
 import mpmath as mp
 import numpy as np
@@ -233,6 +235,14 @@ def test_nests_static_arguments_and_keywords():
     assert gradients[0]["b"] == [0.0]
     assert gradients[1] is None
     assert parameters == ()
+
+
+def test_the_bounds_of_long_native_code_are_called_directly_too():
+    """By way of ctypes a call takes some ten times as long as these bounds."""
+    program = mg.compile(lambda x: reduce(lambda total, c: total * x + c, range(150), 0.1), backend="native")
+    first = program.error_bounds(0.7)
+    assert isinstance(program.error_bounds, BuiltinFunctionType)
+    assert program.error_bounds(0.7) == first
 
 
 def test_what_has_no_bounds_says_so():
