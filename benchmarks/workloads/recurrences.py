@@ -15,7 +15,8 @@ from benchmarks import harness
 from benchmarks.by_hand.recurrences import C
 from benchmarks.harness import C_FLAGS, OURS, c_library, has_cc, interleaved, loaded
 from benchmarks.peers import jax_in_double
-from tests.compiler.test_recurrences import eager, kalman, leaves, lstm, pendulum, recurrent
+from microgrannd.ground.nests import leaves
+from tests.recurrent_programs import eager, kalman, lstm, pendulum, recurrent
 
 NAME = "recurrences"
 STEPS = 10_000

@@ -30,10 +30,10 @@ class PythonKernel:
         self.grouped = wanted not in ("values", "curvature")  # it returns a value and a tuple of gradients
         program = plan.program(wanted, guarded=guarded)
         self.outputs = len(program.outputs)
-        self.arranged = plan.arranged if isinstance(program, Rolled) else tuple  # as the function takes its arguments
+        self.arranged = plan.arranged if isinstance(program, Rolled) else None  # as the function takes its arguments
 
     def one(self, inputs: Sequence[float], parameters: Sequence[float]) -> Sequence[float]:
-        result = self.function(*self.arranged(inputs), *parameters)
+        result = self.function(*(self.arranged(inputs) if self.arranged else inputs), *parameters)
         if self.grouped:
             return (result[0], *result[1])
         return result if self.outputs != 1 else (result,)

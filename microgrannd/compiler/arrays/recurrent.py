@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from microgrannd.compiler.arrays.kernel import CHUNK
 from microgrannd.compiler.arrays.libraries import Library, library, operations_of, printable
 from microgrannd.compiler.recurrences.derive import Pull, Rolled
 from microgrannd.compiler.recurrences.python_loops import recurrent_source
@@ -33,15 +34,25 @@ class RecurrentKernel:
         return [float(row[0]) for row in self._rows([[x] for x in inputs], parameters, 1)]
 
     def each(self, columns: Sequence[Any], parameters: Sequence[float], count: int, into: Sequence[Any]) -> None:
-        for column, row in zip(into, self._rows(columns, parameters, count), strict=True):
-            column[:count] = row
+        for chunk in self._chunks(count):
+            for column, row in zip(
+                into, self._rows([x[chunk] for x in columns], parameters, chunk.stop - chunk.start), strict=True
+            ):
+                column[chunk] = row
 
     def total(self, columns: Sequence[Any], parameters: Sequence[float], count: int) -> Sequence[float]:
-        return [float(row.sum()) for row in self._rows(columns, parameters, count)]
+        totals = np.zeros(len(self.program.outputs))
+        for chunk in self._chunks(count):
+            totals += self._rows([x[chunk] for x in columns], parameters, chunk.stop - chunk.start).sum(1)
+        return totals.tolist()
+
+    def _chunks(self, count: int) -> list[slice]:
+        size = max(1, CHUNK // max(1, self.program.work))
+        return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
     def _rows(self, columns: Sequence[Any], parameters: Sequence[float], count: int) -> Any:
         """For each output a number for each sample."""
-        inputs = np.array([np.asarray(column, dtype=float)[:count] for column in columns]).reshape(len(columns), count)
+        inputs = np.array([np.asarray(column, dtype=float) for column in columns]).reshape(len(columns), count)
         with self.library.mode():
             found = self.run(count, self.library.array(inputs), self.library.array(np.asarray(parameters, dtype=float)))
             return np.asarray(self.library.numbers(found))

@@ -1,7 +1,9 @@
 """Writing LLVM's assembly: an emitter collects a function's lines, on single numbers or on vectors of eight."""
 
+from __future__ import annotations
+
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 LANES: Final = 8
@@ -155,6 +157,45 @@ class Emitter:
             x = self.line(f"fadd {_of(half, 'double')} {parts[0]}, {parts[1]}")
             lanes = half
         return x
+
+
+class CountedLoop:
+    """A loop around what is emitted within: `held` are its registers, `next` what they are in the step after."""
+
+    def __init__(self, e: Emitter, steps: int, registers: Sequence[str] = (), *, down: bool = False) -> None:
+        self.e = e
+        self.steps = steps
+        self.registers = registers
+        self.down = down
+        self.next: list[str] = list(registers)
+        self.mark = ""
+
+    def __enter__(self) -> CountedLoop:
+        e = self.e
+        if self.steps == 1:
+            self.index, self.held = "0", list(self.registers)
+            return self
+        self.mark = mark = f"l{len(e.lines)}"
+        e.do(f"br label %{mark}.entry")
+        e.lines += [f"{mark}.entry:", f"  br label %{mark}.loop", f"{mark}.loop:"]
+        self.at = len(e.lines)
+        self.index = f"%{mark}.i"
+        self.held = [f"%{mark}.r{k}" for k in range(len(self.registers))]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        e, mark = self.e, self.mark
+        if self.steps == 1:
+            return
+        first, step, end = (self.steps - 1, -1, -1) if self.down else (0, 1, self.steps)
+        phis = [f"  {self.index} = phi i64 [ {first}, %{mark}.entry ], [ %{mark}.after, %{mark}.latch ]"]
+        for name, before, after in zip(self.held, self.registers, self.next, strict=True):
+            phis.append(f"  {name} = phi {e.number} [ {before}, %{mark}.entry ], [ {after}, %{mark}.latch ]")
+        e.lines[self.at : self.at] = phis
+        e.lines += [f"  br label %{mark}.latch", f"{mark}.latch:"]
+        e.do(f"%{mark}.after = add i64 {self.index}, {step}", f"%{mark}.more = icmp ne i64 %{mark}.after, {end}")
+        e.do(f"br i1 %{mark}.more, label %{mark}.loop, label %{mark}.done")
+        e.lines.append(f"{mark}.done:")
 
 
 def _of(lanes: int, kind: str) -> str:

@@ -10,9 +10,10 @@ from functools import partial
 from itertools import pairwise
 from typing import Final
 
-from microgrannd.compiler.llvm.emitter import Emitter
+from microgrannd.compiler.llvm.emitter import CountedLoop, Emitter
 from microgrannd.compiler.llvm.operations import known, narrowed
 from microgrannd.compiler.native.kernel_source import Assembly, KernelWriter, Kind, kernel
+from microgrannd.compiler.native.loop_memory import LoopMemory
 from microgrannd.compiler.recurrences.derive import Pull, Push, Rolled, Seed
 from microgrannd.compiler.recurrences.segments import Carried, Fixed, PerStep
 from microgrannd.compiler.tape.expand import expanded
@@ -26,75 +27,10 @@ def assembly(program: Tape | Rolled, kind: Kind) -> Assembly:
     return kernel(program, kind) if isinstance(program, Tape) else _RecurrenceWriter(program, kind, kind).assembly()
 
 
-class _Memory:
-    """Which slot holds a variable, and which the gradient that arrives at it."""
-
-    def __init__(self, program: Rolled) -> None:
-        self.program = program
-        inputs, leaves = len(program.tape.inputs), program.tape.leaves
-        self.size = inputs
-        self.first_gradient = 0
-        self.values: list[
-            tuple[int, dict[int, int], int]
-        ] = []  # by segment: the first slot, the column of a result, rows before
-        self.gradients: list[tuple[int, dict[int, int]]] = []
-        self.last: dict[tuple[int, int], int] = {}
-        for segment, push, pull in zip(program.segments, program.pushes, program.pulls, strict=True):
-            columns = {j: k for k, j in enumerate(sorted(push.kept))}
-            needed = [segment.reads[k] for k in pull.needs("read")] if pull else []
-            before = max([read.back for read in needed if isinstance(read, Carried)], default=0)
-            self.values.append((self._taken((segment.steps + before) * len(columns)), columns, before))
-        for q, push in enumerate(program.pushes):
-            for j in sorted(push.last):
-                self.last[q, j] = self._taken(1)
-        self.copies = {  # of streams in which constants, parameters and variables mix
-            (q, k): self._taken(segment.steps)
-            for q, segment in enumerate(program.segments)
-            for k, read in enumerate(segment.reads)
-            if isinstance(read, PerStep) and len(set(map(self._home, read.operands))) > 1
-        }
-        self.cleared = self._taken(1)  # the first of these takes what nobody asks for
-        self.leaves_at = self._taken(leaves)
-        for q, (segment, pull) in enumerate(zip(program.segments, program.pulls, strict=True)):
-            arriving = {seed.number for seed in pull.seeds if seed.kind == "outside"} if pull else set()
-            columns = {j: k for k, j in enumerate(sorted(arriving))}
-            self.gradients.append((self._taken(segment.steps * len(columns)), columns))
-            for j in sorted(pull.from_last.values()) if pull else ():
-                self.last[q, -1 - j] = self._taken(1)
-
-    def _taken(self, count: int) -> int:
-        self.size += count
-        return self.size - count
-
-    def _home(self, x: TapeOperand) -> str:
-        if isinstance(x, float):
-            return "constant"
-        return "parameter" if len(self.program.tape.inputs) <= x < self.program.tape.leaves else "slot"
-
-    def value(self, v: int) -> int:
-        """For an input or a result."""
-        if v < self.program.tape.leaves:
-            return v
-        q, step, j = self.program.maker(v)
-        first, columns, before = self.values[q]
-        if j not in columns:
-            return self.last[q, j]
-        return first + (step + before) * len(columns) + columns[j]
-
-    def gradient(self, x: TapeOperand) -> int:
-        if not self.program.has_gradient(x):
-            return self.cleared
-        if int(x) < self.program.tape.leaves:
-            return self.leaves_at + int(x)
-        q, step, j = self.program.maker(int(x))
-        first, columns = self.gradients[q]
-        return first + step * len(columns) + columns[j] if j in columns else self.last[q, -1 - j]
-
-
 class _RecurrenceWriter(KernelWriter):
     def __init__(self, program: Rolled, kind: Kind, name: str) -> None:
         self.program = program
-        self.memory = _Memory(program)
+        self.memory = LoopMemory(program)
         given = replace(program.tape, instructions=(), outputs=())
         super().__init__(given, kind, name, outputs=len(program.outputs), slots=self.memory.size)
         self.inline = False
@@ -104,7 +40,7 @@ class _RecurrenceWriter(KernelWriter):
         """Like the one of straight lines, but the column to read or write may be counted in a loop."""
         inputs = len(self.tape.inputs)
         if self.kind == "one":
-            return lambda j: e.load(e.element("%columns", j)), lambda k, x: e.store(x, e.element("%outputs", k))
+            return super()._access(e)
 
         def column(table: str, j: int | str) -> str:
             return e.line(f"load ptr, ptr {e.element(table, j, 'ptr')}")
@@ -162,7 +98,7 @@ class _RecurrenceWriter(KernelWriter):
             for k in range(count):
                 body(k)
             return
-        with _Loop(e, count) as i:
+        with CountedLoop(e, count) as i:
             body(i.index)
 
     def _call(self, e: Emitter, name: str, f: Emitter) -> None:
@@ -194,7 +130,7 @@ class _RecurrenceWriter(KernelWriter):
             for back, x in enumerate(numbers[:before] if j in columns else ()):
                 self._store_at(f, x, first + (before - 1 - back) * len(columns) + columns[j])
         reads = self._reads(f, q, range(len(segment.reads)))
-        with _Loop(f, segment.steps, [x for own in registers.values() for x in own]) as i:
+        with CountedLoop(f, segment.steps, [x for own in registers.values() for x in own]) as i:
             held = iter(i.held)
             now = {j: [next(held) for _ in own] for j, own in registers.items()}
             written = [
@@ -232,17 +168,16 @@ class _RecurrenceWriter(KernelWriter):
             read = segment.reads[k]
             if isinstance(read, Carried):
                 zero = f.constant(0.0)
-                last = segment.start + (segment.steps - 1) * segment.size + read.result
                 handed[k] = [zero] * read.back
                 if k in pull.from_last:
-                    handed[k] = [self._load_at(f, memory.gradient(last))]
+                    handed[k] = [self._load_at(f, memory.gradient(segment.last(read.result)))]
             elif isinstance(read, Fixed):
                 at = memory.gradient(read.operand)
                 totals[k] = f.constant(0.0) if at in added else self._load_at(f, at)
             else:
                 targets[k] = self._slots(f, [memory.gradient(x) for x in read.operands])
         registers = [*[x for own in handed.values() for x in own], *totals.values()]
-        with _Loop(f, segment.steps, registers, down=True) as i:
+        with CountedLoop(f, segment.steps, registers, down=True) as i:
             held = iter(i.held)
             now = {k: [next(held) for _ in own] for k, own in handed.items()}
             sums = {k: next(held) for k in totals}
@@ -357,44 +292,6 @@ class _RecurrenceWriter(KernelWriter):
     @staticmethod
     def _store_at(f: Emitter, x: str, slot: int) -> None:
         f.store(x, f.element("%tape", slot, f.number))
-
-
-class _Loop:
-    """A loop around what is emitted within: `held` are its registers, `next` what they are in the step after."""
-
-    def __init__(self, e: Emitter, steps: int, registers: Sequence[str] = (), *, down: bool = False) -> None:
-        self.e = e
-        self.steps = steps
-        self.registers = registers
-        self.down = down
-        self.next: list[str] = list(registers)
-
-    def __enter__(self) -> "_Loop":
-        e = self.e
-        if self.steps == 1:
-            self.index, self.held = "0", list(self.registers)
-            return self
-        self.mark = mark = f"l{len(e.lines)}"
-        e.do(f"br label %{mark}.entry")
-        e.lines += [f"{mark}.entry:", f"  br label %{mark}.loop", f"{mark}.loop:"]
-        self.at = len(e.lines)
-        self.index = f"%{mark}.i"
-        self.held = [f"%{mark}.r{k}" for k in range(len(self.registers))]
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        e, mark = self.e, getattr(self, "mark", "")
-        if self.steps == 1:
-            return
-        first, step, end = (self.steps - 1, -1, -1) if self.down else (0, 1, self.steps)
-        phis = [f"  {self.index} = phi i64 [ {first}, %{mark}.entry ], [ %{mark}.after, %{mark}.latch ]"]
-        for name, before, after in zip(self.held, self.registers, self.next, strict=True):
-            phis.append(f"  {name} = phi {e.number} [ {before}, %{mark}.entry ], [ {after}, %{mark}.latch ]")
-        e.lines[self.at : self.at] = phis
-        e.lines += [f"  br label %{mark}.latch", f"{mark}.latch:"]
-        e.do(f"%{mark}.after = add i64 {self.index}, {step}", f"%{mark}.more = icmp ne i64 %{mark}.after, {end}")
-        e.do(f"br i1 %{mark}.more, label %{mark}.loop, label %{mark}.done")
-        e.lines.append(f"{mark}.done:")
 
 
 def _always(x: str, _: str) -> str:

@@ -87,17 +87,11 @@ class _CLoops:
         if x in self.written:
             return self.written[x]
         q, step, j = self.program.maker(x)
-        return f"s{q}_{j}[{step + self._before(q, j)}]"
-
-    def _before(self, q: int, j: int) -> int:
-        """How many numbers from before the first step are kept with those of a result."""
-        pull, reads = self.program.pulls[q], self.program.segments[q].reads
-        needed = [reads[k] for k in pull.needs("read")] if pull else []
-        return max([read.back for read in needed if isinstance(read, Carried) and read.result == j], default=0)
+        return f"s{q}_{j}[{step + self.program.before(q, j)}]"
 
     def _at(self, q: int, j: int, back: int = 0) -> str:
         """A result of so many steps ago."""
-        return f"s{q}_{j}[{position('i', 1, self._before(q, j) - back)}]"
+        return f"s{q}_{j}[{position('i', 1, self.program.before(q, j) - back)}]"
 
     def _push(self, q: int) -> None:
         segment, push, initial = self.program.segments[q], self.program.pushes[q], self.program.segments[q].initial()
@@ -106,7 +100,7 @@ class _CLoops:
             self.lines += [f"double {name} = {self._operand(x)};" for name, x in zip(own, initial[j], strict=True)]
         kept = sorted(push.kept) if segment.steps > 1 else []
         for j in kept:
-            before = self._before(q, j)
+            before = self.program.before(q, j)
             self.arrays[f"s{q}_{j}"] = segment.steps + before
             self.lines += [f"s{q}_{j}[{before - 1 - b}] = {registers[j][b]};" for b in range(before)]
         given = [
@@ -119,9 +113,9 @@ class _CLoops:
         results = dict(zip(push.results, found, strict=True))
         if segment.steps == 1:
             self.written |= {segment.start + j: text for j, text in results.items()}
-        lines += [f"s{q}_{j}[{position('i', 1, self._before(q, j))}] = {results[j]};" for j in kept]
+        lines += [f"{self._at(q, j)} = {results[j]};" for j in kept]
         for j in push.last:
-            name = self.written[segment.end - segment.size + j] = self._new("e")
+            name = self.written[segment.last(j)] = self._new("e")
             self.lines.append(f"double {name} = 0;")
             lines.append(f"{name} = {results[j]};")
         moves = [(a, b) for j, own in registers.items() for a, b in zip(own, [results[j], *own], strict=False)]
@@ -175,8 +169,7 @@ class _CLoops:
             read = segment.reads[k]
             if isinstance(read, Carried):
                 handed[k] = [self._new("h") for _ in range(read.back)]
-                last = segment.end - segment.size + read.result
-                first = self._gradient(last) if k in pull.from_last else "0"
+                first = self._gradient(segment.last(read.result)) if k in pull.from_last else "0"
                 self.lines += [f"double {name} = {'0' if b else first};" for b, name in enumerate(handed[k])]
         targets, later = dict[int, str](), list[tuple[Sequence[TapeOperand], str]]()
         for k in pull.reads:
@@ -219,4 +212,4 @@ class _CLoops:
         v = segment.start + j
         if kind == "outside":
             return self._gradient(v) if segment.steps == 1 else f"{self._gradient(v).partition('[')[0]}[i]"
-        return self._operand(v) if segment.steps == 1 else f"s{q}_{j}[{position('i', 1, self._before(q, j) - back)}]"
+        return self._operand(v) if segment.steps == 1 else self._at(q, j, back)

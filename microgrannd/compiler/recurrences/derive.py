@@ -102,6 +102,12 @@ class Rolled:
         q = bisect(self.segments, v, key=start_of) - 1
         return q, *divmod(v - self.segments[q].start, self.segments[q].size)
 
+    def before(self, q: int, j: int) -> int:
+        """How many numbers from before the first step are kept with those of a result, for the reverse."""
+        segment, pull = self.segments[q], self.pulls[q]
+        needed = [segment.reads[k] for k in pull.needs("read")] if pull else []
+        return max([read.back for read in needed if isinstance(read, Carried) and read.result == j], default=0)
+
     def arrives_last(self, q: int, j: int) -> bool:
         """Whether the gradient from outside arrives at this result in the last step alone."""
         pull = self.pulls[q]

@@ -101,13 +101,9 @@ class _Function:
             for register, x in zip(before[j], operands, strict=True):
                 self.lines += wrapped(f"{register} = ", exact(self._operand(x)).text())
         for j in sorted(push.kept):
-            name = names.identifier(f"{bases[j]}s")
-            pull = self.program.pulls[q]
-            needed = pull.needs("read") if pull else []
-            backs = [read.back for k in needed if isinstance(read := segment.reads[k], Carried) and read.result == j]
-            self.lists[q, j] = name, max(backs, default=0)
-            start = before[j][: max(backs, default=0)][::-1] if backs else []
-            self.lines.append(f"{name} = [{', '.join(start)}]")
+            name, count = names.identifier(f"{bases[j]}s"), self.program.before(q, j)
+            self.lists[q, j] = name, count
+            self.lines.append(f"{name} = [{', '.join(before[j][:count][::-1] if count else [])}]")
         written = [
             Expression(before[read.result][read.back - 1]) if isinstance(read, Carried) else self._each(read)
             for read in segment.reads
@@ -128,7 +124,7 @@ class _Function:
         inner += _together(moves)
         self.lines += [f"    {line}" for line in inner]
         for j in push.last:
-            self.scalars[segment.start + (segment.steps - 1) * segment.size + j] = Expression(results[j])
+            self.scalars[segment.last(j)] = Expression(results[j])
 
     def _body(self, tape: Tape, written: Sequence[Expression], letter: str, named: dict[int, str]) -> Assignments:
         labelled = Tape(tape.inputs, (), tape.instructions, tape.outputs, len(tape.instructions), tape.labels | named)
@@ -211,9 +207,8 @@ class _Function:
         for k in pull.reads:
             read = segment.reads[k]
             if isinstance(read, Carried):
-                last = segment.start + (segment.steps - 1) * segment.size + read.result
                 if k in pull.from_last:
-                    handed[k] = [self._cell(last)]
+                    handed[k] = [self._cell(segment.last(read.result))]
                 else:
                     handed[k] = [names.identifier(f"d_{self.bases[q, read.result]}") for _ in range(read.back)]
                     self.lines += [f"{register} = 0.0" for register in handed[k]]

@@ -74,6 +74,10 @@ class Segment:
     def end(self) -> int:
         return self.start + self.steps * self.size
 
+    def last(self, result: int) -> int:
+        """The variable that a result is in the last step."""
+        return self.end - self.size + result
+
     def initial(self) -> dict[int, tuple[TapeOperand, ...]]:
         """By result that is carried: what stands for it before the first step, the latest first."""
         found: dict[int, tuple[TapeOperand, ...]] = {}
