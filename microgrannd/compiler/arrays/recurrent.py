@@ -193,9 +193,11 @@ class _Pass:
                     given[v] = carry[k][0]
             found = function(*[given.get(v, 0.0) for v in range(len(pull.seeds))])
             arrived = dict(zip(pull.reads, map(self._number, found), strict=True))
-            return {k: (*kept[1:], arrived[k]) for k, kept in carry.items()}, {
-                k: x for k, x in arrived.items() if k not in carry
-            }
+            for k in carry:
+                if isinstance(segment.reads[k], Fixed) and not pull.sums(k):
+                    arrived[k] = carry[k][0] + arrived[k]
+            after = {k: (*kept[1:], arrived[k]) for k, kept in carry.items()}
+            return after, {k: x for k, x in arrived.items() if k not in carry}
 
         carry, rows = self.run.library.scan(step, carry, series, segment.steps, reverse=True)
         for k in pull.reads:

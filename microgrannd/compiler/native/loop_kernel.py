@@ -157,13 +157,6 @@ class _RecurrenceWriter(KernelWriter):
         handed: dict[int, list[str]] = {}
         totals: dict[int, str] = {}
         targets: dict[int, Callable[[str], str]] = {}
-        # What gradients are added to in some steps has no register for its total.
-        added = {
-            memory.gradient(x)
-            for k in pull.reads
-            if isinstance(segment.reads[k], PerStep)
-            for x in segment.reads[k].outside()
-        }
         for k in pull.reads:
             read = segment.reads[k]
             if isinstance(read, Carried):
@@ -171,11 +164,10 @@ class _RecurrenceWriter(KernelWriter):
                 handed[k] = [zero] * read.back
                 if k in pull.from_last:
                     handed[k] = [self._load_at(f, memory.gradient(segment.last(read.result)))]
-            elif isinstance(read, Fixed):
-                at = memory.gradient(read.operand)
-                totals[k] = f.constant(0.0) if at in added else self._load_at(f, at)
+            elif pull.sums(k):
+                totals[k] = self._load_at(f, memory.gradient(read.first()))
             else:
-                targets[k] = self._slots(f, [memory.gradient(x) for x in read.operands])
+                targets[k] = self._slots(f, [memory.gradient(x) for x in read.outside()])
         registers = [*[x for own in handed.values() for x in own], *totals.values()]
         with CountedLoop(f, segment.steps, registers, down=True) as i:
             held = iter(i.held)
@@ -209,8 +201,7 @@ class _RecurrenceWriter(KernelWriter):
             i.next = [*[x for k, own in now.items() for x in [*own[1:], found[k]]], *[found[k] for k in totals]]
         handed_back, sums_after = i.next[: len(i.next) - len(totals)], i.next[len(i.next) - len(totals) :]
         for k, x in zip(totals, sums_after, strict=True):
-            at = memory.gradient(segment.reads[k].first())
-            self._store_at(f, f.add(self._load_at(f, at), x) if at in added else x, at)
+            self._store_at(f, x, memory.gradient(segment.reads[k].first()))
         operands = [x for k in handed for x in segment.reads[k].outside()]
         for operand, x in zip(operands, handed_back, strict=True):
             if (at := memory.gradient(operand)) != memory.cleared:

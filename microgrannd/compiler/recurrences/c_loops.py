@@ -181,6 +181,8 @@ class _CLoops:
                     self.arrays[name] = segment.steps
                     targets[k] = f"{name}[i]"
                     later.append((read.operands, name))
+            elif isinstance(read, Fixed):
+                targets[k] = self._gradient(read.operand)
         given = [self._seed(q, seed, handed) if used else "" for seed, used in zip(pull.seeds, uses, strict=False)]
         lines, found = self._run(pull.body, given)
         moves = list[tuple[str, str]]()
@@ -188,10 +190,8 @@ class _CLoops:
             read = segment.reads[k]
             if isinstance(read, Carried):
                 moves += zip(handed[k], [*handed[k][1:], text], strict=True)
-            elif isinstance(read, Fixed):
-                lines.append(f"{self._gradient(read.operand)} = {text};")
             else:
-                lines.append(f"{targets[k]} += {text};")
+                lines.append(f"{targets[k]} {'=' if pull.sums(k) or segment.steps == 1 else '+='} {text};")
         self._loop(segment.steps, [*lines, *self._moved(moves)], down=True)
         pairs = [pair for k, own in handed.items() for pair in zip(segment.reads[k].outside(), own, strict=True)]
         pairs += [(x, f"{name}[{i}]") for operands, name in later for i, x in enumerate(operands)]

@@ -9,7 +9,7 @@ from math import nan
 from typing import Literal, NamedTuple
 
 from microgrannd.calculus.passes import Slope, pulled_back
-from microgrannd.compiler.recurrences.segments import Carried, Fixed, Read, Segment
+from microgrannd.compiler.recurrences.segments import Carried, Fixed, PerStep, Read, Segment
 from microgrannd.compiler.tape.simplify import simplify
 from microgrannd.compiler.tape.tape import Instruction, Tape, TapeOperand
 from microgrannd.compiler.tape.trace import instructions_of, operand_of
@@ -46,7 +46,7 @@ class Pull:
     """One step of a segment in reverse.
 
     Its inputs are `seeds`; its outputs are what arrives at `reads`: for a carried one what is handed back, for a fixed
-    one the new total, for one of a series what is added to the gradient of what was read. Where `from_last` has a
+    one that `sums` the new total, for any other what is added to the gradient of what was read. Where `from_last` has a
     carried read and its result, the gradient from outside arrives there in the last step alone, and starts what is
     handed back.
     """
@@ -55,6 +55,10 @@ class Pull:
     reads: tuple[int, ...]
     from_last: dict[int, int]
     body: Tape
+
+    def sums(self, k: int) -> bool:
+        """Whether the total of a fixed read's gradient goes in, to come out with this step's part."""
+        return Seed("total", k) in self.seeds
 
     def needs(self, kind: str) -> list[int]:
         """The numbers of the seeds of this kind that the body reads."""
@@ -253,10 +257,13 @@ class _Reverse:
         last = [j for j, steps in arrived.items() if segment.steps > 1 and steps == {segment.steps - 1}]
         handing = {read.result: k for k, read in carried.items() if read.back == 1}
         from_last = {handing[j]: j for j in last if j in handing}
+        # No total of what other steps' reads add to meanwhile.
+        series = {x for k in live if isinstance(read := segment.reads[k], PerStep) for x in read.operands}
         totals = [
             k
             for k in live
-            if isinstance(read := segment.reads[k], Fixed) and (segment.steps > 1 or self._has_arrived(read.operand))
+            if isinstance(read := segment.reads[k], Fixed)
+            and (read.operand not in series if segment.steps > 1 else self._has_arrived(read.operand))
         ]
         [output] = self.program.tape.outputs
         whole = {j for j in arrived if segment.steps == 1 and output == segment.start + j}  # the gradient by itself

@@ -198,7 +198,7 @@ class _Function:
         for k, x in zip(pull.reads, pull.body.outputs, strict=True):
             v = segment.reads[k].first()
             assert isinstance(v, int)
-            cell = self._cell(v, sets=Seed("total", k) not in pull.seeds)
+            cell = self._cell(v, sets=not pull.sums(k))
             self.lines += self._added(lines, x, cell)
 
     def _loop_back(self, q: int, pull: Pull) -> None:
@@ -224,6 +224,8 @@ class _Function:
                     self.lines.append(f"{table} = [0.0] * {segment.steps}")
                     streams[k] = f"{table}[{self.index}]"
                     scattered.append((read, table))
+            elif isinstance(read, Fixed) and not pull.sums(k):
+                streams[k] = self._cell(read.operand)
         written = [
             (Expression(handed[seed.number][0]) if seed.kind == "carried" else self._seed(q, seed))
             if used
@@ -236,8 +238,8 @@ class _Function:
             read = segment.reads[k]
             if isinstance(read, Carried):
                 moves += zip(handed[k], [*handed[k][1:], exact(lines.operand(x)).text()], strict=True)
-            elif isinstance(read, Fixed):
-                inner += self._added(lines, x, self._cell(read.operand))
+            elif pull.sums(k):
+                inner += self._added(lines, x, self._cell(int(read.first())))
             else:
                 inner += wrapped(f"{streams[k]} += ", exact(lines.operand(x)).text())
         inner += _together(moves)
